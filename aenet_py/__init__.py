@@ -1,0 +1,3 @@
+"""aenet_py: neural-network potentials with ænet's files and commands, in Python."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,207 @@
+"""Compiled kernels: built once by Numba, kept as machine code, loaded again without importing Numba.
+
+Importing Numba takes longer than the whole work on a small training set, so a kernel's object code is stored in
+the user's cache folder and later runs hand it to LLVM directly.  A kernel is an ordinary function in a module
+whose name ends in ``kernels``; it takes pointers and scalars, allocates nothing and raises nothing.
+
+All kernels share one set of options (`JIT_OPTIONS`).  None of them may change a bit of a result: no fastmath, no
+contraction into FMA, no vector library in place of libm's sin and cos.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import hashlib
+import importlib
+import os
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+JIT_OPTIONS: dict[str, Any] = {"nopython": True, "nogil": True, "fastmath": False, "error_model": "numpy"}
+
+_CTYPES: dict[str, Any] = {"i8": ctypes.c_int64, "f8": ctypes.c_double}
+_RESOLVING = threading.Lock()  # neither LLVM's linker nor Numba is for two threads at once
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def jit(function: Callable) -> Callable:
+    """Numba's ``njit`` with the options all kernels share; for use in kernel modules."""
+    _forbid_vector_math()
+    import numba
+
+    options = {name: value for name, value in JIT_OPTIONS.items() if name != "nopython"}
+    return numba.njit(**options)(function)
+
+
+def _forbid_vector_math() -> None:
+    # Intel's vector library, where installed, rounds sin and cos differently from libm.
+    if "numba" not in sys.modules:
+        os.environ["NUMBA_DISABLE_INTEL_SVML"] = "1"
+
+
+class _Scratch(threading.local):
+    def __init__(self) -> None:
+        self.arrays: dict[str, np.ndarray] = {}
+
+
+_SCRATCH = _Scratch()
+
+
+def scratch(name: str, size: int, dtype: type = np.float64) -> np.ndarray:
+    """An uninitialised array of this thread, good until the thread asks for the same name again.
+
+    Fresh memory costs more than most kernels: the system clears every page of it.
+    """
+    array = _SCRATCH.arrays.get(name)
+    if array is None or len(array) < size:
+        array = _SCRATCH.arrays[name] = np.empty(size, dtype=dtype)
+    return array[:size]
+
+
+class Kernel:
+    """A compiled function, resolved at its first call.
+
+    Parameters
+    ----------
+    name : ``"package.module:function"`` of the Python source.
+    signature : one word an argument, ``i8`` or ``f8`` for scalars, ``i4*``, ``i8*``, ``f8*`` or ``u1*`` for arrays.
+
+    Calls take NumPy arrays (C-contiguous, of the type named) or addresses for pointers, and return an int.  The
+    GIL is released while the kernel runs.
+    """
+
+    def __init__(self, name: str, signature: str):
+        self.module, self.function = name.split(":")
+        self.words = tuple(signature.split())
+        self._call: Callable[..., int] | None = None
+
+    def __call__(self, *args: Any) -> int:
+        if self._call is None:
+            with _RESOLVING:
+                self._call = self._call or self._resolve()
+        return self._call(*[a if isinstance(a, int | float) else a.ctypes.data for a in args])
+
+    def _resolve(self) -> Callable[..., int]:
+        path = cache_folder() / f"{self.function}-{_fingerprint()}.o"
+        code = _read_checked(path)
+        if code is None:
+            code = self._compile()
+            _write_checked(path, code)
+        arguments: list[Any] = [_CTYPES.get(word, ctypes.c_void_p) for word in self.words]
+        return ctypes.CFUNCTYPE(ctypes.c_int64, *arguments)(_load(code, self.function))
+
+    def _compile(self) -> bytes:
+        """Object code of the kernel alone, under its own name."""
+        if sys.stderr.isatty():
+            print(f"Compiling {self.function}, once for this processor ...", file=sys.stderr)
+        _forbid_vector_math()
+        import llvmlite.binding as llvm
+        import numba
+        from numba import types
+
+        python_function = getattr(importlib.import_module(self.module), self.function)
+        scalars = {"i8": types.int64, "f8": types.float64, "i4": types.int32, "u1": types.uint8}
+        arguments = [types.CPointer(scalars[w[:-1]]) if w.endswith("*") else scalars[w] for w in self.words]
+        compiled = numba.cfunc(types.int64(*arguments), **JIT_OPTIONS)(python_function)
+        module = llvm.parse_assembly(compiled.inspect_llvm())
+        for item in [*module.functions, *module.global_variables]:
+            if item.name == compiled.native_name:
+                item.name = self.function
+            elif not item.is_declaration:
+                item.linkage = "internal"
+        _, machine = _engine()
+        builder = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=2))
+        builder.getModulePassManager().run(module, builder)  # drops Numba's Python wrappers, now unreachable
+        needed = {f.name for f in module.functions if f.is_declaration and not f.name.startswith("llvm.")}
+        if needed - _LIBRARY:
+            raise RuntimeError(f"kernel {self.function} allocates or raises: it needs {sorted(needed - _LIBRARY)}")
+        return machine.emit_object(module)
+
+
+_LIBRARY = {"cos", "sin", "exp", "pow", "sqrt", "memset", "memcpy", "memmove"}  # what kernels may call
+
+
+@functools.cache
+def _engine() -> tuple[Any, Any]:
+    """LLVM's just-in-time linker and the machine it generates code for: this processor."""
+    import llvmlite.binding as llvm
+
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+
+    def machine() -> Any:
+        features = llvm.get_host_cpu_features().flatten()
+        return llvm.Target.from_default_triple().create_target_machine(
+            opt=3, cpu=llvm.get_host_cpu_name(), features=features
+        )
+
+    return llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine()), machine()
+
+
+def _load(code: bytes, function: str) -> int:
+    import llvmlite.binding as llvm
+
+    linker, _ = _engine()
+    linker.add_object_file(llvm.ObjectFileRef.from_data(code))
+    linker.finalize_object()
+    return linker.get_function_address(function)
+
+
+@functools.cache
+def _fingerprint() -> str:
+    """Everything the object code depends on: the kernels' sources, the compiler and the processor."""
+    import llvmlite
+    import llvmlite.binding as llvm
+
+    digest = hashlib.sha256()
+    for source in sorted([*_PACKAGE.rglob("*kernels.py"), Path(__file__)]):
+        digest.update(source.read_bytes())
+    features = llvm.get_host_cpu_features().flatten()
+    for text in (llvmlite.__version__, sys.platform, llvm.get_host_cpu_name(), features):
+        digest.update(text.encode() + b"\0")
+    return digest.hexdigest()[:24]
+
+
+@functools.cache
+def cache_folder() -> Path:
+    """The first of these that can be written to: $AENET_PY_CACHE, the user's cache folder, the temporary folder."""
+    chosen = os.environ.get("AENET_PY_CACHE")
+    candidates = [Path(chosen)] if chosen else []
+    candidates.append(Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "aenet_py")
+    candidates.append(Path(tempfile.gettempdir()) / f"aenet_py-{os.getuid() if hasattr(os, 'getuid') else 'user'}")
+    for folder in candidates:
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # Machine code is only loaded from a folder that nobody else could have written to.
+            if hasattr(os, "getuid") and folder.stat().st_uid != os.getuid():
+                continue
+            with tempfile.TemporaryFile(dir=folder):
+                return folder
+        except OSError:
+            continue
+    return Path(tempfile.mkdtemp(prefix="aenet_py-"))
+
+
+def _read_checked(path: Path) -> bytes | None:
+    try:
+        stored = path.read_bytes()
+    except OSError:
+        return None
+    digest, code = stored[:32], stored[32:]
+    return code if hashlib.sha256(code).digest() == digest else None
+
+
+def _write_checked(path: Path, code: bytes) -> None:
+    try:
+        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+            file.write(hashlib.sha256(code).digest() + code)
+        os.replace(file.name, path)
+    except OSError:
+        return  # without the cache the next run compiles again

@@ -1,0 +1,74 @@
+"""What all commands share: messages, signals and exit statuses."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from typing import NoReturn
+
+from aenet_py.errors import AenetError
+
+FAILURE = 1
+
+
+class Terminated(BaseException):
+    """SIGTERM, raised in the main thread so that everything is cleaned up on the way out."""
+
+
+class Parser(argparse.ArgumentParser):
+    """Options of a command; a wrong one is an error like any other: one line, status 1."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(FAILURE, f"Error: {message}; see {self.prog} --help\n")
+
+
+def warn(message: str) -> None:
+    print(f"Warning: {message}", file=sys.stderr)
+
+
+def note(message: str) -> None:
+    print(message, file=sys.stderr)
+
+
+def run(command: Callable[[], None]) -> int:
+    """Run a command; errors become one line on standard error and an exit status."""
+    try:
+        with _sigterm_raises():
+            command()
+            sys.stdout.flush()
+    except AenetError as error:
+        return _fail(f"Error: {error}", FAILURE)
+    except KeyboardInterrupt:
+        return _fail("Error: interrupted; nothing was written", 128 + signal.SIGINT)
+    except Terminated:
+        return _fail("Error: terminated; nothing was written", 128 + signal.SIGTERM)
+    except BrokenPipeError:
+        # Whoever read the report has gone; the interpreter must not try to flush it again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _fail("Error: standard output was closed; nothing was written", FAILURE)
+    except MemoryError:
+        return _fail("Error: not enough memory; nothing was written", FAILURE)
+    return 0
+
+
+def _fail(message: str, status: int) -> int:
+    with contextlib.suppress(OSError, ValueError):
+        sys.stdout.flush()
+    print(message, file=sys.stderr)
+    return status
+
+
+@contextlib.contextmanager
+def _sigterm_raises() -> Iterator[None]:
+    def stop(*_: object) -> None:
+        raise Terminated
+
+    previous = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)

@@ -1,0 +1,137 @@
+"""generate.x: from structures to a training set."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Iterator
+
+from aenet_py import __version__, featurize
+from aenet_py.cli import common
+from aenet_py.descriptors.setup import Setup
+from aenet_py.errors import InputError
+from aenet_py.formats.output import PendingFile, already_exists
+from aenet_py.inputs import generate as inputs
+from aenet_py.inputs import setup as setups
+from aenet_py.report import generate as report
+from aenet_py.report.timing import TimingLog
+
+DESCRIPTION = """Turn atomic structures with energies and forces into a training set: one file of features and, with
+FORCES, one of their gradients. The input file is the generate.in of aenet."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = common.Parser(prog="generate.x", description=DESCRIPTION)
+    parser.add_argument("input", help="input file, usually generate.in")
+    parser.add_argument("--threads", type=_positive, metavar="N", help="threads to use (default: all processors)")
+    parser.add_argument("--version", action="version", version=f"aenet_py {__version__}")
+    options = parser.parse_args(argv)
+    return common.run(lambda: generate(options.input, options.threads or _processors()))
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"found {text!r}; expected a number of threads, at least 1")
+    return int(text)
+
+
+def _processors() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def generate(path: str, threads: int) -> None:
+    """Do what the deck at path asks for, with the report on standard output."""
+    deck = inputs.read(path, common.warn)
+    model = featurize.model(deck.types, deck.atomic_energies, _read_setups(deck))
+    chosen, seed = _choose_forces(deck)
+    if os.path.exists(deck.output):
+        raise already_exists(deck.output)
+
+    def say(text: str) -> None:
+        sys.stdout.write(text)
+
+    say(report.opening())
+    with contextlib.ExitStack() as stack:
+        train = stack.enter_context(PendingFile(deck.output))
+        forces = stack.enter_context(PendingFile(deck.output + ".forces")) if deck.forces else None
+        log = stack.enter_context(TimingLog("generate.time")) if deck.timing else None
+        debug = stack.enter_context(PendingFile("generate.debug")) if deck.debug else None
+        advance = stack.enter_context(_progress(len(deck.structures), deck.quiet))
+        if log is not None:
+            say(report.timing_notice())
+            log.line("Structural fingerprint basis initialized.")
+        say(report.start(deck.types, len(deck.structures), model.setups))
+        if log is not None:
+            log.line("Training set file started.")
+
+        def on_structure(item: featurize.Featurized) -> None:
+            if log is not None:
+                log.structure(item.number, item.seconds)
+            if debug is not None and len(item.types):
+                debug.write(report.debug_lines(item.features, model.basis.sizes[item.types]).encode())
+            advance()
+
+        summary = featurize.write_training_set(
+            model, deck.structures, chosen, train, forces, say, on_structure, threads
+        )
+        n_skipped = len(deck.structures) - summary.n_included
+        if n_skipped and not deck.quiet:
+            common.warn(f"{deck.output}: {n_skipped} skipped structures stay counted in the header, as in the original")
+        say(report.summary(deck.output, deck.types, len(deck.structures), summary.n_included, summary.energies))
+        say(report.closing())
+        sys.stdout.flush()
+        if log is not None:
+            log.line("Loop over structures done.")
+            log.totals()
+            log.line("Timing finished.")
+        train.complete(replace=False)
+        for other in (forces, log, debug):
+            if other is not None:
+                other.complete(replace=True)
+    if seed is not None:
+        common.note(f"Forces of {len(chosen)} of {len(deck.structures)} structures, drawn with FORCESSEED {seed}")
+
+
+def _read_setups(deck: inputs.GenerateInput) -> list[Setup]:
+    found = []
+    for symbol, path in zip(deck.types, deck.setups, strict=True):
+        setup = setups.read(path, _nobody if deck.quiet else common.warn)
+        if setup.atom_type != symbol:
+            raise InputError(path, f"this set-up is for {setup.atom_type!r}; expected one for {symbol!r}")
+        found.append(setup)
+    return found
+
+
+def _choose_forces(deck: inputs.GenerateInput) -> tuple[frozenset[int], int | None]:
+    """Numbers of the structures whose gradients are written, and the seed if they were drawn."""
+    n = len(deck.structures)
+    if not deck.forces:
+        return frozenset(), None
+    if deck.forces_list is not None:
+        return frozenset(inputs.read_forces_list(deck.forces_list, n)), None
+    seed = int.from_bytes(os.urandom(4), "little") if deck.forces_seed is None else deck.forces_seed
+    return frozenset(inputs.choose_forces(n, deck.forces_percent, seed)), seed
+
+
+def _nobody(message: str) -> None:
+    """Takes a warning that was not wanted."""
+
+
+@contextlib.contextmanager
+def _progress(n_structures: int, quiet: bool) -> Iterator[Callable[[], object]]:
+    """A progress bar on standard error, if that is a terminal and standard output is not."""
+    if quiet or not sys.stderr.isatty() or sys.stdout.isatty():
+        yield lambda: None
+        return
+    import tqdm
+
+    with tqdm.tqdm(total=n_structures, unit="structures", file=sys.stderr) as bar:
+        yield bar.update
+
+
+if __name__ == "__main__":
+    sys.exit(main())

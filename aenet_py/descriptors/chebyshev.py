@@ -1,0 +1,100 @@
+"""Chebyshev features of all atoms of a structure, and their gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from aenet_py.accelerate import Kernel, scratch
+from aenet_py.descriptors.setup import Setup, species_weights
+from aenet_py.errors import AenetError
+from aenet_py.neighbors.search import Environments
+
+_features = Kernel(
+    "aenet_py.descriptors.chebyshev_kernels:features",
+    "i8 i8 i8 i8 i8 i8 i8* i8* i4* f8* f8* i8* f8* f8* f8*",
+)
+_gradients = Kernel(
+    "aenet_py.descriptors.chebyshev_kernels:gradients",
+    "i8 i8 i8 i8 i8 i8* i8* i4* f8* f8* i8* f8* f8* i8* f8*",
+)
+BLOCK = 256  # as in chebyshev_kernels, which is not imported where its machine code is at hand
+
+
+@dataclass(frozen=True)
+class Basis:
+    """Set-ups of all species as the kernels take them, one row a species.
+
+    sizes : (n,) features; cutoffs : (n, 2) radial and angular, Å; orders : (n, 3) radial, angular, 1 if features are
+    repeated with species weights; weights : (n, n) weight of each species around each, NaN if its set-up lacks it.
+    """
+
+    types: tuple[str, ...]
+    sizes: np.ndarray
+    cutoffs: np.ndarray
+    orders: np.ndarray
+    weights: np.ndarray
+
+
+def basis(types: Sequence[str], setups: Sequence[Setup]) -> Basis:
+    """Collect set-ups, one a species, in the order of types."""
+    parameters = np.array([setup.parameters[0] for setup in setups])
+    weights = np.full((len(types), len(types)), np.nan)
+    for row, setup in enumerate(setups):
+        known = dict(zip(setup.env_types, species_weights(len(setup.env_types)), strict=True))
+        weights[row] = [known.get(t, np.nan if setup.weighted else 0.0) for t in types]
+    weighted = [float(setup.weighted) for setup in setups]
+    return Basis(
+        types=tuple(types),
+        sizes=np.array([setup.n_features for setup in setups], dtype=np.int64),
+        cutoffs=np.ascontiguousarray(parameters[:, [0, 2]]),
+        orders=np.column_stack([parameters[:, 1], parameters[:, 3], weighted]).astype(np.int64),
+        weights=weights,
+    )
+
+
+def features(basis: Basis, types: np.ndarray, found: Environments) -> np.ndarray:
+    """Features of every atom, (n_atoms, most features of a species); each species fills its own number of columns.
+
+    types : (n_atoms,) int64, 0-based species.  AenetError if two atoms coincide.
+    """
+    n_atoms = len(types)
+    stride = _stride(found)
+    out = np.empty((n_atoms, int(basis.sizes.max())))
+    work = scratch("work", (40 + _terms(basis)) * stride)
+    failed = _features(
+        0, n_atoms, stride, found.vectors.shape[1], out.shape[1], len(basis.types), types, found.first, found.index,
+        found.vectors, basis.cutoffs, basis.orders, basis.weights, work, out,
+    )  # fmt: skip
+    if failed:
+        raise AenetError(f"atom {failed} coincides with another atom; expected atoms apart")
+    return out
+
+
+def gradients(basis: Basis, types: np.ndarray, found: Environments, start: int, stop: int) -> np.ndarray:
+    """Derivatives of the features of atoms start .. stop - 1, 1/Å, flat; good until this thread's next call.
+
+    For each atom with f features and n neighbours (3, f) values, derivatives with respect to the atom, then
+    (3, f, n), with respect to each neighbour.
+    """
+    stride = _stride(found)
+    angular_terms = int(basis.orders[:, 1].max()) + 1
+    work = scratch("work", (40 + 3 * _terms(basis) + 6 * angular_terms) * stride)
+    integers = scratch("integers", stride + 3 * BLOCK, np.int64)
+    neighbors = found.first[start + 1 : stop + 1] - found.first[start:stop]
+    out = scratch("gradients", int(np.sum(3 * basis.sizes[types[start:stop]] * (1 + neighbors))))
+    _gradients(
+        start, stop, stride, found.vectors.shape[1], len(basis.types), types, found.first, found.index,
+        found.vectors, basis.cutoffs, basis.orders, basis.weights, work, integers, out,
+    )  # fmt: skip
+    return out
+
+
+def _stride(found: Environments) -> int:
+    return max(BLOCK, int(found.counts.max()))
+
+
+def _terms(basis: Basis) -> int:
+    return int(basis.orders[:, :2].max()) + 1

@@ -1,0 +1,70 @@
+"""The descriptor of one species: which basis, which species around it, which cutoffs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+N_PARAMETERS = 4  # room for each basis function's parameters (sfsetup NSFPARAM)
+N_ENVIRONMENT = 2  # species one basis function can name (sfsetup NENV_MAX)
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Fingerprint set-up as a .stp file gives it and the footer of a training set stores it.
+
+    description : at most 1024 characters, lines joined by ``$$``.
+    atom_type : species of the central atom; env_types : species around it, in the order that defines their weights.
+    r_min, r_max : smallest distance expected and largest cutoff, Å.
+    basis : name of the basis as written in the file.
+    functions : (n_features,) int32, kind of each basis function; parameters : (n_features, 4) float64;
+    environment : (n_features, 2) int32.  The Chebyshev basis uses the first row of parameters only: radial cutoff,
+    radial order, angular cutoff, angular order.
+    """
+
+    description: str
+    atom_type: str
+    env_types: tuple[str, ...]
+    r_min: float
+    r_max: float
+    basis: str
+    functions: np.ndarray
+    parameters: np.ndarray
+    environment: np.ndarray
+
+    @property
+    def n_features(self) -> int:
+        return len(self.functions)
+
+    @property
+    def weighted(self) -> bool:
+        """Whether features are repeated with species weights: the Chebyshev basis does for several species."""
+        return len(self.env_types) > 1
+
+
+def chebyshev_setup(
+    description: str, atom_type: str, env_types: tuple[str, ...], r_min: float, basis: str,
+    radial_cutoff: float, radial_order: int, angular_cutoff: float, angular_order: int,
+) -> Setup:  # fmt: skip
+    """Set-up of a Chebyshev basis (read_basis_chebyshev)."""
+    n_features = (radial_order + angular_order + 2) * (2 if len(env_types) > 1 else 1)
+    parameters = np.zeros((n_features, N_PARAMETERS))
+    parameters[0] = radial_cutoff, radial_order, angular_cutoff, angular_order
+    return Setup(
+        description=description,
+        atom_type=atom_type,
+        env_types=env_types,
+        r_min=r_min,
+        r_max=max(radial_cutoff, angular_cutoff),
+        basis=basis,
+        functions=np.zeros(n_features, dtype=np.int32),
+        parameters=parameters,
+        environment=np.zeros((n_features, N_ENVIRONMENT), dtype=np.int32),
+    )
+
+
+def species_weights(n_types: int) -> list[float]:
+    """Weight of each species of the environment (new_SFBasis): ..., -2, -1, [0], 1, 2, ...; 0 for odd numbers only."""
+    half = n_types // 2
+    return [float(s) for s in range(-half, half + 1) if s != 0 or n_types % 2 == 1]

@@ -1,0 +1,38 @@
+"""Running statistics of the features of each species, in the order atoms come in (stp_eval)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from aenet_py.accelerate import Kernel
+from aenet_py.errors import AenetError
+from aenet_py.formats.trainset import FeatureStatistics
+
+_update = Kernel("aenet_py.descriptors.statistics_kernels:update", "i8 i8 i8 i8* i8* f8* i8* f8* f8* f8* f8*")
+
+
+class RunningStatistics:
+    """Minimum, maximum, average and average square of the features of each species.
+
+    sizes : (n_types,) int64, features of each species.
+    """
+
+    def __init__(self, sizes: np.ndarray):
+        self._sizes = sizes
+        self._counts = np.zeros(len(sizes), dtype=np.int64)
+        self._tables = np.zeros((4, len(sizes), int(sizes.max())))
+
+    def add(self, types: np.ndarray, features: np.ndarray) -> None:
+        """Take in more atoms: types (n_atoms,) int64, 0-based; features (n_atoms, most features of a species)."""
+        failed = _update(
+            len(types), features.shape[1], len(self._sizes), types, self._sizes, features, self._counts, *self._tables
+        )
+        if failed:
+            raise AenetError(f"a feature of atom {failed} is not a number")
+
+    def result(self) -> list[FeatureStatistics]:
+        """One entry a species."""
+        return [
+            FeatureStatistics(int(count), *self._tables[:, t, :size])
+            for t, (count, size) in enumerate(zip(self._counts, self._sizes, strict=True))
+        ]

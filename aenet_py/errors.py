@@ -1,0 +1,20 @@
+"""Errors that are part of the product: one sentence, the place, what was found, what was expected."""
+
+from __future__ import annotations
+
+
+class AenetError(Exception):
+    """Something the user can mend: bad input, a missing file, a full disk.
+
+    Commands print the message on standard error and exit with status 1; nothing else is shown.
+    """
+
+
+class InputError(AenetError):
+    """Bad content of a file, with the place it was found at."""
+
+    def __init__(self, path: str, message: str, line: int | None = None):
+        self.path = str(path)
+        self.line = line
+        place = self.path if line is None else f"{self.path}:{line}"
+        super().__init__(f"{place}: {message}")

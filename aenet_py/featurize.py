@@ -1,0 +1,299 @@
+"""From structures to a training set: the pipeline of generate.x.
+
+    read a structure ─> environments ─> features ─┬─> statistics ─> NAME.train, report      (in order)
+                                                  └─> gradients ──> NAME.train.forces       (in any order)
+
+Structures are worked on side by side; what depends on their order (statistics, files, report) is done by the caller's
+thread, one structure after the other, so that the number of threads changes no byte.
+"""
+
+from __future__ import annotations
+
+import collections
+import itertools
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from aenet_py.descriptors import chebyshev
+from aenet_py.descriptors.setup import Setup
+from aenet_py.descriptors.statistics import RunningStatistics
+from aenet_py.errors import AenetError, InputError
+from aenet_py.formats import gradients as gradients_format
+from aenet_py.formats import trainset, xsf
+from aenet_py.formats.output import PendingFile
+from aenet_py.formats.trainset import EnergyStatistics
+from aenet_py.neighbors.search import Environments, environments
+from aenet_py.report import generate as report
+from aenet_py.structure import Structure
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
+
+BATCH = 8  # structures a thread takes at once
+CHUNK_BYTES = 4_000_000  # gradients computed before they are written
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Model:
+    """What turns structures into features: species, their atomic energies (eV) and set-ups.
+
+    r_min, r_max : range of the neighbour search, Å; incomplete : whether some set-up does not list all species.
+    """
+
+    types: tuple[str, ...]
+    atomic_energies: tuple[float, ...]
+    setups: tuple[Setup, ...]
+    basis: chebyshev.Basis
+    r_min: float
+    r_max: float
+    incomplete: bool
+
+
+@dataclass(frozen=True)
+class Featurized:
+    """One structure of the training set, ready to be added to it; without atoms if it has too many species.
+
+    types : (n_atoms,) int64, 0-based; energy : cohesive, eV; environments : kept where gradients follow; records,
+    lines : its part of NAME.train and the report; seconds : spent on reading, neighbours and features.
+    """
+
+    number: int
+    path: str
+    n_species: int
+    types: np.ndarray
+    energy: float
+    environments: Environments | None
+    features: np.ndarray
+    records: bytes
+    lines: str
+    seconds: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Summary:
+    n_included: int
+    energies: EnergyStatistics
+
+
+def model(types: Sequence[str], atomic_energies: Sequence[float], setups: Sequence[Setup]) -> Model:
+    basis = chebyshev.basis(types, setups)
+    return Model(
+        types=tuple(types),
+        atomic_energies=tuple(atomic_energies),
+        setups=tuple(setups),
+        basis=basis,
+        r_min=min(setup.r_min for setup in setups),
+        r_max=max(setup.r_max for setup in setups),
+        incomplete=bool(np.isnan(basis.weights).any()),
+    )
+
+
+def featurize(model: Model, number: int, path: str, keep: bool) -> Featurized:
+    """Read a structure and compute its features; number counts structures from 1, keep asks for environments."""
+    began = time.perf_counter()
+    structure = xsf.read(path)
+    n_species = len(structure.symbols)
+    if n_species > len(model.types):
+        nothing = np.empty(0)
+        lines = report.skipped(path)
+        return Featurized(number, path, n_species, nothing, 0.0, None, nothing, b"", lines, (0.0, 0.0, 0.0))
+    types = _types(model, structure)
+    energy = _cohesive_energy(model, structure, types)
+    been_read = time.perf_counter()
+    found = environments(structure, model.r_min, model.r_max, keep)
+    been_found = time.perf_counter()
+    try:
+        features = chebyshev.features(model.basis, types, found)
+    except AenetError as error:
+        raise InputError(path, str(error)) from None
+    computed = time.perf_counter()
+    records = trainset.structure(
+        path, n_species, energy, types + 1, found.positions, found.forces, features, model.basis.sizes[types]
+    )
+    symbols = [structure.symbols[s] for s in structure.species.tolist()]
+    lines = report.structure(number, n_species, energy / structure.n_atoms, path, symbols, found.counts)
+    kept = found if keep else None
+    seconds = (been_read - began, been_found - been_read, computed - been_found)
+    return Featurized(number, path, n_species, types, energy, kept, features, records, lines, seconds)
+
+
+def _types(model: Model, structure: Structure) -> np.ndarray:
+    """0-based species of every atom in the order of TYPES; InputError for a species the set-ups do not know."""
+    for symbol in structure.symbols:
+        if symbol not in model.types:
+            message = f"found species {symbol!r}; expected the species of TYPES: {' '.join(model.types)}"
+            raise InputError(structure.path, message)
+    rows = [model.types.index(symbol) for symbol in structure.symbols]
+    for center, other in itertools.product(rows, rows) if model.incomplete else ():
+        if np.isnan(model.basis.weights[center, other]):
+            message = f"{model.types[other]} surrounds {model.types[center]}, whose set-up does not list it under ENV"
+            raise InputError(structure.path, message)
+    return np.array(rows, dtype=np.int64)[structure.species]
+
+
+def _cohesive_energy(model: Model, structure: Structure, types: np.ndarray) -> float:
+    """The file's cohesive energy or, without one, the total energy less the atomic energies, atom by atom."""
+    if structure.cohesive_energy != 0.0:
+        return structure.cohesive_energy
+    energy = structure.total_energy
+    for t in types.tolist():
+        energy = energy - model.atomic_energies[t]
+    return energy
+
+
+def write_training_set(
+    model: Model,
+    paths: Sequence[str],
+    chosen: frozenset[int],
+    train: PendingFile,
+    forces: PendingFile | None,
+    say: Callable[[str], None],
+    on_structure: Callable[[Featurized], None],
+    threads: int,
+) -> Summary:
+    """Compute all structures and write them to train and forces (both left for the caller to complete).
+
+    chosen : numbers of the structures whose gradients are written, if forces is a file; say : takes the report;
+    on_structure : called after each structure, in order; threads : workers, 1 for none beside the caller.
+    """
+    statistics = RunningStatistics(model.basis.sizes)
+    energies = _Energies(len(paths))
+    n_atoms = most_neighbors = 0
+    train.write(trainset.header(model.types, model.atomic_energies, len(paths)))
+    if forces is not None:
+        forces.write(gradients_format.header(len(paths)))
+    with _Workers(threads) as workers:
+        jobs = enumerate(paths, 1)
+        for item in workers.in_order(lambda job: featurize(model, *job, job[0] in chosen), jobs):
+            say(item.lines)
+            if len(item.types):
+                try:
+                    statistics.add(item.types, item.features)
+                except AenetError as error:
+                    raise InputError(item.path, str(error)) from None
+                train.write(item.records)
+                n_atoms += len(item.types)
+                energies.add(item.energy / len(item.types))
+                if forces is not None:
+                    selected = item.environments is not None
+                    forces.write(gradients_format.structure(item.path, len(item.types), item.n_species, selected))
+                    if item.environments is not None:
+                        most_neighbors = max(most_neighbors, int(item.environments.counts.max()))
+                        _reserve_and_write(workers, model, item.types, item.environments, forces)
+            on_structure(item)
+    if energies.n_included == 0:
+        raise AenetError("every structure has more species than TYPES lists; there is nothing to train on")
+    if forces is not None:
+        forces.write(gradients_format.footer(most_neighbors))
+    train.write(trainset.footer(n_atoms, energies.result(), model.setups, statistics.result()))
+    return Summary(energies.n_included, energies.result())
+
+
+def _reserve_and_write(
+    workers: _Workers, model: Model, types: np.ndarray, found: Environments, forces: PendingFile
+) -> None:
+    """Set the place of a structure's gradients aside and have them computed and written there, piece by piece."""
+    n_features = model.basis.sizes[types].tolist()
+    sizes = list(map(gradients_format.atom_size, n_features, found.counts.tolist()))
+    offset = forces.reserve(sum(sizes))
+    start = 0
+    while start < len(sizes):
+        stop, n_bytes = start, 0
+        while stop < len(sizes) and (stop == start or n_bytes + sizes[stop] <= CHUNK_BYTES):
+            n_bytes += sizes[stop]
+            stop += 1
+        workers.submit(_write_gradients, model, types, found, start, stop, forces, offset)
+        offset += n_bytes
+        start = stop
+
+
+def _write_gradients(
+    model: Model, types: np.ndarray, found: Environments, start: int, stop: int, forces: PendingFile, offset: int
+) -> None:
+    values = chebyshev.gradients(model.basis, types, found, start, stop).data.cast("B")
+    parts: list = []
+    position = 0
+    for atom in range(start, stop):
+        n_features = int(model.basis.sizes[types[atom]])
+        neighbors = found.index[found.first[atom] : found.first[atom + 1]]
+        own = position + 24 * n_features
+        others = own + 24 * n_features * len(neighbors)
+        itype = int(types[atom]) + 1
+        parts += gradients_format.atom(itype, n_features, neighbors, values[position:own], values[own:others])
+        position = others
+    forces.write_at(offset, parts)
+
+
+class _Energies:
+    """Energy per atom: average over all structures announced, minimum and maximum (ts_write_structure_info)."""
+
+    def __init__(self, n_structures: int):
+        self.n_included = 0
+        self._n_structures = n_structures
+        self._mean = self._low = self._high = 0.0
+
+    def add(self, energy: float) -> None:
+        if self.n_included == 0:
+            self._low = self._high = energy
+        self._low, self._high = min(self._low, energy), max(self._high, energy)
+        self._mean = self._mean + energy / self._n_structures
+        self.n_included += 1
+
+    def result(self) -> EnergyStatistics:
+        return EnergyStatistics(self._mean, self._low, self._high)
+
+
+class _Workers:
+    """Threads for work that comes back in order (`in_order`) and work that only has to be done (`submit`).
+
+    One thread means the caller's own.  Leaving the ``with`` block waits for everything, or, after an exception, drops
+    what has not begun.
+    """
+
+    def __init__(self, threads: int):
+        self._threads = threads
+        self._pool: ThreadPoolExecutor | None = None
+        if threads > 1:
+            from concurrent.futures import ThreadPoolExecutor
+
+            self._pool = ThreadPoolExecutor(threads)
+        self._submitted: collections.deque[Future] = collections.deque()
+
+    def __enter__(self) -> _Workers:
+        return self
+
+    def __exit__(self, failure: object, *_: object) -> None:
+        if self._pool is None:
+            return
+        try:
+            while self._submitted and failure is None:
+                self._submitted.popleft().result()
+        finally:
+            self._pool.shutdown(cancel_futures=True)
+
+    def in_order(self, function: Callable[[T], R], jobs: Iterable[T]) -> Iterator[R]:
+        if self._pool is None:
+            yield from map(function, jobs)
+            return
+        jobs = iter(jobs)
+        batches: collections.deque[Future] = collections.deque()
+        while True:
+            while len(batches) < 3 * self._threads and (batch := list(itertools.islice(jobs, BATCH))):
+                batches.append(self._pool.submit(lambda items: [function(item) for item in items], batch))
+            if not batches:
+                return
+            yield from batches.popleft().result()
+
+    def submit(self, function: Callable[..., None], *args: object) -> None:
+        if self._pool is None:
+            function(*args)
+            return
+        while len(self._submitted) > 2 * self._threads:
+            self._submitted.popleft().result()
+        self._submitted.append(self._pool.submit(function, *args))

@@ -1,0 +1,49 @@
+"""Files of feature gradients, ``NAME.train.forces`` (pytorchoutput).
+
+``docs/formats.md`` has the table of all records.  Sizes are known before the gradients are, so that several writers
+can fill one file.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from aenet_py.formats import records
+
+
+def header(n_structures: int) -> bytes:
+    return records.integers(n_structures)
+
+
+def structure(path: str, n_atoms: int, n_types: int, selected: bool) -> bytes:
+    """The records in front of a structure's atoms; only selected structures have any."""
+    name = path.encode("latin-1")
+    parts = [records.integers(len(name)), records.record(name), records.integers(n_atoms, n_types)]
+    return b"".join([*parts, records.integers(int(selected))])
+
+
+def footer(most_neighbors: int) -> bytes:
+    return records.integers(most_neighbors)
+
+
+def atom_size(n_features: int, n_neighbors: int) -> int:
+    """Bytes of one atom's five records."""
+    data = (4, 8, 4 * n_neighbors, 24 * n_features, 24 * n_features * n_neighbors)
+    return sum(records.record_size(n) for n in data)
+
+
+def atom(itype: int, n_features: int, neighbors: np.ndarray, own: memoryview, others: memoryview) -> list:
+    """One atom's records as a list of buffers.
+
+    itype : 1-based species; neighbors (n,) int32 : 1-based atom numbers; own : bytes of the derivatives with respect
+    to the atom, (3, n_features) float64; others : with respect to each neighbour, (3, n_features, n) float64; 1/Å.
+    """
+    parts = [
+        records.integers(itype),
+        records.integers(n_features, len(neighbors)),
+        records.record(neighbors.astype("<i4").tobytes()),
+    ]
+    if len(others) > records.MAX_SUBRECORD:
+        return [b"".join([*parts, records.record(bytes(own)), records.record(bytes(others))])]
+    inner, outer = records.MARKER.pack(len(own)), records.MARKER.pack(len(others))
+    return [b"".join(parts) + inner, own, inner + outer, others, outer]

@@ -1,0 +1,87 @@
+"""Output files that appear under their names only when they are complete."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from aenet_py.errors import AenetError
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+class PendingFile:
+    """A file under a temporary name beside its destination.
+
+    `write` appends; `write_at` fills a place that `reserve` set aside, from any thread.  `publish` gives the file its
+    name; leaving the ``with`` block without it removes the file.
+    """
+
+    def __init__(self, path: str):
+        self.path = path
+        self._size = 0
+        folder, name = os.path.split(path)
+        try:
+            self._fd, self._temporary = tempfile.mkstemp(prefix=f".{name}.", suffix=".partial", dir=folder or ".")
+        except OSError as error:
+            raise AenetError(f"{path}: cannot be written: {error.strerror}") from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(OSError):
+            os.close(self._fd)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._temporary)
+
+    def write(self, data: bytes) -> None:
+        self.write_at(self.reserve(len(data)), [data])
+
+    def reserve(self, n_bytes: int) -> int:
+        """Set n_bytes aside at the end of the file; returns where they begin."""
+        offset = self._size
+        self._size += n_bytes
+        return offset
+
+    def write_at(self, offset: int, parts: Sequence) -> int:
+        """Write buffers one behind the other; returns the offset behind them."""
+        for start in range(0, len(parts), 1000):  # the system takes about a thousand buffers at a time
+            chunk = [memoryview(part).cast("B") for part in parts[start : start + 1000]]
+            while chunk:
+                try:
+                    done = os.pwritev(self._fd, chunk, offset)
+                except OSError as error:
+                    raise AenetError(f"{self.path}: cannot be written: {error.strerror}") from None
+                offset += done
+                while chunk and done >= len(chunk[0]):
+                    done -= len(chunk.pop(0))
+                if chunk:
+                    chunk[0] = chunk[0][done:]
+        return offset
+
+    def complete(self, replace: bool) -> None:
+        """Make sure that everything is on its way to the disk, then give the file its name.
+
+        AenetError if a file of that name exists and replace is false.
+        """
+        umask = os.umask(0)
+        os.umask(umask)
+        try:
+            os.fchmod(self._fd, 0o666 & ~umask)
+            if replace:
+                os.replace(self._temporary, self.path)
+            else:
+                os.link(self._temporary, self.path)
+        except FileExistsError:
+            raise already_exists(self.path) from None
+        except OSError as error:
+            raise AenetError(f"{self.path}: cannot be written: {error.strerror}") from None
+
+
+def already_exists(path: str) -> AenetError:
+    return AenetError(f"{path}: this file exists already and is not overwritten; expected a new name or a free one")

@@ -1,0 +1,149 @@
+"""XSF structure files with ænet's energy comment (xsf_init, xsf_count_atoms_and_types in xsflib).
+
+    # total energy = -19960.66173260 eV          (or: cohesive energy = ...)
+    CRYSTAL
+    PRIMVEC
+        x y z                                    three cell vectors, Å
+    PRIMCOORD
+    2 1
+    Ti  x y z  fx fy fz                          Å and eV/Å, up to a blank line or the end of the file
+
+Isolated structures have ``ATOMS`` instead of PRIMVEC and PRIMCOORD, and no number of atoms.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from aenet_py.errors import InputError
+from aenet_py.formats import listio
+from aenet_py.formats.text import read_text, split_lines
+from aenet_py.structure import Structure
+
+SYMBOL_LENGTH = 2
+
+
+def read(path: str) -> Structure:
+    """Read a structure with energy and forces; InputError names the line of anything else."""
+    lines = split_lines(read_text(path, "an XSF structure file"))
+    energies: dict[str, float] = {}
+    cell: np.ndarray | None = None
+    atoms: tuple[int, int] | None = None
+    number = 0
+    while number < len(lines):
+        line = lines[number]
+        number += 1
+        if not line or line.isspace():
+            continue
+        if "energy" in line:
+            kind = next((k for k in ("cohesive energy", "total energy") if k in line), None)
+            if kind is not None:
+                energies[kind] = _energy(path, number, line, kind)
+                continue
+        stripped = line.lstrip(" ")
+        if stripped.startswith("#"):
+            continue
+        if "PRIMVEC" in line:
+            cell = _cell(path, lines, number)
+            number += 3
+        elif "PRIMCOORD" in line or "ATOMS" in line:
+            if atoms is not None:
+                raise InputError(path, "a second set of coordinates; expected one structure in a file", number)
+            start = number
+            announced = None
+            if "PRIMCOORD" in line:
+                announced = _count(path, lines, number)
+                start += 1
+            stop = start
+            while stop < len(lines) and lines[stop] and not lines[stop].isspace():
+                stop += 1
+            if announced is not None and announced != stop - start:
+                raise InputError(path, f"{announced} atoms announced, but {stop - start} lines follow", start)
+            atoms = (start, stop)
+            number = stop
+    if atoms is None or atoms[0] == atoms[1]:
+        raise InputError(path, "no atoms found; expected a section PRIMCOORD or ATOMS with atom lines")
+    if not energies:
+        raise InputError(path, "no energy found; expected a line '# total energy = <value> eV'")
+    symbols, species, values = _atom_lines(path, lines, *atoms)
+    return Structure(
+        path=path,
+        symbols=symbols,
+        species=species,
+        positions=np.ascontiguousarray(values[:, :3]),
+        forces=np.ascontiguousarray(values[:, 3:]),
+        cell=cell,
+        total_energy=energies.get("total energy", 0.0),
+        cohesive_energy=energies.get("cohesive energy", 0.0),
+    )
+
+
+def _energy(path: str, number: int, line: str, kind: str) -> float:
+    after = line[line.index(kind) + len(kind) :]
+    text = after.partition("=")[2]
+    found = listio.items(text)
+    try:
+        return listio.real(found[0] or "")
+    except (ValueError, IndexError):
+        raise InputError(path, f"found {line.strip()!r}; expected '{kind} = <number> eV'", number) from None
+
+
+def _cell(path: str, lines: list[str], start: int) -> np.ndarray:
+    rows = []
+    for number in range(start, start + 3):
+        if number >= len(lines):
+            raise InputError(path, f"PRIMVEC has {number - start} lines; expected three cell vectors", number)
+        rows.append(_numbers(path, number + 1, lines[number], listio.items(lines[number]), 3, "a cell vector 'x y z'"))
+    return np.array(rows)
+
+
+def _count(path: str, lines: list[str], number: int) -> int:
+    try:
+        return listio.integer(listio.items(lines[number])[0] or "")
+    except (ValueError, IndexError):
+        found = repr(lines[number].strip()) if number < len(lines) else "the end of the file"
+        raise InputError(path, f"found {found} after PRIMCOORD; expected the number of atoms", number + 1) from None
+
+
+def _numbers(path: str, number: int, line: str, found: list[str | None], n: int, what: str) -> list[float]:
+    try:
+        values = [listio.real(text or "") for text in found[:n]]
+    except ValueError as error:
+        raise InputError(path, f"found {str(error)!r} where a number belongs; expected {what}", number) from None
+    if len(values) < n:
+        raise InputError(path, f"found {line.strip()!r}; expected {what}", number)
+    return values
+
+
+def _atom_lines(path: str, lines: list[str], start: int, stop: int) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
+    """Symbols in order of appearance, species (n,), positions and forces (n, 6)."""
+    if len(lines[stop - 1].split()) < 7:
+        raise InputError(
+            path, f"no forces in {lines[stop - 1].strip()!r}; expected '<symbol> x y z fx fy fz' for every atom", stop
+        )
+    block = " ".join(lines[start:stop])
+    words = block.split()
+    names, flat = words[::7], []
+    # The usual case, quickly: seven words a line, blanks between, plain decimal numbers.
+    plain = len(words) == 7 * (stop - start) and "_" not in block and all(map(str.isalpha, names))
+    if plain:
+        del words[::7]
+        try:
+            flat = list(map(float, words))
+            plain = math.isfinite(sum(flat))
+        except ValueError:
+            plain = False
+    if plain:
+        names = [name[:SYMBOL_LENGTH] for name in names]
+    else:
+        names, flat = [], []
+        for number in range(start, stop):
+            found = listio.items(lines[number])
+            names.append((found[0] or "")[:SYMBOL_LENGTH] if found else "")
+            what = "'<symbol> x y z fx fy fz'"
+            flat.extend(_numbers(path, number + 1, lines[number], found[1:], 6, what))
+    known = {name: i for i, name in enumerate(dict.fromkeys(names))}
+    species = np.array([known[name] for name in names], dtype=np.int64)
+    return tuple(known), species, np.array(flat).reshape(-1, 6)

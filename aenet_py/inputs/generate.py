@@ -1,0 +1,198 @@
+"""The deck of generate.x, ``generate.in`` (read_InpGenerate in input)."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from aenet_py.errors import InputError
+from aenet_py.formats import listio
+from aenet_py.inputs.keywords import Deck, Line, content_lines, read_deck, words
+
+DEFAULT_OUTPUT = "refdata.train"
+DEFAULT_FORCES_PERCENT = 1.0
+SINGLE = {
+    "output", "forces", "forcespercent", "forceslist", "forcesseed", "timing", "debug", "verbosity",
+}  # fmt: skip
+COUNTED = {"types", "files"}
+PER_TYPE = {"setups"}
+SYMBOL_LENGTH = 2
+
+
+@dataclass(frozen=True)
+class GenerateInput:
+    """What generate.in asks for.
+
+    output : training set file; types : species in the order of the file; atomic_energies : eV, one a species;
+    setups : .stp file of each species; structures : XSF files; forces : whether to write gradients, for
+    forces_percent of the structures drawn with forces_seed, or for those that forces_list names; timing, debug :
+    write generate.time, generate.debug; quiet : no progress bar, no warnings (VERBOSITY low).
+    """
+
+    path: str
+    output: str
+    types: tuple[str, ...]
+    atomic_energies: tuple[float, ...]
+    setups: tuple[str, ...]
+    structures: tuple[str, ...]
+    forces: bool
+    forces_percent: float
+    forces_list: str | None
+    forces_seed: int | None
+    timing: bool
+    debug: bool
+    quiet: bool
+
+
+def read(path: str, warn: Callable[[str], None]) -> GenerateInput:
+    """Read generate.in; InputError names the line of whatever is missing or wrong."""
+    deck = read_deck(path, "a generate.x input file", SINGLE, COUNTED, PER_TYPE)
+    types, energies = _types(deck)
+    forces = _flag(deck, "forces")
+    percent = deck.argument("forcespercent", _percentage, "a percentage from 0 to 100")
+    forces_list = deck.argument("forceslist", _name, "a file with structure numbers")
+    seed = deck.argument("forcesseed", listio.integer, "an integer")
+    if forces_list is not None and not os.path.exists(forces_list):
+        raise _missing(deck, deck.entries["forceslist"].line, forces_list, "a list of structure numbers")
+    if forces is None:
+        forces = forces_list is not None
+    result = GenerateInput(
+        path=path,
+        output=deck.argument("output", _name, "a file name") or DEFAULT_OUTPUT,
+        types=types,
+        atomic_energies=energies,
+        setups=_setups(deck, types),
+        structures=_files(deck),
+        forces=forces,
+        forces_percent=DEFAULT_FORCES_PERCENT if percent is None else percent,
+        forces_list=forces_list,
+        forces_seed=seed,
+        timing=bool(_flag(deck, "timing")),
+        debug=bool(_flag(deck, "debug")),
+        quiet=_verbosity(deck) == "low",
+    )
+    if not result.quiet:
+        for line, near in deck.unknown:
+            hint = f"; did you mean {near.upper()}?" if near else ""
+            warn(f"{path}:{line.number}: ignoring {line.text.split()[0]!r}, which is no keyword{hint}")
+        if forces and percent is None and forces_list is None:
+            what = f"FORCES without FORCESPERCENT writes forces of {DEFAULT_FORCES_PERCENT:g} % of the structures"
+            number = deck.entries["forces"].line.number
+            warn(f"{path}:{number}: {what}, as the original does; its manual promises 100 %")
+    return result
+
+
+def _name(text: str) -> str:
+    if not text:
+        raise ValueError
+    return text
+
+
+def _percentage(text: str) -> float:
+    value = listio.real(text)
+    if not 0.0 <= value <= 100.0:
+        raise ValueError
+    return value
+
+
+def _verbosity(deck: Deck) -> str:
+    def parse(text: str) -> str:
+        if text.lower() not in ("low", "normal", "high"):
+            raise ValueError
+        return text.lower()
+
+    return deck.argument("verbosity", parse, "low, normal or high") or "normal"
+
+
+def _flag(deck: Deck, keyword: str) -> bool | None:
+    """A keyword alone means true; None without it."""
+    return deck.argument(keyword, lambda text: listio.logical(text or "T"), ".true. or .false.")
+
+
+def _types(deck: Deck) -> tuple[tuple[str, ...], tuple[float, ...]]:
+    entry = deck.require("types", "'TYPES', the number of species, and '<symbol> <atomic energy>' lines")
+    symbols, energies = [], []
+    for line in entry.body:
+        found = listio.items(line.text)
+        try:
+            symbols.append((found[0] or "")[:SYMBOL_LENGTH])
+            energies.append(listio.real(found[1] or ""))
+        except (ValueError, IndexError):
+            message = f"found {line.text!r} in TYPES; expected '<symbol> <atomic energy in eV>'"
+            raise InputError(deck.path, message, line.number) from None
+        if symbols.index(symbols[-1]) < len(symbols) - 1:
+            raise InputError(deck.path, f"TYPES names {symbols[-1]!r} twice", line.number)
+    return tuple(symbols), tuple(energies)
+
+
+def _setups(deck: Deck, types: tuple[str, ...]) -> tuple[str, ...]:
+    entry = deck.require("setups", "'SETUPS' and one line '<symbol> <.stp file>' for each species")
+    files: dict[str, str] = {}
+    for line in entry.body:
+        found = words(line.text)
+        if len(found) < 2:
+            message = f"found {line.text!r} in SETUPS; expected '<symbol> <.stp file>'"
+            raise InputError(deck.path, message, line.number)
+        if found[0] not in types:
+            message = f"SETUPS names {found[0]!r}; expected one of the species of TYPES: {' '.join(types)}"
+            raise InputError(deck.path, message, line.number)
+        if found[0] in files:
+            raise InputError(deck.path, f"SETUPS names {found[0]!r} twice", line.number)
+        if not os.path.exists(found[1]):
+            raise _missing(deck, line, found[1], "a fingerprint set-up file")
+        files[found[0]] = found[1]
+    return tuple(files[t] for t in types)
+
+
+def _missing(deck: Deck, line: Line, path: str, what: str) -> InputError:
+    return InputError(deck.path, f"found {path!r}, which does not exist; expected {what}", line.number)
+
+
+def _files(deck: Deck) -> tuple[str, ...]:
+    entry = deck.require("files", "'FILES', the number of structures, and one XSF file a line")
+    for n, line in enumerate(entry.body):
+        if os.path.exists(line.text):
+            continue
+        if line.text.split()[0].lower() in SINGLE | COUNTED | PER_TYPE:
+            message = f"FILES announces {len(entry.body)} structures, but after {n} of them comes {line.text!r}"
+            raise InputError(deck.path, message, line.number)
+        raise _missing(deck, line, line.text, "an XSF structure file")
+    return tuple(line.text for line in entry.body)
+
+
+def read_forces_list(path: str, n_structures: int) -> tuple[int, ...]:
+    """Structure numbers, counted from 1, in a text file: separated by blanks, commas or lines, in any order."""
+    selected: set[int] = set()
+    if os.path.exists(path) and os.path.getsize(path) == 0:
+        return ()
+    for line in content_lines(path, "a list of structure numbers"):
+        selected |= {_structure_number(path, line, text, n_structures) for text in listio.items(line.text)}
+    return tuple(sorted(selected))
+
+
+def _structure_number(path: str, line: Line, text: str | None, n_structures: int) -> int:
+    try:
+        number = listio.integer(text or "")
+        if not 1 <= number <= n_structures:
+            raise ValueError
+    except ValueError:
+        message = f"found {text!r}; expected structure numbers from 1 to {n_structures}"
+        raise InputError(path, message, line.number) from None
+    return number
+
+
+def choose_forces(n_structures: int, percent: float, seed: int) -> tuple[int, ...]:
+    """Numbers, counted from 1, of the structures drawn for forces (pyo_select_force_structures).
+
+    The number drawn is the original's, nint(n * (percent / 100)); which ones depends on the seed only.
+    """
+    exact = n_structures * (percent / 100)
+    n_chosen = int(exact) + (exact - int(exact) >= 0.5)
+    chosen = [i < n_chosen for i in range(n_structures)]
+    generator = random.Random(seed)
+    for i in range(n_structures - 1, 0, -1):
+        j = int(generator.random() * (i + 1))
+        chosen[i], chosen[j] = chosen[j], chosen[i]
+    return tuple(i + 1 for i, yes in enumerate(chosen) if yes)

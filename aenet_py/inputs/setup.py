@@ -1,0 +1,142 @@
+"""Fingerprint set-up files, ``*.stp`` (read_Setup_parameters, read_basis_chebyshev in sfsetup)."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from typing import TypeVar
+
+from aenet_py.descriptors.setup import Setup, chebyshev_setup
+from aenet_py.errors import InputError
+from aenet_py.formats import listio
+from aenet_py.formats.text import read_text, split_lines
+from aenet_py.inputs.keywords import COMMENT, LINE_LENGTH
+
+DESCRIPTION_LENGTH = 1024
+DEFAULT_R_MIN = 1.0
+SYMBOL_LENGTH = 2
+T = TypeVar("T")
+
+
+def read(path: str, warn: Callable[[str], None]) -> Setup:
+    """Read a set-up with a Chebyshev basis; InputError names the line of anything else."""
+    lines = [line[:LINE_LENGTH] for line in split_lines(read_text(path, "a fingerprint set-up file"))]
+    description, atom_type, r_min = "", "", 0.0
+    env_types: tuple[str, ...] = ()
+    basis: tuple[str, int, dict[str, float]] | None = None
+    number = 0
+    while number < len(lines):
+        line = lines[number].strip()
+        number += 1
+        if not line or line.startswith(COMMENT):
+            continue
+        keyword = line.split()[0].lower()
+        if keyword == "descr":
+            description, number = _description(path, lines, number)
+        elif keyword == "atom":
+            atom_type = _value(path, number, line[4:], str, "'ATOM <symbol>'")[:SYMBOL_LENGTH]
+        elif keyword == "env":
+            n = _value(path, number, line[3:], listio.integer, "'ENV <number of species>'")
+            if n < 1:
+                raise InputError(path, f"found {line!r}; expected 'ENV <number of species>', at least 1", number)
+            env_types, number = _environment(path, lines, number, n)
+        elif keyword == "rmin":
+            r_min = _value(path, number, line[4:], listio.real, "'RMIN <distance in Angstrom>'")
+            if r_min < 0.0:
+                raise InputError(path, f"found {line!r}; expected a distance, not below 0", number)
+        elif keyword in ("symmfunc", "functions"):
+            message = "symmetry functions (Behler2011) are not supported yet; expected 'BASIS type=Chebyshev'"
+            raise InputError(path, message, number)
+        elif keyword == "basis":
+            if basis is not None:
+                raise InputError(path, "a second BASIS; expected one", number)
+            basis = _basis(path, lines, number, line)
+            number += 1
+        else:
+            near = difflib.get_close_matches(keyword, ["descr", "atom", "env", "rmin", "basis"], n=1)
+            hint = f"; did you mean {near[0].upper()}?" if near else ""
+            message = f"unknown keyword {line.split()[0]!r}; expected DESCR, ATOM, ENV, RMIN or BASIS{hint}"
+            raise InputError(path, message, number)
+    if not atom_type:
+        raise InputError(path, "no ATOM found; expected 'ATOM <symbol>'")
+    if not env_types:
+        raise InputError(path, "no ENV found; expected 'ENV <number of species>' and one symbol a line")
+    if basis is None:
+        raise InputError(path, "no BASIS found; expected 'BASIS type=Chebyshev' and a line with its parameters")
+    if r_min == 0.0:
+        warn(f"{path}: RMIN is not set; {DEFAULT_R_MIN} Angstrom is used, as in the original")
+        r_min = DEFAULT_R_MIN
+    name, _, values = basis
+    return chebyshev_setup(
+        description, atom_type, env_types, r_min, name,
+        values["radial_Rc"], int(values["radial_N"]), values["angular_Rc"], int(values["angular_N"]),
+    )  # fmt: skip
+
+
+def _value(path: str, number: int, text: str, parse: Callable[[str], T], what: str) -> T:
+    found = (listio.items(text) or [""])[0] or ""
+    try:
+        if not found:
+            raise ValueError
+        return parse(found)
+    except ValueError:
+        raise InputError(path, f"found {found or 'nothing'!r}; expected {what}", number) from None
+
+
+def _description(path: str, lines: list[str], start: int) -> tuple[str, int]:
+    """Text up to END DESCR, joined and cut as the original does; the number of lines read so far."""
+    description = ""
+    for number in range(start, len(lines)):
+        if "end descr" in lines[number].lower():
+            return description, number + 1
+        if len(description.rstrip(" ")) < DESCRIPTION_LENGTH:
+            joined = description.rstrip(" ") + lines[number].rstrip(" ") + "$$"
+            description = joined[:DESCRIPTION_LENGTH]
+    raise InputError(path, "DESCR without an end; expected a line 'END DESCR'", start)
+
+
+def _environment(path: str, lines: list[str], number: int, n: int) -> tuple[tuple[str, ...], int]:
+    found: list[str] = []
+    start = number
+    while len(found) < n and number < len(lines):
+        line = lines[number].strip()
+        number += 1
+        if line and not line.startswith(COMMENT):
+            found.append(_value(path, number, line, str, "a species symbol")[:SYMBOL_LENGTH])
+    if len(found) < n:
+        raise InputError(path, f"ENV announces {n} species, but {len(found)} follow", start)
+    if len(set(found)) < n:
+        raise InputError(path, f"ENV names a species twice: {' '.join(found)}", start)
+    return tuple(found), number
+
+
+def _basis(path: str, lines: list[str], number: int, line: str) -> tuple[str, int, dict[str, float]]:
+    name = _parameter(path, number, line, "type", str)
+    if name is None:
+        raise InputError(path, f"found {line!r}; expected 'BASIS type=Chebyshev'", number)
+    if name.lower() != "chebyshev":
+        raise InputError(path, f"unknown basis type {name!r}; expected Chebyshev", number)
+    if number >= len(lines):
+        raise InputError(path, "BASIS without parameters; expected radial_Rc, radial_N, angular_Rc, angular_N", number)
+    values: dict[str, float] = {}
+    for key in ("radial_Rc", "radial_N", "angular_Rc", "angular_N"):
+        parse: Callable[[str], float] = listio.real if key.endswith("Rc") else listio.integer
+        value = _parameter(path, number + 1, lines[number], key, parse)
+        if value is None:
+            message = f"no {key} in {lines[number].strip()!r}; expected radial_Rc, radial_N, angular_Rc and angular_N"
+            raise InputError(path, message, number + 1)
+        if value < 0:
+            raise InputError(path, f"found {key} = {value}; expected a value not below 0", number + 1)
+        values[key] = value
+    if max(values["radial_Rc"], values["angular_Rc"]) == 0.0:
+        raise InputError(path, "both cutoffs are 0; expected radial_Rc or angular_Rc above 0", number + 1)
+    return name, number, values
+
+
+def _parameter(path: str, number: int, line: str, key: str, parse: Callable[[str], T]) -> T | None:
+    """The value behind ``key =`` (readval in io), None without the key."""
+    _, found, rest = line.partition(key)
+    if not found:
+        return None
+    what = f"'{key} = <{'integer' if parse is listio.integer else 'number' if parse is listio.real else 'name'}>'"
+    return _value(path, number, rest.partition("=")[2], parse, what)

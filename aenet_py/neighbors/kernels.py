@@ -1,0 +1,358 @@
+"""Kernels of the neighbour search: fractional coordinates, linked cells, neighbours in the original's order.
+
+The order of every sum and product follows ænet 2.0.4 (routines named at each function), because neighbours are
+summed in the order found and a coordinate that moves by one unit in the last place moves every feature.
+"""
+
+import math
+
+from numba import carray
+
+from aenet_py.accelerate import jit
+
+TWO_PI = 2.0 * 3.141592653589793
+CUTOFF_MARGIN = 1.0e-3  # Å added to the cutoff in the search (lcl_nbdist_cart, translation_vectors)
+BOX_MARGIN = 2.0e-6  # Å by which the box of an isolated structure exceeds its atoms (geo_get_bounds)
+MAX_WRAPS = 1.0e6  # lattice vectors an atom may lie away from the cell
+
+
+@jit
+def cross(a, i, j, row, out):
+    """Vector product of two columns (or rows, with row=True) of the 3x3 matrix a."""
+    for k in range(3):
+        p, q = (k + 1) % 3, (k + 2) % 3
+        if row:
+            out[k] = a[i, p] * a[j, q] - a[i, q] * a[j, p]
+        else:
+            out[k] = a[p, i] * a[q, j] - a[q, i] * a[p, j]
+
+
+@jit
+def signed_volume(a):
+    """geo_cell_volume: the determinant, terms in the original's order."""
+    return (
+        a[0, 0] * a[1, 1] * a[2, 2]
+        + a[1, 0] * a[2, 1] * a[0, 2]
+        + a[2, 0] * a[0, 1] * a[1, 2]
+        - a[2, 0] * a[1, 1] * a[0, 2]
+        - a[0, 0] * a[2, 1] * a[1, 2]
+        - a[1, 0] * a[0, 1] * a[2, 2]
+    )
+
+
+@jit
+def multiply(matrix, vector, out):
+    """matmul(matrix, vector): sums start at zero and run over the columns."""
+    for i in range(3):
+        out[i] = ((0.0 + matrix[i, 0] * vector[0]) + matrix[i, 1] * vector[1]) + matrix[i, 2] * vector[2]
+
+
+@jit
+def norm(v):
+    return math.sqrt(((0.0 + v[0] * v[0]) + v[1] * v[1]) + v[2] * v[2])
+
+
+@jit
+def bounding_box(positions, lattice):
+    """geo_get_bounds: a box slightly larger than the isolated structure; positions move to its origin."""
+    for i in range(3):
+        low = positions[0, i]
+        high = positions[0, i]
+        for atom in range(positions.shape[0]):
+            low = min(low, positions[atom, i])
+            high = max(high, positions[atom, i])
+        for j in range(3):
+            lattice[i, j] = 0.0
+        lattice[i, i] = high - low + BOX_MARGIN
+        shift = low - 0.5 * BOX_MARGIN
+        for atom in range(positions.shape[0]):
+            positions[atom, i] = positions[atom, i] - shift
+
+
+@jit
+def reciprocal(lattice, work, out):
+    """geo_recip_lattice: rows are the reciprocal vectors times 2 pi."""
+    volume = signed_volume(lattice)
+    for row, (i, j, sign) in enumerate(((1, 2, 1.0), (0, 2, -1.0), (0, 1, 1.0))):
+        cross(lattice, i, j, False, work)
+        for k in range(3):
+            out[row, k] = (sign * work[k]) / volume * 2.0 * 3.141592653589793
+
+
+@jit
+def wrap(x):
+    """wrap_cooLatt: into [0, 1) by whole steps, each rounded."""
+    while x < 0.0:
+        x = x + 1.0
+    while x >= 1.0:
+        x = x - 1.0
+    return x
+
+
+@jit
+def heights(lattice, work, out):
+    """Distances between opposite faces of the cell (cell_multiples)."""
+    for k, (i, j) in enumerate(((1, 2), (0, 2), (0, 1))):
+        cross(lattice, i, j, False, work)
+        length = norm(work)
+        total = 0.0
+        for c in range(3):
+            total = total + work[c] / length * lattice[c, k]
+        out[k] = abs(total)
+
+
+@jit
+def star_extent(lattice, radius, work, out):
+    """sphere_supercell and translation_vectors: how many cells to look at in each direction.
+
+    The original takes the rows of the matrix whose columns are the cell vectors, and halves the result; very small
+    or very skewed cells therefore miss neighbours, here as there.
+    """
+    volume = abs(signed_volume(lattice))
+    for k, (i, j) in enumerate(((1, 2), (0, 2), (0, 1))):
+        cross(lattice, i, j, True, work)
+        for c in range(3):
+            work[c] = work[c] / volume
+        out[k] = math.ceil(radius * norm(work) + 0.001) // 2 + 2
+
+
+def place_atoms(
+    n_atoms, periodic, r_min, r_max, cell_p, positions_p, forces_p, cartesian_p, forces_out_p, grid_p, work_p
+):
+    """Fractional and Cartesian coordinates and forces as the original keeps them, and the grid of linked cells.
+
+    Sources: geo_init_xsf, cooCart, forCart (geometry); lcl_init, cell_multiples, cell_assign_atoms (lclist).
+
+    cell (3, 3) rows Å, read if periodic; positions (n_atoms, 3) Å, shifted in place if not; forces (n_atoms, 3).
+    Writes cartesian and forces_out (n_atoms, 3); grid (10): cells along each vector, cell offsets to visit (plus and
+    minus), images to visit, largest number of candidates; work (n_atoms + 10, 3): the lattice (columns are the cell
+    vectors), scratch, and fractional coordinates from row 10 on.
+    Returns 0, or 1 if the cell is flat, 2 if an atom is too far away from the cell to be wrapped.
+    """
+    cell = carray(cell_p, (3, 3))
+    positions = carray(positions_p, (n_atoms, 3))
+    forces = carray(forces_p, (n_atoms, 3))
+    cartesian = carray(cartesian_p, (n_atoms, 3))
+    forces_out = carray(forces_out_p, (n_atoms, 3))
+    grid = carray(grid_p, (10,))
+    work = carray(work_p, (n_atoms + 10, 3))
+    lattice, fractional = work[0:3], work[10:]
+
+    if periodic:
+        for i in range(3):
+            for j in range(3):
+                lattice[i, j] = cell[j, i]
+    else:
+        bounding_box(positions, lattice)
+    vector = work[3]
+    lengths = 1.0
+    for k in range(3):
+        for c in range(3):
+            vector[c] = lattice[c, k]
+        lengths = lengths * norm(vector)
+    if not abs(signed_volume(lattice)) > 1.0e-9 * lengths:
+        return 1
+
+    inverse = work[4:7]
+    reciprocal(lattice, vector, inverse)
+    for atom in range(n_atoms):
+        multiply(inverse, positions[atom], fractional[atom])
+        multiply(inverse, forces[atom], vector)
+        for i in range(3):
+            fractional[atom, i] = fractional[atom, i] / TWO_PI
+            vector[i] = vector[i] / TWO_PI
+            if periodic:
+                if not abs(fractional[atom, i]) < MAX_WRAPS:
+                    return 2
+                fractional[atom, i] = wrap(fractional[atom, i])
+        multiply(lattice, fractional[atom], cartesian[atom])
+        multiply(lattice, vector, forces_out[atom])
+
+    # cell_multiples
+    height = work[7]
+    heights(lattice, vector, height)
+    shortest = max(min(height[0], min(height[1], height[2])), 0.5)
+    cells = grid[0:3]
+    box = work[4:7]
+    for k in range(3):
+        cells[k] = max(math.floor(height[k] / shortest), 1)
+        for c in range(3):
+            box[c, k] = lattice[c, k] / float(cells[k])
+    heights(box, vector, height)
+    radius = 0.5 * min(height[0], min(height[1], height[2]))
+    if radius > 0.5 * r_max:
+        for k in range(3):
+            cells[k] = math.floor(cells[k] * (2.0 * radius / r_max))
+            for c in range(3):
+                box[c, k] = lattice[c, k] / float(cells[k])
+    extent = grid[3:6]
+    star_extent(box, r_max + CUTOFF_MARGIN, vector, extent)
+    visited = 1
+    for k in range(3):
+        extent[k] = min(extent[k], cells[k] - 1)
+        visited = visited * (min(2 * extent[k] + 1, cells[k]) if periodic else 2 * extent[k] + 1)
+    images = grid[6:9]
+    images[0] = 0
+    images[1] = 0
+    images[2] = 0
+    if periodic:
+        star_extent(lattice, r_max + CUTOFF_MARGIN, vector, images)
+    # lcl_nmax_cell and lcl_nmax_nblist: what a close packing with the minimal distance could hold
+    per_atom = math.sqrt(32.0) * (0.5 * r_min * (0.5 * r_min) * (0.5 * r_min))
+    per_cell = math.ceil(abs(signed_volume(box)) / per_atom)
+    grid[9] = int(min(per_cell * visited, float(n_atoms - 1)))
+    return 0
+
+
+def search(
+    n_atoms, periodic, r_max, most_neighbors, capacity, cartesian_p, grid_p, work_p, integers_p,
+    first_p, index_p, vectors_p,
+):  # fmt: skip
+    """Neighbours of every atom within r_max + 1e-3 Å, in the order of the original's linked cells.
+
+    Sources: lcl_nblist and lcl_nbdist_cart (lclist).  Images of the atom itself come first, then the atoms of its own
+    cell (latest first), then those of the other cells; of each atom first the one in the home cell, then its images.
+
+    cartesian, grid, work : as `place_atoms` wrote them; integers : scratch, twice the number of cells, four times
+    n_atoms and three times the number of offsets.  Writes first (n_atoms + 1): where each atom's neighbours begin;
+    index (capacity): 1-based atom numbers; vectors (4, capacity): x, y, z from the atom to the neighbour and their
+    distance, Å.  Returns the number of neighbours, which may exceed capacity (call again with more), or -1 - atom if
+    an atom has more than most_neighbors, or more candidates than the grid allows.
+    """
+    cartesian = carray(cartesian_p, (n_atoms, 3))
+    grid = carray(grid_p, (10,))
+    work = carray(work_p, (n_atoms + 10, 3))
+    lattice, moved, there, reach, fractional = work[0:3], work[3], work[4], work[5], work[10:]
+    cells, extent, images, most_candidates = grid[0:3], grid[3:6], grid[6:9], grid[9]
+    n1, n2, n3 = cells[0], cells[1], cells[2]
+    n_cells = n1 * n2 * n3
+    head = carray(integers_p, (n_cells,))
+    seen = carray(integers_p, (2 * n_cells,))[n_cells:]
+    following = carray(integers_p, (2 * n_cells + n_atoms,))[2 * n_cells :]
+    cell_of = carray(integers_p, (2 * n_cells + 4 * n_atoms,))[2 * n_cells + n_atoms :]
+    visits = (2 * extent[0] + 1) * (2 * extent[1] + 1) * (2 * extent[2] + 1)
+    offsets = carray(integers_p, (2 * n_cells + 4 * n_atoms + 3 * visits,))[2 * n_cells + 4 * n_atoms :]
+    first = carray(first_p, (n_atoms + 1,))
+    index = carray(index_p, (capacity,))
+    vectors = carray(vectors_p, (4, capacity))
+    x, y, z, distance = vectors[0], vectors[1], vectors[2], vectors[3]
+
+    for c in range(n_cells):
+        head[c] = 0
+        seen[c] = 0
+    for atom in range(n_atoms):
+        for k in range(3):
+            # cell_get: nint rounds halves away from zero; the argument is at least 0.5
+            place = math.floor(fractional[atom, k] * float(cells[k]) + 0.5 + 0.5)
+            cell_of[3 * atom + k] = min(int(place), cells[k]) - 1
+        c = (cell_of[3 * atom + 2] * n2 + cell_of[3 * atom + 1]) * n1 + cell_of[3 * atom]
+        following[atom] = head[c]
+        head[c] = atom + 1
+
+    n_offsets = 0
+    for i3 in range(-extent[2], extent[2] + 1):
+        for i2 in range(-extent[1], extent[1] + 1):
+            for i1 in range(-extent[0], extent[0] + 1):
+                if i1 == 0 and i2 == 0 and i3 == 0:
+                    continue
+                if periodic:
+                    c = ((i3 % n3) * n2 + i2 % n2) * n1 + i1 % n1
+                    if seen[c] != 0:
+                        continue
+                    seen[c] = 1
+                offsets[3 * n_offsets] = i1
+                offsets[3 * n_offsets + 1] = i2
+                offsets[3 * n_offsets + 2] = i3
+                n_offsets += 1
+
+    limit = (r_max + CUTOFF_MARGIN) * (r_max + CUTOFF_MARGIN)
+    # Images further away than this along one cell vector cannot lie within the cutoff.
+    heights(lattice, moved, there)
+    for k in range(3):
+        reach[k] = (r_max + CUTOFF_MARGIN) / there[k] * (1.0 + 1.0e-9) + 1.0e-9
+
+    total = 0
+    first[0] = 0
+    for atom in range(n_atoms):
+        x0, y0, z0 = cartesian[atom, 0], cartesian[atom, 1], cartesian[atom, 2]
+        if periodic:
+            low1, high1 = max(-images[0], -int(reach[0])), min(images[0], int(reach[0]))
+            low2, high2 = max(-images[1], -int(reach[1])), min(images[1], int(reach[1]))
+            low3, high3 = max(-images[2], -int(reach[2])), min(images[2], int(reach[2]))
+            for i3 in range(low3, high3 + 1):
+                for i2 in range(low2, high2 + 1):
+                    for i1 in range(low1, high1 + 1):
+                        if i1 == 0 and i2 == 0 and i3 == 0:
+                            continue
+                        moved[0], moved[1], moved[2] = float(i1), float(i2), float(i3)
+                        multiply(lattice, moved, there)
+                        squared = ((0.0 + there[0] * there[0]) + there[1] * there[1]) + there[2] * there[2]
+                        if squared > limit:
+                            continue
+                        if total < capacity:
+                            for k in range(3):
+                                moved[k] = fractional[atom, k] + moved[k]
+                            multiply(lattice, moved, there)
+                            x[total], y[total], z[total] = there[0] - x0, there[1] - y0, there[2] - z0
+                            index[total] = atom + 1
+                        total += 1
+
+        n_candidates = 0
+        a0, b0, c0 = cell_of[3 * atom], cell_of[3 * atom + 1], cell_of[3 * atom + 2]
+        for visit_number in range(-1, n_offsets):
+            a, b, c = a0, b0, c0
+            if visit_number >= 0:
+                a = a0 + offsets[3 * visit_number]
+                b = b0 + offsets[3 * visit_number + 1]
+                c = c0 + offsets[3 * visit_number + 2]
+                if periodic:
+                    a, b, c = a % n1, b % n2, c % n3
+                elif a < 0 or b < 0 or c < 0 or a >= n1 or b >= n2 or c >= n3:
+                    continue
+            other = head[(c * n2 + b) * n1 + a] - 1
+            while other >= 0:
+                if other != atom:
+                    n_candidates += 1
+                    if n_candidates > most_candidates:
+                        return -1 - atom
+                    dx = cartesian[other, 0] - x0
+                    dy = cartesian[other, 1] - y0
+                    dz = cartesian[other, 2] - z0
+                    if ((0.0 + dx * dx) + dy * dy) + dz * dz <= limit:
+                        if total < capacity:
+                            x[total], y[total], z[total] = dx, dy, dz
+                            index[total] = other + 1
+                        total += 1
+                    if periodic:
+                        d1 = fractional[atom, 0] - fractional[other, 0]
+                        d2 = fractional[atom, 1] - fractional[other, 1]
+                        d3 = fractional[atom, 2] - fractional[other, 2]
+                        low1 = max(-images[0], math.ceil(d1 - reach[0]))
+                        low2 = max(-images[1], math.ceil(d2 - reach[1]))
+                        low3 = max(-images[2], math.ceil(d3 - reach[2]))
+                        high1 = min(images[0], math.floor(d1 + reach[0]))
+                        high2 = min(images[1], math.floor(d2 + reach[1]))
+                        high3 = min(images[2], math.floor(d3 + reach[2]))
+                        for i3 in range(low3, high3 + 1):
+                            for i2 in range(low2, high2 + 1):
+                                for i1 in range(low1, high1 + 1):
+                                    if i1 == 0 and i2 == 0 and i3 == 0:
+                                        continue
+                                    moved[0] = fractional[other, 0] + float(i1)
+                                    moved[1] = fractional[other, 1] + float(i2)
+                                    moved[2] = fractional[other, 2] + float(i3)
+                                    multiply(lattice, moved, there)
+                                    dx, dy, dz = there[0] - x0, there[1] - y0, there[2] - z0
+                                    if ((0.0 + dx * dx) + dy * dy) + dz * dz <= limit:
+                                        if total < capacity:
+                                            x[total], y[total], z[total] = dx, dy, dz
+                                            index[total] = other + 1
+                                        total += 1
+                other = following[other] - 1
+        if total - first[atom] > most_neighbors:
+            return -1 - atom
+        first[atom + 1] = total
+
+    for n in range(min(total, capacity)):
+        distance[n] = math.sqrt(((0.0 + x[n] * x[n]) + y[n] * y[n]) + z[n] * z[n])
+    return total

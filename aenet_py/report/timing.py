@@ -1,0 +1,35 @@
+"""The log of TIMING, ``generate.time`` (timing)."""
+
+from __future__ import annotations
+
+import time
+
+from aenet_py.formats.output import PendingFile
+
+STEPS = ("reading geometries", "in the neighbor list", "evaluating structural fingerprints")
+
+
+class TimingLog(PendingFile):
+    """Seconds since the start with what was done by then, and seconds spent on each of STEPS, over all threads."""
+
+    def __init__(self, path: str):
+        super().__init__(path)
+        self._start = time.perf_counter()
+        self._spent = [0.0] * len(STEPS)
+
+    def line(self, message: str) -> None:
+        self._row(time.perf_counter() - self._start, message)
+
+    def structure(self, number: int, seconds: tuple[float, ...]) -> None:
+        """After each structure: its number and what the steps took for it."""
+        self.line(f"Structure: {number}".ljust(61))
+        self._spent = [total + s for total, s in zip(self._spent, seconds, strict=True)]
+        for total, step in zip(self._spent, STEPS, strict=True):
+            self._row(total, f"time spent {step} (so far)")
+
+    def totals(self) -> None:
+        for total, step in zip(self._spent, STEPS, strict=True):
+            self._row(total, f"total time spent {step}")
+
+    def _row(self, seconds: float, message: str) -> None:
+        self.write(f" {seconds:10.2f} s     {message}\n".encode())

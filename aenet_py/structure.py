@@ -1,0 +1,34 @@
+"""The atomic structure: what an XSF file holds and what the descriptor is computed from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Structure:
+    """Atoms in a cell, or isolated, with reference energy and forces.
+
+    path : where it was read from, as the deck names it.
+    symbols : species, in order of their first atom.
+    species : (n_atoms,) int64, index into symbols.
+    positions : (n_atoms, 3) Å.
+    forces : (n_atoms, 3) eV/Å.
+    cell : (3, 3) Å, rows are the cell vectors; None for an isolated structure.
+    total_energy, cohesive_energy : eV, 0 if the file does not give it.
+    """
+
+    path: str
+    symbols: tuple[str, ...]
+    species: np.ndarray
+    positions: np.ndarray
+    forces: np.ndarray
+    cell: np.ndarray | None
+    total_energy: float
+    cohesive_energy: float
+
+    @property
+    def n_atoms(self) -> int:
+        return len(self.species)
