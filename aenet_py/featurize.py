@@ -23,7 +23,7 @@ from aenet_py.descriptors.setup import Setup
 from aenet_py.descriptors.statistics import RunningStatistics
 from aenet_py.errors import AenetError, InputError
 from aenet_py.formats import gradients as gradients_format
-from aenet_py.formats import trainset, xsf
+from aenet_py.formats import text, trainset, xsf
 from aenet_py.formats.output import PendingFile
 from aenet_py.formats.trainset import EnergyStatistics
 from aenet_py.neighbors.search import Environments, environments
@@ -59,8 +59,9 @@ class Model:
 class Featurized:
     """One structure of the training set, ready to be added to it; without atoms if it has too many species.
 
-    types : (n_atoms,) int64, 0-based; energy : cohesive, eV; environments : kept where gradients follow; records,
-    lines : its part of NAME.train and the report; seconds : spent on reading, neighbours and features.
+    path : as in the deck; types : (n_atoms,) int64, 0-based; energy : cohesive, eV; environments : kept where
+    gradients follow; records, lines : its part of NAME.train and the report; seconds : spent on reading, neighbours
+    and features.
     """
 
     number: int
@@ -97,7 +98,7 @@ def model(types: Sequence[str], atomic_energies: Sequence[float], setups: Sequen
 def featurize(model: Model, number: int, path: str, keep: bool) -> Featurized:
     """Read a structure and compute its features; number counts structures from 1, keep asks for environments."""
     began = time.perf_counter()
-    structure = xsf.read(path)
+    structure = xsf.read(text.native(path))
     n_species = len(structure.symbols)
     if n_species > len(model.types):
         nothing = np.empty(0)
@@ -111,7 +112,7 @@ def featurize(model: Model, number: int, path: str, keep: bool) -> Featurized:
     try:
         features = chebyshev.features(model.basis, types, found)
     except AenetError as error:
-        raise InputError(path, str(error)) from None
+        raise InputError(structure.path, str(error)) from None
     computed = time.perf_counter()
     records = trainset.structure(
         path, n_species, energy, types + 1, found.positions, found.forces, features, model.basis.sizes[types]
@@ -176,7 +177,7 @@ def write_training_set(
                 try:
                     statistics.add(item.types, item.features)
                 except AenetError as error:
-                    raise InputError(item.path, str(error)) from None
+                    raise InputError(text.native(item.path), str(error)) from None
                 train.write(item.records)
                 n_atoms += len(item.types)
                 energies.add(item.energy / len(item.types))
@@ -239,10 +240,14 @@ class _Energies:
         self._mean = self._low = self._high = 0.0
 
     def add(self, energy: float) -> None:
+        share = energy / self._n_structures
         if self.n_included == 0:
-            self._low = self._high = energy
-        self._low, self._high = min(self._low, energy), max(self._high, energy)
-        self._mean = self._mean + energy / self._n_structures
+            self._mean, self._low, self._high = share, energy, energy
+        else:
+            # Of two zeros with different signs the original keeps the older as minimum, the newer as maximum.
+            self._low = energy if energy < self._low else self._low
+            self._high = self._high if self._high > energy else energy
+            self._mean = self._mean + share
         self.n_included += 1
 
     def result(self) -> EnergyStatistics:

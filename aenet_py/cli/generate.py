@@ -13,6 +13,7 @@ from aenet_py.cli import common
 from aenet_py.descriptors.setup import Setup
 from aenet_py.errors import InputError
 from aenet_py.formats.output import PendingFile, already_exists
+from aenet_py.formats.text import foreign
 from aenet_py.inputs import generate as inputs
 from aenet_py.inputs import setup as setups
 from aenet_py.report import generate as report
@@ -52,7 +53,7 @@ def generate(path: str, threads: int) -> None:
         raise already_exists(deck.output)
 
     def say(text: str) -> None:
-        sys.stdout.write(text)
+        sys.stdout.buffer.write(text.encode("latin-1"))
 
     say(report.opening())
     with contextlib.ExitStack() as stack:
@@ -81,7 +82,9 @@ def generate(path: str, threads: int) -> None:
         n_skipped = len(deck.structures) - summary.n_included
         if n_skipped and not deck.quiet:
             common.warn(f"{deck.output}: {n_skipped} skipped structures stay counted in the header, as in the original")
-        say(report.summary(deck.output, deck.types, len(deck.structures), summary.n_included, summary.energies))
+        say(
+            report.summary(foreign(deck.output), deck.types, len(deck.structures), summary.n_included, summary.energies)
+        )
         say(report.closing())
         sys.stdout.flush()
         if log is not None:

@@ -14,13 +14,13 @@ from aenet_py.neighbors.search import Environments
 
 _features = Kernel(
     "aenet_py.descriptors.chebyshev_kernels:features",
-    "i8 i8 i8 i8 i8 i8 i8* i8* i4* f8* f8* i8* f8* f8* f8*",
+    "i8 i8 i8 i8 i8 i8* i8* i4* f8* f8* i8* f8* f8* i8* f8*",
 )
 _gradients = Kernel(
     "aenet_py.descriptors.chebyshev_kernels:gradients",
-    "i8 i8 i8 i8 i8 i8* i8* i4* f8* f8* i8* f8* f8* i8* f8*",
+    "i8 i8 i8 i8 i8 i8 i8* i8* i4* f8* f8* i8* f8* f8* i8* i8* f8*",
 )
-BLOCK = 256  # as in chebyshev_kernels, which is not imported where its machine code is at hand
+BLOCK, POLYNOMIALS = 256, 34  # as in chebyshev_kernels, which is not imported where its machine code is at hand
 
 
 @dataclass(frozen=True)
@@ -61,12 +61,11 @@ def features(basis: Basis, types: np.ndarray, found: Environments) -> np.ndarray
     types : (n_atoms,) int64, 0-based species.  AenetError if two atoms coincide.
     """
     n_atoms = len(types)
-    stride = _stride(found)
+    stride, work, near = _scratch(basis, found, 1)
     out = np.empty((n_atoms, int(basis.sizes.max())))
-    work = scratch("work", (40 + _terms(basis)) * stride)
     failed = _features(
-        0, n_atoms, stride, found.vectors.shape[1], out.shape[1], len(basis.types), types, found.first, found.index,
-        found.vectors, basis.cutoffs, basis.orders, basis.weights, work, out,
+        n_atoms, stride, found.vectors.shape[1], out.shape[1], len(basis.types), types, found.first, found.index,
+        found.vectors, basis.cutoffs, basis.orders, basis.weights, work, near, out,
     )  # fmt: skip
     if failed:
         raise AenetError(f"atom {failed} coincides with another atom; expected atoms apart")
@@ -79,22 +78,19 @@ def gradients(basis: Basis, types: np.ndarray, found: Environments, start: int, 
     For each atom with f features and n neighbours (3, f) values, derivatives with respect to the atom, then
     (3, f, n), with respect to each neighbour.
     """
-    stride = _stride(found)
-    angular_terms = int(basis.orders[:, 1].max()) + 1
-    work = scratch("work", (40 + 3 * _terms(basis) + 6 * angular_terms) * stride)
-    integers = scratch("integers", stride + 3 * BLOCK, np.int64)
+    stride, work, near = _scratch(basis, found, 9)
+    segments = scratch("segments", 3 * BLOCK, np.int64)
     neighbors = found.first[start + 1 : stop + 1] - found.first[start:stop]
     out = scratch("gradients", int(np.sum(3 * basis.sizes[types[start:stop]] * (1 + neighbors))))
     _gradients(
-        start, stop, stride, found.vectors.shape[1], len(basis.types), types, found.first, found.index,
-        found.vectors, basis.cutoffs, basis.orders, basis.weights, work, integers, out,
+        start, stop, stride, found.vectors.shape[1], len(out), len(basis.types), types, found.first, found.index,
+        found.vectors, basis.cutoffs, basis.orders, basis.weights, work, near, segments, out,
     )  # fmt: skip
     return out
 
 
-def _stride(found: Environments) -> int:
-    return max(BLOCK, int(found.counts.max()))
-
-
-def _terms(basis: Basis) -> int:
-    return int(basis.orders[:, :2].max()) + 1
+def _scratch(basis: Basis, found: Environments, tables: int) -> tuple[int, np.ndarray, np.ndarray]:
+    """Length of the kernels' scratch rows and the rows, with room for some tables of polynomials."""
+    stride = max(BLOCK, int(found.counts.max()))
+    rows = POLYNOMIALS + tables * (int(basis.orders[:, :2].max()) + 1)
+    return stride, scratch("work", rows * stride), scratch("near", stride, np.int64)

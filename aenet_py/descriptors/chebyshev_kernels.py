@@ -19,6 +19,15 @@ from aenet_py.accelerate import jit
 
 PI = 3.14159265358979  # the digits of sfbasis
 COINCIDENT = 1.0e-12  # Å; sfbasis EPS
+BLOCK = 256  # pairs of neighbours whose polynomials are computed together
+
+# Rows of the scratch array, each as long as an atom has neighbours, or BLOCK.
+X, Y, Z, DISTANCE, WEIGHT, FIRST_WEIGHT = 0, 1, 2, 3, 4, 5  # of the neighbours within a cutoff; X to Z in sequence
+CUTOFF, CUTOFF_SLOPE, INVERSE_SQUARE = 6, 7, 8
+ALL_WEIGHTS, ALL_FIRST_WEIGHTS = 9, 10  # of all neighbours
+TWICE_X, WIDTH, PAIR_WEIGHT, COSINE, INVERSE = 11, 12, 13, 14, 15  # of neighbours or pairs: polynomials' arguments
+WIDTH_SLOPES, COSINE_SLOPES = 16, 25  # nine rows each
+POLYNOMIALS = 34  # the rest: polynomials, their slopes, products, sums
 
 
 @jit
@@ -107,154 +116,164 @@ def scale_rows(rows, factor, n):
 
 
 @jit
-def weights_of(index, distance, types, spins, r_rc, plain, sticky):
-    """Species weight of each neighbour, alone (plain) and as first of a pair (sticky).
+def weights_of(index, distance, types, weights, r_rc, work):
+    """Species weight of each neighbour, alone and as first of a pair.
 
-    The original sets the first neighbour's weight inside the radial cutoff only: beyond it, the weight of the
-    neighbour before stays in force (at the start, 1).
+    The original sets the weight of a pair's first neighbour inside the radial cutoff only: beyond it, the weight of
+    the neighbour before stays in force (at the start, 1).
     """
+    plain, sticky = work[ALL_WEIGHTS], work[ALL_FIRST_WEIGHTS]
     last = 1.0
     for k in range(index.shape[0]):
-        plain[k] = spins[types[index[k] - 1]]
+        plain[k] = weights[types[index[k] - 1]]
         if distance[k] <= r_rc and distance[k] > COINCIDENT:
             last = plain[k]
         sticky[k] = last
 
 
 @jit
-def radial_rows(distance, n, rc, w, x2, rows):
+def gather(vectors, rc, work, near):
+    """Collect the neighbours within a cutoff in the first rows of work; near: their places. Returns their number."""
+    distance = vectors[3]
+    n = 0
+    for k in range(distance.shape[0]):
+        if distance[k] <= rc:
+            work[X, n], work[Y, n], work[Z, n] = vectors[0, k], vectors[1, k], vectors[2, k]
+            work[DISTANCE, n] = distance[k]
+            work[WEIGHT, n], work[FIRST_WEIGHT, n] = work[ALL_WEIGHTS, k], work[ALL_FIRST_WEIGHTS, k]
+            near[n] = k
+            n += 1
+    return n
+
+
+@jit
+def radial_polynomials(n, rc, work, rows):
+    """T_n(2 d / rc - 1) and the cutoff function of n neighbours (sfb_radial)."""
+    distance, w, x2 = work[DISTANCE], work[CUTOFF], work[TWICE_X]
     for k in range(n):
         w[k] = cutoff(distance[k], rc)
+    for k in range(n):
         x2[k] = 2.0 * ((2.0 * distance[k] - rc) / rc)
     polynomials(x2, n, rows)
 
 
 @jit
-def pair_rows(j, start, stop, column, vectors, distance, fc, cosine, x2, width):
-    """cos(jk), twice the argument of the polynomials and the product of cutoffs, for neighbours k of a pair (j, k)."""
-    xj, yj, zj, dj, fj = vectors[0, j], vectors[1, j], vectors[2, j], distance[j], fc[j]
-    n = stop - start
-    c, x, w = cosine[column : column + n], x2[column : column + n], width[column : column + n]
-    xk, yk, zk = vectors[0, start:stop], vectors[1, start:stop], vectors[2, start:stop]
-    dk, fk = distance[start:stop], fc[start:stop]
-    for k in range(n):
+def pair_arguments(j, start, stop, column, work):
+    """Cosine, argument of the polynomials, product of cutoffs and weight of the pairs of j with start .. stop - 1."""
+    xj, yj, zj, dj = work[X, j], work[Y, j], work[Z, j], work[DISTANCE, j]
+    fj, sj = work[CUTOFF, j], work[FIRST_WEIGHT, j]
+    end = column + stop - start
+    xk, yk, zk, dk = work[X, start:stop], work[Y, start:stop], work[Z, start:stop], work[DISTANCE, start:stop]
+    fk, sk = work[CUTOFF, start:stop], work[WEIGHT, start:stop]
+    c, x2 = work[COSINE, column:end], work[TWICE_X, column:end]
+    w, s = work[WIDTH, column:end], work[PAIR_WEIGHT, column:end]
+    for k in range(stop - start):
         c[k] = (((0.0 + xj * xk[k]) + yj * yk[k]) + zj * zk[k]) / (dj * dk[k])
-    for k in range(n):
-        x[k] = 2.0 * (((2.0 * c[k] + 1.0) - 1.0) / 2.0)
-    for k in range(n):
+    for k in range(stop - start):
+        x2[k] = 2.0 * (((2.0 * c[k] + 1.0) - 1.0) / 2.0)
+    for k in range(stop - start):
         w[k] = fj * fk[k]
+    for k in range(stop - start):
+        s[k] = sj * sk[k]
 
 
-BLOCK = 256  # pairs whose polynomials are computed together
+@jit
+def radial_features(vectors, rc, terms, weighted, work, near, plain, other):
+    n = gather(vectors, rc, work, near)
+    rows = work[POLYNOMIALS : POLYNOMIALS + terms]
+    radial_polynomials(n, rc, work, rows)
+    scale_rows(rows, work[CUTOFF], n)
+    add_in_order(rows, work[WEIGHT], 0, n, weighted, plain, other)
+
+
+@jit
+def angular_features(vectors, rc, terms, weighted, work, near, plain, other):
+    n = gather(vectors, rc, work, near)
+    for k in range(n):
+        work[CUTOFF, k] = cutoff(work[DISTANCE, k], rc)
+    rows = work[POLYNOMIALS : POLYNOMIALS + terms]
+    j, start, filled = 0, 1, 0
+    while j < n - 1:
+        stop = min(n, start + BLOCK - filled)
+        pair_arguments(j, start, stop, filled, work)
+        filled += stop - start
+        start = stop
+        if start == n:
+            j += 1
+            start = j + 1
+        if filled == BLOCK or j >= n - 1:
+            polynomials(work[TWICE_X], filled, rows)
+            scale_rows(rows, work[WIDTH], filled)
+            add_in_order(rows, work[PAIR_WEIGHT], 0, filled, weighted, plain, other)
+            filled = 0
 
 
 def features(
-    first_atom, last_atom, stride, n_neighbors, n_features, n_types, types_p, first_p, index_p, vectors_p,
-    cutoffs_p, orders_p, weights_p, work_p, out_p,
+    n_atoms, stride, n_neighbors, n_features, n_types, types_p, first_p, index_p, vectors_p,
+    cutoffs_p, orders_p, weights_p, work_p, near_p, out_p,
 ):  # fmt: skip
-    """Features of atoms first_atom .. last_atom - 1.
+    """Features of all atoms.
 
-    types (n_atoms): 0-based species of each atom; first, index, vectors (4, n_neighbors): neighbours as `search`
-    writes them; cutoffs (n_types, 2): radial and angular, Å; orders (n_types, 3): radial, angular, and whether
-    features are weighted; weights (n_types, n_types): of each species in the environment of each.  Scratch: work
-    (40 + highest order + 1, stride), stride at least BLOCK and the number of neighbours of any atom.  Writes out
-    (n_atoms, n_features), of each row as many as its species has.  Returns 0, or 1 + atom if a neighbour coincides
-    with the atom.
+    types (n_atoms): 0-based species; first, index, vectors (4, n_neighbors): neighbours as `search` writes them;
+    cutoffs (n_types, 2): radial and angular, Å; orders (n_types, 3): radial, angular, and whether features are
+    weighted; weights (n_types, n_types): of each species around each.  Scratch: work (POLYNOMIALS + most
+    polynomials, stride) and near (stride), stride at least BLOCK and the number of neighbours of any atom.  Writes
+    out (n_atoms, n_features), of each row as many as the species has.  Returns 0, or 1 + atom if a neighbour
+    coincides with the atom.
     """
-    types = carray(types_p, (1 << 40,))
-    first = carray(first_p, (last_atom + 1,))
-    vectors_all = carray(vectors_p, (4, n_neighbors))
+    types = carray(types_p, (n_atoms,))
+    first = carray(first_p, (n_atoms + 1,))
+    index = carray(index_p, (n_neighbors,))
+    vectors = carray(vectors_p, (4, n_neighbors))
     cutoffs, orders = carray(cutoffs_p, (n_types, 2)), carray(orders_p, (n_types, 3))
-    weights_all = carray(weights_p, (n_types, n_types))
-    out = carray(out_p, (last_atom, n_features))
-    for atom in range(first_atom, last_atom):
+    weights = carray(weights_p, (n_types, n_types))
+    near = carray(near_p, (stride,))
+    out = carray(out_p, (n_atoms, n_features))
+    for atom in range(n_atoms):
         t = types[atom]
         begin, end = first[atom], first[atom + 1]
-        n = end - begin
-        index = carray(index_p, (n_neighbors,))[begin:end]
-        x, y, z = vectors_all[0, begin:end], vectors_all[1, begin:end], vectors_all[2, begin:end]
-        distance = vectors_all[3, begin:end]
-        r_rc, a_rc = cutoffs[t, 0], cutoffs[t, 1]
         r_terms, a_terms, weighted = orders[t, 0] + 1, orders[t, 1] + 1, orders[t, 2] != 0
-        spins = weights_all[t]
-        scratch = carray(work_p, (40 + max(r_terms, a_terms), stride))
-        values = out[atom]
-        for k in range(n):
-            if distance[k] < COINCIDENT:
+        half = r_terms + a_terms
+        work = carray(work_p, (POLYNOMIALS + max(r_terms, a_terms), stride))
+        around = vectors[:, begin:end]
+        for k in range(end - begin):
+            if around[3, k] < COINCIDENT:
                 return 1 + atom
-        for f in range((r_terms + a_terms) * (2 if weighted else 1)):
+        values = out[atom]
+        for f in range(half * (2 if weighted else 1)):
             values[f] = 0.0
-        plain = values[0:r_terms]
-        other = values[r_terms + a_terms : 2 * r_terms + a_terms] if weighted else plain
-        near, s_near, w, x2 = scratch[0], scratch[1], scratch[2], scratch[3]
-        s_plain, s_sticky = scratch[4], scratch[5]
-        weights_of(index, distance, types, spins, r_rc, s_plain, s_sticky)
-        n_near = 0
-        for k in range(n):
-            if distance[k] <= r_rc:
-                near[n_near] = distance[k]
-                s_near[n_near] = s_plain[k]
-                n_near += 1
-        rows = scratch[40 : 40 + r_terms]
-        radial_rows(near, n_near, r_rc, w, x2, rows)
-        scale_rows(rows, w, n_near)
-        add_in_order(rows, s_near, 0, n_near, weighted, plain, other)
-
-        plain = values[r_terms : r_terms + a_terms]
-        other = values[2 * r_terms + a_terms : 2 * (r_terms + a_terms)] if weighted else plain
-        vectors, d, fc, first_s, second_s = scratch[6:9], scratch[9], scratch[10], scratch[11], scratch[12]
-        n_near = 0
-        for k in range(n):
-            if distance[k] <= a_rc:
-                vectors[0, n_near], vectors[1, n_near], vectors[2, n_near] = x[k], y[k], z[k]
-                d[n_near] = distance[k]
-                fc[n_near] = cutoff(distance[k], a_rc)
-                first_s[n_near], second_s[n_near] = s_sticky[k], s_plain[k]
-                n_near += 1
-        rows = scratch[40 : 40 + a_terms]
-        cosine, s_pair = scratch[13], scratch[14]
-        j, start, filled = 0, 1, 0
-        while j < n_near - 1:
-            stop = min(n_near, start + BLOCK - filled)
-            pair_rows(j, start, stop, filled, vectors, d, fc, cosine, x2, w)
-            sj = first_s[j]
-            for k in range(start, stop):
-                s_pair[filled + k - start] = sj * second_s[k]
-            filled += stop - start
-            start = stop
-            if start == n_near:
-                j += 1
-                start = j + 1
-            if filled == BLOCK or j >= n_near - 1:
-                polynomials(x2, filled, rows)
-                scale_rows(rows, w, filled)
-                add_in_order(rows, s_pair, 0, filled, weighted, plain, other)
-                filled = 0
+        plain, other = values[:half], values[half : 2 * half] if weighted else values[:half]
+        weights_of(index[begin:end], around[3], types, weights[t], cutoffs[t, 0], work)
+        radial_features(around, cutoffs[t, 0], r_terms, weighted, work, near, plain[:r_terms], other[:r_terms])
+        angular_features(around, cutoffs[t, 1], a_terms, weighted, work, near, plain[r_terms:], other[r_terms:])
     return 0
 
 
 @jit
-def pair_slopes(j, start, stop, column, vectors, distance, inverse_square, fc, dfc, cosine, inverse, dw, dc):
-    """Derivatives of the product of cutoffs (dw) and of cos(jk) (dc) with respect to the atom, j and k.
+def pair_slopes(j, start, stop, column, work):
+    """Derivatives of the product of cutoffs and of the cosine with respect to the atom, j and k (sfb_angular).
 
-    dw, dc (9, pairs): three components each for the atom itself, neighbour j and neighbour k.
+    Nine rows each: three components for the atom itself, for neighbour j and for neighbour k.
     """
-    dj, fj, dfj, inverse_jj = distance[j], fc[j], dfc[j], inverse_square[j]
+    dj, fj, dfj, inverse_jj = work[DISTANCE, j], work[CUTOFF, j], work[CUTOFF_SLOPE, j], work[INVERSE_SQUARE, j]
+    dk, fk, dfk = work[DISTANCE, start:stop], work[CUTOFF, start:stop], work[CUTOFF_SLOPE, start:stop]
     n = stop - start
-    c, inverse_jk = cosine[column : column + n], inverse[column : column + n]
-    dk, fk, dfk, inverse_kk = distance[start:stop], fc[start:stop], dfc[start:stop], inverse_square[start:stop]
+    c, inverse_jk = work[COSINE, column : column + n], work[INVERSE, column : column + n]
+    inverse_kk = work[INVERSE_SQUARE, start:stop]
     for k in range(n):
         inverse_jk[k] = 1.0 / (dj * dk[k])
     for axis in range(3):
-        xj, xk = vectors[axis, j], vectors[axis, start:stop]
-        dw_i, dw_j, dw_k = dw[axis, column:], dw[3 + axis, column:], dw[6 + axis, column:]
+        xj, xk = work[X + axis, j], work[X + axis, start:stop]
+        row = WIDTH_SLOPES + axis
+        dw_i, dw_j, dw_k = work[row, column:], work[row + 3, column:], work[row + 6, column:]
         for k in range(n):
             dw_j[k] = dfj * fk[k] * xj / dj
         for k in range(n):
             dw_k[k] = fj * dfk[k] * xk[k] / dk[k]
         for k in range(n):
             dw_i[k] = -(dw_j[k] + dw_k[k])
-        dc_i, dc_j, dc_k = dc[axis, column:], dc[3 + axis, column:], dc[6 + axis, column:]
+        row = COSINE_SLOPES + axis
+        dc_i, dc_j, dc_k = work[row, column:], work[row + 3, column:], work[row + 6, column:]
         for k in range(n):
             dc_i[k] = c[k] * (xj * inverse_jj + xk[k] * inverse_kk[k]) - (xj + xk[k]) * inverse_jk[k]
         for k in range(n):
@@ -264,17 +283,18 @@ def pair_slopes(j, start, stop, column, vectors, distance, inverse_square, fc, d
 
 
 @jit
-def product_rule(dw, f, dc, g, n, rows):
-    """rows = dw * f + dc * g: the derivative of width times polynomial, for every polynomial."""
-    for r in range(rows.shape[0]):
-        row, fr, gr = rows[r], f[r], g[r]
+def product_rule(row, f, g, n, work, products):
+    """Derivative of width times polynomial, for every polynomial; row: 0 to 2 atom, 3 to 5 j, 6 to 8 k."""
+    dw, dc = work[WIDTH_SLOPES + row], work[COSINE_SLOPES + row]
+    for r in range(f.shape[0]):
+        p, fr, gr = products[r], f[r], g[r]
         for k in range(n):
-            row[k] = dw[k] * fr[k] + gr[k] * dc[k]
+            p[k] = dw[k] * fr[k] + gr[k] * dc[k]
 
 
 @jit
-def add_scattered(rows, column, start, n, plain, other, weights, weighted):
-    """plain[r, start + k] += rows[r, column + k], and the same times the weight to other."""
+def add_side_by_side(rows, column, start, n, weights, weighted, plain, other):
+    """plain[r, start + k] += rows[r, column + k] for k < n, and the same times the weight to other."""
     s = weights[column : column + n]
     for r in range(rows.shape[0]):
         row = rows[r, column : column + n]
@@ -287,157 +307,142 @@ def add_scattered(rows, column, start, n, plain, other, weights, weighted):
                 o[k] = o[k] + s[k] * row[k]
 
 
+@jit
+def radial_gradients(vectors, rc, terms, half, weighted, work, near, out):
+    """Gradients of the radial features of an atom (sfb_radial); out as `gradients` describes it for one atom."""
+    n_all = vectors.shape[1]
+    n_features = half * (2 if weighted else 1)
+    n = gather(vectors, rc, work, near)
+    f = work[POLYNOMIALS : POLYNOMIALS + terms]
+    g = work[POLYNOMIALS + terms : POLYNOMIALS + 2 * terms]
+    products = work[POLYNOMIALS + 2 * terms : POLYNOMIALS + 3 * terms]
+    radial_polynomials(n, rc, work, f)
+    polynomial_slopes(work[TWICE_X], rc, n, g)
+    w, slope, unit, weights = work[CUTOFF], work[CUTOFF_SLOPE], work[INVERSE], work[WEIGHT]
+    for k in range(n):
+        slope[k] = cutoff_slope(work[DISTANCE, k], rc)
+    for r in range(terms):
+        fr, gr = f[r], g[r]
+        for k in range(n):
+            gr[k] = slope[k] * fr[k] + w[k] * gr[k]
+    for axis in range(3):
+        component, distance = work[X + axis], work[DISTANCE]
+        for k in range(n):
+            unit[k] = component[k] / distance[k]
+        own = out[axis * n_features : (axis + 1) * n_features]
+        others = out[(3 + axis * n_all) * n_features :]
+        for r in range(terms):
+            p, gr = products[r], g[r]
+            for k in range(n):
+                p[k] = -(unit[k] * gr[k])
+            target = others[r * n_all : (r + 1) * n_all]
+            for k in range(n):
+                target[near[k]] = 0.0 + -p[k]
+            if weighted:
+                target = others[(half + r) * n_all : (half + r + 1) * n_all]
+                for k in range(n):
+                    target[near[k]] = 0.0 + weights[k] * -p[k]
+        add_in_order(products, weights, 0, n, weighted, own, own[half:] if weighted else own)
+
+
+@jit
+def angular_gradients(vectors, rc, first_feature, terms, half, weighted, work, near, segments, out):
+    """Gradients of the angular features of an atom (sfb_angular); out as `gradients` describes it for one atom.
+
+    Pairs (j, k) come in blocks; a segment is the part of a block with the same j: j, first k, number of pairs.
+    """
+    n_all = vectors.shape[1]
+    n_features = half * (2 if weighted else 1)
+    n = gather(vectors, rc, work, near)
+    for k in range(n):
+        work[CUTOFF, k] = cutoff(work[DISTANCE, k], rc)
+        work[CUTOFF_SLOPE, k] = cutoff_slope(work[DISTANCE, k], rc)
+        work[INVERSE_SQUARE, k] = 1.0 / (work[DISTANCE, k] * work[DISTANCE, k])
+    f = work[POLYNOMIALS : POLYNOMIALS + terms]
+    g = work[POLYNOMIALS + terms : POLYNOMIALS + 2 * terms]
+    products = work[POLYNOMIALS + 2 * terms : POLYNOMIALS + 3 * terms]
+    sums = work[POLYNOMIALS + 3 * terms : POLYNOMIALS + 9 * terms]
+    for r in range(6 * terms):
+        for k in range(n):
+            sums[r, k] = 0.0
+    weights = work[PAIR_WEIGHT]
+    j, start, filled, n_segments = 0, 1, 0, 0
+    while j < n - 1:
+        stop = min(n, start + BLOCK - filled)
+        pair_arguments(j, start, stop, filled, work)
+        pair_slopes(j, start, stop, filled, work)
+        segments[n_segments, 0], segments[n_segments, 1], segments[n_segments, 2] = j, start, stop - start
+        n_segments += 1
+        filled += stop - start
+        start = stop
+        if start == n:
+            j += 1
+            start = j + 1
+        if filled < BLOCK and j < n - 1:
+            continue
+        polynomials(work[TWICE_X], filled, f)
+        polynomial_slopes(work[TWICE_X], 2.0, filled, g)
+        scale_rows(g, work[WIDTH], filled)
+        for axis in range(3):
+            own = out[axis * n_features + first_feature : (axis + 1) * n_features]
+            plain, other = sums[axis * terms : (axis + 1) * terms], sums[(3 + axis) * terms : (4 + axis) * terms]
+            product_rule(axis, f, g, filled, work, products)
+            add_in_order(products, weights, 0, filled, weighted, own, own[half:] if weighted else own)
+            # As second of a pair first: every neighbour is that only of neighbours found before it.
+            product_rule(6 + axis, f, g, filled, work, products)
+            column = 0
+            for i in range(n_segments):
+                add_side_by_side(products, column, segments[i, 1], segments[i, 2], weights, weighted, plain, other)
+                column += segments[i, 2]
+            product_rule(3 + axis, f, g, filled, work, products)
+            column = 0
+            for i in range(n_segments):
+                of_j, end = segments[i, 0], column + segments[i, 2]
+                add_in_order(products, weights, column, end, weighted, plain[:, of_j], other[:, of_j])
+                column = end
+        filled, n_segments = 0, 0
+    for axis in range(3):
+        others = out[(3 + axis * n_all) * n_features :]
+        for part in range(2 if weighted else 1):
+            for r in range(terms):
+                row = sums[(3 * part + axis) * terms + r]
+                place = part * half + first_feature + r
+                target = others[place * n_all : (place + 1) * n_all]
+                for k in range(n):
+                    target[near[k]] = row[k]
+
+
 def gradients(
-    first_atom, last_atom, stride, n_neighbors, n_types, types_p, first_p, index_p, vectors_p,
-    cutoffs_p, orders_p, weights_p, work_p, integers_p, out_p,
+    first_atom, last_atom, stride, n_neighbors, size, n_types, types_p, first_p, index_p, vectors_p,
+    cutoffs_p, orders_p, weights_p, work_p, near_p, segments_p, out_p,
 ):  # fmt: skip
     """Derivatives of the features of atoms first_atom .. last_atom - 1, one atom after the other.
 
-    Arguments as for `features`; scratch: work (40 + 3 * t + 6 * a, stride) with t and a the largest numbers of
-    polynomials and of angular polynomials, integers (stride + 3 * BLOCK).  Writes, for each atom with f features and
-    n neighbours, (3, f) derivatives with respect to the atom and (3, f, n) with respect to its neighbours, 1/Å.
-    Returns the number of values written.
+    Arguments as for `features`; scratch: work (POLYNOMIALS + 9 * most polynomials, stride), near (stride), segments
+    (BLOCK, 3).  Writes out (size): for each atom with f features and n neighbours, (3, f) derivatives with respect
+    to the atom and (3, f, n) with respect to its neighbours, 1/Å.  Returns the number of values written.
     """
-    types = carray(types_p, (1 << 40,))
     first = carray(first_p, (last_atom + 1,))
-    vectors_all = carray(vectors_p, (4, n_neighbors))
+    types = carray(types_p, (1 << 40,))  # read at atoms and their neighbours
+    index = carray(index_p, (n_neighbors,))
+    vectors = carray(vectors_p, (4, n_neighbors))
     cutoffs, orders = carray(cutoffs_p, (n_types, 2)), carray(orders_p, (n_types, 3))
-    weights_all = carray(weights_p, (n_types, n_types))
-    integers = carray(integers_p, (stride + 3 * BLOCK,))
-    near_index, segments = integers[:stride], integers[stride:]
+    weights = carray(weights_p, (n_types, n_types))
+    near, segments = carray(near_p, (stride,)), carray(segments_p, (BLOCK, 3))
+    out = carray(out_p, (size,))
+    for i in range(size):
+        out[i] = 0.0
     written = 0
     for atom in range(first_atom, last_atom):
         t = types[atom]
         begin, end = first[atom], first[atom + 1]
-        n = end - begin
-        index = carray(index_p, (n_neighbors,))[begin:end]
-        x, y, z = vectors_all[0, begin:end], vectors_all[1, begin:end], vectors_all[2, begin:end]
-        distance = vectors_all[3, begin:end]
-        r_rc, a_rc = cutoffs[t, 0], cutoffs[t, 1]
         r_terms, a_terms, weighted = orders[t, 0] + 1, orders[t, 1] + 1, orders[t, 2] != 0
-        spins = weights_all[t]
-        n_terms = max(r_terms, a_terms)
-        scratch = carray(work_p, (40 + 3 * n_terms + 6 * a_terms, stride))
         half = r_terms + a_terms
-        n_features = half * (2 if weighted else 1)
-        size = 3 * n_features * (n + 1)
-        block = carray(out_p, (written + size,))[written:]
-        for i in range(size):
-            block[i] = 0.0
-        own_base, other_base = written, written + 3 * n_features
-        written += size
-
-        s_plain, s_sticky = scratch[4], scratch[5]
-        weights_of(index, distance, types, spins, r_rc, s_plain, s_sticky)
-        vectors, near, s_near, w, x2 = scratch[6:9], scratch[0], scratch[1], scratch[2], scratch[3]
-        slope, unit = scratch[15], scratch[16]
-        n_near = 0
-        for k in range(n):
-            if distance[k] <= r_rc:
-                vectors[0, n_near], vectors[1, n_near], vectors[2, n_near] = x[k], y[k], z[k]
-                near[n_near], s_near[n_near], near_index[n_near] = distance[k], s_plain[k], k
-                slope[n_near] = cutoff_slope(distance[k], r_rc)
-                n_near += 1
-        f = scratch[40 : 40 + r_terms]
-        g = scratch[40 + n_terms : 40 + n_terms + r_terms]
-        rows = scratch[40 + 2 * n_terms : 40 + 2 * n_terms + r_terms]
-        radial_rows(near, n_near, r_rc, w, x2, f)
-        polynomial_slopes(x2, r_rc, n_near, g)
-        for r in range(r_terms):
-            fr, gr = f[r], g[r]
-            for k in range(n_near):
-                gr[k] = slope[k] * fr[k] + w[k] * gr[k]
-        for axis in range(3):
-            component = vectors[axis]
-            for k in range(n_near):
-                unit[k] = component[k] / near[k]
-            own = carray(out_p, (own_base + 3 * n_features,))[own_base + axis * n_features :]
-            others = carray(out_p, (written,))[other_base + axis * n_features * n :]
-            for r in range(r_terms):
-                row, gr = rows[r], g[r]
-                for k in range(n_near):
-                    row[k] = -(unit[k] * gr[k])
-                target = others[r * n : (r + 1) * n]
-                for k in range(n_near):
-                    target[near_index[k]] = 0.0 + -row[k]
-                if weighted:
-                    target = others[(half + r) * n : (half + r + 1) * n]
-                    for k in range(n_near):
-                        target[near_index[k]] = 0.0 + s_near[k] * -row[k]
-            add_in_order(rows, s_near, 0, n_near, weighted, own, own[half:] if weighted else own)
-
-        d, fc, first_s, second_s, dfc = scratch[9], scratch[10], scratch[11], scratch[12], scratch[17]
-        inverse_square, inverse = scratch[36], scratch[37]
-        n_near = 0
-        for k in range(n):
-            if distance[k] <= a_rc:
-                vectors[0, n_near], vectors[1, n_near], vectors[2, n_near] = x[k], y[k], z[k]
-                d[n_near], near_index[n_near] = distance[k], k
-                fc[n_near], dfc[n_near] = cutoff(distance[k], a_rc), cutoff_slope(distance[k], a_rc)
-                inverse_square[n_near] = 1.0 / (distance[k] * distance[k])
-                first_s[n_near], second_s[n_near] = s_sticky[k], s_plain[k]
-                n_near += 1
-        f = scratch[40 : 40 + a_terms]
-        g = scratch[40 + n_terms : 40 + n_terms + a_terms]
-        rows = scratch[40 + 2 * n_terms : 40 + 2 * n_terms + a_terms]
-        sums = scratch[40 + 3 * n_terms : 40 + 3 * n_terms + 6 * a_terms]
-        for r in range(6 * a_terms):
-            for k in range(n_near):
-                sums[r, k] = 0.0
-        cosine, s_pair, dw, dc = scratch[13], scratch[14], scratch[18:27], scratch[27:36]
-        j, start, filled, n_segments = 0, 1, 0, 0
-        while j < n_near - 1:
-            stop = min(n_near, start + BLOCK - filled)
-            pair_rows(j, start, stop, filled, vectors, d, fc, cosine, x2, w)
-            pair_slopes(j, start, stop, filled, vectors, d, inverse_square, fc, dfc, cosine, inverse, dw, dc)
-            sj = first_s[j]
-            for k in range(start, stop):
-                s_pair[filled + k - start] = sj * second_s[k]
-            segments[3 * n_segments], segments[3 * n_segments + 1] = j, start
-            segments[3 * n_segments + 2] = stop - start
-            n_segments += 1
-            filled += stop - start
-            start = stop
-            if start == n_near:
-                j += 1
-                start = j + 1
-            if filled < BLOCK and j < n_near - 1:
-                continue
-            polynomials(x2, filled, f)
-            polynomial_slopes(x2, 2.0, filled, g)
-            scale_rows(g, w, filled)
-            for axis in range(3):
-                own = carray(out_p, (own_base + 3 * n_features,))[own_base + axis * n_features + r_terms :]
-                plain = sums[axis * a_terms : (axis + 1) * a_terms]
-                other = sums[(3 + axis) * a_terms : (4 + axis) * a_terms]
-                product_rule(dw[axis], f, dc[axis], g, filled, rows)
-                add_in_order(rows, s_pair, 0, filled, weighted, own, own[half:] if weighted else own)
-                # As second of a pair first: every neighbour is that only of neighbours found before it.
-                product_rule(dw[6 + axis], f, dc[6 + axis], g, filled, rows)
-                column = 0
-                for segment in range(n_segments):
-                    first_k = segments[3 * segment + 1]
-                    n_pairs = segments[3 * segment + 2]
-                    add_scattered(rows, column, first_k, n_pairs, plain, other, s_pair, weighted)
-                    column += n_pairs
-                product_rule(dw[3 + axis], f, dc[3 + axis], g, filled, rows)
-                column = 0
-                for segment in range(n_segments):
-                    first_k = segments[3 * segment]
-                    n_pairs = segments[3 * segment + 2]
-                    add_in_order(rows, s_pair, column, column + n_pairs, weighted, plain[:, first_k], other[:, first_k])
-                    column += n_pairs
-            filled, n_segments = 0, 0
-        for axis in range(3):
-            others = carray(out_p, (written,))[other_base + axis * n_features * n :]
-            for r in range(a_terms):
-                target = others[(r_terms + r) * n : (r_terms + r + 1) * n]
-                row = sums[axis * a_terms + r]
-                for k in range(n_near):
-                    target[near_index[k]] = row[k]
-                if weighted:
-                    target = others[(half + r_terms + r) * n : (half + r_terms + r + 1) * n]
-                    row = sums[(3 + axis) * a_terms + r]
-                    for k in range(n_near):
-                        target[near_index[k]] = row[k]
+        work = carray(work_p, (POLYNOMIALS + 9 * max(r_terms, a_terms), stride))
+        around = vectors[:, begin:end]
+        block = out[written:]
+        weights_of(index[begin:end], around[3], types, weights[t], cutoffs[t, 0], work)
+        radial_gradients(around, cutoffs[t, 0], r_terms, half, weighted, work, near, block)
+        angular_gradients(around, cutoffs[t, 1], r_terms, a_terms, half, weighted, work, near, segments, block)
+        written += 3 * half * (2 if weighted else 1) * (end - begin + 1)
     return written

@@ -13,18 +13,25 @@ _ITEM = re.compile(
     r"""[ \t\r\n]*(?:(?P<end>/|$)
         |(?P<comma>[,;])
         |(?P<repeat>\d+)\*(?=[ \t,;/]|$)(?P<null>)
-        |(?:(?P<times>\d+)\*)?(?:'(?P<single>(?:[^']|'')*)'|"(?P<double>(?:[^"]|"")*)"|(?P<plain>[^ \t\r\n,;/]+)))""",
+        |(?:(?P<times>\d+)\*)?
+         (?:'(?P<single>(?:[^']|'')*)(?:'|$)|"(?P<double>(?:[^"]|"")*)(?:"|$)|(?P<plain>[^ \t\r\n,;/]+)))""",
     re.VERBOSE,
 )
-_SPECIAL = re.compile(r"""[,;/*'"]""")
+# What str.split would take apart otherwise than Fortran does.
+_SPECIAL = re.compile(r"""[,;/*'"\x0b\x0c\x1c-\x1f\x85\xa0]""")
 _REAL = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(?:[eEdDqQ]([+-]?\d+)|([+-]\d+))?")
-_LOGICAL = re.compile(r"\.?([tTfF])[A-Za-z]*\.?")
+_LOGICAL = re.compile(r"\.?([tTfF])")
+
+
+def is_plain(text: str) -> bool:
+    """Whether blanks alone separate items, so that str.split finds them."""
+    return _SPECIAL.search(text) is None
 
 
 def items(line: str) -> list[str | None]:
     """The items of a line, None where one is null."""
     found: list[str | None] = []
-    if not _SPECIAL.search(line):
+    if is_plain(line):
         found.extend(line.split())
         return found
     position, pending = 0, False  # pending: an item was read and its separator not yet
@@ -70,8 +77,8 @@ def integer(text: str) -> int:
 
 
 def logical(text: str) -> bool:
-    """``.true.``, ``T``, ``false`` and so on; ValueError otherwise."""
-    match = _LOGICAL.fullmatch(text)
+    """``.true.``, ``T``, ``false``: only the first letter counts; ValueError otherwise."""
+    match = _LOGICAL.match(text)
     if match is None:
         raise ValueError(text)
     return match[1] in "tT"

@@ -1,8 +1,15 @@
-"""Reading text files line by line, with the errors every text format shares."""
+"""Reading text files line by line, with the errors every text format shares.
+
+The original copies bytes whatever they mean.  Text from files is therefore kept as latin-1, a character for a byte.
+"""
 
 from __future__ import annotations
 
+import os
+
 from aenet_py.errors import AenetError, InputError
+
+LINE_LENGTH = 1024
 
 
 def read_text(path: str, what: str) -> str:
@@ -22,8 +29,18 @@ def read_text(path: str, what: str) -> str:
 
 
 def split_lines(text: str) -> list[str]:
-    """Lines without their ends, as Fortran's formatted read sees them."""
-    lines = text.replace("\r\n", "\n").split("\n")
+    """Lines without their ends and at most 1024 characters of each, as the original's formatted reads see them."""
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     if lines[-1] == "":
         lines.pop()
-    return lines
+    return [line[:LINE_LENGTH] for line in lines] if len(max(lines, key=len)) > LINE_LENGTH else lines
+
+
+def native(text: str) -> str:
+    """A path found in a file, for the operating system."""
+    return os.fsdecode(text.encode("latin-1"))
+
+
+def foreign(path: str) -> str:
+    """A path of the operating system, for files and reports: its bytes as latin-1."""
+    return os.fsencode(path).decode("latin-1")

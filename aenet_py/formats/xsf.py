@@ -23,6 +23,7 @@ from aenet_py.formats.text import read_text, split_lines
 from aenet_py.structure import Structure
 
 SYMBOL_LENGTH = 2
+BLANKS = " \t"
 
 
 def read(path: str) -> Structure:
@@ -35,7 +36,7 @@ def read(path: str) -> Structure:
     while number < len(lines):
         line = lines[number]
         number += 1
-        if not line or line.isspace():
+        if not line.strip(BLANKS):
             continue
         if "energy" in line:
             kind = next((k for k in ("cohesive energy", "total energy") if k in line), None)
@@ -57,7 +58,7 @@ def read(path: str) -> Structure:
                 announced = _count(path, lines, number)
                 start += 1
             stop = start
-            while stop < len(lines) and lines[stop] and not lines[stop].isspace():
+            while stop < len(lines) and lines[stop].strip(BLANKS):
                 stop += 1
             if announced is not None and announced != stop - start:
                 raise InputError(path, f"{announced} atoms announced, but {stop - start} lines follow", start)
@@ -127,7 +128,8 @@ def _atom_lines(path: str, lines: list[str], start: int, stop: int) -> tuple[tup
     words = block.split()
     names, flat = words[::7], []
     # The usual case, quickly: seven words a line, blanks between, plain decimal numbers.
-    plain = len(words) == 7 * (stop - start) and "_" not in block and all(map(str.isalpha, names))
+    plain = len(words) == 7 * (stop - start) and all(map(str.isalpha, names))
+    plain = plain and "_" not in block and listio.is_plain(block)
     if plain:
         del words[::7]
         try:

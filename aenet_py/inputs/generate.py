@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from aenet_py.errors import InputError
 from aenet_py.formats import listio
-from aenet_py.inputs.keywords import Deck, Line, content_lines, read_deck, words
+from aenet_py.formats.text import native
+from aenet_py.inputs.keywords import Deck, Line, content_lines, first_word, read_deck, words
 
 DEFAULT_OUTPUT = "refdata.train"
 DEFAULT_FORCES_PERCENT = 1.0
@@ -26,9 +27,10 @@ class GenerateInput:
     """What generate.in asks for.
 
     output : training set file; types : species in the order of the file; atomic_energies : eV, one a species;
-    setups : .stp file of each species; structures : XSF files; forces : whether to write gradients, for
-    forces_percent of the structures drawn with forces_seed, or for those that forces_list names; timing, debug :
-    write generate.time, generate.debug; quiet : no progress bar, no warnings (VERBOSITY low).
+    setups : .stp file of each species; structures : XSF files, as the deck has them (latin-1, a character for a
+    byte); forces : whether to write gradients, for forces_percent of the structures drawn with forces_seed, or for
+    those that forces_list names; timing, debug : write generate.time, generate.debug; quiet : no progress bar, no
+    warnings (VERBOSITY low).
     """
 
     path: str
@@ -52,7 +54,7 @@ def read(path: str, warn: Callable[[str], None]) -> GenerateInput:
     types, energies = _types(deck)
     forces = _flag(deck, "forces")
     percent = deck.argument("forcespercent", _percentage, "a percentage from 0 to 100")
-    forces_list = deck.argument("forceslist", _name, "a file with structure numbers")
+    forces_list = deck.path_of("forceslist", "a file with structure numbers")
     seed = deck.argument("forcesseed", listio.integer, "an integer")
     if forces_list is not None and not os.path.exists(forces_list):
         raise _missing(deck, deck.entries["forceslist"].line, forces_list, "a list of structure numbers")
@@ -60,7 +62,7 @@ def read(path: str, warn: Callable[[str], None]) -> GenerateInput:
         forces = forces_list is not None
     result = GenerateInput(
         path=path,
-        output=deck.argument("output", _name, "a file name") or DEFAULT_OUTPUT,
+        output=deck.path_of("output", "a file name") or DEFAULT_OUTPUT,
         types=types,
         atomic_energies=energies,
         setups=_setups(deck, types),
@@ -76,18 +78,12 @@ def read(path: str, warn: Callable[[str], None]) -> GenerateInput:
     if not result.quiet:
         for line, near in deck.unknown:
             hint = f"; did you mean {near.upper()}?" if near else ""
-            warn(f"{path}:{line.number}: ignoring {line.text.split()[0]!r}, which is no keyword{hint}")
+            warn(f"{path}:{line.number}: ignoring {first_word(line.text)!r}, which is no keyword{hint}")
         if forces and percent is None and forces_list is None:
             what = f"FORCES without FORCESPERCENT writes forces of {DEFAULT_FORCES_PERCENT:g} % of the structures"
             number = deck.entries["forces"].line.number
             warn(f"{path}:{number}: {what}, as the original does; its manual promises 100 %")
     return result
-
-
-def _name(text: str) -> str:
-    if not text:
-        raise ValueError
-    return text
 
 
 def _percentage(text: str) -> float:
@@ -135,14 +131,15 @@ def _setups(deck: Deck, types: tuple[str, ...]) -> tuple[str, ...]:
         if len(found) < 2:
             message = f"found {line.text!r} in SETUPS; expected '<symbol> <.stp file>'"
             raise InputError(deck.path, message, line.number)
-        if found[0] not in types:
-            message = f"SETUPS names {found[0]!r}; expected one of the species of TYPES: {' '.join(types)}"
+        symbol, path = first_word(line.text), native(found[1])
+        if symbol not in types:
+            message = f"SETUPS names {symbol!r}; expected one of the species of TYPES: {' '.join(types)}"
             raise InputError(deck.path, message, line.number)
-        if found[0] in files:
-            raise InputError(deck.path, f"SETUPS names {found[0]!r} twice", line.number)
-        if not os.path.exists(found[1]):
-            raise _missing(deck, line, found[1], "a fingerprint set-up file")
-        files[found[0]] = found[1]
+        if symbol in files:
+            raise InputError(deck.path, f"SETUPS names {symbol!r} twice", line.number)
+        if not os.path.exists(path):
+            raise _missing(deck, line, path, "a fingerprint set-up file")
+        files[symbol] = path
     return tuple(files[t] for t in types)
 
 
@@ -153,12 +150,12 @@ def _missing(deck: Deck, line: Line, path: str, what: str) -> InputError:
 def _files(deck: Deck) -> tuple[str, ...]:
     entry = deck.require("files", "'FILES', the number of structures, and one XSF file a line")
     for n, line in enumerate(entry.body):
-        if os.path.exists(line.text):
+        if os.path.exists(native(line.text)):
             continue
-        if line.text.split()[0].lower() in SINGLE | COUNTED | PER_TYPE:
+        if first_word(line.text).lower() in SINGLE | COUNTED | PER_TYPE:
             message = f"FILES announces {len(entry.body)} structures, but after {n} of them comes {line.text!r}"
             raise InputError(deck.path, message, line.number)
-        raise _missing(deck, line, line.text, "an XSF structure file")
+        raise _missing(deck, line, native(line.text), "an XSF structure file")
     return tuple(line.text for line in entry.body)
 
 

@@ -7,15 +7,16 @@ keyword counts (inp_find_keyword).
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
 from aenet_py.errors import InputError
 from aenet_py.formats import listio
-from aenet_py.formats.text import read_text, split_lines
+from aenet_py.formats.text import native, read_text, split_lines
 
-LINE_LENGTH = 1024
+BLANKS = " \t"
 COMMENT = ("!", "#", "%")
 T = TypeVar("T")
 
@@ -36,10 +37,9 @@ class Entry:
     body: tuple[Line, ...] = ()
 
     @property
-    def arguments(self) -> list[str]:
-        """The words after the keyword; a comment ends them, a quoted word may hold blanks."""
-        _, _, rest = self.line.text.partition(self.line.text.split()[0])
-        return words(rest)
+    def rest(self) -> str:
+        """The line behind the first blank after the keyword."""
+        return re.split("[ \t]", self.line.text, maxsplit=1)[1] if re.search("[ \t]", self.line.text) else ""
 
 
 @dataclass(frozen=True)
@@ -48,21 +48,31 @@ class Deck:
     entries: Mapping[str, Entry]
     unknown: tuple[tuple[Line, str], ...]  # lines nobody asked for, with the nearest keyword or ""
 
+    def path_of(self, keyword: str, what: str) -> str | None:
+        """The path behind a keyword, for the operating system; None without the keyword."""
+        entry = self.entries.get(keyword)
+        if entry is None:
+            return None
+        found = words(entry.rest)
+        if not found or not found[0] or found[0].startswith(COMMENT):
+            raise InputError(self.path, f"found {keyword.upper()} without a value; expected {what}", entry.line.number)
+        return native(found[0])
+
     def require(self, keyword: str, what: str) -> Entry:
         if keyword not in self.entries:
             message = f"no {keyword.upper()} found; expected {what}"
             for line, near in self.unknown:
                 if near == keyword:
-                    raise InputError(self.path, f"{message}; did you mean {line.text.split()[0]!r}?", line.number)
+                    raise InputError(self.path, f"{message}; did you mean {first_word(line.text)!r}?", line.number)
             raise InputError(self.path, message)
         return self.entries[keyword]
 
     def argument(self, keyword: str, parse: Callable[[str], T], what: str) -> T | None:
-        """The keyword's first argument, None without the keyword; InputError if parse refuses it."""
+        """The keyword's value, None without the keyword; InputError if parse refuses it."""
         entry = self.entries.get(keyword)
         if entry is None:
             return None
-        found = entry.arguments[0] if entry.arguments else ""
+        found = "" if entry.rest.strip(BLANKS).startswith(COMMENT) else first_word(entry.rest)
         try:
             return parse(found)
         except ValueError:
@@ -70,25 +80,24 @@ class Deck:
             raise InputError(self.path, message, entry.line.number) from None
 
 
+def first_word(line: str) -> str:
+    """The word a line begins with, as a list-directed read finds it; "" if it begins with a separator."""
+    found = listio.items(line)
+    return (found[0] or "") if found else ""
+
+
 def words(text: str) -> list[str]:
-    """Blank-separated words up to a comment; quotes keep a word with blanks together."""
-    found: list[str] = []
-    rest = text.strip()
-    while rest and not rest.startswith(COMMENT):
-        if rest[0] in "'\"" and rest[0] in rest[1:]:
-            word, _, rest = rest[1:].partition(rest[0])
-        else:
-            word = rest.split(None, 1)[0]
-            rest = rest[len(word) :]
-        found.append(word)
-        rest = rest.strip()
-    return found
+    """Words between blanks, slashes and commas among them; quotes keep one with blanks together."""
+    return [
+        word[1:].removesuffix(word[0]) if word[0] in "'\"" else word
+        for word in re.findall(r"""'[^']*'?|"[^"]*"?|[^ \t]+""", text)
+    ]
 
 
 def content_lines(path: str, what: str) -> list[Line]:
     """Lines of a deck that are neither blank nor comment."""
     lines = split_lines(read_text(path, what))
-    numbered = (Line(n, text[:LINE_LENGTH].strip()) for n, text in enumerate(lines, 1))
+    numbered = (Line(n, text.strip(BLANKS)) for n, text in enumerate(lines, 1))
     return [line for line in numbered if line.text and not line.text.startswith(COMMENT)]
 
 
@@ -106,7 +115,7 @@ def read_deck(path: str, what: str, single: set[str], counted: set[str], per_typ
     position = 0
     while position < len(lines):
         line = lines[position]
-        keyword = line.text.split()[0].lower()
+        keyword = first_word(line.text).lower()
         position += 1
         if keyword not in keywords:
             near = difflib.get_close_matches(keyword, keywords, n=1, cutoff=0.7)
@@ -129,7 +138,7 @@ def read_deck(path: str, what: str, single: set[str], counted: set[str], per_typ
 
 def _number_of_types(path: str, lines: list[Line]) -> int:
     for position, line in enumerate(lines):
-        if line.text.split()[0].lower() == "types":
+        if first_word(line.text).lower() == "types":
             return _count(path, "types", line, lines[position + 1 : position + 2])
     return 0
 

@@ -10,7 +10,7 @@ from aenet_py.descriptors.setup import Setup, chebyshev_setup
 from aenet_py.errors import InputError
 from aenet_py.formats import listio
 from aenet_py.formats.text import read_text, split_lines
-from aenet_py.inputs.keywords import COMMENT, LINE_LENGTH
+from aenet_py.inputs.keywords import BLANKS, COMMENT, first_word
 
 DESCRIPTION_LENGTH = 1024
 DEFAULT_R_MIN = 1.0
@@ -20,17 +20,17 @@ T = TypeVar("T")
 
 def read(path: str, warn: Callable[[str], None]) -> Setup:
     """Read a set-up with a Chebyshev basis; InputError names the line of anything else."""
-    lines = [line[:LINE_LENGTH] for line in split_lines(read_text(path, "a fingerprint set-up file"))]
+    lines = split_lines(read_text(path, "a fingerprint set-up file"))
     description, atom_type, r_min = "", "", 0.0
     env_types: tuple[str, ...] = ()
     basis: tuple[str, int, dict[str, float]] | None = None
     number = 0
     while number < len(lines):
-        line = lines[number].strip()
+        line = lines[number].strip(BLANKS)
         number += 1
         if not line or line.startswith(COMMENT):
             continue
-        keyword = line.split()[0].lower()
+        keyword = first_word(line).lower()
         if keyword == "descr":
             description, number = _description(path, lines, number)
         elif keyword == "atom":
@@ -55,7 +55,7 @@ def read(path: str, warn: Callable[[str], None]) -> Setup:
         else:
             near = difflib.get_close_matches(keyword, ["descr", "atom", "env", "rmin", "basis"], n=1)
             hint = f"; did you mean {near[0].upper()}?" if near else ""
-            message = f"unknown keyword {line.split()[0]!r}; expected DESCR, ATOM, ENV, RMIN or BASIS{hint}"
+            message = f"unknown keyword {first_word(line)!r}; expected DESCR, ATOM, ENV, RMIN or BASIS{hint}"
             raise InputError(path, message, number)
     if not atom_type:
         raise InputError(path, "no ATOM found; expected 'ATOM <symbol>'")
@@ -99,7 +99,7 @@ def _environment(path: str, lines: list[str], number: int, n: int) -> tuple[tupl
     found: list[str] = []
     start = number
     while len(found) < n and number < len(lines):
-        line = lines[number].strip()
+        line = lines[number].strip(BLANKS)
         number += 1
         if line and not line.startswith(COMMENT):
             found.append(_value(path, number, line, str, "a species symbol")[:SYMBOL_LENGTH])

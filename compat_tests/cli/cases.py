@@ -38,8 +38,8 @@ def copy_case(source: Path, target: Path) -> Path:
 
 def run(folder: Path, *arguments: str, **options) -> subprocess.CompletedProcess:
     """Run the launcher in a folder, as a user would."""
-    command = [sys.executable, str(LAUNCHER), *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False, **options)
+    options = {"capture_output": True, "text": True, "timeout": 300, "check": False, **options}
+    return subprocess.run([sys.executable, str(LAUNCHER), *arguments], cwd=folder, **options)
 
 
 def listing(folder: Path) -> dict[str, bytes]:
