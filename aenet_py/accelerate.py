@@ -117,7 +117,9 @@ class Kernel:
             elif not item.is_declaration:
                 item.linkage = "internal"
         _, machine = _engine()
-        builder = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=2))
+        tuning = llvm.create_pipeline_tuning_options(speed_level=3)
+        tuning.slp_vectorization = True
+        builder = llvm.create_pass_builder(machine, tuning)
         builder.getModulePassManager().run(module, builder)  # drops Numba's Python wrappers, now unreachable
         needed = {f.name for f in module.functions if f.is_declaration and not f.name.startswith("llvm.")}
         if needed - _LIBRARY:

@@ -18,9 +18,9 @@ _features = Kernel(
 )
 _gradients = Kernel(
     "aenet_py.descriptors.chebyshev_kernels:gradients",
-    "i8 i8 i8 i8 i8 i8 i8* i8* i4* f8* f8* i8* f8* f8* i8* i8* f8*",
+    "i8 i8 i8 i8 i8 i8 i8* i8* i4* f8* f8* i8* f8* f8* i8* i8* f8* f8*",
 )
-BLOCK, POLYNOMIALS = 256, 34  # as in chebyshev_kernels, which is not imported where its machine code is at hand
+BLOCK, POLYNOMIALS, LANES = 128, 34, 8  # as in chebyshev_kernels, which is not imported where its machine code is at hand
 
 
 @dataclass(frozen=True)
@@ -78,19 +78,21 @@ def gradients(basis: Basis, types: np.ndarray, found: Environments, start: int, 
     For each atom with f features and n neighbours (3, f) values, derivatives with respect to the atom, then
     (3, f, n), with respect to each neighbour.
     """
-    stride, work, near = _scratch(basis, found, 9)
-    segments = scratch("segments", 3 * BLOCK, np.int64)
+    stride, work, near = _scratch(basis, found, 3)
+    pairs = scratch("pairs", 2 * BLOCK, np.int64)
+    lanes = scratch("lanes", (2 * BLOCK + 6 * (stride + 1)) * (int(basis.orders[:, 1].max()) + 1 + LANES))
     neighbors = found.first[start + 1 : stop + 1] - found.first[start:stop]
     out = scratch("gradients", int(np.sum(3 * basis.sizes[types[start:stop]] * (1 + neighbors))))
     _gradients(
         start, stop, stride, found.vectors.shape[1], len(out), len(basis.types), types, found.first, found.index,
-        found.vectors, basis.cutoffs, basis.orders, basis.weights, work, near, segments, out,
+        found.vectors, basis.cutoffs, basis.orders, basis.weights, work, near, pairs, lanes, out,
     )  # fmt: skip
     return out
 
 
 def _scratch(basis: Basis, found: Environments, tables: int) -> tuple[int, np.ndarray, np.ndarray]:
     """Length of the kernels' scratch rows and the rows, with room for some tables of polynomials."""
-    stride = max(BLOCK, int(found.counts.max()))
+    # An odd number of cache lines: rows a power of two apart would share the same few places in the cache.
+    stride = 16 * (max(BLOCK, int(found.counts.max())) // 16) + 24
     rows = POLYNOMIALS + tables * (int(basis.orders[:, :2].max()) + 1)
     return stride, scratch("work", rows * stride), scratch("near", stride, np.int64)

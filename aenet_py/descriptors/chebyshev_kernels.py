@@ -13,13 +13,14 @@ side.
 
 import math
 
+import numpy as np
 from numba import carray
 
 from aenet_py.accelerate import jit
 
 PI = 3.14159265358979  # the digits of sfbasis
 COINCIDENT = 1.0e-12  # Å; sfbasis EPS
-BLOCK = 256  # pairs of neighbours whose polynomials are computed together
+BLOCK = 128  # pairs of neighbours whose polynomials are computed together
 
 # Rows of the scratch array, each as long as an atom has neighbours, or BLOCK.
 X, Y, Z, DISTANCE, WEIGHT, FIRST_WEIGHT = 0, 1, 2, 3, 4, 5  # of the neighbours within a cutoff; X to Z in sequence
@@ -77,8 +78,12 @@ def polynomial_slopes(x2, width, n, rows):
     for order in range(1, rows.shape[0]):
         row = rows[order]
         factor = float(order)
-        for k in range(n):
-            row[k] = row[k] * factor * 2.0 / width
+        if width == 2.0:  # exact, and divisions are slow
+            for k in range(n):
+                row[k] = row[k] * factor
+        else:
+            for k in range(n):
+                row[k] = row[k] * factor * 2.0 / width
 
 
 @jit
@@ -282,29 +287,92 @@ def pair_slopes(j, start, stop, column, work):
             dc_k[k] = -(c[k] * xk[k] * inverse_kk[k]) + xj * inverse_jk[k]
 
 
-@jit
-def product_rule(row, f, g, n, work, products):
-    """Derivative of width times polynomial, for every polynomial; row: 0 to 2 atom, 3 to 5 j, 6 to 8 k."""
-    dw, dc = work[WIDTH_SLOPES + row], work[COSINE_SLOPES + row]
-    for r in range(f.shape[0]):
-        p, fr, gr = products[r], f[r], g[r]
-        for k in range(n):
-            p[k] = dw[k] * fr[k] + gr[k] * dc[k]
+LANES = 8  # features worked on together: one vector register, or two
+# Unsigned, because an index that might be negative keeps the lanes from becoming one load or store.
+L1, L2, L3, L4, L5, L6, L7 = (np.uint64(lane) for lane in range(1, LANES))
 
 
 @jit
-def add_side_by_side(rows, column, start, n, weights, weighted, plain, other):
-    """plain[r, start + k] += rows[r, column + k] for k < n, and the same times the weight to other."""
-    s = weights[column : column + n]
+def load(a, i):
+    i = np.uint64(i)
+    return a[i], a[i + L1], a[i + L2], a[i + L3], a[i + L4], a[i + L5], a[i + L6], a[i + L7]
+
+
+@jit
+def store(a, i, v):
+    i = np.uint64(i)
+    a[i], a[i + L1], a[i + L2], a[i + L3], a[i + L4], a[i + L5], a[i + L6], a[i + L7] = v
+
+
+@jit
+def product_rule(dw, f, dc, g):
+    """Derivatives of width times polynomial along one axis."""
+    return (
+        dw * f[0] + g[0] * dc, dw * f[1] + g[1] * dc, dw * f[2] + g[2] * dc, dw * f[3] + g[3] * dc,
+        dw * f[4] + g[4] * dc, dw * f[5] + g[5] * dc, dw * f[6] + g[6] * dc, dw * f[7] + g[7] * dc,
+    )  # fmt: skip
+
+
+@jit
+def add(a, i, v):
+    u = load(a, i)
+    store(a, i, (
+        u[0] + v[0], u[1] + v[1], u[2] + v[2], u[3] + v[3], u[4] + v[4], u[5] + v[5], u[6] + v[6], u[7] + v[7],
+    ))  # fmt: skip
+
+
+@jit
+def times(s, v):
+    return s * v[0], s * v[1], s * v[2], s * v[3], s * v[4], s * v[5], s * v[6], s * v[7]
+
+
+@jit
+def add_pair(column, j, k, padded, weighted, work, f, g, sums):
+    """Add the derivatives of one pair's terms to the sums of the atom (row 0), of j and of k (rows 1 + j, 1 + k).
+
+    f, g : polynomials and their slopes times the width, padded numbers a pair; a row of sums has the three axes, then
+    the three axes weighted.
+    """
+    s = work[PAIR_WEIGHT, column]
+    length = 6 * padded
+    own, of_j, of_k = sums[:length], sums[(1 + j) * length :], sums[(1 + k) * length :]
+    for lane in range(0, padded, LANES):
+        fs, gs = load(f, column * padded + lane), load(g, column * padded + lane)
+        for axis in range(3):
+            place = axis * padded + lane
+            other = place + 3 * padded
+            v = product_rule(work[WIDTH_SLOPES + axis, column], fs, work[COSINE_SLOPES + axis, column], gs)
+            add(own, place, v)
+            if weighted:
+                add(own, other, times(s, v))
+            v = product_rule(work[WIDTH_SLOPES + 3 + axis, column], fs, work[COSINE_SLOPES + 3 + axis, column], gs)
+            add(of_j, place, v)
+            if weighted:
+                add(of_j, other, times(s, v))
+            v = product_rule(work[WIDTH_SLOPES + 6 + axis, column], fs, work[COSINE_SLOPES + 6 + axis, column], gs)
+            add(of_k, place, v)
+            if weighted:
+                add(of_k, other, times(s, v))
+
+
+@jit
+def transpose(rows, n, padded, out):
+    """out[k * padded + r] = rows[r, k], for k < n."""
     for r in range(rows.shape[0]):
-        row = rows[r, column : column + n]
-        p = plain[r, start : start + n]
+        row = rows[r]
         for k in range(n):
-            p[k] = p[k] + row[k]
-        if weighted:
-            o = other[r, start : start + n]
-            for k in range(n):
-                o[k] = o[k] + s[k] * row[k]
+            out[k * padded + r] = row[k]
+
+
+@jit
+def scatter(row, near, n, target):
+    """target[near[k]] = row[k] for k < n; where all neighbours are near, near[k] is k."""
+    if n == target.shape[0]:
+        for k in range(n):
+            target[k] = row[k]
+    else:
+        for k in range(n):
+            target[near[k]] = row[k]
 
 
 @jit
@@ -318,7 +386,7 @@ def radial_gradients(vectors, rc, terms, half, weighted, work, near, out):
     products = work[POLYNOMIALS + 2 * terms : POLYNOMIALS + 3 * terms]
     radial_polynomials(n, rc, work, f)
     polynomial_slopes(work[TWICE_X], rc, n, g)
-    w, slope, unit, weights = work[CUTOFF], work[CUTOFF_SLOPE], work[INVERSE], work[WEIGHT]
+    w, slope, unit, weights, product = work[CUTOFF], work[CUTOFF_SLOPE], work[INVERSE], work[WEIGHT], work[COSINE]
     for k in range(n):
         slope[k] = cutoff_slope(work[DISTANCE, k], rc)
     for r in range(terms):
@@ -335,22 +403,19 @@ def radial_gradients(vectors, rc, terms, half, weighted, work, near, out):
             p, gr = products[r], g[r]
             for k in range(n):
                 p[k] = -(unit[k] * gr[k])
-            target = others[r * n_all : (r + 1) * n_all]
             for k in range(n):
-                target[near[k]] = 0.0 + -p[k]
+                product[k] = 0.0 + -p[k]
+            scatter(product, near, n, others[r * n_all : (r + 1) * n_all])
             if weighted:
-                target = others[(half + r) * n_all : (half + r + 1) * n_all]
                 for k in range(n):
-                    target[near[k]] = 0.0 + weights[k] * -p[k]
+                    product[k] = 0.0 + weights[k] * -p[k]
+                scatter(product, near, n, others[(half + r) * n_all : (half + r + 1) * n_all])
         add_in_order(products, weights, 0, n, weighted, own, own[half:] if weighted else own)
 
 
 @jit
-def angular_gradients(vectors, rc, first_feature, terms, half, weighted, work, near, segments, out):
-    """Gradients of the angular features of an atom (sfb_angular); out as `gradients` describes it for one atom.
-
-    Pairs (j, k) come in blocks; a segment is the part of a block with the same j: j, first k, number of pairs.
-    """
+def angular_gradients(vectors, rc, first_feature, terms, half, weighted, work, near, pairs, lanes, out):
+    """Gradients of the angular features of an atom (sfb_angular); out as `gradients` describes it for one atom."""
     n_all = vectors.shape[1]
     n_features = half * (2 if weighted else 1)
     n = gather(vectors, rc, work, near)
@@ -360,20 +425,23 @@ def angular_gradients(vectors, rc, first_feature, terms, half, weighted, work, n
         work[INVERSE_SQUARE, k] = 1.0 / (work[DISTANCE, k] * work[DISTANCE, k])
     f = work[POLYNOMIALS : POLYNOMIALS + terms]
     g = work[POLYNOMIALS + terms : POLYNOMIALS + 2 * terms]
-    products = work[POLYNOMIALS + 2 * terms : POLYNOMIALS + 3 * terms]
-    sums = work[POLYNOMIALS + 3 * terms : POLYNOMIALS + 9 * terms]
-    for r in range(6 * terms):
-        for k in range(n):
-            sums[r, k] = 0.0
-    weights = work[PAIR_WEIGHT]
-    j, start, filled, n_segments = 0, 1, 0, 0
+    padded = LANES * ((terms + LANES - 1) // LANES)
+    length = 6 * padded
+    f_lanes, g_lanes = lanes[: BLOCK * padded], lanes[BLOCK * padded : 2 * BLOCK * padded]
+    sums = lanes[2 * BLOCK * padded :]
+    for i in range(BLOCK * padded):
+        f_lanes[i] = 0.0
+        g_lanes[i] = 0.0
+    for i in range((n + 1) * length):
+        sums[i] = 0.0
+    j, start, filled = 0, 1, 0
     while j < n - 1:
         stop = min(n, start + BLOCK - filled)
         pair_arguments(j, start, stop, filled, work)
         pair_slopes(j, start, stop, filled, work)
-        segments[n_segments, 0], segments[n_segments, 1], segments[n_segments, 2] = j, start, stop - start
-        n_segments += 1
-        filled += stop - start
+        for k in range(start, stop):
+            pairs[filled, 0], pairs[filled, 1] = j, k
+            filled += 1
         start = stop
         if start == n:
             j += 1
@@ -383,44 +451,33 @@ def angular_gradients(vectors, rc, first_feature, terms, half, weighted, work, n
         polynomials(work[TWICE_X], filled, f)
         polynomial_slopes(work[TWICE_X], 2.0, filled, g)
         scale_rows(g, work[WIDTH], filled)
+        transpose(f, filled, padded, f_lanes)
+        transpose(g, filled, padded, g_lanes)
+        for column in range(filled):
+            add_pair(column, pairs[column, 0], pairs[column, 1], padded, weighted, work, f_lanes, g_lanes, sums)
+        filled = 0
+    for part in range(2 if weighted else 1):
         for axis in range(3):
-            own = out[axis * n_features + first_feature : (axis + 1) * n_features]
-            plain, other = sums[axis * terms : (axis + 1) * terms], sums[(3 + axis) * terms : (4 + axis) * terms]
-            product_rule(axis, f, g, filled, work, products)
-            add_in_order(products, weights, 0, filled, weighted, own, own[half:] if weighted else own)
-            # As second of a pair first: every neighbour is that only of neighbours found before it.
-            product_rule(6 + axis, f, g, filled, work, products)
-            column = 0
-            for i in range(n_segments):
-                add_side_by_side(products, column, segments[i, 1], segments[i, 2], weights, weighted, plain, other)
-                column += segments[i, 2]
-            product_rule(3 + axis, f, g, filled, work, products)
-            column = 0
-            for i in range(n_segments):
-                of_j, end = segments[i, 0], column + segments[i, 2]
-                add_in_order(products, weights, column, end, weighted, plain[:, of_j], other[:, of_j])
-                column = end
-        filled, n_segments = 0, 0
-    for axis in range(3):
-        others = out[(3 + axis * n_all) * n_features :]
-        for part in range(2 if weighted else 1):
             for r in range(terms):
-                row = sums[(3 * part + axis) * terms + r]
-                place = part * half + first_feature + r
-                target = others[place * n_all : (place + 1) * n_all]
+                place = (3 * part + axis) * padded + r
+                feature = part * half + first_feature + r
+                out[axis * n_features + feature] = sums[place]
+                begin = (3 + axis * n_all) * n_features + feature * n_all
+                target = out[begin : begin + n_all]
                 for k in range(n):
-                    target[near[k]] = row[k]
+                    target[near[k]] = sums[(1 + k) * length + place]
 
 
 def gradients(
     first_atom, last_atom, stride, n_neighbors, size, n_types, types_p, first_p, index_p, vectors_p,
-    cutoffs_p, orders_p, weights_p, work_p, near_p, segments_p, out_p,
+    cutoffs_p, orders_p, weights_p, work_p, near_p, pairs_p, lanes_p, out_p,
 ):  # fmt: skip
     """Derivatives of the features of atoms first_atom .. last_atom - 1, one atom after the other.
 
-    Arguments as for `features`; scratch: work (POLYNOMIALS + 9 * most polynomials, stride), near (stride), segments
-    (BLOCK, 3).  Writes out (size): for each atom with f features and n neighbours, (3, f) derivatives with respect
-    to the atom and (3, f, n) with respect to its neighbours, 1/Å.  Returns the number of values written.
+    Arguments as for `features`; scratch: work (POLYNOMIALS + 3 * most polynomials, stride), near (stride), pairs
+    (BLOCK, 2), lanes (2 * BLOCK + 6 * (stride + 1)) * (most angular polynomials + LANES).  Writes out (size): for
+    each atom with f features and n neighbours, (3, f) derivatives with respect to the atom and (3, f, n) with respect
+    to its neighbours, 1/Å.  Returns the number of values written.
     """
     first = carray(first_p, (last_atom + 1,))
     types = carray(types_p, (1 << 40,))  # read at atoms and their neighbours
@@ -428,7 +485,7 @@ def gradients(
     vectors = carray(vectors_p, (4, n_neighbors))
     cutoffs, orders = carray(cutoffs_p, (n_types, 2)), carray(orders_p, (n_types, 3))
     weights = carray(weights_p, (n_types, n_types))
-    near, segments = carray(near_p, (stride,)), carray(segments_p, (BLOCK, 3))
+    near, pairs, lanes = carray(near_p, (stride,)), carray(pairs_p, (BLOCK, 2)), carray(lanes_p, (1 << 40,))
     out = carray(out_p, (size,))
     for i in range(size):
         out[i] = 0.0
@@ -438,11 +495,11 @@ def gradients(
         begin, end = first[atom], first[atom + 1]
         r_terms, a_terms, weighted = orders[t, 0] + 1, orders[t, 1] + 1, orders[t, 2] != 0
         half = r_terms + a_terms
-        work = carray(work_p, (POLYNOMIALS + 9 * max(r_terms, a_terms), stride))
+        work = carray(work_p, (POLYNOMIALS + 3 * max(r_terms, a_terms), stride))
         around = vectors[:, begin:end]
         block = out[written:]
         weights_of(index[begin:end], around[3], types, weights[t], cutoffs[t, 0], work)
         radial_gradients(around, cutoffs[t, 0], r_terms, half, weighted, work, near, block)
-        angular_gradients(around, cutoffs[t, 1], r_terms, a_terms, half, weighted, work, near, segments, block)
+        angular_gradients(around, cutoffs[t, 1], r_terms, a_terms, half, weighted, work, near, pairs, lanes, block)
         written += 3 * half * (2 if weighted else 1) * (end - begin + 1)
     return written
