@@ -61,7 +61,7 @@ def scratch(name: str, size: int, dtype: type = np.float64) -> np.ndarray:
     """
     array = _SCRATCH.arrays.get(name)
     if array is None or len(array) < size:
-        array = _SCRATCH.arrays[name] = np.empty(size, dtype=dtype)
+        array = _SCRATCH.arrays[name] = np.empty(size + size // 2, dtype=dtype)
     return array[:size]
 
 

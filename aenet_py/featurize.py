@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import collections
 import itertools
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ import numpy as np
 
 from aenet_py.descriptors import chebyshev
 from aenet_py.descriptors.setup import Setup
-from aenet_py.descriptors.statistics import RunningStatistics
+from aenet_py.descriptors.statistics import NotANumberError, RunningStatistics
 from aenet_py.errors import AenetError, InputError
 from aenet_py.formats import gradients as gradients_format
 from aenet_py.formats import text, trainset, xsf
@@ -33,8 +34,8 @@ from aenet_py.structure import Structure
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
 
-BATCH = 8  # structures a thread takes at once
-CHUNK_BYTES = 4_000_000  # gradients computed before they are written
+BATCH_BYTES = 48_000  # of structure files a thread takes at once, unless one file is longer
+CHUNK_BYTES = 700_000  # gradients computed before they are written
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -56,23 +57,46 @@ class Model:
 
 
 @dataclass(frozen=True)
-class Featurized:
-    """One structure of the training set, ready to be added to it; without atoms if it has too many species.
+class Job:
+    """Structures to compute together: the number of the first, from 1, and all paths as the deck has them."""
 
-    path : as in the deck; types : (n_atoms,) int64, 0-based; energy : cohesive, eV; environments : kept where
-    gradients follow; records, lines : its part of NAME.train and the report; seconds : spent on reading, neighbours
-    and features.
+    number: int
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Featurized:
+    """One structure of the training set; without atoms if it has too many species.
+
+    atoms : its rows in the arrays of its batch; energy : cohesive, eV; environments : kept where gradients follow;
+    lines : its part of the report.
     """
 
     number: int
     path: str
     n_species: int
-    types: np.ndarray
+    atoms: slice
     energy: float
     environments: Environments | None
+    lines: str
+
+    @property
+    def n_atoms(self) -> int:
+        return self.atoms.stop - self.atoms.start
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Structures computed together, ready to be added to the training set.
+
+    types : (n_atoms,) int64, 0-based; features : (n_atoms, widest); records : their part of NAME.train; seconds :
+    spent on reading, neighbours and features.
+    """
+
+    structures: tuple[Featurized, ...]
+    types: np.ndarray
     features: np.ndarray
     records: bytes
-    lines: str
     seconds: tuple[float, float, float]
 
 
@@ -95,33 +119,60 @@ def model(types: Sequence[str], atomic_energies: Sequence[float], setups: Sequen
     )
 
 
-def featurize(model: Model, number: int, path: str, keep: bool) -> Featurized:
-    """Read a structure and compute its features; number counts structures from 1, keep asks for environments."""
+def jobs(paths: Sequence[str]) -> Iterator[Job]:
+    """Cut a list of structures into batches; one call for many small structures costs much less than many calls."""
+    start, n_bytes = 0, 0
+    for stop, path in enumerate(paths):
+        size = os.path.getsize(text.native(path)) if os.path.exists(text.native(path)) else 0
+        if stop > start and n_bytes + size > BATCH_BYTES:
+            yield Job(start + 1, tuple(paths[start:stop]))
+            start, n_bytes = stop, 0
+        n_bytes += size
+    yield Job(start + 1, tuple(paths[start:]))
+
+
+def featurize(model: Model, job: Job, chosen: frozenset[int]) -> Batch:
+    """Read structures and compute their features; environments are kept for those whose number is chosen."""
     began = time.perf_counter()
-    structure = xsf.read(text.native(path))
-    n_species = len(structure.symbols)
-    if n_species > len(model.types):
-        nothing = np.empty(0)
-        lines = report.skipped(path)
-        return Featurized(number, path, n_species, nothing, 0.0, None, nothing, b"", lines, (0.0, 0.0, 0.0))
-    types = _types(model, structure)
-    energy = _cohesive_energy(model, structure, types)
+    given = [xsf.read(text.native(path)) for path in job.paths]
+    included = [structure for structure in given if len(structure.symbols) <= len(model.types)]
+    if not included:
+        skipped = [_skipped(n, path, s) for n, (path, s) in enumerate(zip(job.paths, given, strict=True), job.number)]
+        return Batch(tuple(skipped), np.empty(0, dtype=np.int64), np.empty((0, 0)), b"", (0.0, 0.0, 0.0))
+    types_of = [_types(model, structure) for structure in included]
+    energies = iter([_cohesive_energy(model, s, t) for s, t in zip(included, types_of, strict=True)])
+    types = np.concatenate(types_of)
     been_read = time.perf_counter()
-    found = environments(structure, model.r_min, model.r_max, keep)
+    found = environments(included, model.r_min, model.r_max)
     been_found = time.perf_counter()
     try:
         features = chebyshev.features(model.basis, types, found)
-    except AenetError as error:
-        raise InputError(structure.path, str(error)) from None
+    except chebyshev.CoincidenceError as error:
+        raise InputError(included[error.structure].path, str(error)) from None
     computed = time.perf_counter()
-    records = trainset.structure(
-        path, n_species, energy, types + 1, found.positions, found.forces, features, model.basis.sizes[types]
-    )
-    symbols = [structure.symbols[s] for s in structure.species.tolist()]
-    lines = report.structure(number, n_species, energy / structure.n_atoms, path, symbols, found.counts)
-    kept = found if keep else None
+
+    rows = trainset.atoms(types + 1, found.positions, found.forces, features, model.basis.sizes[types])
+    structures: list[Featurized] = []
+    records: list[bytes | memoryview] = []
+    place, starts, counts = 0, found.starts.tolist(), found.counts
+    for number, (path, structure) in enumerate(zip(job.paths, given, strict=True), job.number):
+        n_species = len(structure.symbols)
+        if n_species > len(model.types):
+            structures.append(_skipped(number, path, structure))
+            continue
+        atoms, energy = slice(starts[place], starts[place + 1]), next(energies)
+        records += [trainset.structure(path, structure.n_atoms, n_species, energy), *rows[atoms]]
+        symbols = [structure.symbols[s] for s in structure.species.tolist()]
+        lines = report.structure(number, n_species, energy / structure.n_atoms, path, symbols, counts[atoms])
+        kept = found.only(place) if number in chosen else None
+        structures.append(Featurized(number, path, n_species, atoms, energy, kept, lines))
+        place += 1
     seconds = (been_read - began, been_found - been_read, computed - been_found)
-    return Featurized(number, path, n_species, types, energy, kept, features, records, lines, seconds)
+    return Batch(tuple(structures), types, features, b"".join(records), seconds)
+
+
+def _skipped(number: int, path: str, structure: Structure) -> Featurized:
+    return Featurized(number, path, len(structure.symbols), slice(0, 0), 0.0, None, report.skipped(path))
 
 
 def _types(model: Model, structure: Structure) -> np.ndarray:
@@ -155,13 +206,13 @@ def write_training_set(
     train: PendingFile,
     forces: PendingFile | None,
     say: Callable[[str], None],
-    on_structure: Callable[[Featurized], None],
+    on_batch: Callable[[Batch], None],
     threads: int,
 ) -> Summary:
     """Compute all structures and write them to train and forces (both left for the caller to complete).
 
     chosen : numbers of the structures whose gradients are written, if forces is a file; say : takes the report;
-    on_structure : called after each structure, in order; threads : workers, 1 for none beside the caller.
+    on_batch : called after some structures, in order; threads : workers, 1 for none beside the caller.
     """
     statistics = RunningStatistics(model.basis.sizes)
     energies = _Energies(len(paths))
@@ -170,30 +221,38 @@ def write_training_set(
     if forces is not None:
         forces.write(gradients_format.header(len(paths)))
     with _Workers(threads) as workers:
-        jobs = enumerate(paths, 1)
-        for item in workers.in_order(lambda job: featurize(model, *job, job[0] in chosen), jobs):
-            say(item.lines)
-            if len(item.types):
-                try:
-                    statistics.add(item.types, item.features)
-                except AenetError as error:
-                    raise InputError(text.native(item.path), str(error)) from None
-                train.write(item.records)
-                n_atoms += len(item.types)
-                energies.add(item.energy / len(item.types))
-                if forces is not None:
-                    selected = item.environments is not None
-                    forces.write(gradients_format.structure(item.path, len(item.types), item.n_species, selected))
-                    if item.environments is not None:
-                        most_neighbors = max(most_neighbors, int(item.environments.counts.max()))
-                        _reserve_and_write(workers, model, item.types, item.environments, forces)
-            on_structure(item)
+        for batch in workers.in_order(lambda job: featurize(model, job, chosen), jobs(paths)):
+            say("".join(structure.lines for structure in batch.structures))
+            if len(batch.types):
+                _add(statistics, batch)
+                train.write(batch.records)
+                n_atoms += len(batch.types)
+            for item in batch.structures:
+                if item.n_atoms == 0:
+                    continue
+                energies.add(item.energy / item.n_atoms)
+                if forces is None:
+                    continue
+                selected = item.environments is not None
+                forces.write(gradients_format.structure(item.path, item.n_atoms, item.n_species, selected))
+                if item.environments is not None:
+                    most_neighbors = max(most_neighbors, item.environments.most_neighbors)
+                    _reserve_and_write(workers, model, batch.types[item.atoms], item.environments, forces)
+            on_batch(batch)
     if energies.n_included == 0:
         raise AenetError("every structure has more species than TYPES lists; there is nothing to train on")
     if forces is not None:
         forces.write(gradients_format.footer(most_neighbors))
     train.write(trainset.footer(n_atoms, energies.result(), model.setups, statistics.result()))
     return Summary(energies.n_included, energies.result())
+
+
+def _add(statistics: RunningStatistics, batch: Batch) -> None:
+    try:
+        statistics.add(batch.types, batch.features)
+    except NotANumberError as error:
+        path = next(s.path for s in batch.structures if s.atoms.start <= error.atom < s.atoms.stop)
+        raise InputError(text.native(path), "features are not numbers; expected atoms further apart") from None
 
 
 def _reserve_and_write(
@@ -220,13 +279,13 @@ def _write_gradients(
     values = chebyshev.gradients(model.basis, types, found, start, stop).data.cast("B")
     parts: list = []
     position = 0
-    for atom in range(start, stop):
-        n_features = int(model.basis.sizes[types[atom]])
-        neighbors = found.index[found.first[atom] : found.first[atom + 1]]
+    first = found.first[start : stop + 1].tolist()
+    itypes, sizes = types[start:stop].tolist(), model.basis.sizes[types[start:stop]].tolist()
+    for i, (itype, n_features) in enumerate(zip(itypes, sizes, strict=True)):
+        neighbors = found.index[first[i] : first[i + 1]]
         own = position + 24 * n_features
         others = own + 24 * n_features * len(neighbors)
-        itype = int(types[atom]) + 1
-        parts += gradients_format.atom(itype, n_features, neighbors, values[position:own], values[own:others])
+        parts += gradients_format.atom(itype + 1, n_features, neighbors, values[position:own], values[own:others])
         position = others
     forces.write_at(offset, parts)
 
@@ -287,13 +346,13 @@ class _Workers:
             yield from map(function, jobs)
             return
         jobs = iter(jobs)
-        batches: collections.deque[Future] = collections.deque()
+        ahead: collections.deque[Future] = collections.deque()
         while True:
-            while len(batches) < 3 * self._threads and (batch := list(itertools.islice(jobs, BATCH))):
-                batches.append(self._pool.submit(lambda items: [function(item) for item in items], batch))
-            if not batches:
+            for job in itertools.islice(jobs, 3 * self._threads - len(ahead)):
+                ahead.append(self._pool.submit(function, job))
+            if not ahead:
                 return
-            yield from batches.popleft().result()
+            yield ahead.popleft().result()
 
     def submit(self, function: Callable[..., None], *args: object) -> None:
         if self._pool is None:

@@ -35,9 +35,10 @@ def measure(command: list[str], folder: Path) -> Run:
     """One run: wall and CPU seconds, largest resident memory."""
     for path in folder.glob("bench.train*"):
         path.unlink()
+    usual = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     with open(folder / "report", "w") as report:
         began = time.perf_counter()
-        process = subprocess.Popen(command, cwd=folder, stdout=report, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(command, cwd=folder, env=usual, stdout=report, stderr=subprocess.DEVNULL)
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - began
     process.returncode = os.waitstatus_to_exitcode(status)

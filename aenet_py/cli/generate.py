@@ -69,16 +69,14 @@ def generate(path: str, threads: int) -> None:
         if log is not None:
             log.line("Training set file started.")
 
-        def on_structure(item: featurize.Featurized) -> None:
+        def on_batch(batch: featurize.Batch) -> None:
             if log is not None:
-                log.structure(item.number, item.seconds)
-            if debug is not None and len(item.types):
-                debug.write(report.debug_lines(item.features, model.basis.sizes[item.types]).encode())
-            advance()
+                log.structures([structure.number for structure in batch.structures], batch.seconds)
+            if debug is not None:
+                debug.write(report.debug_lines(batch.features, model.basis.sizes[batch.types]).encode())
+            advance(len(batch.structures))
 
-        summary = featurize.write_training_set(
-            model, deck.structures, chosen, train, forces, say, on_structure, threads
-        )
+        summary = featurize.write_training_set(model, deck.structures, chosen, train, forces, say, on_batch, threads)
         n_skipped = len(deck.structures) - summary.n_included
         if n_skipped and not deck.quiet:
             common.warn(f"{deck.output}: {n_skipped} skipped structures stay counted in the header, as in the original")
@@ -125,10 +123,10 @@ def _nobody(message: str) -> None:
 
 
 @contextlib.contextmanager
-def _progress(n_structures: int, quiet: bool) -> Iterator[Callable[[], object]]:
+def _progress(n_structures: int, quiet: bool) -> Iterator[Callable[[int], object]]:
     """A progress bar on standard error, if that is a terminal and standard output is not."""
     if quiet or not sys.stderr.isatty() or sys.stdout.isatty():
-        yield lambda: None
+        yield lambda n: None  # noqa: ARG005
         return
     import tqdm
 

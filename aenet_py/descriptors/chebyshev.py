@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,13 +15,14 @@ from aenet_py.neighbors.search import Environments
 
 _features = Kernel(
     "aenet_py.descriptors.chebyshev_kernels:features",
-    "i8 i8 i8 i8 i8 i8* i8* i4* f8* f8* i8* f8* f8* i8* f8*",
+    "i8 i8 i8 i8 i8 i8 i8* i8* i8* i4* f8* f8* i8* f8* f8* i8* f8*",
 )
 _gradients = Kernel(
     "aenet_py.descriptors.chebyshev_kernels:gradients",
-    "i8 i8 i8 i8 i8 i8 i8* i8* i4* f8* f8* i8* f8* f8* i8* i8* f8* f8*",
+    "i8 i8 i8 i8 i8 i8 i8 i8* i8* i4* f8* f8* i8* f8* f8* i8* i8* f8* f8*",
 )
-BLOCK, POLYNOMIALS, LANES = 128, 34, 8  # as in chebyshev_kernels, which is not imported where its machine code is at hand
+# As in chebyshev_kernels, which is not imported where its machine code is at hand.
+BLOCK, POLYNOMIALS, LANES = 128, 34, 8
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,19 @@ class Basis:
     cutoffs: np.ndarray
     orders: np.ndarray
     weights: np.ndarray
+
+    @functools.cached_property
+    def terms(self) -> int:
+        """The largest number of polynomials in an expansion."""
+        return int(self.orders[:, :2].max()) + 1
+
+
+class CoincidenceError(AenetError):
+    """Two atoms at the same place: structure (from 0) and atom (from 1)."""
+
+    def __init__(self, structure: int, atom: int):
+        self.structure = structure
+        super().__init__(f"atom {atom} coincides with another atom; expected atoms apart")
 
 
 def basis(types: Sequence[str], setups: Sequence[Setup]) -> Basis:
@@ -58,41 +73,49 @@ def basis(types: Sequence[str], setups: Sequence[Setup]) -> Basis:
 def features(basis: Basis, types: np.ndarray, found: Environments) -> np.ndarray:
     """Features of every atom, (n_atoms, most features of a species); each species fills its own number of columns.
 
-    types : (n_atoms,) int64, 0-based species.  AenetError if two atoms coincide.
+    types : (n_atoms,) int64, 0-based species.  CoincidenceError if two atoms coincide.
     """
     n_atoms = len(types)
     stride, work, near = _scratch(basis, found, 1)
     out = np.empty((n_atoms, int(basis.sizes.max())))
     failed = _features(
-        n_atoms, stride, found.vectors.shape[1], out.shape[1], len(basis.types), types, found.first, found.index,
-        found.vectors, basis.cutoffs, basis.orders, basis.weights, work, near, out,
+        len(found.starts) - 1, n_atoms, stride, _row_length(found.vectors), out.shape[1], len(basis.types),
+        found.starts, types, found.first, found.index, found.vectors,
+        basis.cutoffs, basis.orders, basis.weights, work, near, out,
     )  # fmt: skip
     if failed:
-        raise AenetError(f"atom {failed} coincides with another atom; expected atoms apart")
+        structure = int(np.searchsorted(found.starts, failed - 1, side="right")) - 1
+        raise CoincidenceError(structure, failed - int(found.starts[structure]))
     return out
 
 
 def gradients(basis: Basis, types: np.ndarray, found: Environments, start: int, stop: int) -> np.ndarray:
     """Derivatives of the features of atoms start .. stop - 1, 1/Å, flat; good until this thread's next call.
 
+    found has one structure.
     For each atom with f features and n neighbours (3, f) values, derivatives with respect to the atom, then
     (3, f, n), with respect to each neighbour.
     """
     stride, work, near = _scratch(basis, found, 3)
     pairs = scratch("pairs", 2 * BLOCK, np.int64)
-    lanes = scratch("lanes", (2 * BLOCK + 6 * (stride + 1)) * (int(basis.orders[:, 1].max()) + 1 + LANES))
-    neighbors = found.first[start + 1 : stop + 1] - found.first[start:stop]
-    out = scratch("gradients", int(np.sum(3 * basis.sizes[types[start:stop]] * (1 + neighbors))))
+    lanes = scratch("lanes", (2 * BLOCK + 6 * (stride + 1)) * (basis.terms + LANES))
+    out = scratch("gradients", 3 * int(np.dot(basis.sizes[types[start:stop]], found.counts[start:stop] + 1)))
     _gradients(
-        start, stop, stride, found.vectors.shape[1], len(out), len(basis.types), types, found.first, found.index,
-        found.vectors, basis.cutoffs, basis.orders, basis.weights, work, near, pairs, lanes, out,
+        start, stop, len(types), stride, _row_length(found.vectors), len(out), len(basis.types),
+        types, found.first, found.index, found.vectors,
+        basis.cutoffs, basis.orders, basis.weights, work, near, pairs, lanes, out,
     )  # fmt: skip
     return out
+
+
+def _row_length(vectors: np.ndarray) -> int:
+    """Distance in memory from one row of an array to the next."""
+    return vectors.strides[0] // vectors.itemsize
 
 
 def _scratch(basis: Basis, found: Environments, tables: int) -> tuple[int, np.ndarray, np.ndarray]:
     """Length of the kernels' scratch rows and the rows, with room for some tables of polynomials."""
     # An odd number of cache lines: rows a power of two apart would share the same few places in the cache.
-    stride = 16 * (max(BLOCK, int(found.counts.max())) // 16) + 24
-    rows = POLYNOMIALS + tables * (int(basis.orders[:, :2].max()) + 1)
+    stride = 16 * (max(BLOCK, found.most_neighbors) // 16) + 24
+    rows = POLYNOMIALS + tables * basis.terms
     return stride, scratch("work", rows * stride), scratch("near", stride, np.int64)

@@ -122,7 +122,7 @@ def scale_rows(rows, factor, n):
 
 @jit
 def weights_of(index, distance, types, weights, r_rc, work):
-    """Species weight of each neighbour, alone and as first of a pair.
+    """Species weight of each neighbour, alone and as first of a pair; types: of the atoms of the structure.
 
     The original sets the weight of a pair's first neighbour inside the radial cutoff only: beyond it, the weight of
     the neighbour before stays in force (at the start, 1).
@@ -214,18 +214,19 @@ def angular_features(vectors, rc, terms, weighted, work, near, plain, other):
 
 
 def features(
-    n_atoms, stride, n_neighbors, n_features, n_types, types_p, first_p, index_p, vectors_p,
+    n_structures, n_atoms, stride, n_neighbors, n_features, n_types, starts_p, types_p, first_p, index_p, vectors_p,
     cutoffs_p, orders_p, weights_p, work_p, near_p, out_p,
 ):  # fmt: skip
     """Features of all atoms.
 
-    types (n_atoms): 0-based species; first, index, vectors (4, n_neighbors): neighbours as `search` writes them;
-    cutoffs (n_types, 2): radial and angular, Å; orders (n_types, 3): radial, angular, and whether features are
-    weighted; weights (n_types, n_types): of each species around each.  Scratch: work (POLYNOMIALS + most
-    polynomials, stride) and near (stride), stride at least BLOCK and the number of neighbours of any atom.  Writes
-    out (n_atoms, n_features), of each row as many as the species has.  Returns 0, or 1 + atom if a neighbour
-    coincides with the atom.
+    starts (n_structures + 1): first atom of each structure; types (n_atoms): 0-based species; first, index, vectors
+    (4, n_neighbors): neighbours as `search` writes them; cutoffs (n_types, 2): radial and angular, Å; orders
+    (n_types, 3): radial, angular, and whether features are weighted; weights (n_types, n_types): of each species
+    around each.  Scratch: work (POLYNOMIALS + most polynomials, stride) and near (stride), stride at least BLOCK and
+    the number of neighbours of any atom.  Writes out (n_atoms, n_features), of each row as many as the species has.
+    Returns 0, or 1 + atom if a neighbour coincides with the atom.
     """
+    starts = carray(starts_p, (n_structures + 1,))
     types = carray(types_p, (n_atoms,))
     first = carray(first_p, (n_atoms + 1,))
     index = carray(index_p, (n_neighbors,))
@@ -234,7 +235,11 @@ def features(
     weights = carray(weights_p, (n_types, n_types))
     near = carray(near_p, (stride,))
     out = carray(out_p, (n_atoms, n_features))
+    structure = 0
     for atom in range(n_atoms):
+        while atom >= starts[structure + 1]:
+            structure += 1
+        types_here = types[starts[structure] :]
         t = types[atom]
         begin, end = first[atom], first[atom + 1]
         r_terms, a_terms, weighted = orders[t, 0] + 1, orders[t, 1] + 1, orders[t, 2] != 0
@@ -248,7 +253,7 @@ def features(
         for f in range(half * (2 if weighted else 1)):
             values[f] = 0.0
         plain, other = values[:half], values[half : 2 * half] if weighted else values[:half]
-        weights_of(index[begin:end], around[3], types, weights[t], cutoffs[t, 0], work)
+        weights_of(index[begin:end], around[3], types_here, weights[t], cutoffs[t, 0], work)
         radial_features(around, cutoffs[t, 0], r_terms, weighted, work, near, plain[:r_terms], other[:r_terms])
         angular_features(around, cutoffs[t, 1], a_terms, weighted, work, near, plain[r_terms:], other[r_terms:])
     return 0
@@ -366,11 +371,13 @@ def transpose(rows, n, padded, out):
 
 @jit
 def scatter(row, near, n, target):
-    """target[near[k]] = row[k] for k < n; where all neighbours are near, near[k] is k."""
+    """target[near[k]] = row[k] for k < n, else 0; where all neighbours are near, near[k] is k."""
     if n == target.shape[0]:
         for k in range(n):
             target[k] = row[k]
     else:
+        for k in range(target.shape[0]):
+            target[k] = 0.0
         for k in range(n):
             target[near[k]] = row[k]
 
@@ -399,6 +406,8 @@ def radial_gradients(vectors, rc, terms, half, weighted, work, near, out):
             unit[k] = component[k] / distance[k]
         own = out[axis * n_features : (axis + 1) * n_features]
         others = out[(3 + axis * n_all) * n_features :]
+        for i in range(n_features):
+            own[i] = 0.0
         for r in range(terms):
             p, gr = products[r], g[r]
             for k in range(n):
@@ -464,31 +473,31 @@ def angular_gradients(vectors, rc, first_feature, terms, half, weighted, work, n
                 out[axis * n_features + feature] = sums[place]
                 begin = (3 + axis * n_all) * n_features + feature * n_all
                 target = out[begin : begin + n_all]
+                for k in range(n_all):
+                    target[k] = 0.0
                 for k in range(n):
                     target[near[k]] = sums[(1 + k) * length + place]
 
 
 def gradients(
-    first_atom, last_atom, stride, n_neighbors, size, n_types, types_p, first_p, index_p, vectors_p,
+    first_atom, last_atom, n_atoms, stride, n_neighbors, size, n_types, types_p, first_p, index_p, vectors_p,
     cutoffs_p, orders_p, weights_p, work_p, near_p, pairs_p, lanes_p, out_p,
 ):  # fmt: skip
-    """Derivatives of the features of atoms first_atom .. last_atom - 1, one atom after the other.
+    """Derivatives of the features of atoms first_atom .. last_atom - 1 of one structure, one after the other.
 
     Arguments as for `features`; scratch: work (POLYNOMIALS + 3 * most polynomials, stride), near (stride), pairs
     (BLOCK, 2), lanes (2 * BLOCK + 6 * (stride + 1)) * (most angular polynomials + LANES).  Writes out (size): for
     each atom with f features and n neighbours, (3, f) derivatives with respect to the atom and (3, f, n) with respect
     to its neighbours, 1/Å.  Returns the number of values written.
     """
-    first = carray(first_p, (last_atom + 1,))
-    types = carray(types_p, (1 << 40,))  # read at atoms and their neighbours
+    first = carray(first_p, (n_atoms + 1,))
+    types = carray(types_p, (n_atoms,))
     index = carray(index_p, (n_neighbors,))
     vectors = carray(vectors_p, (4, n_neighbors))
     cutoffs, orders = carray(cutoffs_p, (n_types, 2)), carray(orders_p, (n_types, 3))
     weights = carray(weights_p, (n_types, n_types))
     near, pairs, lanes = carray(near_p, (stride,)), carray(pairs_p, (BLOCK, 2)), carray(lanes_p, (1 << 40,))
     out = carray(out_p, (size,))
-    for i in range(size):
-        out[i] = 0.0
     written = 0
     for atom in range(first_atom, last_atom):
         t = types[atom]

@@ -11,6 +11,14 @@ from aenet_py.formats.trainset import FeatureStatistics
 _update = Kernel("aenet_py.descriptors.statistics_kernels:update", "i8 i8 i8 i8* i8* f8* i8* f8* f8* f8* f8*")
 
 
+class NotANumberError(AenetError):
+    """A feature that is not a number; atom (from 0) in the arrays given."""
+
+    def __init__(self, atom: int):
+        self.atom = atom
+        super().__init__(f"a feature of atom {atom + 1} is not a number")
+
+
 class RunningStatistics:
     """Minimum, maximum, average and average square of the features of each species.
 
@@ -23,12 +31,15 @@ class RunningStatistics:
         self._tables = np.zeros((4, len(sizes), int(sizes.max())))
 
     def add(self, types: np.ndarray, features: np.ndarray) -> None:
-        """Take in more atoms: types (n_atoms,) int64, 0-based; features (n_atoms, most features of a species)."""
+        """Take in more atoms: types (n_atoms,) int64, 0-based; features (n_atoms, most features of a species).
+
+        NotANumberError if a feature is none.
+        """
         failed = _update(
             len(types), features.shape[1], len(self._sizes), types, self._sizes, features, self._counts, *self._tables
         )
         if failed:
-            raise AenetError(f"a feature of atom {failed} is not a number")
+            raise NotANumberError(failed - 1)
 
     def result(self) -> list[FeatureStatistics]:
         """One entry a species."""

@@ -6,9 +6,13 @@ can fill one file.
 
 from __future__ import annotations
 
+import struct
+
 import numpy as np
 
 from aenet_py.formats import records
+
+_HEAD, _BETWEEN, _END = struct.Struct("<8i"), struct.Struct("<2i"), records.MARKER  # an atom's markers and integers
 
 
 def header(n_structures: int) -> bytes:
@@ -38,12 +42,10 @@ def atom(itype: int, n_features: int, neighbors: np.ndarray, own: memoryview, ot
     itype : 1-based species; neighbors (n,) int32 : 1-based atom numbers; own : bytes of the derivatives with respect
     to the atom, (3, n_features) float64; others : with respect to each neighbour, (3, n_features, n) float64; 1/Å.
     """
-    parts = [
-        records.integers(itype),
-        records.integers(n_features, len(neighbors)),
-        records.record(neighbors.astype("<i4").tobytes()),
-    ]
-    if len(others) > records.MAX_SUBRECORD:
-        return [b"".join([*parts, records.record(bytes(own)), records.record(bytes(others))])]
-    inner, outer = records.MARKER.pack(len(own)), records.MARKER.pack(len(others))
-    return [b"".join(parts) + inner, own, inner + outer, others, outer]
+    n, n_own, n_others = 4 * len(neighbors), len(own), len(others)
+    if n_others > records.MAX_SUBRECORD:
+        parts = [records.integers(itype), records.integers(n_features, len(neighbors))]
+        return [*parts, *map(records.record, (neighbors.tobytes(), bytes(own), bytes(others)))]
+    head = _HEAD.pack(4, itype, 4, 8, n_features, len(neighbors), 8, n)
+    between = _BETWEEN.pack(n, n_own), _BETWEEN.pack(n_own, n_others)
+    return [head, neighbors.data, between[0], own, between[1], others, _END.pack(n_others)]

@@ -54,37 +54,32 @@ def header(types: Sequence[str], atomic_energies: Sequence[float], n_structures:
     )
 
 
-def structure(
-    path: str, n_types: int, energy: float, types: np.ndarray, positions: np.ndarray, forces: np.ndarray,
-    features: np.ndarray, sizes: np.ndarray,
-) -> bytes:  # fmt: skip
-    """The records of one structure (ts_write_structure_info, ts_write_atom_info, ts_write_sf_info).
+def structure(path: str, n_atoms: int, n_types: int, energy: float) -> bytes:
+    """The records in front of a structure's atoms (ts_write_structure_info).
 
-    n_types : species in the structure; energy : cohesive, eV; types (n_atoms,) : 1-based species; positions, forces
-    (n_atoms, 3) Å, eV/Å; features (n_atoms, widest); sizes (n_atoms,) : how many of them each atom has.
+    n_types : species in the structure; energy : cohesive, eV.
     """
     name = path.encode("latin-1")
-    head = [
-        records.integers(len(name)),
-        records.record(name),
-        records.integers(len(types), n_types),
-        records.reals(energy),
-    ]
-    return b"".join(head) + _atoms(types, positions, forces, features, sizes)
+    parts = [records.integers(len(name)), records.record(name), records.integers(n_atoms, n_types)]
+    return b"".join([*parts, records.reals(energy)])
 
 
-def _atoms(
+def atoms(
     types: np.ndarray, positions: np.ndarray, forces: np.ndarray, features: np.ndarray, sizes: np.ndarray
-) -> bytes:
-    if sizes.min() == sizes.max():
-        return _equal_atoms(types, positions, forces, features[:, : sizes[0]]).tobytes()
-    rows: list[bytes] = [b""] * len(types)
+) -> list[memoryview]:
+    """The records of each atom (ts_write_atom_info, ts_write_sf_info).
+
+    types (n_atoms,) : 1-based species; positions, forces (n_atoms, 3) Å, eV/Å; features (n_atoms, widest); sizes
+    (n_atoms,) : how many of them each atom has.
+    """
+    rows: list[memoryview] = [memoryview(b"")] * len(types)
     for width in np.unique(sizes):
         chosen = np.flatnonzero(sizes == width)
         block = _equal_atoms(types[chosen], positions[chosen], forces[chosen], features[chosen, :width])
-        for atom, row in zip(chosen, block, strict=True):
-            rows[atom] = row.tobytes()
-    return b"".join(rows)
+        data, step = block.data.cast("B"), block.dtype.itemsize
+        for i, atom in enumerate(chosen.tolist()):
+            rows[atom] = data[i * step : (i + 1) * step]
+    return rows
 
 
 def _equal_atoms(types: np.ndarray, positions: np.ndarray, forces: np.ndarray, features: np.ndarray) -> np.ndarray:

@@ -116,35 +116,17 @@ def star_extent(lattice, radius, work, out):
         out[k] = math.ceil(radius * norm(work) + 0.001) // 2 + 2
 
 
-def place_atoms(
-    n_atoms, periodic, r_min, r_max, cell_p, positions_p, forces_p, cartesian_p, forces_out_p, grid_p, work_p
-):
-    """Fractional and Cartesian coordinates and forces as the original keeps them, and the grid of linked cells.
-
-    Sources: geo_init_xsf, cooCart, forCart (geometry); lcl_init, cell_multiples, cell_assign_atoms (lclist).
-
-    cell (3, 3) rows Å, read if periodic; positions (n_atoms, 3) Å, shifted in place if not; forces (n_atoms, 3).
-    Writes cartesian and forces_out (n_atoms, 3); grid (10): cells along each vector, cell offsets to visit (plus and
-    minus), images to visit, largest number of candidates; work (n_atoms + 10, 3): the lattice (columns are the cell
-    vectors), scratch, and fractional coordinates from row 10 on.
-    Returns 0, or 1 if the cell is flat, 2 if an atom is too far away from the cell to be wrapped.
-    """
-    cell = carray(cell_p, (3, 3))
-    positions = carray(positions_p, (n_atoms, 3))
-    forces = carray(forces_p, (n_atoms, 3))
-    cartesian = carray(cartesian_p, (n_atoms, 3))
-    forces_out = carray(forces_out_p, (n_atoms, 3))
-    grid = carray(grid_p, (10,))
-    work = carray(work_p, (n_atoms + 10, 3))
-    lattice, fractional = work[0:3], work[10:]
-
+@jit
+def place(periodic, r_min, r_max, cell, positions, forces, lattice, fractional, cartesian, forces_out, grid, work):
+    """One structure of `place_atoms`; returns 0, 1 for a flat cell, 2 for an atom too far away from the cell."""
+    n_atoms = positions.shape[0]
     if periodic:
         for i in range(3):
             for j in range(3):
                 lattice[i, j] = cell[j, i]
     else:
         bounding_box(positions, lattice)
-    vector = work[3]
+    vector = work[0]
     lengths = 1.0
     for k in range(3):
         for c in range(3):
@@ -153,7 +135,7 @@ def place_atoms(
     if not abs(signed_volume(lattice)) > 1.0e-9 * lengths:
         return 1
 
-    inverse = work[4:7]
+    inverse = work[1:4]
     reciprocal(lattice, vector, inverse)
     for atom in range(n_atoms):
         multiply(inverse, positions[atom], fractional[atom])
@@ -169,11 +151,11 @@ def place_atoms(
         multiply(lattice, vector, forces_out[atom])
 
     # cell_multiples
-    height = work[7]
+    height = work[4]
     heights(lattice, vector, height)
     shortest = max(min(height[0], min(height[1], height[2])), 0.5)
     cells = grid[0:3]
-    box = work[4:7]
+    box = work[1:4]
     for k in range(3):
         cells[k] = max(math.floor(height[k] / shortest), 1)
         for c in range(3):
@@ -204,38 +186,56 @@ def place_atoms(
     return 0
 
 
-def search(
-    n_atoms, periodic, r_max, most_neighbors, capacity, cartesian_p, grid_p, work_p, integers_p,
-    first_p, index_p, vectors_p,
+def place_atoms(
+    n_structures, n_atoms, r_min, r_max, starts_p, periodic_p, cells_p, positions_p, forces_p,
+    cartesian_p, forces_out_p, grids_p, work_p,
 ):  # fmt: skip
-    """Neighbours of every atom within r_max + 1e-3 Å, in the order of the original's linked cells.
+    """Fractional and Cartesian coordinates and forces as the original keeps them, and the grids of linked cells.
 
-    Sources: lcl_nblist and lcl_nbdist_cart (lclist).  Images of the atom itself come first, then the atoms of its own
-    cell (latest first), then those of the other cells; of each atom first the one in the home cell, then its images.
+    Sources: geo_init_xsf, cooCart, forCart (geometry); lcl_init, cell_multiples, cell_assign_atoms (lclist).
 
-    cartesian, grid, work : as `place_atoms` wrote them; integers : scratch, twice the number of cells, four times
-    n_atoms and three times the number of offsets.  Writes first (n_atoms + 1): where each atom's neighbours begin;
-    index (capacity): 1-based atom numbers; vectors (4, capacity): x, y, z from the atom to the neighbour and their
-    distance, Å.  Returns the number of neighbours, which may exceed capacity (call again with more), or -1 - atom if
-    an atom has more than most_neighbors, or more candidates than the grid allows.
+    starts (n_structures + 1): where the atoms of each structure begin; cells (n_structures, 3, 3): rows are cell
+    vectors, Å, read if periodic; positions (n_atoms, 3) Å, shifted in place if not; forces (n_atoms, 3).
+    Writes cartesian and forces_out (n_atoms, 3); grids (n_structures, 10): cells along each vector, cell offsets to
+    visit (plus and minus), images to visit, largest number of candidates; work (5 + 3 * n_structures + n_atoms, 3):
+    scratch, the lattices (columns are the cell vectors), fractional coordinates.
+    Returns 0, or, of the first structure with a flat cell, its number (from 0) times 4 plus 1, or, with an atom too
+    far away from the cell to be wrapped, plus 2.
     """
-    cartesian = carray(cartesian_p, (n_atoms, 3))
-    grid = carray(grid_p, (10,))
-    work = carray(work_p, (n_atoms + 10, 3))
-    lattice, moved, there, reach, fractional = work[0:3], work[3], work[4], work[5], work[10:]
+    starts, periodic = carray(starts_p, (n_structures + 1,)), carray(periodic_p, (n_structures,))
+    cells, grids = carray(cells_p, (n_structures, 3, 3)), carray(grids_p, (n_structures, 10))
+    positions, forces = carray(positions_p, (n_atoms, 3)), carray(forces_p, (n_atoms, 3))
+    cartesian, forces_out = carray(cartesian_p, (n_atoms, 3)), carray(forces_out_p, (n_atoms, 3))
+    work = carray(work_p, (5 + 3 * n_structures + n_atoms, 3))
+    fractional = work[5 + 3 * n_structures :]
+    for s in range(n_structures):
+        begin, end = starts[s], starts[s + 1]
+        failed = place(
+            periodic[s] != 0, r_min, r_max, cells[s], positions[begin:end], forces[begin:end],
+            work[5 + 3 * s : 8 + 3 * s], fractional[begin:end], cartesian[begin:end], forces_out[begin:end],
+            grids[s], work[:5],
+        )  # fmt: skip
+        if failed != 0:
+            return 4 * s + failed
+    return 0
+
+
+@jit
+def search_structure(
+    periodic, r_max, most_neighbors, total, capacity, lattice, fractional, cartesian, grid, integers, work,
+    first, index, vectors,
+):  # fmt: skip
+    """One structure of `search`; total neighbours were found before. Returns the new total, or -1 - atom."""
+    n_atoms = cartesian.shape[0]
+    moved, there, reach = work[0], work[1], work[2]
     cells, extent, images, most_candidates = grid[0:3], grid[3:6], grid[6:9], grid[9]
     n1, n2, n3 = cells[0], cells[1], cells[2]
     n_cells = n1 * n2 * n3
-    head = carray(integers_p, (n_cells,))
-    seen = carray(integers_p, (2 * n_cells,))[n_cells:]
-    following = carray(integers_p, (2 * n_cells + n_atoms,))[2 * n_cells :]
-    cell_of = carray(integers_p, (2 * n_cells + 4 * n_atoms,))[2 * n_cells + n_atoms :]
-    visits = (2 * extent[0] + 1) * (2 * extent[1] + 1) * (2 * extent[2] + 1)
-    offsets = carray(integers_p, (2 * n_cells + 4 * n_atoms + 3 * visits,))[2 * n_cells + 4 * n_atoms :]
-    first = carray(first_p, (n_atoms + 1,))
-    index = carray(index_p, (capacity,))
-    vectors = carray(vectors_p, (4, capacity))
-    x, y, z, distance = vectors[0], vectors[1], vectors[2], vectors[3]
+    head, seen = integers[:n_cells], integers[n_cells : 2 * n_cells]
+    following = integers[2 * n_cells : 2 * n_cells + n_atoms]
+    cell_of = integers[2 * n_cells + n_atoms : 2 * n_cells + 4 * n_atoms]
+    offsets = integers[2 * n_cells + 4 * n_atoms :]
+    x, y, z = vectors[0], vectors[1], vectors[2]
 
     for c in range(n_cells):
         head[c] = 0
@@ -271,9 +271,8 @@ def search(
     for k in range(3):
         reach[k] = (r_max + CUTOFF_MARGIN) / there[k] * (1.0 + 1.0e-9) + 1.0e-9
 
-    total = 0
-    first[0] = 0
     for atom in range(n_atoms):
+        first[atom] = total
         x0, y0, z0 = cartesian[atom, 0], cartesian[atom, 1], cartesian[atom, 2]
         if periodic:
             low1, high1 = max(-images[0], -int(reach[0])), min(images[0], int(reach[0]))
@@ -351,8 +350,42 @@ def search(
                 other = following[other] - 1
         if total - first[atom] > most_neighbors:
             return -1 - atom
-        first[atom + 1] = total
+    return total
 
+
+def search(
+    n_structures, n_atoms, r_max, most_neighbors, capacity, n_integers, starts_p, periodic_p, cartesian_p, grids_p,
+    work_p, integers_p, first_p, index_p, vectors_p,
+):  # fmt: skip
+    """Neighbours of every atom within r_max + 1e-3 Å, in the order of the original's linked cells.
+
+    Sources: lcl_nblist and lcl_nbdist_cart (lclist).  Images of the atom itself come first, then the atoms of its own
+    cell (latest first), then those of the other cells; of each atom first the one in the home cell, then its images.
+
+    starts, periodic, cartesian, grids, work : as `place_atoms` took and wrote them; integers (n_integers): scratch,
+    for each structure twice its cells, four times its atoms and three times its offsets.  Writes first (n_atoms + 1):
+    where each atom's neighbours begin; index (capacity): numbers of atoms in their structure, from 1; vectors (4,
+    capacity): x, y, z from the atom to the neighbour and their distance, Å.  Returns the number of neighbours, which
+    may exceed capacity (call again with more), or -1 - atom if an atom has more than most_neighbors, or more
+    candidates than the grid allows.
+    """
+    starts, periodic = carray(starts_p, (n_structures + 1,)), carray(periodic_p, (n_structures,))
+    cartesian, grids = carray(cartesian_p, (n_atoms, 3)), carray(grids_p, (n_structures, 10))
+    work, integers = carray(work_p, (5 + 3 * n_structures + n_atoms, 3)), carray(integers_p, (n_integers,))
+    first, index = carray(first_p, (n_atoms + 1,)), carray(index_p, (capacity,))
+    vectors = carray(vectors_p, (4, capacity))
+    fractional = work[5 + 3 * n_structures :]
+    total = 0
+    for s in range(n_structures):
+        begin, end = starts[s], starts[s + 1]
+        total = search_structure(
+            periodic[s] != 0, r_max, most_neighbors, total, capacity, work[5 + 3 * s : 8 + 3 * s],
+            fractional[begin:end], cartesian[begin:end], grids[s], integers, work[:5], first[begin:end], index, vectors,
+        )  # fmt: skip
+        if total < 0:
+            return total - begin
+    first[n_atoms] = total
+    x, y, z, distance = vectors[0], vectors[1], vectors[2], vectors[3]
     for n in range(min(total, capacity)):
         distance[n] = math.sqrt(((0.0 + x[n] * x[n]) + y[n] * y[n]) + z[n] * z[n])
     return total

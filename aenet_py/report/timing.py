@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 from aenet_py.formats.output import PendingFile
 
@@ -20,12 +21,13 @@ class TimingLog(PendingFile):
     def line(self, message: str) -> None:
         self._row(time.perf_counter() - self._start, message)
 
-    def structure(self, number: int, seconds: tuple[float, ...]) -> None:
-        """After each structure: its number and what the steps took for it."""
-        self.line(f"Structure: {number}".ljust(61))
+    def structures(self, numbers: Sequence[int], seconds: tuple[float, ...]) -> None:
+        """After some structures: the number of each and what the steps have taken so far."""
         self._spent = [total + s for total, s in zip(self._spent, seconds, strict=True)]
-        for total, step in zip(self._spent, STEPS, strict=True):
-            self._row(total, f"time spent {step} (so far)")
+        for number in numbers:
+            self.line(f"Structure: {number}".ljust(61))
+            for total, step in zip(self._spent, STEPS, strict=True):
+                self._row(total, f"time spent {step} (so far)")
 
     def totals(self) -> None:
         for total, step in zip(self._spent, STEPS, strict=True):

@@ -55,7 +55,7 @@ def set_ups(draw, n_species):
 def calculate(given_structure, given_setups):
     """Environments, basis, features and gradients of all atoms."""
     r_max = max(s.r_max for s in given_setups)
-    found = environments(given_structure, given_setups[0].r_min, r_max)
+    found = environments([given_structure], given_setups[0].r_min, r_max)
     basis = chebyshev.basis(SPECIES[: len(given_setups)], given_setups)
     features = chebyshev.features(basis, given_structure.species, found)
     gradients = chebyshev.gradients(basis, given_structure.species, found, 0, len(features))

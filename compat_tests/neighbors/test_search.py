@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aenet_py.errors import InputError
-from aenet_py.neighbors.search import environments, most_neighbors
+from aenet_py.neighbors.search import close_packing, environments
 from compat_tests import naive
 from compat_tests.compare import (
     assert_same_bits,
@@ -32,7 +32,7 @@ def twin_of(given_structure, r_min, reach):
 
 
 def compare_with_twin(given_structure, reach, r_min=R_MIN):
-    found = environments(given_structure, r_min, reach)
+    found = environments([given_structure], r_min, reach)
     twin = twin_of(given_structure, r_min, reach)
     entries = list(itertools.chain(*twin.neighbors))
     vectors = np.array([vector for _, vector, _ in entries]).reshape(-1, 3)
@@ -99,7 +99,7 @@ def test_more_neighbors_than_first_allocated():
 @given(periodic_structures(shortest=4.0), st.floats(2.0, 6.0))
 def test_none_missing_in_thick_cells(given_structure, reach):
     """Another search altogether: all images as one NumPy array, no linked cells and no order."""
-    found = environments(given_structure, R_MIN, reach)
+    found = environments([given_structure], R_MIN, reach)
     shifts = np.array(list(itertools.product(range(-4, 5), repeat=3))) @ given_structure.cell
     vectors = found.positions[None, :, None] - found.positions[:, None, None] + shifts
     distances = np.sqrt(np.sum(vectors**2, axis=-1))
@@ -112,7 +112,7 @@ def test_none_missing_in_thick_cells(given_structure, reach):
 @many
 @given(periodic_structures())
 def test_atoms_come_back_in_the_cell(given_structure):
-    found = environments(given_structure, R_MIN, 3.0)
+    found = environments([given_structure], R_MIN, 3.0)
     fractional = np.linalg.solve(given_structure.cell.T, found.positions.T).T
     before = np.linalg.solve(given_structure.cell.T, given_structure.positions.T).T
     assert np.all((fractional > -ROUND_TRIP) & (fractional < 1.0 + ROUND_TRIP))
@@ -123,43 +123,43 @@ def test_atoms_come_back_in_the_cell(given_structure):
 @many
 @given(isolated_structures())
 def test_molecules_come_back_unchanged(given_structure):
-    found = environments(given_structure, R_MIN, 3.0)
+    found = environments([given_structure], R_MIN, 3.0)
     corner = np.min(given_structure.positions, axis=0) - 1e-6
     np.testing.assert_allclose(found.positions + corner, given_structure.positions, atol=ROUND_TRIP)
 
 
-def test_neighbors_that_are_not_kept_are_the_same():
-    given_structure, reach = FIXED["cell smaller than the cutoff"]
-    kept = environments(given_structure, R_MIN, reach)
-    before = kept.vectors.copy()
-    passing = environments(given_structure, R_MIN, reach, keep=False)
-    assert_same_bits(passing.index, kept.index, "order of neighbours")
-    assert_same_bits(passing.vectors[:, : len(kept.index)], kept.vectors, "vectors to neighbours")
-    environments(FIXED["flat sheet"][0], R_MIN, 3.0)
-    assert_same_bits(kept.vectors, before, "vectors that were kept")
+def test_structures_together_are_as_alone():
+    names = ["cell smaller than the cutoff", "many linked cells", "left-handed cell", "cell larger than the cutoff"]
+    structures = [FIXED[name][0] for name in names] + [structure([[0.0, 0.0, 0.0], [1.5, 0.0, 0.0]])]
+    together = environments(structures, R_MIN, 4.0)
+    parts = [together.only(number) for number in range(len(structures))]
+    for given_structure, part in zip(structures, parts, strict=True):
+        alone = environments([given_structure], R_MIN, 4.0)
+        for name in ("positions", "forces", "first", "index", "vectors"):
+            assert_same_bits(getattr(part, name), getattr(alone, name), name)
 
 
 def test_structure_is_left_alone():
     for cell in (TRICLINIC, None):
         given_structure = structure([[7.0, -3.0, 2.0], [8.0, 9.0, -4.0]], cell)
         before = given_structure.positions.copy()
-        environments(given_structure, R_MIN, 3.0)
+        environments([given_structure], R_MIN, 3.0)
         assert_same_bits(given_structure.positions, before, "positions of the structure")
 
 
 @given(st.floats(0.1, 3.0), st.floats(0.5, 12.0))
 @many
-def test_most_neighbors_equals_twin(r_min, r_max):
-    assert most_neighbors(r_min, r_max) == naive.largest_count(r_min, r_max)
+def test_close_packing_equals_twin(r_min, r_max):
+    assert close_packing(r_min, r_max) == naive.largest_count(r_min, r_max)
 
 
 def test_as_many_neighbors_as_r_min_allows():
     crystal = structure([[0.0, 0.0, 0.0]], np.diag([2.0, 2.1, 2.2]))
-    count = int(environments(crystal, R_MIN, 5.0).counts[0])
-    r_mins = {most_neighbors(r, 5.0): float(r) for r in np.linspace(1.0, 4.0, 20001)}
-    assert environments(crystal, r_mins[count], 5.0).counts[0] == count
+    count = int(environments([crystal], R_MIN, 5.0).counts[0])
+    r_mins = {close_packing(r, 5.0): float(r) for r in np.linspace(1.0, 4.0, 20001)}
+    assert environments([crystal], r_mins[count], 5.0).counts[0] == count
     with pytest.raises(InputError, match="RMIN"):
-        environments(crystal, r_mins[count - 1], 5.0)
+        environments([crystal], r_mins[count - 1], 5.0)
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def compare_ends(given_structure, r_min, reach):
         twin_of(given_structure, r_min, reach)
     except naive.TooManyNeighbors as stopped:
         with pytest.raises(InputError, match=f"atom {stopped.args[0]} has more neighbours"):
-            environments(given_structure, r_min, reach)
+            environments([given_structure], r_min, reach)
     else:
         compare_with_twin(given_structure, reach, r_min)
 
@@ -184,7 +184,7 @@ def compare_ends(given_structure, r_min, reach):
 def test_more_candidates_than_r_min_allows():
     """Fewer neighbours than fit around an atom, but more atoms than fit into the cells in range."""
     crowd = structure([[0.5 * i, 0.5 * j, 0.5 * k] for i in range(3) for j in range(3) for k in range(3)])
-    assert len(crowd.species) - 1 < most_neighbors(1.5, 4.0)
+    assert len(crowd.species) - 1 < close_packing(1.5, 4.0)
     with pytest.raises(naive.TooManyNeighbors):
         twin_of(crowd, 1.5, 4.0)
     fails_with(crowd, "RMIN", r_min=1.5)
@@ -194,7 +194,7 @@ def test_more_candidates_than_r_min_allows():
 
 def fails_with(given_structure, words, reach=4.0, r_min=R_MIN):
     with pytest.raises(InputError, match=words) as caught:
-        environments(given_structure, r_min, reach)
+        environments([given_structure], r_min, reach)
     assert str(caught.value).startswith(given_structure.path + ": ")
     assert "expected" in str(caught.value)
 
@@ -218,4 +218,4 @@ def test_atom_a_million_cells_away(far):
 def test_isolated_atoms_too_far_apart(edge):
     """The second edge makes 2**66 cells, which 64 bits would take for none."""
     with pytest.raises(InputError, match="too far apart"):
-        environments(structure([[0.0, 0.0, 0.0], [edge, edge, edge]]), R_MIN, 4.0)
+        environments([structure([[0.0, 0.0, 0.0], [edge, edge, edge]])], R_MIN, 4.0)
