@@ -123,7 +123,10 @@ def jobs(paths: Sequence[str]) -> Iterator[Job]:
     """Cut a list of structures into batches; one call for many small structures costs much less than many calls."""
     start, n_bytes = 0, 0
     for stop, path in enumerate(paths):
-        size = os.path.getsize(text.native(path)) if os.path.exists(text.native(path)) else 0
+        try:
+            size = os.path.getsize(text.native(path))
+        except OSError:
+            size = 0  # reading it will say what is wrong
         if stop > start and n_bytes + size > BATCH_BYTES:
             yield Job(start + 1, tuple(paths[start:stop]))
             start, n_bytes = stop, 0

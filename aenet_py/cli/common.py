@@ -63,6 +63,16 @@ def _fail(message: str, status: int) -> int:
 
 
 @contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Signals wait until the block is left: for what must happen as a whole or not at all."""
+    previous = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, previous)
+
+
+@contextlib.contextmanager
 def _sigterm_raises() -> Iterator[None]:
     def stop(*_: object) -> None:
         raise Terminated

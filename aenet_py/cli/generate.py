@@ -6,12 +6,12 @@ import argparse
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from aenet_py import __version__, featurize
 from aenet_py.cli import common
 from aenet_py.descriptors.setup import Setup
-from aenet_py.errors import InputError
+from aenet_py.errors import AenetError, InputError
 from aenet_py.formats.output import PendingFile, already_exists
 from aenet_py.formats.text import foreign
 from aenet_py.inputs import generate as inputs
@@ -89,12 +89,21 @@ def generate(path: str, threads: int) -> None:
             log.line("Loop over structures done.")
             log.totals()
             log.line("Timing finished.")
-        train.complete(replace=False)
-        for other in (forces, log, debug):
-            if other is not None:
-                other.complete(replace=True)
+        _publish(train, [file for file in (forces, log, debug) if file is not None])
     if seed is not None:
         common.note(f"Forces of {len(chosen)} of {len(deck.structures)} structures, drawn with FORCESSEED {seed}")
+
+
+def _publish(train: PendingFile, others: Sequence[PendingFile]) -> None:
+    """Give all files their names, or none."""
+    with common.uninterrupted():
+        train.complete(replace=False)
+        try:
+            for file in others:
+                file.complete(replace=True)
+        except AenetError:
+            os.unlink(train.path)
+            raise
 
 
 def _read_setups(deck: inputs.GenerateInput) -> list[Setup]:

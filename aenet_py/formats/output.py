@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import tempfile
 from collections.abc import Sequence
@@ -12,6 +13,10 @@ from aenet_py.errors import AenetError
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+
+# What file systems without hard links answer.
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 
 
 class PendingFile:
@@ -76,11 +81,21 @@ class PendingFile:
             if replace:
                 os.replace(self._temporary, self.path)
             else:
-                os.link(self._temporary, self.path)
+                self._link()
+        except OSError as error:
+            raise AenetError(f"{self.path}: cannot be written: {error.strerror}") from None
+
+    def _link(self) -> None:
+        try:
+            os.link(self._temporary, self.path)
         except FileExistsError:
             raise already_exists(self.path) from None
         except OSError as error:
-            raise AenetError(f"{self.path}: cannot be written: {error.strerror}") from None
+            if error.errno not in _NO_LINKS:
+                raise
+            if os.path.exists(self.path):
+                raise already_exists(self.path) from None
+            os.replace(self._temporary, self.path)
 
 
 def already_exists(path: str) -> AenetError:

@@ -225,6 +225,20 @@ def test_training_set_that_appears_meanwhile_is_kept(case, capsys, monkeypatch):
     assert (case / "new.train").read_text() == "precious"
 
 
+def test_all_files_or_none(case, capsys):
+    (case / "new.train.forces").mkdir()
+    check_refused(case, capsys, "new.train.forces: cannot be written: Is a directory")
+
+
+def test_no_hard_links(case, monkeypatch):
+    def link(*_):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", link)
+    assert main(["generate.in"]) == 0
+    assert sorted(listing(case)) == sorted([*FILES, "new.train", "new.train.forces"])
+
+
 def test_gradients_of_an_earlier_training_set_are_replaced(case):
     (case / "new.train.forces").write_text("stale")
     assert main(["generate.in"]) == 0
