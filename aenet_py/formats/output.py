@@ -22,7 +22,7 @@ _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.E
 class PendingFile:
     """A file under a temporary name beside its destination.
 
-    `write` appends; `write_at` fills a place that `reserve` set aside, from any thread.  `publish` gives the file its
+    `write` appends; `write_at` fills a place that `reserve` set aside, from any thread.  `complete` gives the file its
     name; leaving the ``with`` block without it removes the file.
     """
 
@@ -70,10 +70,7 @@ class PendingFile:
         return offset
 
     def complete(self, replace: bool) -> None:
-        """Make sure that everything is on its way to the disk, then give the file its name.
-
-        AenetError if a file of that name exists and replace is false.
-        """
+        """Give the file its name; AenetError if a file of that name exists and replace is false."""
         umask = os.umask(0)
         os.umask(umask)
         try:

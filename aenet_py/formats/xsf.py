@@ -60,6 +60,8 @@ def read(path: str) -> Structure:
             stop = start
             while stop < len(lines) and lines[stop].strip(BLANKS):
                 stop += 1
+            if announced is not None and announced < stop - start and not _is_atom(lines[start + announced]):
+                stop = start + announced
             if announced is not None and announced != stop - start:
                 raise InputError(path, f"{announced} atoms announced, but {stop - start} lines follow", start)
             atoms = (start, stop)
@@ -106,6 +108,13 @@ def _count(path: str, lines: list[str], number: int) -> int:
     except (ValueError, IndexError):
         found = repr(lines[number].strip()) if number < len(lines) else "the end of the file"
         raise InputError(path, f"found {found} after PRIMCOORD; expected the number of atoms", number + 1) from None
+
+
+def _is_atom(line: str) -> bool:
+    try:
+        return len([listio.real(text or "") for text in listio.items(line)[1:4]]) == 3
+    except ValueError:
+        return False
 
 
 def _numbers(path: str, number: int, line: str, found: list[str | None], n: int, what: str) -> list[float]:

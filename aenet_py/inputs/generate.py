@@ -52,6 +52,7 @@ def read(path: str, warn: Callable[[str], None]) -> GenerateInput:
     """Read generate.in; InputError names the line of whatever is missing or wrong."""
     deck = read_deck(path, "a generate.x input file", SINGLE, COUNTED, PER_TYPE)
     types, energies = _types(deck)
+    verbosity = (deck.argument("verbosity", str, "low, normal or high") or "normal").lower()
     forces = _flag(deck, "forces")
     percent = deck.argument("forcespercent", _percentage, "a percentage from 0 to 100")
     forces_list = deck.path_of("forceslist", "a file with structure numbers")
@@ -73,9 +74,12 @@ def read(path: str, warn: Callable[[str], None]) -> GenerateInput:
         forces_seed=seed,
         timing=bool(_flag(deck, "timing")),
         debug=bool(_flag(deck, "debug")),
-        quiet=_verbosity(deck) == "low",
+        quiet=verbosity == "low",
     )
     if not result.quiet:
+        if verbosity not in ("low", "normal", "high"):
+            number = deck.entries["verbosity"].line.number
+            warn(f"{path}:{number}: found VERBOSITY {verbosity}, taken for normal; expected low, normal or high")
         for line, near in deck.unknown:
             hint = f"; did you mean {near.upper()}?" if near else ""
             warn(f"{path}:{line.number}: ignoring {first_word(line.text)!r}, which is no keyword{hint}")
@@ -91,15 +95,6 @@ def _percentage(text: str) -> float:
     if not 0.0 <= value <= 100.0:
         raise ValueError
     return value
-
-
-def _verbosity(deck: Deck) -> str:
-    def parse(text: str) -> str:
-        if text.lower() not in ("low", "normal", "high"):
-            raise ValueError
-        return text.lower()
-
-    return deck.argument("verbosity", parse, "low, normal or high") or "normal"
 
 
 def _flag(deck: Deck, keyword: str) -> bool | None:

@@ -129,7 +129,6 @@ def test_the_case_is_good_until_changed(case):
         (change("generate.in", "PERCENT 50", "LIST b.xsf"), "b.xsf:3: found 'ATOMS'; expected structure numbers from"),
         (change("generate.in", "PERCENT 50", "SEED x"), "generate.in:13: found FORCESSEED x; expected an integer"),
         (change("generate.in", "FORCES\n", "FORCES maybe\n"), "generate.in:12: found FORCES maybe; expected .true. or"),
-        (change("generate.in", "FORCES\n", "VERBOSITY loud\n"), "generate.in:12: found VERBOSITY loud; expected low"),
         (("generate.in", ""), "generate.in: this file is empty; expected a generate.x input file"),
         (("generate.in", "\0\1\2"), "generate.in: this is a binary file; expected a generate.x input file"),
         (("O.stp", ""), "O.stp: this file is empty; expected a fingerprint set-up file"),

@@ -88,6 +88,13 @@ def test_verbosity_low_is_quiet(case):
     assert run(case, "generate.in").stderr == ""
 
 
+def test_unknown_verbosity_is_normal(case):
+    edit(case, ("FORCES\n", "FORCES\nVERBOSITY loud\n"))
+    done = run(case, "generate.in")
+    assert done.returncode == 0
+    assert "generate.in:13: found VERBOSITY loud, taken for normal; expected low, normal or high" in done.stderr
+
+
 def test_sections_in_any_order_and_fortran_numbers(case):
     deck = (case / "generate.in").read_text()
     expected = (case / "expected/sel.train").read_bytes()

@@ -79,6 +79,14 @@ def test_separators_within_sections(case):
     assert (case / "sel.train").read_bytes() == expected(case)
 
 
+def test_what_follows_the_announced_atoms(case):
+    (case / "xsf/s000.xsf").write_text(
+        "# total energy = -1741.9 eV\nCRYSTAL\nPRIMVEC\n 4 0 0\n 0 4 0\n 0 0 4\nPRIMCOORD\n1 1\nO 0 0 0 0 0 0\n"
+        "BEGIN_BLOCK_DATAGRID_3D\n rho\nEND_BLOCK_DATAGRID_3D\n"
+    )
+    assert "      1       1       1 " in run(case, "generate.in").stdout
+
+
 def test_only_1024_characters_of_a_line_count(case):
     text = (case / "xsf/s000.xsf").read_text()
     (case / "xsf/s000.xsf").write_text("#" + " " * 1024 + "cohesive energy = -9.0 eV\n" + text)
