@@ -154,17 +154,17 @@ def featurize(model: Model, job: Job, chosen: frozenset[int]) -> Batch:
         raise InputError(included[error.structure].path, str(error)) from None
     computed = time.perf_counter()
 
-    rows = trainset.atoms(types + 1, found.positions, found.forces, features, model.basis.sizes[types])
-    structures: list[Featurized] = []
-    records: list[bytes | memoryview] = []
     place, starts, counts = 0, found.starts.tolist(), found.counts
+    rows = trainset.atoms(starts, types + 1, found.positions, found.forces, features, model.basis.sizes[types])
+    structures: list[Featurized] = []
+    records: list[bytes] = []
     for number, (path, structure) in enumerate(zip(job.paths, given, strict=True), job.number):
         n_species = len(structure.symbols)
         if n_species > len(model.types):
             structures.append(_skipped(number, path, structure))
             continue
         atoms, energy = slice(starts[place], starts[place + 1]), next(energies)
-        records += [trainset.structure(path, structure.n_atoms, n_species, energy), *rows[atoms]]
+        records += [trainset.structure(path, structure.n_atoms, n_species, energy), rows[place]]
         symbols = [structure.symbols[s] for s in structure.species.tolist()]
         lines = report.structure(number, n_species, energy / structure.n_atoms, path, symbols, counts[atoms])
         kept = found.only(place) if number in chosen else None

@@ -20,6 +20,7 @@ _ITEM = re.compile(
 # What str.split would take apart otherwise than Fortran does.
 _SPECIAL = re.compile(r"""[,;/*'"\x0b\x0c\x1c-\x1f\x85\xa0]""")
 _REAL = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(?:[eEdDqQ]([+-]?\d+)|([+-]\d+))?")
+_DECIMAL = re.compile(r"[+-]?\d{1,30}\.\d{0,30}")  # the usual case
 _LOGICAL = re.compile(r"\.?([tTfF])")
 
 
@@ -60,6 +61,8 @@ def items(line: str) -> list[str | None]:
 
 def real(text: str) -> float:
     """A real number in any of Fortran's forms; ValueError otherwise, also for infinities and NaN."""
+    if _DECIMAL.fullmatch(text):
+        return float(text)
     match = _REAL.fullmatch(text)
     if match is None:
         raise ValueError(text)

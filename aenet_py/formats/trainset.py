@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -65,21 +66,25 @@ def structure(path: str, n_atoms: int, n_types: int, energy: float) -> bytes:
 
 
 def atoms(
-    types: np.ndarray, positions: np.ndarray, forces: np.ndarray, features: np.ndarray, sizes: np.ndarray
-) -> list[memoryview]:
-    """The records of each atom (ts_write_atom_info, ts_write_sf_info).
+    starts: Sequence[int], types: np.ndarray, positions: np.ndarray, forces: np.ndarray, features: np.ndarray,
+    sizes: np.ndarray,
+) -> list[bytes]:  # fmt: skip
+    """The records of the atoms of each structure (ts_write_atom_info, ts_write_sf_info).
 
-    types (n_atoms,) : 1-based species; positions, forces (n_atoms, 3) Å, eV/Å; features (n_atoms, widest); sizes
-    (n_atoms,) : how many of them each atom has.
+    starts (n_structures + 1,) : first atom of each structure; types (n_atoms,) : 1-based species; positions, forces
+    (n_atoms, 3) Å, eV/Å; features (n_atoms, widest); sizes (n_atoms,) : how many of them each atom has.
     """
-    rows: list[memoryview] = [memoryview(b"")] * len(types)
+    spans = list(itertools.pairwise(starts))
+    if sizes.min() == sizes.max():
+        block = _equal_atoms(types, positions, forces, features[:, : sizes[0]])
+        return [block[start:stop].tobytes() for start, stop in spans]
+    rows: list[bytes] = [b""] * len(types)
     for width in np.unique(sizes):
         chosen = np.flatnonzero(sizes == width)
         block = _equal_atoms(types[chosen], positions[chosen], forces[chosen], features[chosen, :width])
-        data, step = block.data.cast("B"), block.dtype.itemsize
-        for i, atom in enumerate(chosen.tolist()):
-            rows[atom] = data[i * step : (i + 1) * step]
-    return rows
+        for atom, row in zip(chosen.tolist(), block, strict=True):
+            rows[atom] = row.tobytes()
+    return [b"".join(rows[start:stop]) for start, stop in spans]
 
 
 def _equal_atoms(types: np.ndarray, positions: np.ndarray, forces: np.ndarray, features: np.ndarray) -> np.ndarray:
