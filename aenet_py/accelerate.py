@@ -16,10 +16,8 @@ import hashlib
 import importlib
 import os
 import sys
-import tempfile
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,7 +26,6 @@ JIT_OPTIONS: dict[str, Any] = {"nopython": True, "nogil": True, "fastmath": Fals
 
 _CTYPES: dict[str, Any] = {"i8": ctypes.c_int64, "f8": ctypes.c_double}
 _RESOLVING = threading.Lock()  # neither LLVM's linker nor Numba is for two threads at once
-_PACKAGE = Path(__file__).resolve().parent
 
 
 def jit(function: Callable) -> Callable:
@@ -88,7 +85,7 @@ class Kernel:
         return self._call(*[a if isinstance(a, int | float) else a.ctypes.data for a in args])
 
     def _resolve(self) -> Callable[..., int]:
-        path = cache_folder() / f"{self.function}-{_fingerprint()}.o"
+        path = os.path.join(cache_folder(), f"{self.function}-{_fingerprint()}.o")
         code = _read_checked(path)
         if code is None:
             code = self._compile()
@@ -162,8 +159,11 @@ def _fingerprint() -> str:
     import llvmlite.binding as llvm
 
     digest = hashlib.sha256()
-    for source in sorted([*_PACKAGE.rglob("*kernels.py"), Path(__file__)]):
-        digest.update(source.read_bytes())
+    for folder, _, names in sorted(os.walk(os.path.dirname(os.path.abspath(__file__)))):
+        for name in sorted(names):
+            if name.endswith("kernels.py") or name == os.path.basename(__file__):
+                with open(os.path.join(folder, name), "rb") as source:
+                    digest.update(source.read())
     features = llvm.get_host_cpu_features().flatten()
     for text in (llvmlite.__version__, sys.platform, llvm.get_host_cpu_name(), features):
         digest.update(text.encode() + b"\0")
@@ -171,37 +171,44 @@ def _fingerprint() -> str:
 
 
 @functools.cache
-def cache_folder() -> Path:
+def cache_folder() -> str:
     """The first of these that can be written to: $AENET_PY_CACHE, the user's cache folder, the temporary folder."""
-    chosen = os.environ.get("AENET_PY_CACHE")
-    candidates = [Path(chosen)] if chosen else []
-    candidates.append(Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "aenet_py")
-    candidates.append(Path(tempfile.gettempdir()) / f"aenet_py-{os.getuid() if hasattr(os, 'getuid') else 'user'}")
-    for folder in candidates:
-        try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            # Machine code is only loaded from a folder that nobody else could have written to.
-            if hasattr(os, "getuid") and folder.stat().st_uid != os.getuid():
-                continue
-            with tempfile.TemporaryFile(dir=folder):
-                return folder
-        except OSError:
-            continue
-    return Path(tempfile.mkdtemp(prefix="aenet_py-"))
+    caches = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    for folder in (os.environ.get("AENET_PY_CACHE"), os.path.join(caches, "aenet_py")):
+        if folder and _usable(folder):
+            return folder
+    import tempfile
+
+    owner = os.getuid() if hasattr(os, "getuid") else "user"
+    folder = os.path.join(tempfile.gettempdir(), f"aenet_py-{owner}")
+    return folder if _usable(folder) else tempfile.mkdtemp(prefix="aenet_py-")
 
 
-def _read_checked(path: Path) -> bytes | None:
+def _usable(folder: str) -> bool:
+    """Whether machine code can be kept there, and nobody else could have put it there."""
     try:
-        stored = path.read_bytes()
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        found = os.stat(folder)
+    except OSError:
+        return False
+    if hasattr(os, "getuid") and (found.st_uid != os.getuid() or found.st_mode & 0o022):
+        return False
+    return os.access(folder, os.W_OK)
+
+
+def _read_checked(path: str) -> bytes | None:
+    try:
+        with open(path, "rb") as file:
+            stored = file.read()
     except OSError:
         return None
     digest, code = stored[:32], stored[32:]
     return code if hashlib.sha256(code).digest() == digest else None
 
 
-def _write_checked(path: Path, code: bytes) -> None:
+def _write_checked(path: str, code: bytes) -> None:
     try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+        with open(f"{path}.{os.getpid()}", "wb") as file:
             file.write(hashlib.sha256(code).digest() + code)
         os.replace(file.name, path)
     except OSError:

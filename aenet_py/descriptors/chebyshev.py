@@ -97,13 +97,13 @@ def gradients(basis: Basis, types: np.ndarray, found: Environments, start: int, 
     (3, f, n), with respect to each neighbour.
     """
     stride, work, near = _scratch(basis, found, 3)
-    pairs = scratch("pairs", 2 * BLOCK, np.int64)
+    segments = scratch("segments", 3 * BLOCK, np.int64)
     lanes = scratch("lanes", (2 * BLOCK + 6 * (stride + 1)) * (basis.terms + LANES))
     out = scratch("gradients", 3 * int(np.dot(basis.sizes[types[start:stop]], found.counts[start:stop] + 1)))
     _gradients(
         start, stop, len(types), stride, _row_length(found.vectors), len(out), len(basis.types),
         types, found.first, found.index, found.vectors,
-        basis.cutoffs, basis.orders, basis.weights, work, near, pairs, lanes, out,
+        basis.cutoffs, basis.orders, basis.weights, work, near, segments, lanes, out,
     )  # fmt: skip
     return out
 

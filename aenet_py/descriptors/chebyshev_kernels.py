@@ -319,11 +319,10 @@ def product_rule(dw, f, dc, g):
 
 
 @jit
-def add(a, i, v):
-    u = load(a, i)
-    store(a, i, (
+def plus(u, v):
+    return (
         u[0] + v[0], u[1] + v[1], u[2] + v[2], u[3] + v[3], u[4] + v[4], u[5] + v[5], u[6] + v[6], u[7] + v[7],
-    ))  # fmt: skip
+    )  # fmt: skip
 
 
 @jit
@@ -332,32 +331,40 @@ def times(s, v):
 
 
 @jit
-def add_pair(column, j, k, padded, weighted, work, f, g, sums):
-    """Add the derivatives of one pair's terms to the sums of the atom (row 0), of j and of k (rows 1 + j, 1 + k).
+def add_segment(j, first_k, column, n, axis, lane, padded, weighted, work, f, g, sums):
+    """Add the derivatives of the terms of n pairs (j, first_k + ...) to the sums of the atom, of j and of each k.
 
-    f, g : polynomials and their slopes times the width, padded numbers a pair; a row of sums has the three axes, then
-    the three axes weighted.
+    f, g : polynomials and their slopes times the width, padded numbers a pair; sums : a row for the atom and one for
+    each neighbour, each the three axes, then the three axes weighted.
     """
-    s = work[PAIR_WEIGHT, column]
     length = 6 * padded
-    own, of_j, of_k = sums[:length], sums[(1 + j) * length :], sums[(1 + k) * length :]
-    for lane in range(0, padded, LANES):
-        fs, gs = load(f, column * padded + lane), load(g, column * padded + lane)
-        for axis in range(3):
-            place = axis * padded + lane
-            other = place + 3 * padded
-            v = product_rule(work[WIDTH_SLOPES + axis, column], fs, work[COSINE_SLOPES + axis, column], gs)
-            add(own, place, v)
-            if weighted:
-                add(own, other, times(s, v))
-            v = product_rule(work[WIDTH_SLOPES + 3 + axis, column], fs, work[COSINE_SLOPES + 3 + axis, column], gs)
-            add(of_j, place, v)
-            if weighted:
-                add(of_j, other, times(s, v))
-            v = product_rule(work[WIDTH_SLOPES + 6 + axis, column], fs, work[COSINE_SLOPES + 6 + axis, column], gs)
-            add(of_k, place, v)
-            if weighted:
-                add(of_k, other, times(s, v))
+    place, other = axis * padded + lane, (3 + axis) * padded + lane
+    of_j = (1 + j) * length
+    own, own_weighted = load(sums, place), load(sums, other)
+    plain, plain_weighted = load(sums, of_j + place), load(sums, of_j + other)
+    end = column + n
+    weights = work[PAIR_WEIGHT, column:end]
+    dw_i, dc_i = work[WIDTH_SLOPES + axis, column:end], work[COSINE_SLOPES + axis, column:end]
+    dw_j, dc_j = work[WIDTH_SLOPES + 3 + axis, column:end], work[COSINE_SLOPES + 3 + axis, column:end]
+    dw_k, dc_k = work[WIDTH_SLOPES + 6 + axis, column:end], work[COSINE_SLOPES + 6 + axis, column:end]
+    for i in range(n):
+        fs, gs = load(f, (column + i) * padded + lane), load(g, (column + i) * padded + lane)
+        v = product_rule(dw_i[i], fs, dc_i[i], gs)
+        own = plus(own, v)
+        u = product_rule(dw_j[i], fs, dc_j[i], gs)
+        plain = plus(plain, u)
+        w = product_rule(dw_k[i], fs, dc_k[i], gs)
+        of_k = (1 + first_k + i) * length
+        store(sums, of_k + place, plus(load(sums, of_k + place), w))
+        if weighted:
+            s = weights[i]
+            own_weighted = plus(own_weighted, times(s, v))
+            plain_weighted = plus(plain_weighted, times(s, u))
+            store(sums, of_k + other, plus(load(sums, of_k + other), times(s, w)))
+    store(sums, place, own)
+    store(sums, other, own_weighted)
+    store(sums, of_j + place, plain)
+    store(sums, of_j + other, plain_weighted)
 
 
 @jit
@@ -423,8 +430,11 @@ def radial_gradients(vectors, rc, terms, half, weighted, work, near, out):
 
 
 @jit
-def angular_gradients(vectors, rc, first_feature, terms, half, weighted, work, near, pairs, lanes, out):
-    """Gradients of the angular features of an atom (sfb_angular); out as `gradients` describes it for one atom."""
+def angular_gradients(vectors, rc, first_feature, terms, half, weighted, work, near, segments, lanes, out):
+    """Gradients of the angular features of an atom (sfb_angular); out as `gradients` describes it for one atom.
+
+    Pairs (j, k) come in blocks; a segment is the part of a block with the same j: j, first k, number of pairs.
+    """
     n_all = vectors.shape[1]
     n_features = half * (2 if weighted else 1)
     n = gather(vectors, rc, work, near)
@@ -443,14 +453,14 @@ def angular_gradients(vectors, rc, first_feature, terms, half, weighted, work, n
         g_lanes[i] = 0.0
     for i in range((n + 1) * length):
         sums[i] = 0.0
-    j, start, filled = 0, 1, 0
+    j, start, filled, n_segments = 0, 1, 0, 0
     while j < n - 1:
         stop = min(n, start + BLOCK - filled)
         pair_arguments(j, start, stop, filled, work)
         pair_slopes(j, start, stop, filled, work)
-        for k in range(start, stop):
-            pairs[filled, 0], pairs[filled, 1] = j, k
-            filled += 1
+        segments[n_segments, 0], segments[n_segments, 1], segments[n_segments, 2] = j, start, stop - start
+        n_segments += 1
+        filled += stop - start
         start = stop
         if start == n:
             j += 1
@@ -462,9 +472,16 @@ def angular_gradients(vectors, rc, first_feature, terms, half, weighted, work, n
         scale_rows(g, work[WIDTH], filled)
         transpose(f, filled, padded, f_lanes)
         transpose(g, filled, padded, g_lanes)
-        for column in range(filled):
-            add_pair(column, pairs[column, 0], pairs[column, 1], padded, weighted, work, f_lanes, g_lanes, sums)
-        filled = 0
+        for lane in range(0, padded, LANES):
+            for axis in range(3):
+                column = 0
+                for i in range(n_segments):
+                    of_j, first_k, n_pairs = segments[i, 0], segments[i, 1], segments[i, 2]
+                    add_segment(
+                        of_j, first_k, column, n_pairs, axis, lane, padded, weighted, work, f_lanes, g_lanes, sums
+                    )
+                    column += n_pairs
+        filled, n_segments = 0, 0
     for part in range(2 if weighted else 1):
         for axis in range(3):
             for r in range(terms):
@@ -481,12 +498,12 @@ def angular_gradients(vectors, rc, first_feature, terms, half, weighted, work, n
 
 def gradients(
     first_atom, last_atom, n_atoms, stride, n_neighbors, size, n_types, types_p, first_p, index_p, vectors_p,
-    cutoffs_p, orders_p, weights_p, work_p, near_p, pairs_p, lanes_p, out_p,
+    cutoffs_p, orders_p, weights_p, work_p, near_p, segments_p, lanes_p, out_p,
 ):  # fmt: skip
     """Derivatives of the features of atoms first_atom .. last_atom - 1 of one structure, one after the other.
 
-    Arguments as for `features`; scratch: work (POLYNOMIALS + 3 * most polynomials, stride), near (stride), pairs
-    (BLOCK, 2), lanes (2 * BLOCK + 6 * (stride + 1)) * (most angular polynomials + LANES).  Writes out (size): for
+    Arguments as for `features`; scratch: work (POLYNOMIALS + 3 * most polynomials, stride), near (stride),
+    segments (BLOCK, 3), lanes (2 * BLOCK + 6 * (stride + 1)) * (most angular polynomials + LANES).  Writes out (size): for
     each atom with f features and n neighbours, (3, f) derivatives with respect to the atom and (3, f, n) with respect
     to its neighbours, 1/Å.  Returns the number of values written.
     """
@@ -496,7 +513,8 @@ def gradients(
     vectors = carray(vectors_p, (4, n_neighbors))
     cutoffs, orders = carray(cutoffs_p, (n_types, 2)), carray(orders_p, (n_types, 3))
     weights = carray(weights_p, (n_types, n_types))
-    near, pairs, lanes = carray(near_p, (stride,)), carray(pairs_p, (BLOCK, 2)), carray(lanes_p, (1 << 40,))
+    near, segments = carray(near_p, (stride,)), carray(segments_p, (BLOCK, 3))
+    lanes = carray(lanes_p, (1 << 40,))
     out = carray(out_p, (size,))
     written = 0
     for atom in range(first_atom, last_atom):
@@ -509,6 +527,6 @@ def gradients(
         block = out[written:]
         weights_of(index[begin:end], around[3], types, weights[t], cutoffs[t, 0], work)
         radial_gradients(around, cutoffs[t, 0], r_terms, half, weighted, work, near, block)
-        angular_gradients(around, cutoffs[t, 1], r_terms, a_terms, half, weighted, work, near, pairs, lanes, block)
+        angular_gradients(around, cutoffs[t, 1], r_terms, a_terms, half, weighted, work, near, segments, lanes, block)
         written += 3 * half * (2 if weighted else 1) * (end - begin + 1)
     return written

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import tempfile
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -30,8 +29,9 @@ class PendingFile:
         self.path = path
         self._size = 0
         folder, name = os.path.split(path)
+        self._temporary = os.path.join(folder, f".{name}.{os.urandom(4).hex()}.partial")
         try:
-            self._fd, self._temporary = tempfile.mkstemp(prefix=f".{name}.", suffix=".partial", dir=folder or ".")
+            self._fd = os.open(self._temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o666)
         except OSError as error:
             raise AenetError(f"{path}: cannot be written: {error.strerror}") from None
 
@@ -71,10 +71,7 @@ class PendingFile:
 
     def complete(self, replace: bool) -> None:
         """Give the file its name; AenetError if a file of that name exists and replace is false."""
-        umask = os.umask(0)
-        os.umask(umask)
         try:
-            os.fchmod(self._fd, 0o666 & ~umask)
             if replace:
                 os.replace(self._temporary, self.path)
             else:

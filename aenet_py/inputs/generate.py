@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -180,6 +179,8 @@ def choose_forces(n_structures: int, percent: float, seed: int) -> tuple[int, ..
 
     The number drawn is the original's, nint(n * (percent / 100)); which ones depends on the seed only.
     """
+    import random  # takes longer than reading the deck does
+
     exact = n_structures * (percent / 100)
     n_chosen = int(exact) + (exact - int(exact) >= 0.5)
     chosen = [i < n_chosen for i in range(n_structures)]
