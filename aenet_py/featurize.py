@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
 
 BATCH_BYTES = 48_000  # of structure files a thread takes at once, unless one file is longer
-CHUNK_BYTES = 700_000  # gradients computed before they are written
+CHUNK_BYTES = 700_000  # gradients computed before they are written: they should still be in the processor's cache
+TASK_BYTES = 8 * CHUNK_BYTES  # gradients a thread takes at once
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -121,17 +122,16 @@ def model(types: Sequence[str], atomic_energies: Sequence[float], setups: Sequen
 
 def jobs(paths: Sequence[str]) -> Iterator[Job]:
     """Cut a list of structures into batches; one call for many small structures costs much less than many calls."""
-    start, n_bytes = 0, 0
-    for stop, path in enumerate(paths):
-        try:
-            size = os.path.getsize(text.native(path))
-        except OSError:
-            size = 0  # reading it will say what is wrong
-        if stop > start and n_bytes + size > BATCH_BYTES:
-            yield Job(start + 1, tuple(paths[start:stop]))
-            start, n_bytes = stop, 0
-        n_bytes += size
-    yield Job(start + 1, tuple(paths[start:]))
+    sizes = [_file_size(text.native(path)) for path in paths]
+    for start, stop, _ in _runs(sizes, BATCH_BYTES):
+        yield Job(start + 1, tuple(paths[start:stop]))
+
+
+def _file_size(path: str) -> int:
+    try:
+        return os.path.getsize(path)
+    except OSError:
+        return 0  # reading it will say what is wrong
 
 
 def featurize(model: Model, job: Job, chosen: frozenset[int]) -> Batch:
@@ -265,32 +265,42 @@ def _reserve_and_write(
     n_features = model.basis.sizes[types].tolist()
     sizes = list(map(gradients_format.atom_size, n_features, found.counts.tolist()))
     offset = forces.reserve(sum(sizes))
-    start = 0
-    while start < len(sizes):
-        stop, n_bytes = start, 0
-        while stop < len(sizes) and (stop == start or n_bytes + sizes[stop] <= CHUNK_BYTES):
-            n_bytes += sizes[stop]
-            stop += 1
-        workers.submit(_write_gradients, model, types, found, start, stop, forces, offset)
+    for start, stop, n_bytes in _runs(sizes, TASK_BYTES):
+        workers.submit(_write_gradients, model, types, found, start, sizes[start:stop], forces, offset)
         offset += n_bytes
-        start = stop
+
+
+def _runs(sizes: Sequence[int], most: int) -> Iterator[tuple[int, int, int]]:
+    """Runs of consecutive items, start, stop and sum of their sizes, which is at most most, or of one item."""
+    start, total = 0, 0
+    for stop, size in enumerate(sizes):
+        if stop > start and total + size > most:
+            yield start, stop, total
+            start, total = stop, 0
+        total += size
+    yield start, len(sizes), total
 
 
 def _write_gradients(
-    model: Model, types: np.ndarray, found: Environments, start: int, stop: int, forces: PendingFile, offset: int
-) -> None:
-    values = chebyshev.gradients(model.basis, types, found, start, stop).data.cast("B")
-    parts: list = []
-    position = 0
-    first = found.first[start : stop + 1].tolist()
-    itypes, sizes = types[start:stop].tolist(), model.basis.sizes[types[start:stop]].tolist()
-    for i, (itype, n_features) in enumerate(zip(itypes, sizes, strict=True)):
-        neighbors = found.index[first[i] : first[i + 1]]
-        own = position + 24 * n_features
-        others = own + 24 * n_features * len(neighbors)
-        parts += gradients_format.atom(itype + 1, n_features, neighbors, values[position:own], values[own:others])
-        position = others
-    forces.write_at(offset, parts)
+    model: Model, types: np.ndarray, found: Environments, first_atom: int, sizes: Sequence[int],
+    forces: PendingFile, offset: int,
+) -> None:  # fmt: skip
+    """Compute and write the gradients of some atoms; sizes : bytes of the records of each, from first_atom on."""
+    for first, last, n_bytes in _runs(sizes, CHUNK_BYTES):
+        start, stop = first_atom + first, first_atom + last
+        values = chebyshev.gradients(model.basis, types, found, start, stop).data.cast("B")
+        parts: list = []
+        position = 0
+        neighbors_from = found.first[start : stop + 1].tolist()
+        n_features_of = model.basis.sizes[types[start:stop]].tolist()
+        for i, (itype, n_features) in enumerate(zip(types[start:stop].tolist(), n_features_of, strict=True)):
+            neighbors = found.index[neighbors_from[i] : neighbors_from[i + 1]]
+            own = position + 24 * n_features
+            others = own + 24 * n_features * len(neighbors)
+            parts += gradients_format.atom(itype + 1, n_features, neighbors, values[position:own], values[own:others])
+            position = others
+        forces.write_at(offset, parts)
+        offset += n_bytes
 
 
 class _Energies:

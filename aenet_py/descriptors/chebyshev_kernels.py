@@ -503,9 +503,9 @@ def gradients(
     """Derivatives of the features of atoms first_atom .. last_atom - 1 of one structure, one after the other.
 
     Arguments as for `features`; scratch: work (POLYNOMIALS + 3 * most polynomials, stride), near (stride),
-    segments (BLOCK, 3), lanes (2 * BLOCK + 6 * (stride + 1)) * (most angular polynomials + LANES).  Writes out (size): for
-    each atom with f features and n neighbours, (3, f) derivatives with respect to the atom and (3, f, n) with respect
-    to its neighbours, 1/Å.  Returns the number of values written.
+    segments (BLOCK, 3), lanes (2 * BLOCK + 6 * (stride + 1)) * (most angular polynomials + LANES).
+    Writes out (size): for each atom with f features and n neighbours, (3, f) derivatives with respect to the atom and
+    (3, f, n) with respect to its neighbours, 1/Å.  Returns the number of values written.
     """
     first = carray(first_p, (n_atoms + 1,))
     types = carray(types_p, (n_atoms,))
