@@ -151,7 +151,8 @@ def featurize(model: Model, job: Job, chosen: frozenset[int]) -> Batch:
     try:
         features = chebyshev.features(model.basis, types, found)
     except chebyshev.CoincidenceError as error:
-        raise InputError(included[error.structure].path, str(error)) from None
+        structure = included[error.structure]
+        raise InputError(structure.path, str(error), structure.line_of(error.atom)) from None
     computed = time.perf_counter()
 
     place, starts, counts = 0, found.starts.tolist(), found.counts
@@ -180,10 +181,11 @@ def _skipped(number: int, path: str, structure: Structure) -> Featurized:
 
 def _types(model: Model, structure: Structure) -> np.ndarray:
     """0-based species of every atom in the order of TYPES; InputError for a species the set-ups do not know."""
-    for symbol in structure.symbols:
+    for number, symbol in enumerate(structure.symbols):
         if symbol not in model.types:
             message = f"found species {symbol!r}; expected the species of TYPES: {' '.join(model.types)}"
-            raise InputError(structure.path, message)
+            atom = structure.species.tolist().index(number)
+            raise InputError(structure.path, message, structure.line_of(atom))
     rows = [model.types.index(symbol) for symbol in structure.symbols]
     for center, other in itertools.product(rows, rows) if model.incomplete else ():
         if np.isnan(model.basis.weights[center, other]):

@@ -18,6 +18,7 @@ class Structure:
     forces : (n_atoms, 3) eV/Å.
     cell : (3, 3) Å, rows are the cell vectors; None for an isolated structure.
     total_energy, cohesive_energy : eV, 0 if the file does not give it.
+    first_line : where the first atom stands in the file, the others follow; None if there is no file.
     """
 
     path: str
@@ -28,7 +29,12 @@ class Structure:
     cell: np.ndarray | None
     total_energy: float
     cohesive_energy: float
+    first_line: int | None = None
 
     @property
     def n_atoms(self) -> int:
         return len(self.species)
+
+    def line_of(self, atom: int) -> int | None:
+        """Line of the file an atom (from 0) stands in."""
+        return None if self.first_line is None else self.first_line + atom

@@ -46,11 +46,11 @@ class Basis:
 
 
 class CoincidenceError(AenetError):
-    """Two atoms at the same place: structure (from 0) and atom (from 1)."""
+    """Two atoms at the same place: structure and atom, from 0."""
 
     def __init__(self, structure: int, atom: int):
-        self.structure = structure
-        super().__init__(f"atom {atom} coincides with another atom; expected atoms apart")
+        self.structure, self.atom = structure, atom
+        super().__init__(f"atom {atom + 1} coincides with another atom; expected atoms apart")
 
 
 def basis(types: Sequence[str], setups: Sequence[Setup]) -> Basis:
@@ -85,7 +85,7 @@ def features(basis: Basis, types: np.ndarray, found: Environments) -> np.ndarray
     )  # fmt: skip
     if failed:
         structure = int(np.searchsorted(found.starts, failed - 1, side="right")) - 1
-        raise CoincidenceError(structure, failed - int(found.starts[structure]))
+        raise CoincidenceError(structure, failed - 1 - int(found.starts[structure]))
     return out
 
 

@@ -80,6 +80,7 @@ def read(path: str) -> Structure:
         cell=cell,
         total_energy=energies.get("total energy", 0.0),
         cohesive_energy=energies.get("cohesive energy", 0.0),
+        first_line=atoms[0] + 1,
     )
 
 

@@ -112,8 +112,10 @@ def environments(structures: Sequence[Structure], r_min: float, r_max: float) ->
         )  # fmt: skip
         if total < 0:
             number = int(np.searchsorted(starts, -1 - total, side="right")) - 1
-            message = f"atom {-total - starts[number]} has more neighbours than RMIN = {r_min:g} Angstrom allows"
-            raise InputError(structures[number].path, message + "; expected atoms further apart, or a smaller RMIN")
+            structure, atom = structures[number], -1 - total - int(starts[number])
+            message = f"atom {atom + 1} has more neighbours than RMIN = {r_min:g} Angstrom allows"
+            message += "; expected atoms further apart, or a smaller RMIN"
+            raise InputError(structure.path, message, structure.line_of(atom))
         if total <= capacity:
             return Environments(
                 starts, cartesian, forces, first, index[:total], vectors.reshape(4, capacity)[:, :total]
