@@ -139,7 +139,7 @@ def _progress(n_structures: int, quiet: bool) -> Iterator[Callable[[int], object
         return
     import tqdm
 
-    with tqdm.tqdm(total=n_structures, unit="structures", file=sys.stderr) as bar:
+    with tqdm.tqdm(total=n_structures, unit=" structures", file=sys.stderr) as bar:
         yield bar.update
 
 
