@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+SYMBOL_LENGTH = 2  # characters of a species' name that count
+
 
 @dataclass(frozen=True)
 class Structure:

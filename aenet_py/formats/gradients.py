@@ -21,9 +21,7 @@ def header(n_structures: int) -> bytes:
 
 def structure(path: str, n_atoms: int, n_types: int, selected: bool) -> bytes:
     """The records in front of a structure's atoms; only selected structures have any."""
-    name = path.encode("latin-1")
-    parts = [records.integers(len(name)), records.record(name), records.integers(n_atoms, n_types)]
-    return b"".join([*parts, records.integers(int(selected))])
+    return records.counted_text(path) + records.integers(n_atoms, n_types) + records.logical(selected)
 
 
 def footer(most_neighbors: int) -> bytes:

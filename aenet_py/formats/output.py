@@ -75,8 +75,8 @@ class PendingFile:
             self._allocated = self._size + ahead
         return offset
 
-    def write_at(self, offset: int, parts: Sequence) -> int:
-        """Write buffers one behind the other; returns the offset behind them."""
+    def write_at(self, offset: int, parts: Sequence) -> None:
+        """Write buffers one behind the other."""
         for start in range(0, len(parts), 1000):  # the system takes about a thousand buffers at a time
             chunk = [memoryview(part).cast("B") for part in parts[start : start + 1000]]
             while chunk:
@@ -89,7 +89,6 @@ class PendingFile:
                     done -= len(chunk.pop(0))
                 if chunk:
                     chunk[0] = chunk[0][done:]
-        return offset
 
     def complete(self, replace: bool) -> None:
         """Give the file its name; AenetError if a file of that name exists and replace is false."""

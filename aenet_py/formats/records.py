@@ -50,6 +50,11 @@ def text(value: str, length: int | None = None) -> bytes:
     return record((value if length is None else value.ljust(length)).encode("latin-1"))
 
 
+def counted_text(value: str) -> bytes:
+    """A record with the number of characters, then one with the characters."""
+    return integers(len(value)) + text(value)
+
+
 def logical(value: bool) -> bytes:
     """A record of one 4-byte logical."""
     return integers(int(value))

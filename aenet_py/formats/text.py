@@ -10,6 +10,7 @@ import os
 from aenet_py.errors import AenetError, InputError
 
 LINE_LENGTH = 1024
+BLANKS = " \t"
 
 
 def read_text(path: str, what: str) -> str:

@@ -14,8 +14,8 @@ import numpy as np
 
 from aenet_py.descriptors.setup import Setup
 from aenet_py.formats import records
+from aenet_py.structure import SYMBOL_LENGTH
 
-TYPE_LENGTH = 2
 DESCRIPTION_LENGTH = 1024
 BASIS_LENGTH = 100
 
@@ -46,7 +46,7 @@ def header(types: Sequence[str], atomic_energies: Sequence[float], n_structures:
         [
             records.integers(len(types)),
             records.integers(n_structures),
-            records.record("".join(t.ljust(TYPE_LENGTH) for t in types).encode("latin-1")),
+            records.record("".join(t.ljust(SYMBOL_LENGTH) for t in types).encode("latin-1")),
             records.reals(*atomic_energies),
             records.logical(False),
             records.reals(1.0),
@@ -60,9 +60,7 @@ def structure(path: str, n_atoms: int, n_types: int, energy: float) -> bytes:
 
     n_types : species in the structure; energy : cohesive, eV.
     """
-    name = path.encode("latin-1")
-    parts = [records.integers(len(name)), records.record(name), records.integers(n_atoms, n_types)]
-    return b"".join([*parts, records.reals(energy)])
+    return records.counted_text(path) + records.integers(n_atoms, n_types) + records.reals(energy)
 
 
 def atoms(
@@ -128,9 +126,9 @@ def _setup(setup: Setup, statistics: FeatureStatistics) -> bytes:
     return b"".join(
         [
             records.text(setup.description, DESCRIPTION_LENGTH),
-            records.text(setup.atom_type, TYPE_LENGTH),
+            records.text(setup.atom_type, SYMBOL_LENGTH),
             records.integers(len(setup.env_types)),
-            records.record("".join(t.ljust(TYPE_LENGTH) for t in setup.env_types).encode("latin-1")),
+            records.record("".join(t.ljust(SYMBOL_LENGTH) for t in setup.env_types).encode("latin-1")),
             records.reals(setup.r_min),
             records.reals(setup.r_max),
             records.text(setup.basis, BASIS_LENGTH),

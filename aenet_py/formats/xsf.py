@@ -19,11 +19,8 @@ import numpy as np
 
 from aenet_py.errors import InputError
 from aenet_py.formats import listio
-from aenet_py.formats.text import read_text, split_lines
-from aenet_py.structure import Structure
-
-SYMBOL_LENGTH = 2
-BLANKS = " \t"
+from aenet_py.formats.text import BLANKS, read_text, split_lines
+from aenet_py.structure import SYMBOL_LENGTH, Structure
 
 
 def read(path: str) -> Structure:

@@ -10,6 +10,7 @@ from aenet_py.errors import InputError
 from aenet_py.formats import listio
 from aenet_py.formats.text import native
 from aenet_py.inputs.keywords import Deck, Line, content_lines, first_word, read_deck, words
+from aenet_py.structure import SYMBOL_LENGTH
 
 DEFAULT_OUTPUT = "refdata.train"
 DEFAULT_FORCES_PERCENT = 1.0
@@ -18,7 +19,6 @@ SINGLE = {
 }  # fmt: skip
 COUNTED = {"types", "files"}
 PER_TYPE = {"setups"}
-SYMBOL_LENGTH = 2
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,8 @@ from typing import TypeVar
 
 from aenet_py.errors import InputError
 from aenet_py.formats import listio
-from aenet_py.formats.text import native, read_text, split_lines
+from aenet_py.formats.text import BLANKS, native, read_text, split_lines
 
-BLANKS = " \t"
 COMMENT = ("!", "#", "%")
 T = TypeVar("T")
 

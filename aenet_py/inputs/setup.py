@@ -9,12 +9,12 @@ from typing import TypeVar
 from aenet_py.descriptors.setup import Setup, chebyshev_setup
 from aenet_py.errors import InputError
 from aenet_py.formats import listio
-from aenet_py.formats.text import read_text, split_lines
-from aenet_py.inputs.keywords import BLANKS, COMMENT, first_word
+from aenet_py.formats.text import BLANKS, read_text, split_lines
+from aenet_py.formats.trainset import DESCRIPTION_LENGTH
+from aenet_py.inputs.keywords import COMMENT, first_word
+from aenet_py.structure import SYMBOL_LENGTH
 
-DESCRIPTION_LENGTH = 1024
 DEFAULT_R_MIN = 1.0
-SYMBOL_LENGTH = 2
 T = TypeVar("T")
 
 

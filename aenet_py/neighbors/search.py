@@ -41,7 +41,7 @@ class Environments:
         """Distance of each neighbour, Å."""
         return self.vectors[3]
 
-    @property
+    @functools.cached_property
     def counts(self) -> np.ndarray:
         """Neighbours of each atom, (n_atoms,)."""
         return self.first[1:] - self.first[:-1]
