@@ -9,13 +9,11 @@ thread, one structure after the other, so that the number of threads changes no 
 
 from __future__ import annotations
 
-import collections
 import itertools
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -30,15 +28,11 @@ from aenet_py.formats.trainset import EnergyStatistics
 from aenet_py.neighbors.search import Environments, environments
 from aenet_py.report import generate as report
 from aenet_py.structure import Structure
-
-if TYPE_CHECKING:
-    from concurrent.futures import Future, ThreadPoolExecutor
+from aenet_py.workers import Workers
 
 BATCH_BYTES = 48_000  # of structure files a thread takes at once, unless one file is longer
 CHUNK_BYTES = 700_000  # gradients computed before they are written: they should still be in the processor's cache
 TASK_BYTES = 8 * CHUNK_BYTES  # gradients a thread takes at once
-T = TypeVar("T")
-R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -156,7 +150,8 @@ def featurize(model: Model, job: Job, chosen: frozenset[int]) -> Batch:
     computed = time.perf_counter()
 
     place, starts, counts = 0, found.starts.tolist(), found.counts
-    rows = trainset.atoms(starts, types + 1, found.positions, found.forces, features, model.basis.sizes[types])
+    sizes = model.basis.sizes[types]
+    rows = trainset.atoms(trainset.Atoms(types + 1, found.positions, found.forces, sizes, features), starts)
     structures: list[Featurized] = []
     records: list[bytes] = []
     for number, (path, structure) in enumerate(zip(job.paths, given, strict=True), job.number):
@@ -165,7 +160,7 @@ def featurize(model: Model, job: Job, chosen: frozenset[int]) -> Batch:
             structures.append(_skipped(number, path, structure))
             continue
         atoms, energy = slice(starts[place], starts[place + 1]), next(energies)
-        records += [trainset.structure(path, structure.n_atoms, n_species, energy), rows[place]]
+        records += [trainset.entry(trainset.Entry(path, structure.n_atoms, n_species, energy)), rows[place]]
         symbols = [structure.symbols[s] for s in structure.species.tolist()]
         lines = report.structure(number, n_species, energy / structure.n_atoms, path, symbols, counts[atoms])
         kept = found.only(place) if number in chosen else None
@@ -222,10 +217,10 @@ def write_training_set(
     statistics = RunningStatistics(model.basis.sizes)
     energies = _Energies(len(paths))
     n_atoms = most_neighbors = 0
-    train.write(trainset.header(model.types, model.atomic_energies, len(paths)))
+    train.write(trainset.header(trainset.Header(model.types, model.atomic_energies, len(paths))))
     if forces is not None:
         forces.write(gradients_format.header(len(paths)))
-    with _Workers(threads) as workers:
+    with Workers(threads) as workers:
         for batch in workers.in_order(lambda job: featurize(model, job, chosen), jobs(paths)):
             say("".join(structure.lines for structure in batch.structures))
             if len(batch.types):
@@ -248,7 +243,7 @@ def write_training_set(
         raise AenetError("every structure has more species than TYPES lists; there is nothing to train on")
     if forces is not None:
         forces.write(gradients_format.footer(most_neighbors))
-    train.write(trainset.footer(n_atoms, energies.result(), model.setups, statistics.result()))
+    train.write(trainset.footer(trainset.Footer(n_atoms, energies.result(), model.setups, tuple(statistics.result()))))
     return Summary(energies.n_included, energies.result())
 
 
@@ -261,7 +256,7 @@ def _add(statistics: RunningStatistics, batch: Batch) -> None:
 
 
 def _reserve_and_write(
-    workers: _Workers, model: Model, types: np.ndarray, found: Environments, forces: PendingFile
+    workers: Workers, model: Model, types: np.ndarray, found: Environments, forces: PendingFile
 ) -> None:
     """Set the place of a structure's gradients aside and have them computed and written there, piece by piece."""
     n_features = model.basis.sizes[types].tolist()
@@ -326,53 +321,3 @@ class _Energies:
 
     def result(self) -> EnergyStatistics:
         return EnergyStatistics(self._mean, self._low, self._high)
-
-
-class _Workers:
-    """Threads for work that comes back in order (`in_order`) and work that only has to be done (`submit`).
-
-    One thread means the caller's own.  Leaving the ``with`` block waits for everything, or, after an exception, drops
-    what has not begun.
-    """
-
-    def __init__(self, threads: int):
-        self._threads = threads
-        self._pool: ThreadPoolExecutor | None = None
-        if threads > 1:
-            from concurrent.futures import ThreadPoolExecutor
-
-            self._pool = ThreadPoolExecutor(threads)
-        self._submitted: collections.deque[Future] = collections.deque()
-
-    def __enter__(self) -> _Workers:
-        return self
-
-    def __exit__(self, failure: object, *_: object) -> None:
-        if self._pool is None:
-            return
-        try:
-            while self._submitted and failure is None:
-                self._submitted.popleft().result()
-        finally:
-            self._pool.shutdown(cancel_futures=True)
-
-    def in_order(self, function: Callable[[T], R], jobs: Iterable[T]) -> Iterator[R]:
-        if self._pool is None:
-            yield from map(function, jobs)
-            return
-        jobs = iter(jobs)
-        ahead: collections.deque[Future] = collections.deque()
-        while True:
-            for job in itertools.islice(jobs, 3 * self._threads - len(ahead)):
-                ahead.append(self._pool.submit(function, job))
-            if not ahead:
-                return
-            yield ahead.popleft().result()
-
-    def submit(self, function: Callable[..., None], *args: object) -> None:
-        if self._pool is None:
-            function(*args)
-            return
-        while len(self._submitted) > 2 * self._threads:
-            self._submitted.popleft().result()
-        self._submitted.append(self._pool.submit(function, *args))

@@ -34,11 +34,11 @@ def note(message: str) -> None:
     print(message, file=sys.stderr)
 
 
-def run(command: Callable[[], None]) -> int:
-    """Run a command; errors become one line on standard error and an exit status."""
+def run(command: Callable[[], int | None]) -> int:
+    """Run a command, which may return an exit status; errors become one line on standard error and such a status."""
     try:
         with _sigterm_raises():
-            command()
+            status = command() or 0
             sys.stdout.flush()
     except AenetError as error:
         return _fail(f"Error: {error}", FAILURE)
@@ -52,7 +52,7 @@ def run(command: Callable[[], None]) -> int:
         return _fail("Error: standard output was closed; nothing was written", FAILURE)
     except MemoryError:
         return _fail("Error: not enough memory; nothing was written", FAILURE)
-    return 0
+    return status
 
 
 def _fail(message: str, status: int) -> int:
@@ -60,6 +60,18 @@ def _fail(message: str, status: int) -> int:
         sys.stdout.flush()
     print(message, file=sys.stderr)
     return status
+
+
+@contextlib.contextmanager
+def progress(total: int, unit: str, wanted: bool = True) -> Iterator[Callable[[int], object]]:
+    """A progress bar on standard error, if that is a terminal, for work of more than a second."""
+    if not wanted or not sys.stderr.isatty():
+        yield lambda n: None  # noqa: ARG005
+        return
+    import tqdm
+
+    with tqdm.tqdm(total=total, unit=unit, unit_scale=unit == "B", file=sys.stderr, delay=1, leave=False) as bar:
+        yield bar.update
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ import argparse
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 
 from aenet_py import __version__, featurize
 from aenet_py.cli import common
@@ -18,6 +18,7 @@ from aenet_py.inputs import generate as inputs
 from aenet_py.inputs import setup as setups
 from aenet_py.report import generate as report
 from aenet_py.report.timing import TimingLog
+from aenet_py.workers import processors
 
 DESCRIPTION = """Turn atomic structures with energies and forces into a training set: one file of features and, with
 FORCES, one of their gradients. The input file is the generate.in of aenet."""
@@ -29,19 +30,13 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--threads", type=_positive, metavar="N", help="threads to use (default: all processors)")
     parser.add_argument("--version", action="version", version=f"aenet_py {__version__}")
     options = parser.parse_args(argv)
-    return common.run(lambda: generate(options.input, options.threads or _processors()))
+    return common.run(lambda: generate(options.input, options.threads or processors()))
 
 
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"found {text!r}; expected a number of threads, at least 1")
     return int(text)
-
-
-def _processors() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def generate(path: str, threads: int) -> None:
@@ -61,7 +56,8 @@ def generate(path: str, threads: int) -> None:
         forces = stack.enter_context(PendingFile(deck.output + ".forces")) if deck.forces else None
         log = stack.enter_context(TimingLog("generate.time")) if deck.timing else None
         debug = stack.enter_context(PendingFile("generate.debug")) if deck.debug else None
-        advance = stack.enter_context(_progress(len(deck.structures), deck.quiet))
+        quiet = deck.quiet or sys.stdout.isatty()
+        advance = stack.enter_context(common.progress(len(deck.structures), " structures", wanted=not quiet))
         if log is not None:
             say(report.timing_notice())
             log.line("Structural fingerprint basis initialized.")
@@ -129,18 +125,6 @@ def _choose_forces(deck: inputs.GenerateInput) -> tuple[frozenset[int], int | No
 
 def _nobody(message: str) -> None:
     """Takes a warning that was not wanted."""
-
-
-@contextlib.contextmanager
-def _progress(n_structures: int, quiet: bool) -> Iterator[Callable[[int], object]]:
-    """A progress bar on standard error, if that is a terminal and standard output is not."""
-    if quiet or not sys.stderr.isatty() or sys.stdout.isatty():
-        yield lambda n: None  # noqa: ARG005
-        return
-    import tqdm
-
-    with tqdm.tqdm(total=n_structures, unit=" structures", file=sys.stderr) as bar:
-        yield bar.update
 
 
 if __name__ == "__main__":

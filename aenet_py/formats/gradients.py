@@ -7,25 +7,28 @@ can fill one file.
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
 from aenet_py.formats import records
+from aenet_py.formats.records import RecordReader
 
 _HEAD, _BETWEEN, _END = struct.Struct("<8i"), struct.Struct("<2i"), records.MARKER  # an atom's markers and integers
 
 
 def header(n_structures: int) -> bytes:
-    return records.integers(n_structures)
+    return records.integers([n_structures])
 
 
 def structure(path: str, n_atoms: int, n_types: int, selected: bool) -> bytes:
     """The records in front of a structure's atoms; only selected structures have any."""
-    return records.counted_text(path) + records.integers(n_atoms, n_types) + records.logical(selected)
+    return records.counted_text(path) + records.integers([n_atoms, n_types]) + records.logical(selected)
 
 
 def footer(most_neighbors: int) -> bytes:
-    return records.integers(most_neighbors)
+    return records.integers([most_neighbors])
 
 
 def atom_size(n_features: int, n_neighbors: int) -> int:
@@ -42,8 +45,89 @@ def atom(itype: int, n_features: int, neighbors: np.ndarray, own: memoryview, ot
     """
     n, n_own, n_others = 4 * len(neighbors), len(own), len(others)
     if n_others > records.MAX_SUBRECORD:
-        parts = [records.integers(itype), records.integers(n_features, len(neighbors))]
+        parts = [records.integers([itype]), records.integers([n_features, len(neighbors)])]
         return [*parts, *map(records.record, (neighbors.tobytes(), bytes(own), bytes(others)))]
     head = _HEAD.pack(4, itype, 4, 8, n_features, len(neighbors), 8, n)
     between = _BETWEEN.pack(n, n_own), _BETWEEN.pack(n_own, n_others)
     return [head, neighbors.data, between[0], own, between[1], others, _END.pack(n_others)]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A structure's own values; selected : whether its atoms follow."""
+
+    path: str
+    n_atoms: int
+    n_types: int
+    selected: bool
+
+
+@dataclass(frozen=True)
+class AtomGradients:
+    """One atom's gradients, 1/Å.
+
+    itype : species, from 1; neighbors (n,) int32 : their atom numbers, from 1; own (3, n_features) : derivatives with
+    respect to the atom itself; others (3, n_features, n) : with respect to each neighbour.
+    """
+
+    itype: int
+    neighbors: np.ndarray
+    own: np.ndarray
+    others: np.ndarray
+
+
+def read_header(source: RecordReader) -> int:
+    """The number of structures announced."""
+    source.place = "header"
+    return source.integer("number of structures", least=0)
+
+
+def read_entry(source: RecordReader, number: int) -> Entry:
+    """number : of the structure, from 1."""
+    source.place = f"structure {number}"
+    path = source.counted_text("file name")
+    n_atoms, n_types = source.integers(2, "numbers of atoms and species").tolist()
+    if n_atoms < 1 or n_types < 1:
+        raise source.error(f"found {n_atoms} and {n_types}; expected at least 1")
+    return Entry(path, n_atoms, n_types, source.logical("whether gradients follow"))
+
+
+def read_atom(source: RecordReader, number: int, atom: int, n_atoms: int) -> AtomGradients:
+    """The next atom, atom of the n_atoms of structure number, both from 1."""
+    source.place = f"structure {number}, atom {atom}"
+    itype = source.integer("species", least=1)
+    n_features, n = source.integers(2, "numbers of features and neighbours").tolist()
+    if n_features < 1 or n < 0:
+        raise source.error(f"found {n_features} and {n}; expected at least 1 and 0")
+    neighbors = source.integers(n, "neighbours")
+    if n and (neighbors.min() < 1 or neighbors.max() > n_atoms):
+        raise source.error(f"found atoms {neighbors.min()} to {neighbors.max()}; expected 1 to {n_atoms}")
+    own = source.reals(3 * n_features, "derivatives by the atom").reshape(3, n_features)
+    others = source.reals(3 * n_features * n, "derivatives by the neighbours").reshape(3, n_features, n)
+    return AtomGradients(itype, neighbors, own, others)
+
+
+def read(source: RecordReader) -> Iterator[Entry | AtomGradients]:
+    """Everything behind the header, with each structure before its atoms.
+
+    Fewer structures than announced may be there, because generate.x counts those it skips.
+    """
+    n_structures, most_neighbors = read_header(source), 0
+    number = 1
+    while number <= n_structures and not _footer_follows(source):
+        entry = read_entry(source, number)
+        yield entry
+        for atom in range(1, entry.n_atoms + 1) if entry.selected else ():
+            found = read_atom(source, number, atom, entry.n_atoms)
+            most_neighbors = max(most_neighbors, len(found.neighbors))
+            yield found
+        number += 1
+    source.place = "footer"
+    announced = source.integer("largest number of neighbours")
+    if announced != most_neighbors:
+        raise source.error(f"found {announced}; expected {most_neighbors}, as the atoms have")
+    source.finish()
+
+
+def _footer_follows(source: RecordReader) -> bool:
+    return source.window.size - source.offset <= records.record_size(4)

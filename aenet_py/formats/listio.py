@@ -1,4 +1,4 @@
-"""Fortran's list-directed text: how ``read(line, *)`` takes a line apart, and how ``write`` prints numbers.
+"""The items of list-directed text, as Fortran's ``read(line, *)`` takes a line apart.
 
 Items are separated by blanks, commas or semicolons; a slash ends the line; strings may be quoted; ``3*0.5`` repeats;
 between two commas the item is null.  Real numbers may use d or q for the exponent's e.

@@ -37,7 +37,7 @@ def allocate(fd: int, start: int, stop: int) -> None:
 
 
 class PendingFile:
-    """A file under a temporary name beside its destination.
+    """A file under a temporary name beside its destination, which is a file or the one that a link leads to.
 
     `write` appends; `write_at` fills a place that `reserve` set aside, from any thread.  `complete` gives the file its
     name; leaving the ``with`` block without it removes the file.
@@ -46,7 +46,10 @@ class PendingFile:
     def __init__(self, path: str):
         self.path = path
         self._size = self._allocated = 0
-        folder, name = os.path.split(path)
+        self._target = os.path.realpath(path)
+        if os.path.exists(self._target) and not os.path.isfile(self._target):
+            raise AenetError(f"{path}: cannot be written: it is not a regular file")
+        folder, name = os.path.split(self._target)
         self._temporary = os.path.join(folder, f".{name}.{os.urandom(4).hex()}.partial")
         try:
             self._fd = os.open(self._temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o666)
@@ -95,7 +98,7 @@ class PendingFile:
         try:
             os.ftruncate(self._fd, self._size)
             if replace:
-                os.replace(self._temporary, self.path)
+                os.replace(self._temporary, self._target)
             else:
                 self._link()
         except OSError as error:
@@ -103,15 +106,15 @@ class PendingFile:
 
     def _link(self) -> None:
         try:
-            os.link(self._temporary, self.path)
+            os.link(self._temporary, self._target)
         except FileExistsError:
             raise already_exists(self.path) from None
         except OSError as error:
             if error.errno not in _NO_LINKS:
                 raise
-            if os.path.exists(self.path):
+            if os.path.exists(self._target):
                 raise already_exists(self.path) from None
-            os.replace(self._temporary, self.path)
+            os.replace(self._temporary, self._target)
 
 
 def already_exists(path: str) -> AenetError:

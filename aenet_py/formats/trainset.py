@@ -1,23 +1,48 @@
-"""Training set files, ``NAME.train``: energies, coordinates, forces and features (trainset, save_Setup).
+"""Training sets, ``NAME.train`` and ``NAME.train.ascii``: energies, coordinates, forces and features.
 
-``docs/formats.md`` has the table of all records.
+Both hold the same values (trainset, save_Setup; trainbin2ascii): a binary file a header, the structures and a footer,
+a text file the footer before the structures.  ``docs/formats.md`` has the table of all records.
 """
 
 from __future__ import annotations
 
-import functools
 import itertools
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from types import ModuleType
 
 import numpy as np
 
-from aenet_py.descriptors.setup import Setup
-from aenet_py.formats import records
+from aenet_py.descriptors.setup import N_ENVIRONMENT, Setup
+from aenet_py.errors import InputError
+from aenet_py.formats import atoms as blocks
+from aenet_py.formats import lines, records
+from aenet_py.formats.atoms import Atoms
+from aenet_py.formats.lines import ListReader
+from aenet_py.formats.records import RecordReader
+from aenet_py.formats.source import Source, Window, is_text
 from aenet_py.structure import SYMBOL_LENGTH
 
 DESCRIPTION_LENGTH = 1024
 BASIS_LENGTH = 100
+SETUP_RECORDS, FOOTER_RECORDS = 18, 3
+ENTRY_RECORDS, ENTRY_BYTES = 4, 2048  # in front of a structure's atoms; the bytes are enough for most file names
+_USUAL_ENTRY = re.compile(rb" {1,11}(\d+)\n (.*)\n {1,11}(\d+) {1,11}(\d+)\n +(-?\d+\.\d*(?:E[+-]\d{3})?) *\n")
+BATCH_BYTES = 1 << 22  # of a file, decoded at once
+
+
+@dataclass(frozen=True)
+class Header:
+    """What stands in front: species, their energies in eV, the number of structures announced; energies and
+    features that are normalised, which generate.x never writes, are (value - shift) scale."""
+
+    types: tuple[str, ...]
+    atomic_energies: tuple[float, ...]
+    n_structures: int
+    normalized: bool = False
+    scale: float = 1.0
+    shift: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -40,107 +65,394 @@ class EnergyStatistics:
     high: float
 
 
-def header(types: Sequence[str], atomic_energies: Sequence[float], n_structures: int) -> bytes:
-    """The records before the first structure (ts_write_header); energies in eV, not normalised."""
+@dataclass(frozen=True)
+class Footer:
+    """Number of atoms in all structures, statistics, and per species the set-up and the statistics of its features."""
+
+    n_atoms: int
+    energies: EnergyStatistics
+    setups: tuple[Setup, ...]
+    statistics: tuple[FeatureStatistics, ...]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A structure's own values: file name, atoms, species among them, cohesive energy in eV."""
+
+    path: str
+    n_atoms: int
+    n_types: int
+    energy: float
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some structures; the atoms of structure i are atoms[starts[i]:starts[i + 1]] of the arrays."""
+
+    entries: tuple[Entry, ...]
+    atoms: Atoms
+    starts: np.ndarray = field(init=False)
+
+    def __post_init__(self) -> None:
+        counts = [entry.n_atoms for entry in self.entries]
+        object.__setattr__(self, "starts", np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]))
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """A whole file in memory."""
+
+    header: Header
+    footer: Footer
+    structures: Batch
+
+
+@dataclass(frozen=True)
+class Form:
+    """One of the two ways to write a training set down.
+
+    values : module whose functions write single values; layout, encode, decode : how a block of atoms does.
+    """
+
+    values: ModuleType
+    layout: Callable[[int], np.dtype]
+    encode: Callable[[Atoms], np.ndarray]
+    decode: Callable[[np.ndarray], Atoms]
+
+
+BINARY = Form(records, blocks.binary_layout, blocks.to_binary, blocks.from_binary)
+TEXT = Form(lines, blocks.text_layout, blocks.to_text, blocks.from_text)
+
+
+def header(values: Header, form: Form = BINARY) -> bytes:
+    """What stands before the structures (ts_write_header)."""
+    to = form.values
     return b"".join(
         [
-            records.integers(len(types)),
-            records.integers(n_structures),
-            records.record("".join(t.ljust(SYMBOL_LENGTH) for t in types).encode("latin-1")),
-            records.reals(*atomic_energies),
-            records.logical(False),
-            records.reals(1.0),
-            records.reals(0.0),
+            to.integers([len(values.types)]),
+            to.integers([values.n_structures]),
+            to.symbols(values.types, "columns"),
+            to.reals(values.atomic_energies),
+            to.logical(values.normalized),
+            to.reals([values.scale]),
+            to.reals([values.shift]),
         ]
     )
 
 
-def structure(path: str, n_atoms: int, n_types: int, energy: float) -> bytes:
-    """The records in front of a structure's atoms (ts_write_structure_info).
+def entry(values: Entry, form: Form = BINARY) -> bytes:
+    """What stands in front of a structure's atoms (ts_write_structure_info)."""
+    to = form.values
+    return b"".join(
+        [
+            to.counted_text(values.path),
+            to.integers([values.n_atoms, values.n_types]),
+            to.reals([values.energy]),
+        ]
+    )
 
-    n_types : species in the structure; energy : cohesive, eV.
-    """
-    return records.counted_text(path) + records.integers(n_atoms, n_types) + records.reals(energy)
+
+def structures(batch: Batch, form: Form = BINARY) -> list[bytes]:
+    """Each structure as it stands in the file (ts_write_structure_info, ts_write_atom_info, ts_write_sf_info)."""
+    rows = atoms(batch.atoms, batch.starts, form)
+    return [entry(values, form) + row for values, row in zip(batch.entries, rows, strict=True)]
 
 
-def atoms(
-    starts: Sequence[int], types: np.ndarray, positions: np.ndarray, forces: np.ndarray, features: np.ndarray,
-    sizes: np.ndarray,
-) -> list[bytes]:  # fmt: skip
-    """The records of the atoms of each structure (ts_write_atom_info, ts_write_sf_info).
-
-    starts (n_structures + 1,) : first atom of each structure; types (n_atoms,) : 1-based species; positions, forces
-    (n_atoms, 3) Å, eV/Å; features (n_atoms, widest); sizes (n_atoms,) : how many of them each atom has.
-    """
+def atoms(values: Atoms, starts: Sequence[int] | np.ndarray, form: Form = BINARY) -> list[bytes]:
+    """The atoms of each structure; starts (n_structures + 1,) : the first atom of each."""
     spans = list(itertools.pairwise(starts))
-    if sizes.min() == sizes.max():
-        block = _equal_atoms(types, positions, forces, features[:, : sizes[0]])
+    if values.sizes.min() == values.sizes.max():
+        block = form.encode(_narrowed(values, slice(None), int(values.sizes[0])))
         return [block[start:stop].tobytes() for start, stop in spans]
-    rows: list[bytes] = [b""] * len(types)
-    for width in np.unique(sizes):
-        chosen = np.flatnonzero(sizes == width)
-        block = _equal_atoms(types[chosen], positions[chosen], forces[chosen], features[chosen, :width])
-        for atom, row in zip(chosen.tolist(), block, strict=True):
+    rows: list[bytes] = [b""] * len(values)
+    for size in np.unique(values.sizes):
+        chosen = np.flatnonzero(values.sizes == size)
+        for atom, row in zip(chosen.tolist(), form.encode(_narrowed(values, chosen, int(size))), strict=True):
             rows[atom] = row.tobytes()
     return [b"".join(rows[start:stop]) for start, stop in spans]
 
 
-def _equal_atoms(types: np.ndarray, positions: np.ndarray, forces: np.ndarray, features: np.ndarray) -> np.ndarray:
-    """Five records an atom: species, position, forces, number of features, features."""
-    block = np.empty(len(types), dtype=_atom_dtype(features.shape[1]))
-    for name, value in (("itype", types), ("position", positions), ("forces", forces), ("features", features)):
-        block[name] = value
-    block["n"] = features.shape[1]
-    for name in ("itype", "position", "forces", "n", "features"):
-        block[name + "_head"] = block[name + "_tail"] = block.dtype[name].itemsize
-    return block
+def _narrowed(values: Atoms, chosen: slice | np.ndarray, size: int) -> Atoms:
+    return Atoms(
+        types=values.types[chosen],
+        positions=values.positions[chosen],
+        forces=values.forces[chosen],
+        sizes=values.sizes[chosen],
+        features=values.features[chosen, :size],
+    )
 
 
-@functools.cache
-def _atom_dtype(n_features: int) -> np.dtype:
-    fields: list[tuple] = []
-    for name, kind, shape in (
-        ("itype", "<i4", ()), ("position", "<f8", (3,)), ("forces", "<f8", (3,)), ("n", "<i4", ()),
-        ("features", "<f8", (n_features,)),
-    ):  # fmt: skip
-        fields += [(name + "_head", "<i4"), (name, kind, shape), (name + "_tail", "<i4")]
-    return np.dtype(fields)
-
-
-def footer(
-    n_atoms: int, energies: EnergyStatistics, setups: Sequence[Setup], statistics: Sequence[FeatureStatistics]
-) -> bytes:
-    """The records after the last structure (ts_write_footer): statistics and set-ups."""
+def footer(values: Footer, form: Form = BINARY) -> bytes:
+    """Statistics and set-ups (ts_write_footer)."""
+    to = form.values
+    energies = values.energies
     parts = [
-        records.integers(n_atoms),
-        records.reals(energies.mean, energies.low, energies.high),
-        records.logical(True),
+        to.integers([values.n_atoms]),
+        to.reals([energies.mean, energies.low, energies.high]),
+        to.logical(len(values.setups) > 0),
     ]
-    for number, (setup, of_features) in enumerate(zip(setups, statistics, strict=True), 1):
-        parts += [records.integers(number), _setup(setup, of_features)]
+    for number, (setup, statistics) in enumerate(zip(values.setups, values.statistics, strict=True), 1):
+        parts += [to.integers([number]), described(setup, statistics, to)]
     return b"".join(parts)
 
 
-def _setup(setup: Setup, statistics: FeatureStatistics) -> bytes:
-    """save_Setup."""
+def described(setup: Setup, statistics: FeatureStatistics, to: ModuleType) -> bytes:
+    """A set-up with the statistics of its features (save_Setup); to : `records` or `lines`."""
     return b"".join(
         [
-            records.text(setup.description, DESCRIPTION_LENGTH),
-            records.text(setup.atom_type, SYMBOL_LENGTH),
-            records.integers(len(setup.env_types)),
-            records.record("".join(t.ljust(SYMBOL_LENGTH) for t in setup.env_types).encode("latin-1")),
-            records.reals(setup.r_min),
-            records.reals(setup.r_max),
-            records.text(setup.basis, BASIS_LENGTH),
-            records.integers(setup.n_features),
-            records.integers(setup.parameters.shape[1]),
-            records.record(setup.functions.astype("<i4").tobytes()),
-            records.record(setup.parameters.astype("<f8").tobytes()),
-            records.record(setup.environment.astype("<i4").tobytes()),
-            records.integers(statistics.count),
-            records.record(statistics.low.astype("<f8").tobytes()),
-            records.record(statistics.high.astype("<f8").tobytes()),
-            records.record(statistics.mean.astype("<f8").tobytes()),
-            records.record(statistics.square.astype("<f8").tobytes()),
+            to.text(setup.description, DESCRIPTION_LENGTH),
+            to.text(setup.atom_type, SYMBOL_LENGTH),
+            to.integers([len(setup.env_types)]),
+            to.symbols(setup.env_types, "lines"),
+            to.reals([setup.r_min]),
+            to.reals([setup.r_max]),
+            to.text(setup.basis, BASIS_LENGTH),
+            to.integers([setup.n_features]),
+            to.integers([setup.parameters.shape[1]]),
+            to.integers(setup.functions),
+            to.reals(setup.parameters.ravel()),
+            to.integers(setup.environment.ravel()),
+            to.integers([statistics.count]),
+            to.reals(statistics.low),
+            to.reals(statistics.high),
+            to.reals(statistics.mean),
+            to.reals(statistics.square),
         ]
     )
+
+
+def read_header(source: Source) -> Header:
+    source.place = "header"
+    n_types = source.integer("number of species", least=1)
+    n_structures = source.integer("number of structures", least=0)
+    return Header(
+        types=source.symbols(n_types, "species"),
+        atomic_energies=tuple(source.reals(n_types, "atomic energies").tolist()),
+        n_structures=n_structures,
+        normalized=source.logical("whether values are normalised"),
+        scale=source.real("energy scale"),
+        shift=source.real("energy shift"),
+    )
+
+
+def read_footer(source: Source, of: Header) -> Footer:
+    source.place = "footer"
+    n_atoms = source.integer("number of atoms", least=0)
+    mean, low, high = source.reals(3, "average, minimum and maximum energy").tolist()
+    described = []
+    if source.logical("whether set-ups follow"):
+        for number in range(1, len(of.types) + 1):
+            source.place = f"set-up {number}"
+            if (found := source.integer("number of the species")) != number:
+                raise source.error(f"found {found}; expected {number}")
+            described.append(read_described(source))
+    return Footer(
+        n_atoms=n_atoms,
+        energies=EnergyStatistics(mean, low, high),
+        setups=tuple(setup for setup, _ in described),
+        statistics=tuple(statistics for _, statistics in described),
+    )
+
+
+def read_described(source: Source) -> tuple[Setup, FeatureStatistics]:
+    """A set-up with the statistics of its features (load_Setup)."""
+    description = source.text(DESCRIPTION_LENGTH, "description")
+    atom_type = source.text(SYMBOL_LENGTH, "central species")
+    env_types = source.symbols(source.integer("number of species around", least=1), "species around")
+    r_min, r_max = source.real("smallest distance"), source.real("largest cutoff")
+    basis = source.text(BASIS_LENGTH, "basis")
+    n = source.integer("number of features", least=1)
+    n_parameters = source.integer("number of parameters", least=1)
+    setup = Setup(
+        description=description,
+        atom_type=atom_type,
+        env_types=env_types,
+        r_min=r_min,
+        r_max=r_max,
+        basis=basis,
+        functions=source.integers(n, "functions"),
+        parameters=source.reals(n * n_parameters, "parameters").reshape(n, n_parameters),
+        environment=source.integers(n * N_ENVIRONMENT, "species of the functions").reshape(n, N_ENVIRONMENT),
+    )
+    statistics = FeatureStatistics(
+        count=source.integer("number of atoms", least=0),
+        low=source.reals(n, "minima of the features"),
+        high=source.reals(n, "maxima of the features"),
+        mean=source.reals(n, "averages of the features"),
+        square=source.reals(n, "average squares of the features"),
+    )
+    return setup, statistics
+
+
+def read_entry(source: Source, number: int) -> Entry:
+    """number : of the structure, from 1."""
+    source.place = f"structure {number}"
+    path = source.counted_text("file name")
+    n_atoms, n_types = source.integers(2, "numbers of atoms and species").tolist()
+    if n_atoms < 1 or n_types < 1:
+        raise source.error(f"found {n_atoms} and {n_types}; expected at least 1")
+    return Entry(path, n_atoms, n_types, source.real("energy"))
+
+
+def read_atoms(source: Source, number: int, n_atoms: int, n_types: int) -> Atoms:
+    """The atoms of structure number, value by value; n_types : species in the file."""
+    found = []
+    for atom in range(1, n_atoms + 1):
+        source.place = f"structure {number}, atom {atom}"
+        itype = source.integer("species", least=1)
+        if itype > n_types:
+            raise source.error(f"found {itype}; expected at most {n_types}, the number of species")
+        position, forces = source.reals(3, "position"), source.reals(3, "forces")
+        size = source.integer("number of features", least=1)
+        features = source.reals(size, "features")
+        found.append(Atoms(*(np.asarray(value)[np.newaxis] for value in (itype, position, forces, size, features))))
+    return blocks.join(found)
+
+
+def batches(source: Source, of: Header) -> Iterator[Batch]:
+    """The structures, some at a time.
+
+    Fewer than the header announces may be there, because generate.x counts the structures it skips.
+    """
+    number, room = 1, np.empty(2 * BATCH_BYTES, np.uint8)
+    while number <= of.n_structures and not _structures_end(source):
+        batch = _read_blocks(source, number, of, room) if source.log is None else None
+        batch = batch or _read_one(source, number, len(of.types))
+        yield batch
+        number += len(batch.entries)
+
+
+def _read_one(source: Source, number: int, n_types: int) -> Batch:
+    values = read_entry(source, number)
+    return Batch((values,), read_atoms(source, number, values.n_atoms, n_types))
+
+
+def _structures_end(source: Source) -> bool:
+    """Whether a footer follows, or in text nothing; a structure begins with records of other lengths."""
+    if isinstance(source, RecordReader):
+        return source.ahead(FOOTER_RECORDS) == [4, 24, 4]
+    return source.at_end()
+
+
+def _read_blocks(source: Source, number: int, of: Header, room: np.ndarray) -> Batch | None:
+    """Structures from number on whose atoms are blocks of one layout; None if the first one's are not.
+
+    room : for their bytes, copied together.
+    """
+    start = source.mark()
+    entries: list[Entry] = []
+    layout, n_bytes = None, 0
+    while n_bytes < BATCH_BYTES and number + len(entries) <= of.n_structures and not _structures_end(source):
+        mark = source.mark()
+        values = _usual_entry(source) or read_entry(source, number + len(entries))
+        block = _block(source, values.n_atoms)
+        if block is None or (entries and (block.dtype != layout or n_bytes + block.nbytes > len(room))):
+            source.reset(mark)
+            break
+        if block.nbytes > len(room):
+            room = np.empty(block.nbytes, np.uint8)
+        layout = block.dtype
+        room[n_bytes : n_bytes + block.nbytes] = block.view(np.uint8)
+        entries.append(values)
+        n_bytes += block.nbytes
+        source.skip(blocks.RECORDS * len(block), block.nbytes)
+    if layout is None:
+        return None
+    try:
+        atoms = _form(source).decode(room[:n_bytes].view(layout))
+        if atoms.types.min() < 1 or atoms.types.max() > len(of.types):
+            raise ValueError("species")
+    except ValueError:
+        source.reset(start)
+        return None
+    return Batch(tuple(entries), atoms)
+
+
+def _form(source: Source) -> Form:
+    return BINARY if isinstance(source, RecordReader) else TEXT
+
+
+def _usual_entry(source: Source) -> Entry | None:
+    """The next structure's own values, if they are text as gfortran writes it; otherwise nothing is read."""
+    if not isinstance(source, ListReader):
+        return None
+    match = _USUAL_ENTRY.match(source.window.view(source.offset, ENTRY_BYTES))
+    if match is None or len(match[2]) != int(match[1]) or not int(match[3]) or not int(match[4]):
+        return None
+    source.skip(ENTRY_RECORDS, match.end())
+    return Entry(match[2].decode("latin-1"), int(match[3]), int(match[4]), float(match[5]))
+
+
+def _block(source: Source, n_atoms: int) -> np.ndarray | None:
+    """The next atoms as a block, if they are one: all of them as wide as the first."""
+    form = _form(source)
+    n_features = blocks.first_width(source.window.view(source.offset, form.layout(1).itemsize), form.layout(1))
+    if n_features is None:
+        return None
+    layout = form.layout(n_features)
+    data = source.window.view(source.offset, n_atoms * layout.itemsize)
+    if len(data) < n_atoms * layout.itemsize:
+        return None
+    block = np.frombuffer(data, layout)
+    return block if blocks.fits(block) else None
+
+
+def check_count(source: Source, footer: Footer, n_atoms: int) -> None:
+    """InputError unless the structures have as many atoms as the footer says."""
+    if footer.n_atoms != n_atoms:
+        message = f"found structures with {n_atoms} atoms; expected {footer.n_atoms}, as the footer says"
+        raise InputError(source.path, message)
+
+
+def footer_ahead(source: Source, of: Header) -> Footer:
+    """The footer, with the source still in front of the structures.
+
+    In a binary file it is found from the end of the file; where that fails, by reading everything before it.
+    """
+    if not isinstance(source, RecordReader):
+        return read_footer(source, of)
+    mark = source.mark()
+    start = source.from_end(FOOTER_RECORDS + SETUP_RECORDS * len(of.types))
+    try:
+        if start is None:
+            raise source.error("found no footer")
+        source.skip(0, start - source.offset)
+        found = read_footer(source, of)
+        source.finish()
+    except InputError:
+        source.reset(mark)
+        for _ in batches(source, of):
+            pass
+        found = read_footer(source, of)
+        source.finish()
+    source.reset(mark)
+    return found
+
+
+def finish(source: Source, of: Header, n_atoms: int, footer: Footer) -> None:
+    """Read what is behind the structures and check that everything fits."""
+    if isinstance(source, RecordReader):
+        read_footer(source, of)
+    source.finish()
+    check_count(source, footer, n_atoms)
+
+
+def open_source(path: str) -> Source:
+    """A reader for a file in either form."""
+    with Window(path) as window:
+        text = window.size > 0 and is_text(window.view(0, 64))
+    return ListReader(path) if text else RecordReader(path)
+
+
+def read(path: str) -> TrainingSet:
+    """A training set in either form, whole; AenetError where the file is not one."""
+    with open_source(path) as source:
+        header = read_header(source)
+        footer = footer_ahead(source, header)
+        found = list(batches(source, header))
+        structures = Batch(
+            entries=tuple(itertools.chain.from_iterable(batch.entries for batch in found)),
+            atoms=blocks.join([batch.atoms for batch in found]),
+        )
+        finish(source, header, len(structures.atoms), footer)
+    return TrainingSet(header, footer, structures)

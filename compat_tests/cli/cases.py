@@ -1,4 +1,4 @@
-"""Running generate.x in a folder of its own, and the golden cases to run it on."""
+"""Running the commands in folders of their own, and the golden cases to run them on."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ import os
 import shutil
 import subprocess
 import sys
-from itertools import zip_longest
 from pathlib import Path
 
-import numpy as np
-
-from aenet_py.formats.records import split
+from aenet_py.compare import compare
+from aenet_py.formats.records import RecordReader
+from aenet_py.report.diff import report
 
 ROOT = Path(__file__).resolve().parents[2]
 FIXTURES = ROOT / "fixtures" / "golden"
@@ -25,6 +24,17 @@ def golden_cases() -> list[Path]:
     return sorted(folder for folder in folders if (folder / "generate.in").exists())
 
 
+def golden_files(pattern: str) -> list[Path]:
+    """Files that the original wrote: ours and, where they are at hand, the shared ones."""
+    folders = [FIXTURES, *(folder for folder in [SHARED / "golden"] if folder.exists())]
+    return sorted(path for folder in folders for path in folder.glob(pattern))
+
+
+def name_of(path: Path) -> str:
+    """A golden file's name in a test's."""
+    return "-".join(path.parts[-4:])
+
+
 def copy_case(source: Path, target: Path) -> Path:
     """Copy a case to a writable folder; its FORCESLIST repeats the original's choice of structures."""
     shutil.copytree(source, target, copy_function=shutil.copyfile)
@@ -36,10 +46,10 @@ def copy_case(source: Path, target: Path) -> Path:
     return target
 
 
-def run(folder: Path, *arguments: str, **options) -> subprocess.CompletedProcess:
-    """Run the launcher in a folder, as a user would."""
+def run(folder: Path, *arguments: str, program: str = "generate.x", **options) -> subprocess.CompletedProcess:
+    """Run a launcher in a folder, as a user would."""
     options = {"capture_output": True, "text": True, "timeout": 300, "check": False, **options}
-    return subprocess.run([sys.executable, str(LAUNCHER), *arguments], cwd=folder, **options)
+    return subprocess.run([sys.executable, str(ROOT / "bin" / program), *arguments], cwd=folder, **options)
 
 
 def listing(folder: Path) -> dict[str, bytes]:
@@ -48,15 +58,19 @@ def listing(folder: Path) -> dict[str, bytes]:
 
 
 def first_difference(expected: Path, ours: Path) -> str:
-    """Which record of two files of Fortran records differs first, and by how many units in the last place."""
-    for number, (theirs, mine) in enumerate(zip_longest(split(str(expected)), split(str(ours))), 1):
-        if theirs == mine:
-            continue
-        place = f"{ours.name}: record {number}"
-        if theirs is None or mine is None or len(theirs) != len(mine) or len(theirs) % 8:
-            return f"{place}: {mine!r:.200}, expected {theirs!r:.200}"
-        a, b = np.frombuffer(mine), np.frombuffer(theirs)
-        i = int(np.flatnonzero(a.view(np.int64) != b.view(np.int64))[0])
-        ulps = int(a.view(np.int64)[i]) - int(b.view(np.int64)[i])
-        return f"{place}, value {i + 1}: {a[i]!r}, expected {b[i]!r} ({ulps:+d} units in the last place)"
-    return f"{ours.name}: the same records, other markers"
+    """Where two files of one of our formats differ first, and by how many units in the last place."""
+    return report(str(expected), str(ours), compare(str(expected), str(ours), 0, bool), 0)
+
+
+def records_of(path: Path) -> list[bytes]:
+    """The data of all Fortran records of a file."""
+    with RecordReader(str(path)) as source:
+        found = []
+        while not source.at_end():
+            found.append(source.record("record"))
+    return found
+
+
+def bad_files(folder: Path) -> list[str]:
+    """Names of what a failed command must not leave."""
+    return sorted(path.name for path in folder.iterdir() if path.name.endswith(".partial") or path.name == "out")

@@ -224,9 +224,17 @@ def test_training_set_that_appears_meanwhile_is_kept(case, capsys, monkeypatch):
     assert (case / "new.train").read_text() == "precious"
 
 
-def test_all_files_or_none(case, capsys):
-    (case / "new.train.forces").mkdir()
+def test_all_files_or_none(case, capsys, monkeypatch):
+    def replace(*_):
+        raise IsADirectoryError(21, "Is a directory")
+
+    monkeypatch.setattr(os, "replace", replace)
     check_refused(case, capsys, "new.train.forces: cannot be written: Is a directory")
+
+
+def test_folder_in_the_way(case, capsys):
+    (case / "new.train.forces").mkdir()
+    check_refused(case, capsys, "new.train.forces: cannot be written: it is not a regular file")
 
 
 def test_no_hard_links(case, monkeypatch):

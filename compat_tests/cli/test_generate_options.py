@@ -8,8 +8,7 @@ import struct
 import pytest
 
 from aenet_py import __version__
-from aenet_py.formats.records import split
-from compat_tests.cli.cases import FIXTURES, copy_case, run
+from compat_tests.cli.cases import FIXTURES, copy_case, records_of, run
 
 
 @pytest.fixture
@@ -27,7 +26,7 @@ def edit(folder, *changes):
 
 def chosen(folder) -> list[int]:
     """1-based numbers of the structures with gradients, from the file."""
-    records = list(split(str(folder / "sel.train.forces")))
+    records = records_of(folder / "sel.train.forces")
     numbers, i, number = [], 1, 0
     while i < len(records) - 1:
         number += 1
@@ -124,7 +123,7 @@ def test_timing_and_debug_files(case):
     assert len(lines) == 2 + 61 * 4 + 1 + 3 + 1
     assert all(re.match(r" {4,}\d+\.\d\d s {5}\S", line) for line in lines)
     debug = (case / "generate.debug").read_text().splitlines()
-    records = list(split(str(case / "sel.train")))
+    records = records_of(case / "sel.train")
     features = struct.unpack("<10d", records[7 + 4 + 4])
     assert len(debug) == 122
     assert [float(word) for word in debug[0].split()] == pytest.approx(features, rel=1e-8)

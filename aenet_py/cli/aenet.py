@@ -1,0 +1,26 @@
+"""aenet-py: everything beyond the programs of the original, one subcommand each."""
+
+from __future__ import annotations
+
+import sys
+
+from aenet_py import __version__
+from aenet_py.cli import common, diff, info
+
+DESCRIPTION = "Tools around the training sets and potentials of aenet."
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = common.Parser(prog="aenet-py", description=DESCRIPTION)
+    parser.add_argument("--version", action="version", version=f"aenet_py {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name, command in (("info", info), ("diff", diff)):
+        subparser = commands.add_parser(name, help=command.HELP, description=command.DESCRIPTION)
+        command.add_arguments(subparser)
+        subparser.set_defaults(command=command.run)
+    options = parser.parse_args(argv)
+    return common.run(lambda: options.command(options))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,69 @@
+"""Training sets and potentials from binary to text and back (trainbin2ASCII, nnASCII2bin)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from aenet_py.formats import potential, trainset
+from aenet_py.formats.lines import ListReader
+from aenet_py.formats.output import PendingFile
+from aenet_py.formats.records import RecordReader
+from aenet_py.formats.source import Source
+
+Advance = Callable[[int], object]
+
+
+def trainset_to_text(path: str, output: str, advance: Advance) -> int:
+    """Write a binary training set as text; returns how many structures are missing of those that it announces.
+
+    advance : told the bytes read.
+    """
+    with RecordReader(path) as source:
+        return _rewrite_trainset(source, trainset.TEXT, output, advance)
+
+
+def trainset_to_binary(path: str, output: str, advance: Advance) -> int:
+    """The way back: the same bytes that the text was made from."""
+    with ListReader(path) as source:
+        return _rewrite_trainset(source, trainset.BINARY, output, advance)
+
+
+def _rewrite_trainset(source: Source, form: trainset.Form, output: str, advance: Advance) -> int:
+    header = trainset.read_header(source)
+    footer = trainset.footer_ahead(source, header)
+    n_atoms = n_structures = 0
+    with PendingFile(output) as file:
+        file.write(trainset.header(header, form))
+        if form is trainset.TEXT:
+            file.write(trainset.footer(footer, form))
+        done = 0
+        for batch in trainset.batches(source, header):
+            file.write(b"".join(trainset.structures(batch, form)))
+            n_atoms, n_structures = n_atoms + len(batch.atoms), n_structures + len(batch.entries)
+            advance(source.offset - done)
+            done = source.offset
+        trainset.finish(source, header, n_atoms, footer)
+        if form is trainset.BINARY:
+            file.write(trainset.footer(footer, form))
+        file.complete(replace=True)
+    return header.n_structures - n_structures
+
+
+def potential_to_text(path: str, output: str) -> None:
+    """Write a binary potential as list-directed text."""
+    with RecordReader(path) as source:
+        _write_potential(potential.to_list_directed, source, output)
+
+
+def potential_to_binary(path: str, output: str) -> None:
+    """Write a potential from text in either style; its strings are what list-directed reading makes of them."""
+    with ListReader(path, whole_lines=False) as source:
+        _write_potential(potential.to_binary, source, output)
+
+
+def _write_potential(write: Callable[[potential.PotentialFile], bytes], source: Source, output: str) -> None:
+    content = write(potential.read_from(source))
+    source.finish()
+    with PendingFile(output) as file:
+        file.write(content)
+        file.complete(replace=True)

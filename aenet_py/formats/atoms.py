@@ -1,0 +1,183 @@
+"""The atoms of a training set as arrays, many at once: their layout in binary and in text.
+
+Every atom with the same number of features takes the same bytes, so that a block of atoms is an array of one data
+type.  In binary these are five records: species, position, forces, number of features, features; in text the same five
+as lines.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+
+from aenet_py.formats import decimals, lines
+
+RECORDS = 5  # records or lines of an atom
+
+_PIECES = ("species", "position", "forces", "n_features", "features")
+_INTEGER = np.dtype([("pad", "<u8"), ("end", "<u4")])  # twelve columns
+_PAD = np.frombuffer(b" " * 8, "<u8")[0]
+_NUMBERS = 10_000  # numbers from 1 on whose last four columns are looked up
+
+
+@dataclass(frozen=True)
+class Atoms:
+    """Atoms in the order of the file.
+
+    types (n,) int32 : species, from 1; positions, forces (n, 3) Å, eV/Å; sizes (n,) int32 : features each atom has;
+    features (n, widest), zero behind them.
+    """
+
+    types: np.ndarray
+    positions: np.ndarray
+    forces: np.ndarray
+    sizes: np.ndarray
+    features: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.types)
+
+
+def join(parts: list[Atoms]) -> Atoms:
+    """Atoms one behind the other."""
+    if not parts:
+        none = np.zeros(0, np.int32)
+        return Atoms(none, np.zeros((0, 3)), np.zeros((0, 3)), none, np.zeros((0, 0)))
+    widest = max(part.features.shape[1] for part in parts)
+    return Atoms(
+        types=np.concatenate([part.types for part in parts]),
+        positions=np.concatenate([part.positions for part in parts]),
+        forces=np.concatenate([part.forces for part in parts]),
+        sizes=np.concatenate([part.sizes for part in parts]),
+        features=np.concatenate([_widened(part.features, widest) for part in parts]),
+    )
+
+
+def _widened(features: np.ndarray, widest: int) -> np.ndarray:
+    missing = widest - features.shape[1]
+    return np.pad(features, ((0, 0), (0, missing))) if missing else features
+
+
+@functools.cache
+def binary_layout(n_features: int) -> np.dtype:
+    """Five records with their lengths in front and behind."""
+    fields: list[tuple] = []
+    for name, kind, shape in zip(_PIECES, ("<i4", "<f8", "<f8", "<i4", "<f8"), ((), 3, 3, (), n_features), strict=True):
+        fields += [(name + "_head", "<i4"), (name, kind, shape), (name + "_tail", "<i4")]
+    return np.dtype(fields)
+
+
+def to_binary(atoms: Atoms) -> np.ndarray:
+    """A block of atoms that all have as many features as the array is wide."""
+    layout = binary_layout(atoms.features.shape[1])
+    block = np.empty(len(atoms), layout)
+    for name, value in zip(_PIECES, _values(atoms), strict=True):
+        block[name] = value
+        block[name + "_head"] = block[name + "_tail"] = layout[name].itemsize
+    return block
+
+
+def from_binary(block: np.ndarray) -> Atoms:
+    """The atoms of a block that fits."""
+    return Atoms(*(block[name].copy() for name in ("species", "position", "forces", "n_features", "features")))
+
+
+@functools.cache
+def text_layout(n_features: int) -> np.dtype:
+    """Five lines."""
+    fields: list[tuple] = []
+    for name, shape in zip(_PIECES, ((), 3, 3, (), n_features), strict=True):
+        kind = _INTEGER if shape == () else decimals.FIELD
+        fields += [(name, kind, shape), (name + "_newline", "u1")]
+    return np.dtype(fields)
+
+
+def to_text(atoms: Atoms) -> np.ndarray:
+    """What `to_binary` does, in text."""
+    block = np.empty(len(atoms), text_layout(atoms.features.shape[1]))
+    for name, value in zip(_PIECES, _values(atoms), strict=True):
+        if value.ndim == 1:
+            block[name] = _integer_fields(value)
+        else:
+            decimals.write(value, block[name])
+        block[name + "_newline"] = ord("\n")
+    return block
+
+
+def from_text(block: np.ndarray) -> Atoms:
+    """The atoms of a block that fits; ValueError where the columns are others than gfortran's."""
+    return Atoms(
+        types=_integers(block["species"]),
+        positions=decimals.read(block["position"]),
+        forces=decimals.read(block["forces"]),
+        sizes=np.full(len(block), _width(block.dtype), dtype=np.int32),
+        features=decimals.read(block["features"]),
+    )
+
+
+def fits(block: np.ndarray) -> bool:
+    """Whether a block, binary or text, has what its layout fixes: lengths or line ends, and numbers of features."""
+    places, expected = _fixed_bytes(block.dtype)
+    return bool((block.view(np.uint8).reshape(len(block), -1)[:, places] == expected).all())
+
+
+@functools.cache
+def _fixed_bytes(layout: np.dtype) -> tuple[np.ndarray, np.ndarray]:
+    """Where an atom has bytes that do not depend on its values, and which."""
+    encode = to_text if layout["features"].base == decimals.FIELD else to_binary
+    zero, n = np.zeros((1, 3)), _width(layout)
+    example = encode(Atoms(np.array([1]), zero, zero, np.array([n]), np.zeros((1, n)))).view(np.uint8)
+    assert layout.names is not None
+    assert layout.fields is not None
+    fixed = [layout.fields[name] for name in layout.names if name not in ("species", "position", "forces", "features")]
+    places = np.concatenate([np.arange(field[1], field[1] + field[0].itemsize) for field in fixed])
+    return places, example[places]
+
+
+def first_width(data: memoryview, layout: np.dtype) -> int | None:
+    """The number of features of an atom that begins here; None if that is not to be seen.
+
+    layout : of an atom with a single feature, which differs from others only behind that number.
+    """
+    if len(data) < layout.itemsize:
+        return None
+    value = np.frombuffer(data, layout, count=1)["n_features"]
+    try:
+        n = int(value.tobytes()) if value.dtype.names else int(value[0])
+    except ValueError:
+        return None
+    return n if 0 < n < _NUMBERS else None
+
+
+def _width(layout: np.dtype) -> int:
+    return layout["features"].shape[0]
+
+
+def _values(atoms: Atoms) -> tuple[np.ndarray, ...]:
+    return atoms.types, atoms.positions, atoms.forces, atoms.sizes, atoms.features
+
+
+@functools.cache
+def _ends() -> np.ndarray:
+    """The last four columns of the integers from 0 on, as numbers."""
+    return np.frombuffer(b"".join(b"%4d" % n for n in range(_NUMBERS)), "<u4")
+
+
+def _integer_fields(values: np.ndarray) -> np.ndarray:
+    if values.min() < 0 or values.max() >= _NUMBERS:
+        return np.frombuffer(lines.integers(values.tolist())[:-1], _INTEGER)
+    fields = np.empty(len(values), _INTEGER)
+    fields["pad"] = _PAD
+    fields["end"] = _ends().take(values)
+    return fields
+
+
+def _integers(fields: np.ndarray) -> np.ndarray:
+    """ValueError outside 0 to 9999."""
+    if (fields["pad"] != _PAD).any():
+        raise ValueError("pad")
+    found, which = np.unique(fields["end"], return_inverse=True)
+    numbers = [int(bytes(end)) for end in found.astype("<u4").view("S4").tolist()]
+    return np.array(numbers, dtype=np.int32)[which]

@@ -1,0 +1,264 @@
+"""Real numbers in the columns of gfortran's list-directed output: 26 characters each, 17 significant digits.
+
+A blank, then 25 columns.  From 0.1 up to 1e17 the digits end in column 20 with five blanks behind them, otherwise the
+exponent follows: ``  -1308.9000000000001     ``, ``  -9.1009487097487560E-002``.  Columns 3 to 20 thus hold 17 digits
+and a point, whatever the number; only 0.1 to 1 has a zero more in front.
+
+Arrays are converted by whole-array operations, eight digits of a number in one 64-bit integer.  What falls outside
+their range (below 1e-6, from 1e7 on, infinities, other columns) is done one by one.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+
+import numpy as np
+
+WIDTH = 26
+CHUNK = 16384  # numbers converted at once
+
+# One number in a text, in pieces that overlap: columns 0 to 3, 3 to 10, 11 to 18, 18 to 25.  Written in the order head,
+# tail, first, middle, each piece leaves the columns that belong to it.  (NumPy corrupts memory when it concatenates
+# arrays of overlapping fields: join their bytes instead.)
+FIELD = np.dtype(
+    {"names": ["head", "tail", "first", "middle"], "formats": ["<u4", "<u8", "<u8", "<u8"], "offsets": [0, 18, 3, 11],
+     "itemsize": WIDTH}
+)  # fmt: skip
+
+_LEAST, _MOST = -6, 6  # decimal exponents of the numbers converted as arrays: the point is in the first eight columns
+_U = np.uint64
+_ASCII_ZEROS = _U(0x3030303030303030)
+
+
+def text(value: float) -> bytes:
+    """One number as gfortran prints it (write_real)."""
+    if not math.isfinite(value):
+        name = "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+        return name.rjust(WIDTH).encode()
+    digits = f"{value:.16e}"
+    exponent = int(digits[digits.index("e") + 1 :])
+    if value == 0 or -1 <= exponent < 17:
+        decimals = 16 if value == 0 else 16 - exponent
+        return (f"{value:#.{decimals}f}".rjust(WIDTH - 5) + "     ").encode()
+    mantissa, sign = digits[: digits.index("e")], "-" if exponent < 0 else "+"
+    return f"{mantissa}E{sign}{abs(exponent):03d}".rjust(WIDTH).encode()
+
+
+def write(values: np.ndarray, out: np.ndarray) -> None:
+    """Put numbers into a text.
+
+    values (n, ...) float64; out : `FIELD`, of the same shape, any strides.
+    """
+    for rows in _chunks(values):
+        _write(values[rows], out[rows])
+
+
+def _write(values: np.ndarray, out: np.ndarray) -> None:
+    flat = np.ascontiguousarray(values, dtype=np.float64).ravel()
+    size = np.abs(flat)
+    bits = flat.view(_U)
+    binary = ((bits >> _U(52)) & _U(0x7FF)).astype(np.intp)
+    others = ((binary < _LOWEST_BINARY) | (binary > _HIGHEST_BINARY)) & (size != 0)
+    size[others] = 1.0
+    place = _FIRST_PLACE.take(binary)
+    place += size >= _NEXT_POWER.take(binary)
+    # 17 digits as an integer: product with a power of ten, whose rounding error is known exactly (Dekker 1971).
+    scaled, error = _exact_product(size, _SCALE.take(place), _SCALE_HIGH.take(place), _SCALE_LOW.take(place))
+    digits = scaled.astype(np.int64)
+    digits += np.rint(error).astype(np.int64)
+    others |= ((digits < 10**16) & (size != 0)) | (digits >= 10**17)
+    digits = digits.view(_U)
+    leading = digits // _U(100)
+    last_two = digits - leading * _U(100)
+    first_seven = leading // _U(10**8)
+    first = _to_text(first_seven)
+    middle = _to_text(leading - first_seven * _U(10**8))
+    tens = (last_two * _U(205)) >> _U(11)
+    last_two -= tens * _U(10)
+    tail = _TAIL.take(place) | (((last_two << _U(8)) | tens) << _U(8))
+    with_point = (first >> _U(8)) & _BEFORE_POINT.take(place)
+    with_point |= first & _AFTER_POINT.take(place)
+    with_point |= _POINT.take(place)
+    out["head"] = _HEAD.take(2 * place + (bits >> _U(63)).astype(np.intp)).reshape(out.shape)
+    out["tail"] = tail.reshape(out.shape)
+    out["first"] = with_point.reshape(out.shape)
+    out["middle"] = middle.reshape(out.shape)
+    for index in np.flatnonzero(others).tolist():
+        field = np.frombuffer(text(float(flat[index])), FIELD)[0]
+        for name in ("head", "tail", "first", "middle"):
+            out[name][np.unravel_index(index, out.shape)] = field[name]
+
+
+def read(fields: np.ndarray) -> np.ndarray:
+    """Numbers from a text whose columns are those of `write`, correctly rounded.
+
+    fields (n, ...) `FIELD`, any strides.  Returns float64 of the same shape; ValueError if a field is not a number.
+    """
+    values = np.empty(fields.shape)
+    for rows in _chunks(fields):
+        values[rows] = _read(fields[rows])
+    return values
+
+
+def _chunks(values: np.ndarray) -> list[slice]:
+    """Rows whose intermediate results stay in the processor's cache."""
+    rows = max(1, CHUNK * len(values) // max(1, values.size))
+    return [slice(start, start + rows) for start in range(0, len(values), rows)]
+
+
+def _read(fields: np.ndarray) -> np.ndarray:
+    head, first, middle, tail = (fields[name].flatten() for name in ("head", "first", "middle", "tail"))
+    # Where a byte of `first` is a point: its lowest bit alone, which is 1 << 8 times its place.
+    point = first ^ _POINTS
+    point = (point - _ONES) & ~point & _HIGH_BITS
+    point &= ~point + _U(1)
+    point >>= _U(7)
+    n_decimals = 17 - ((point * _PLACE_OF_BIT) >> _U(56)).astype(np.intp)
+    before = point - _U(1)
+    leading = first & before
+    leading <<= _U(8)
+    first &= ~(before | (point * _U(255)))
+    first |= leading | _U(ord("0"))
+    last = tail >> _U(8)
+    wrong = _not_digits(first) | _not_digits(middle) | (_not_digits(last) & _U(0xFFFF))
+    wrong &= _HIGH_BITS
+    tail >>= _U(24)
+    head &= np.uint32(0xFFFFFF)
+    negative = (head == _MINUS) | (head == _MINUS_ZERO)
+    others = ~(negative | (head == _BLANK) | (head == _ZERO))
+    others |= wrong != 0
+    others |= point == 0
+    with_exponent = np.flatnonzero(tail != _BLANK_TAIL)
+    if len(with_exponent):
+        exponents = tail[with_exponent] - _TAIL_MINUS_ZERO
+        place = exponents >> _U(32)
+        others[with_exponent] |= ((exponents & _U(0xFFFFFFFF)) != 0) | (place > -_LEAST)
+        n_decimals[with_exponent] += place.astype(np.intp)
+    digits = _to_number(first)
+    digits *= _U(10**8)
+    digits += _to_number(middle)
+    digits *= _U(100)
+    digits += (last & _U(15)) * _U(10)
+    digits += (last >> _U(8)) & _U(15)
+    others |= digits < _U(10**16)
+    slow = np.flatnonzero(others)
+    zero = slow[(digits[slow] | wrong[slow]) == 0]
+    digits[slow], n_decimals[slow] = 10**16, 16
+    values = _exact_quotient(digits, n_decimals)
+    values[zero] = 0.0
+    values.view(_U)[:] |= negative.astype(_U) << _U(63)
+    for index in np.setdiff1d(slow, zero, assume_unique=True).tolist():
+        values[index] = _number(fields[np.unravel_index(index, fields.shape)].tobytes())
+    return values.reshape(fields.shape)
+
+
+def _number(field: bytes) -> float:
+    if field[:1] != b" " or not _NUMBER.fullmatch(field):
+        raise ValueError(field)
+    return float(field)
+
+
+def _split(value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A number as the sum of two of 26 bits (Veltkamp 1968)."""
+    carried = value * 134217729.0
+    high = carried - (carried - value)
+    return high, value - high
+
+
+def _exact_product(
+    a: np.ndarray, b: np.ndarray, b_high: np.ndarray, b_low: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """a b rounded, and the rounding error (Dekker 1971)."""
+    product = a * b
+    a_high, a_low = _split(a)
+    return product, ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low
+
+
+def _exact_quotient(digits: np.ndarray, n_decimals: np.ndarray) -> np.ndarray:
+    """digits / 10**n_decimals, correctly rounded; digits (n,) uint64 below 1e17, n_decimals 10 to 22."""
+    values = digits.view(np.int64) / _TENS.take(n_decimals)
+    # The value, at most 1.5 units in the last place off, is m 2**e; what is missing, in units of 2**e / 5**n_decimals,
+    # is an integer far below 2**63, so that its last 64 bits, which is all that is left of both terms, tell it.
+    bits = values.view(_U)
+    mantissa = bits & _U(2**52 - 1)
+    mantissa |= _U(2**52)
+    shift = _U(1075) - (bits >> _U(52))
+    shift -= n_decimals.view(_U)
+    fives = _FIVES.take(n_decimals)
+    missing = digits << shift
+    missing -= mantissa * fives.view(_U)
+    twice = missing.view(np.int64)
+    twice += twice
+    bits += twice > fives  # never equal: fives are odd
+    bits -= twice <= (-fives >> (mantissa == 2**52))  # below a power of two, the next number is half as far
+    return values
+
+
+def _to_text(number: np.ndarray) -> np.ndarray:
+    """Eight digits as text, the first in the lowest byte; number : uint64 below 1e8."""
+    high = number // _U(10000)
+    pairs = high | ((number - high * _U(10000)) << _U(32))
+    high = ((pairs * _U(10486)) >> _U(20)) & _U(0x7F0000007F)
+    pairs = high | ((pairs - high * _U(100)) << _U(16))
+    high = ((pairs * _U(103)) >> _U(10)) & _U(0x000F000F000F000F)
+    return high | ((pairs - high * _U(10)) << _U(8)) | _ASCII_ZEROS
+
+
+def _to_number(digits: np.ndarray) -> np.ndarray:
+    """The reverse of `_to_text`: neighbours are joined to pairs, pairs to fours, fours to eight digits."""
+    number = digits & _U(0x0F0F0F0F0F0F0F0F)
+    number *= _U(10 * 2**8 + 1)
+    number >>= _U(8)
+    number &= _U(0x00FF00FF00FF00FF)
+    number *= _U(100 * 2**16 + 1)
+    number >>= _U(16)
+    number &= _U(0x0000FFFF0000FFFF)
+    number *= _U(10000 * 2**32 + 1)
+    number >>= _U(32)
+    return number
+
+
+def _not_digits(eight: np.ndarray) -> np.ndarray:
+    """Has the high bit of bytes that are not digits, and of some others if there are such."""
+    return (eight + _U(0x4646464646464646)) | (eight - _ASCII_ZEROS)
+
+
+def _bytes(text: bytes) -> int:
+    return int.from_bytes(text, "little")
+
+
+_NUMBER = re.compile(rb" *[+-]?(\d+\.\d*(E[+-]\d{3})?|Infinity|NaN) *")
+_ONES, _POINTS, _HIGH_BITS = _U(_bytes(b"\1" * 8)), _U(_bytes(b"." * 8)), _U(_bytes(b"\x80" * 8))
+_PLACE_OF_BIT = _U(0x0001020304050607)
+_BLANK, _MINUS, _ZERO, _MINUS_ZERO = (_bytes(head) for head in (b"   ", b"  -", b"  0", b" -0"))
+_BLANK_TAIL, _TAIL_MINUS_ZERO = _U(_bytes(b"     ")), _U(_bytes(b"E-000"))
+
+# By the number of decimals.
+_TENS = np.array([10.0**n for n in range(23)])
+_FIVES = np.array([5**n for n in range(23)])
+
+# By the decimal exponent, from _LEAST on: where the point comes among the 18 columns, and what follows from that.
+_EXPONENTS = range(_LEAST, _MOST + 1)
+_PLACES = [e + 1 if e >= 0 else 0 if e == -1 else 1 for e in _EXPONENTS]
+_SCALE = _TENS[[16 - e for e in _EXPONENTS]]
+_SCALE_HIGH, _SCALE_LOW = _split(_SCALE)
+_BEFORE_POINT = np.array([(1 << 8 * p) - 1 for p in _PLACES], _U)
+_AFTER_POINT = np.array([(1 << 64) - (1 << 8 * (p + 1)) for p in _PLACES], _U)
+_POINT = np.array([ord(".") << 8 * p for p in _PLACES], _U)
+_TAIL = np.array([_bytes(b"\0" + b"00" + (b"     " if e >= -1 else b"E-%03d" % -e)) for e in _EXPONENTS], _U)
+_HEADS = [(b"  0 ", b" -0 ") if e == -1 else (b"    ", b"  - ") for e in _EXPONENTS]
+_HEAD = np.array([_bytes(head) for pair in _HEADS for head in pair], "<u4")
+
+# By the binary exponent of a number: the decimal exponent where its range begins, and the power of ten in the range.
+_LOWEST_BINARY, _HIGHEST_BINARY = 1023 - 19, 1023 + 22
+_FIRST_PLACE = np.full(2048, -_LEAST, np.intp)
+_NEXT_POWER = np.full(2048, np.inf)
+for _binary in range(_LOWEST_BINARY, _HIGHEST_BINARY + 1):
+    _exponent = int(f"{2.0 ** (_binary - 1023):.16e}"[-3:])
+    _FIRST_PLACE[_binary] = _exponent - _LEAST
+    if float(f"1e{_exponent + 1}") < 2.0 ** (_binary - 1022):
+        _NEXT_POWER[_binary] = float(f"1e{_exponent + 1}")
+
+# Until it has seen a large block freed, glibc gives memory back at once, and every intermediate array is mapped anew.
+np.empty(1 << 20)
