@@ -31,22 +31,21 @@ def trainset_to_binary(path: str, output: str, advance: Advance) -> int:
 def _rewrite_trainset(source: Source, form: trainset.Form, output: str, advance: Advance) -> int:
     header = trainset.read_header(source)
     footer = trainset.footer_ahead(source, header)
-    n_atoms = n_structures = 0
+    tally = trainset.Tally()
     with PendingFile(output) as file:
         file.write(trainset.header(header, form))
         if form is trainset.TEXT:
             file.write(trainset.footer(footer, form))
         done = 0
         for batch in trainset.batches(source, header):
-            file.write(b"".join(trainset.structures(batch, form)))
-            n_atoms, n_structures = n_atoms + len(batch.atoms), n_structures + len(batch.entries)
+            file.write(b"".join(trainset.structures(tally.add(batch), form)))
             advance(source.offset - done)
             done = source.offset
-        trainset.finish(source, header, n_atoms, footer)
+        trainset.finish(source, header, footer, tally)
         if form is trainset.BINARY:
             file.write(trainset.footer(footer, form))
         file.complete(replace=True)
-    return header.n_structures - n_structures
+    return header.n_structures - tally.n_structures
 
 
 def potential_to_text(path: str, output: str) -> None:

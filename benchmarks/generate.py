@@ -9,46 +9,15 @@ of the original and of ours take turns, so that both see the same machine.
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import shutil
-import subprocess
-import sys
 import tarfile
 import tempfile
-import time
-from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-OURS = [sys.executable, str(ROOT / "bin" / "generate.x")]
+from measure import ROOT, Run, best, launcher, measure
 
-
-@dataclass(frozen=True)
-class Run:
-    seconds: float
-    cpu: float
-    megabytes: float
-
-
-def measure(command: list[str], folder: Path) -> Run:
-    """One run: wall and CPU seconds, largest resident memory."""
-    for path in folder.glob("bench.train*"):
-        path.unlink()
-    usual = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    with open(folder / "report", "w") as report:
-        began = time.perf_counter()
-        process = subprocess.Popen(command, cwd=folder, env=usual, stdout=report, stderr=subprocess.DEVNULL)
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - began
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"{' '.join(command)} failed in {folder}")
-    return Run(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
-
-
-def best(runs: list[Run]) -> Run:
-    return Run(*(min(getattr(run, name) for run in runs) for name in ("seconds", "cpu", "megabytes")))
+OURS = launcher("generate.x")
 
 
 def decks(example: Path, folder: Path) -> None:

@@ -8,6 +8,7 @@ as lines.
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,24 +41,36 @@ class Atoms:
         return len(self.types)
 
 
-def join(parts: list[Atoms]) -> Atoms:
-    """Atoms one behind the other."""
-    if not parts:
-        none = np.zeros(0, np.int32)
-        return Atoms(none, np.zeros((0, 3)), np.zeros((0, 3)), none, np.zeros((0, 0)))
-    widest = max(part.features.shape[1] for part in parts)
-    return Atoms(
-        types=np.concatenate([part.types for part in parts]),
-        positions=np.concatenate([part.positions for part in parts]),
-        forces=np.concatenate([part.forces for part in parts]),
-        sizes=np.concatenate([part.sizes for part in parts]),
-        features=np.concatenate([_widened(part.features, widest) for part in parts]),
-    )
+def join(parts: Iterable[Atoms], n_expected: int = 0) -> Atoms:
+    """Atoms one behind the other; n_expected : how many they will be, which saves copying."""
+    whole, n = _room(n_expected, 0), 0
+    for part in parts:
+        stop, width = n + len(part), part.features.shape[1]
+        if stop > len(whole) or width > whole.features.shape[1]:
+            larger = _room(max(stop, len(whole)), max(width, whole.features.shape[1]))
+            _put(_first(whole, n), larger, 0)
+            whole = larger
+        _put(part, whole, n)
+        n = stop
+    return _first(whole, n)
 
 
-def _widened(features: np.ndarray, widest: int) -> np.ndarray:
-    missing = widest - features.shape[1]
-    return np.pad(features, ((0, 0), (0, missing))) if missing else features
+def _room(n: int, width: int) -> Atoms:
+    integers = np.zeros((2, n), np.int32)
+    return Atoms(integers[0], np.zeros((n, 3)), np.zeros((n, 3)), integers[1], np.zeros((n, width)))
+
+
+def _put(part: Atoms, whole: Atoms, start: int) -> None:
+    for given, taken in zip(_values(part), _values(whole), strict=True):
+        rows = taken[start : start + len(given)]
+        if given.ndim == 2:
+            rows[:, : given.shape[1]] = given
+        else:
+            rows[:] = given
+
+
+def _first(whole: Atoms, n: int) -> Atoms:
+    return Atoms(whole.types[:n], whole.positions[:n], whole.forces[:n], whole.sizes[:n], whole.features[:n])
 
 
 @functools.cache
@@ -136,19 +149,16 @@ def _fixed_bytes(layout: np.dtype) -> tuple[np.ndarray, np.ndarray]:
     return places, example[places]
 
 
-def first_width(data: memoryview, layout: np.dtype) -> int | None:
-    """The number of features of an atom that begins here; None if that is not to be seen.
+def first_width(data: memoryview, layout: np.dtype) -> int:
+    """The number of features of an atom that begins here; ValueError if that is not to be seen.
 
     layout : of an atom with a single feature, which differs from others only behind that number.
     """
-    if len(data) < layout.itemsize:
-        return None
     value = np.frombuffer(data, layout, count=1)["n_features"]
-    try:
-        n = int(value.tobytes()) if value.dtype.names else int(value[0])
-    except ValueError:
-        return None
-    return n if 0 < n < _NUMBERS else None
+    n = int(value.tobytes()) if value.dtype.names else int(value[0])
+    if not 0 < n < _NUMBERS:
+        raise ValueError(n)
+    return n
 
 
 def _width(layout: np.dtype) -> int:

@@ -261,4 +261,4 @@ for _binary in range(_LOWEST_BINARY, _HIGHEST_BINARY + 1):
         _NEXT_POWER[_binary] = float(f"1e{_exponent + 1}")
 
 # Until it has seen a large block freed, glibc gives memory back at once, and every intermediate array is mapped anew.
-np.empty(1 << 20)
+np.empty(30 << 17)

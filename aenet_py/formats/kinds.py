@@ -77,15 +77,14 @@ def _walk_trainset(source: Source) -> Iterator[object]:
     if footer_first:
         footer = trainset.read_footer(source, header)
         yield footer
-    n_atoms = 0
+    tally = trainset.Tally()
     for batch in trainset.batches(source, header):
-        n_atoms += len(batch.atoms)
-        yield batch
+        yield tally.add(batch)
     if not footer_first:
         footer = trainset.read_footer(source, header)
         yield footer
     source.finish()
-    trainset.check_count(source, footer, n_atoms)
+    tally.check(source.path, footer)
 
 
 def fields(source: Source, kind: Kind) -> Iterator[Field]:

@@ -6,6 +6,7 @@ a text file the footer before the structures.  ``docs/formats.md`` has the table
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -29,6 +30,7 @@ BASIS_LENGTH = 100
 SETUP_RECORDS, FOOTER_RECORDS = 18, 3
 ENTRY_RECORDS, ENTRY_BYTES = 4, 2048  # in front of a structure's atoms; the bytes are enough for most file names
 _USUAL_ENTRY = re.compile(rb" {1,11}(\d+)\n (.*)\n {1,11}(\d+) {1,11}(\d+)\n +(-?\d+\.\d*(?:E[+-]\d{3})?) *\n")
+LEAST_ATOM_BYTES = blocks.binary_layout(1).itemsize
 BATCH_BYTES = 1 << 22  # of a file, decoded at once
 
 
@@ -314,9 +316,14 @@ def batches(source: Source, of: Header) -> Iterator[Batch]:
 
     Fewer than the header announces may be there, because generate.x counts the structures it skips.
     """
-    number, room = 1, np.empty(2 * BATCH_BYTES, np.uint8)
+    number, room, most = 1, np.empty(2 * BATCH_BYTES, np.uint8), of.n_structures
     while number <= of.n_structures and not _structures_end(source):
-        batch = _read_blocks(source, number, of, room) if source.log is None else None
+        batch = None
+        if source.log is None:
+            batch = _read_blocks(source, number, of, room, most)
+            if batch is None and most > 1:
+                most = 1  # atoms differ in their numbers of features: each structure must be looked at
+                batch = _read_blocks(source, number, of, room, most)
         batch = batch or _read_one(source, number, len(of.types))
         yield batch
         number += len(batch.entries)
@@ -334,38 +341,52 @@ def _structures_end(source: Source) -> bool:
     return source.at_end()
 
 
-def _read_blocks(source: Source, number: int, of: Header, room: np.ndarray) -> Batch | None:
-    """Structures from number on whose atoms are blocks of one layout; None if the first one's are not.
+def _read_blocks(source: Source, number: int, of: Header, room: np.ndarray, most: int) -> Batch | None:
+    """Structures from number on, taken as a block of atoms that are as wide as the first; None if they are not.
 
-    room : for their bytes, copied together.
+    room : for the bytes of the block; most : how many structures.
     """
     start = source.mark()
-    entries: list[Entry] = []
-    layout, n_bytes = None, 0
-    while n_bytes < BATCH_BYTES and number + len(entries) <= of.n_structures and not _structures_end(source):
+    with contextlib.suppress(InputError, ValueError):
+        entries, block = _gather(source, number, min(most, of.n_structures - number + 1), room)
+        if len(block) and blocks.fits(block):
+            atoms = _form(source).decode(block)
+            if atoms.types.min() >= 1 and atoms.types.max() <= len(of.types):
+                return Batch(entries, atoms)
+    source.reset(start)
+    return None
+
+
+def _gather(source: Source, number: int, most: int, room: np.ndarray) -> tuple[tuple[Entry, ...], np.ndarray]:
+    """At most so many structures, and their atoms, not looked at yet, as a block in room (or elsewhere if too many).
+
+    ValueError, or InputError at the next structure, where these are no atoms, or not as wide as the first.
+    """
+    first = read_entry(source, number)
+    layout = _layout_ahead(source, _form(source))
+    room = _at_least(room, first.n_atoms * layout.itemsize)
+    entries, n_bytes, size = [first], 0, first.n_atoms * layout.itemsize
+    while True:
+        data = source.window.view(source.offset, size)
+        if len(data) < size:
+            raise ValueError("end of the file")
+        room[n_bytes : n_bytes + size] = np.frombuffer(data, np.uint8)
+        source.skip(size // layout.itemsize * blocks.RECORDS, size)
+        n_bytes += size
+        if n_bytes >= BATCH_BYTES or len(entries) == most or _structures_end(source):
+            break
         mark = source.mark()
-        values = _usual_entry(source) or read_entry(source, number + len(entries))
-        block = _block(source, values.n_atoms)
-        if block is None or (entries and (block.dtype != layout or n_bytes + block.nbytes > len(room))):
+        following = _usual_entry(source) or read_entry(source, number + len(entries))
+        size = following.n_atoms * layout.itemsize
+        if n_bytes + size > len(room):
             source.reset(mark)
             break
-        if block.nbytes > len(room):
-            room = np.empty(block.nbytes, np.uint8)
-        layout = block.dtype
-        room[n_bytes : n_bytes + block.nbytes] = block.view(np.uint8)
-        entries.append(values)
-        n_bytes += block.nbytes
-        source.skip(blocks.RECORDS * len(block), block.nbytes)
-    if layout is None:
-        return None
-    try:
-        atoms = _form(source).decode(room[:n_bytes].view(layout))
-        if atoms.types.min() < 1 or atoms.types.max() > len(of.types):
-            raise ValueError("species")
-    except ValueError:
-        source.reset(start)
-        return None
-    return Batch(tuple(entries), atoms)
+        entries.append(following)
+    return tuple(entries), room[:n_bytes].view(layout)
+
+
+def _at_least(room: np.ndarray, size: int) -> np.ndarray:
+    return room if len(room) >= size else np.empty(size, np.uint8)
 
 
 def _form(source: Source) -> Form:
@@ -383,25 +404,37 @@ def _usual_entry(source: Source) -> Entry | None:
     return Entry(match[2].decode("latin-1"), int(match[3]), int(match[4]), float(match[5]))
 
 
-def _block(source: Source, n_atoms: int) -> np.ndarray | None:
-    """The next atoms as a block, if they are one: all of them as wide as the first."""
-    form = _form(source)
-    n_features = blocks.first_width(source.window.view(source.offset, form.layout(1).itemsize), form.layout(1))
-    if n_features is None:
-        return None
-    layout = form.layout(n_features)
-    data = source.window.view(source.offset, n_atoms * layout.itemsize)
-    if len(data) < n_atoms * layout.itemsize:
-        return None
-    block = np.frombuffer(data, layout)
-    return block if blocks.fits(block) else None
+def _layout_ahead(source: Source, form: Form) -> np.dtype:
+    """The layout of the atom that follows; ValueError if it does not look like one."""
+    single = form.layout(1)
+    return form.layout(blocks.first_width(source.window.view(source.offset, single.itemsize), single))
 
 
-def check_count(source: Source, footer: Footer, n_atoms: int) -> None:
-    """InputError unless the structures have as many atoms as the footer says."""
-    if footer.n_atoms != n_atoms:
-        message = f"found structures with {n_atoms} atoms; expected {footer.n_atoms}, as the footer says"
-        raise InputError(source.path, message)
+class Tally:
+    """What the footer of a file must agree with, counted while its structures are read."""
+
+    def __init__(self) -> None:
+        self.n_structures = self.n_atoms = 0
+        self._widths: set[tuple[int, int]] = set()
+
+    def add(self, batch: Batch) -> Batch:
+        """Count some structures; returns them."""
+        self.n_structures += len(batch.entries)
+        self.n_atoms += len(batch.atoms)
+        pairs = np.unique(batch.atoms.types.astype(np.int64) << 32 | batch.atoms.sizes)
+        self._widths.update((pair >> 32, pair & 0xFFFFFFFF) for pair in pairs.tolist())
+        return batch
+
+    def check(self, path: str, footer: Footer) -> None:
+        """InputError unless as many atoms were there, and as wide, as the footer says."""
+        if footer.n_atoms != self.n_atoms:
+            message = f"found structures with {self.n_atoms} atoms; expected {footer.n_atoms}, as the footer says"
+            raise InputError(path, message)
+        for itype, width in sorted(self._widths) if footer.setups else ():
+            setup = footer.setups[itype - 1]
+            if width != setup.n_features:
+                found = f"found atoms of {setup.atom_type} with {width} features"
+                raise InputError(path, f"{found}; expected {setup.n_features}, as the set-up says")
 
 
 def footer_ahead(source: Source, of: Header) -> Footer:
@@ -429,12 +462,12 @@ def footer_ahead(source: Source, of: Header) -> Footer:
     return found
 
 
-def finish(source: Source, of: Header, n_atoms: int, footer: Footer) -> None:
+def finish(source: Source, of: Header, footer: Footer, tally: Tally) -> None:
     """Read what is behind the structures and check that everything fits."""
     if isinstance(source, RecordReader):
         read_footer(source, of)
     source.finish()
-    check_count(source, footer, n_atoms)
+    tally.check(source.path, footer)
 
 
 def open_source(path: str) -> Source:
@@ -449,10 +482,15 @@ def read(path: str) -> TrainingSet:
     with open_source(path) as source:
         header = read_header(source)
         footer = footer_ahead(source, header)
-        found = list(batches(source, header))
-        structures = Batch(
-            entries=tuple(itertools.chain.from_iterable(batch.entries for batch in found)),
-            atoms=blocks.join([batch.atoms for batch in found]),
-        )
-        finish(source, header, len(structures.atoms), footer)
-    return TrainingSet(header, footer, structures)
+        entries: list[Entry] = []
+
+        tally = Tally()
+
+        def atoms_of_batches() -> Iterator[Atoms]:
+            for batch in batches(source, header):
+                entries.extend(batch.entries)
+                yield tally.add(batch).atoms
+
+        atoms = blocks.join(atoms_of_batches(), min(footer.n_atoms, source.window.size // LEAST_ATOM_BYTES))
+        finish(source, header, footer, tally)
+    return TrainingSet(header, footer, Batch(tuple(entries), atoms))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import struct
 
 import numpy as np
@@ -86,9 +87,7 @@ def test_text_of_other_columns(tmp_path):
 
 def test_no_setups(tmp_path):
     values = samples.small_training_set()
-    bare = trainset.TrainingSet(
-        values.header, trainset.Footer(3, values.footer.energies, (), ()), values.structures
-    )  # fmt: skip
+    bare = dataclasses.replace(values, footer=dataclasses.replace(values.footer, setups=(), statistics=()))
     for form in FORMS.values():
         content = samples.content_of(bare, form)
         assert samples.content_of(trainset.read(written(tmp_path, content)), form) == content
@@ -152,9 +151,20 @@ def test_counts_that_do_not_fit(tmp_path, record, offset, value, message):
 @pytest.mark.parametrize("form", FORMS)
 def test_atoms_missing_from_the_end(tmp_path, form):
     values = samples.small_training_set()
-    footer = trainset.Footer(4, values.footer.energies, values.footer.setups, values.footer.statistics)
-    content = samples.content_of(trainset.TrainingSet(values.header, footer, values.structures), FORMS[form])
+    footer = dataclasses.replace(values.footer, n_atoms=4)
+    content = samples.content_of(dataclasses.replace(values, footer=footer), FORMS[form])
     with pytest.raises(InputError, match="found structures with 3 atoms; expected 4, as the footer says"):
+        trainset.read(written(tmp_path, content))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_atoms_of_another_width_than_their_set_up(tmp_path, form):
+    values = samples.small_training_set()
+    swapped = dataclasses.replace(
+        values.footer, setups=values.footer.setups[::-1], statistics=values.footer.statistics[::-1]
+    )
+    content = samples.content_of(dataclasses.replace(values, footer=swapped), FORMS[form])
+    with pytest.raises(InputError, match="found atoms of O with 2 features; expected 3, as the set-up says"):
         trainset.read(written(tmp_path, content))
 
 

@@ -1,0 +1,44 @@
+"""Time and memory of a command."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class Run:
+    seconds: float
+    cpu: float
+    megabytes: float
+
+
+def measure(command: list[str], folder: Path) -> Run:
+    """One run in a folder, whose files bench.train* are removed before: wall and CPU seconds, largest memory."""
+    for path in folder.glob("bench.train*"):
+        path.unlink()
+    usual = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    with open(folder / "report", "w") as report:
+        began = time.perf_counter()
+        process = subprocess.Popen(command, cwd=folder, env=usual, stdout=report, stderr=subprocess.DEVNULL)
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - began
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command)} failed in {folder}")
+    return Run(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+
+
+def best(runs: list[Run]) -> Run:
+    return Run(*(min(getattr(run, name) for run in runs) for name in ("seconds", "cpu", "megabytes")))
+
+
+def launcher(program: str) -> list[str]:
+    """The command that runs one of our programs from the checkout."""
+    return [sys.executable, str(ROOT / "bin" / program)]
