@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
+from typing import Any
 
 from aenet_py.cli import common
 from aenet_py.describe import describe
@@ -30,4 +32,20 @@ def run(options: argparse.Namespace) -> None:
             f"{options.file}: trained with the angular features of aenet before 2.0.4, which current programs compute "
             "differently: the energies they give for it are wrong"
         )
-    print(json.dumps(found, indent=2) if options.json else report.report(found), end="\n" if options.json else "")
+    n_found = found.get("checked", {}).get("structures", math.inf)
+    if n_found < found.get("structures", 0):
+        n_missing = found["structures"] - n_found
+        common.warn(f"{options.file}: {n_missing} structures fewer than announced; generate.x counts those it skips")
+    if options.json:
+        print(json.dumps(_without_infinities(found), indent=2))
+    else:
+        print(report.report(found), end="")
+
+
+def _without_infinities(value: Any) -> Any:
+    """The value with None in place of what JSON has no numbers for."""
+    if isinstance(value, dict):
+        return {key: _without_infinities(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_infinities(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -18,10 +18,13 @@ def angular_domain(setup: Setup, statistics: FeatureStatistics) -> AngularDomain
     average exceeds that of T_0.  On the old domain x = (2 cos - pi) / pi is at most (2 - pi) / pi, and with it the
     average of T_1 over that of T_0.
     """
-    if setup.basis.lower() != "chebyshev" or setup.parameters[0, 3] < 1:
+    if setup.basis.lower() != "chebyshev" or setup.parameters.shape[1] < 4:
         return "unknown"
-    first = round(setup.parameters[0, 1]) + 1
-    averages = statistics.mean[first : first + round(setup.parameters[0, 3]) + 1]
+    radial_order, angular_order = setup.parameters[0, [1, 3]].tolist()
+    if not (0 <= radial_order < setup.n_features and 1 <= angular_order < setup.n_features):
+        return "unknown"
+    first = int(radial_order) + 1
+    averages = statistics.mean[first : first + int(angular_order) + 1]
     if len(averages) < 2 or not averages[0] > 0:
         return "unknown"
     if abs(averages[1:]).max() > 1.000001 * averages[0]:

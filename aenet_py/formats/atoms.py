@@ -176,7 +176,7 @@ def _ends() -> np.ndarray:
 
 
 def _integer_fields(values: np.ndarray) -> np.ndarray:
-    if values.min() < 0 or values.max() >= _NUMBERS:
+    if len(values) <= lines.FEW or values.min() < 0 or values.max() >= _NUMBERS:
         return np.frombuffer(lines.integers(values.tolist())[:-1], _INTEGER)
     fields = np.empty(len(values), _INTEGER)
     fields["pad"] = _PAD
@@ -188,6 +188,10 @@ def _integers(fields: np.ndarray) -> np.ndarray:
     """ValueError outside 0 to 9999."""
     if (fields["pad"] != _PAD).any():
         raise ValueError("pad")
-    found, which = np.unique(fields["end"], return_inverse=True)
-    numbers = [int(bytes(end)) for end in found.astype("<u4").view("S4").tolist()]
-    return np.array(numbers, dtype=np.int32)[which]
+    numbers = np.zeros(len(fields), np.int32)
+    for end in set(fields["end"].tolist()):
+        text = end.to_bytes(4, "little").lstrip()
+        if not text.isdigit():
+            raise ValueError(text)
+        numbers[fields["end"] == end] = int(text)
+    return numbers

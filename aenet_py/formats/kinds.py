@@ -84,7 +84,7 @@ def _walk_trainset(source: Source) -> Iterator[object]:
         footer = trainset.read_footer(source, header)
         yield footer
     source.finish()
-    tally.check(source.path, footer)
+    tally.check(source.path, header, footer)
 
 
 def fields(source: Source, kind: Kind) -> Iterator[Field]:

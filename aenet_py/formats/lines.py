@@ -5,22 +5,25 @@ The functions write what those of `records` of the same names write in binary, e
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from typing import Literal
 
 import numpy as np
 
-from aenet_py.errors import InputError
+from aenet_py.errors import AenetError, InputError
 from aenet_py.formats import decimals, listio
 from aenet_py.formats.source import Source
-from aenet_py.formats.text import BLANKS
 from aenet_py.structure import SYMBOL_LENGTH
 
 INTEGER_WIDTH = 12
+LEFT = 64  # bytes of blank lines that a file may end with
 FEW = 16  # numbers that are printed faster one by one
 COLUMN_WIDTH, COLUMNS = 4, 100  # the format (100a4)
-_NOT_FINITE = re.compile(r"[+-]?(inf|infinity|nan)", re.IGNORECASE)
+_INFINITE = re.compile(r"([+-]?)inf(inity)?", re.IGNORECASE)
+_NAN = re.compile(r"[+-]?nan(\([^)]*\))?", re.IGNORECASE)
+_SEPARATORS = re.compile(r"""[,;/*'"\t]""")
 
 Layout = Literal["joined", "columns", "lines"]
 
@@ -40,7 +43,9 @@ def reals(values: Sequence[float] | np.ndarray) -> bytes:
 
 
 def text(value: str, length: int) -> bytes:
-    """A line of characters, padded with blanks to length."""
+    """A line of characters, padded with blanks to length; AenetError if they have an end of line among them."""
+    if "\n" in value:
+        raise AenetError(f"{value!r} has an end of line in it, which text cannot hold; expected one line")
     return f" {value.ljust(length)}\n".encode("latin-1")
 
 
@@ -94,13 +99,13 @@ class ListReader(Source):
     def line(self, what: str) -> str:
         """The next line, without its end."""
         self.number, self._what = self.number + 1, what
-        if self.at_end():
+        if self.offset >= self.window.size:
             raise self.error("found the end of the file; expected a line")
         line = self.window.line(self.offset)
         self.offset += len(line)
         if not line.endswith(b"\n"):
             raise self.error("found the end of the file within the line; expected a line that is ended")
-        return line[:-1].removesuffix(b"\r").decode("latin-1")
+        return line[:-1].decode("latin-1")
 
     def integers(self, n: int, what: str) -> np.ndarray:
         values = self._values(n, what, listio.integer, "an integer")
@@ -122,6 +127,8 @@ class ListReader(Source):
 
     def text(self, length: int, what: str, exact: bool = False) -> str:
         value = self.line(what)
+        if len(value) != length + 1:
+            value = value.removesuffix("\r")
         if len(value) == length + 1 and value.startswith(" "):
             value = value[1:]
         elif exact:
@@ -136,14 +143,20 @@ class ListReader(Source):
 
     def symbols(self, n: int, what: str) -> tuple[str, ...]:
         mark = self.mark()
-        line = self.line(what)
-        if n > 1 and len(line) == 1 + n * SYMBOL_LENGTH and line[0] == " " and " " not in line[1::SYMBOL_LENGTH]:
+        line = self.line(what).removesuffix("\r")
+        joined = len(line) == 1 + n * SYMBOL_LENGTH and line[0] == " " and " " not in line[1::SYMBOL_LENGTH]
+        if n > 1 and joined and not _SEPARATORS.search(line):
             found = [line[i : i + SYMBOL_LENGTH].rstrip() for i in range(1, len(line), SYMBOL_LENGTH)]
         else:
             self.reset(mark)
-            found = [item[:SYMBOL_LENGTH] for item in self._values(n, what, str, "a species")]
+            found = [item[:SYMBOL_LENGTH] for item in self._values(n, what, str, "a species")[:n]]
         self.keep(tuple(found))
         return tuple(found)
+
+    def at_end(self) -> bool:
+        """Whether nothing but blank lines is left."""
+        left = self.window.size - self.offset
+        return left <= 0 or (left <= LEFT and not bytes(self.window.view(self.offset, left)).strip())
 
     def finish(self) -> None:
         while not self.at_end():
@@ -151,12 +164,12 @@ class ListReader(Source):
                 raise self.error(f"found {line[:40]!r}; expected the end of the file")
 
     def _values(self, n: int, what: str, convert: Callable, expected: str) -> list:
-        """n values from as many lines as they take; what follows them on the last line is a comment."""
+        """n values, or more, from as many lines as they take; what follows on the last line may be a comment."""
         values: list = []
         while len(values) < n:
             line = self.line(what)
             found = listio.items(line)
-            if not found and not line.strip(BLANKS):
+            if not found and not line.strip():
                 continue
             for item in found:
                 if item is None:
@@ -170,7 +183,7 @@ class ListReader(Source):
                 values.append(value)
             if len(values) < n and "/" in line:
                 raise self.error(f"found {len(values)} values before a slash; expected {n}")
-        if len(values) > n:
+        if len(values) > n and convert in (listio.integer, _any_real):
             raise self.error(f"found {len(values)} values; expected {n}")
         return values
 
@@ -182,5 +195,13 @@ class ListReader(Source):
 
 
 def _any_real(text: str) -> float:
-    """A real number, infinite ones and NaN included."""
-    return float(text) if _NOT_FINITE.fullmatch(text) else listio.real(text)
+    """A real number, infinite ones and NaN included; too large ones are infinite."""
+    try:
+        return listio.real(text)
+    except ValueError:
+        infinite = _INFINITE.fullmatch(text) or listio.REAL.fullmatch(text)
+        if infinite:
+            return -math.inf if text.startswith("-") else math.inf
+        if _NAN.fullmatch(text):
+            return math.nan
+        raise

@@ -1,7 +1,7 @@
 """The items of list-directed text, as Fortran's ``read(line, *)`` takes a line apart.
 
-Items are separated by blanks, commas or semicolons; a slash ends the line; strings may be quoted; ``3*0.5`` repeats;
-between two commas the item is null.  Real numbers may use d or q for the exponent's e.
+Items are separated by blanks, commas or semicolons; a slash ends the line; strings may be quoted; ``3*0.5`` repeats, up
+to a million times; between two commas the item is null.  Real numbers may use d or q for the exponent's e.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ import re
 _ITEM = re.compile(
     r"""[ \t\r\n]*(?:(?P<end>/|$)
         |(?P<comma>[,;])
-        |(?P<repeat>\d+)\*(?=[ \t,;/]|$)(?P<null>)
-        |(?:(?P<times>\d+)\*)?
+        |(?P<repeat>\d{1,6})\*(?=[ \t,;/]|$)(?P<null>)
+        |(?:(?P<times>\d{1,6})\*)?
          (?:'(?P<single>(?:[^']|'')*)(?:'|$)|"(?P<double>(?:[^"]|"")*)(?:"|$)|(?P<plain>[^ \t\r\n,;/]+)))""",
     re.VERBOSE,
 )
 # What str.split would take apart otherwise than Fortran does.
 _SPECIAL = re.compile(r"""[,;/*'"\x0b\x0c\x1c-\x1f\x85\xa0]""")
-_REAL = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(?:[eEdDqQ]([+-]?\d+)|([+-]\d+))?")
+REAL = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(?:[eEdDqQ]([+-]?\d+)|([+-]\d+))?")
 _DECIMAL = re.compile(r"[+-]?\d{1,30}\.\d{0,30}")  # the usual case
 _LOGICAL = re.compile(r"\.?([tTfF])")
 
@@ -63,7 +63,7 @@ def real(text: str) -> float:
     """A real number in any of Fortran's forms; ValueError otherwise, also for infinities and NaN."""
     if _DECIMAL.fullmatch(text):
         return float(text)
-    match = _REAL.fullmatch(text)
+    match = REAL.fullmatch(text)
     if match is None:
         raise ValueError(text)
     value = float(match[1] + "e" + (match[2] or match[3] or "0"))

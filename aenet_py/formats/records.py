@@ -163,7 +163,7 @@ class RecordReader(Source):
 
     def symbols(self, n: int, what: str) -> tuple[str, ...]:
         text = self.record(what, SYMBOL_LENGTH * n).decode("latin-1")
-        values = tuple(text[i : i + SYMBOL_LENGTH].rstrip() for i in range(0, len(text), SYMBOL_LENGTH))
+        values = tuple(text[i : i + SYMBOL_LENGTH].rstrip(" ") for i in range(0, len(text), SYMBOL_LENGTH))
         self.keep(values)
         return values
 

@@ -14,7 +14,7 @@ from aenet_py.errors import AenetError, InputError
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-AHEAD = 1 << 20  # bytes read at once
+AHEAD = 1 << 18  # bytes read at once
 
 
 class Window:
@@ -49,7 +49,7 @@ class Window:
         """n_bytes from offset on, fewer where the file ends; they stay what they are until the next call."""
         first = offset - self._begin
         if first < 0 or first + n_bytes > self._length:
-            self._read(offset, max(n_bytes, AHEAD))
+            self._read(offset, min(max(n_bytes, AHEAD), max(0, self.size - offset)))
             first = 0
         return memoryview(self._buffer)[first : min(first + n_bytes, self._length)]
 

@@ -167,9 +167,9 @@ def atoms(values: Atoms, starts: Sequence[int] | np.ndarray, form: Form = BINARY
         block = form.encode(_narrowed(values, slice(None), int(values.sizes[0])))
         return [block[start:stop].tobytes() for start, stop in spans]
     rows: list[bytes] = [b""] * len(values)
-    for size in np.unique(values.sizes):
+    for size in set(values.sizes.tolist()):  # np.unique would import much that is not needed
         chosen = np.flatnonzero(values.sizes == size)
-        for atom, row in zip(chosen.tolist(), form.encode(_narrowed(values, chosen, int(size))), strict=True):
+        for atom, row in zip(chosen.tolist(), form.encode(_narrowed(values, chosen, size)), strict=True):
             rows[atom] = row.tobytes()
     return [b"".join(rows[start:stop]) for start, stop in spans]
 
@@ -248,6 +248,8 @@ def read_footer(source: Source, of: Header) -> Footer:
             if (found := source.integer("number of the species")) != number:
                 raise source.error(f"found {found}; expected {number}")
             described.append(read_described(source))
+            if (symbol := described[-1][0].atom_type) != of.types[number - 1]:
+                raise InputError(source.path, f"found the set-up of {symbol}; expected that of {of.types[number - 1]}")
     return Footer(
         n_atoms=n_atoms,
         energies=EnergyStatistics(mean, low, high),
@@ -259,7 +261,7 @@ def read_footer(source: Source, of: Header) -> Footer:
 def read_described(source: Source) -> tuple[Setup, FeatureStatistics]:
     """A set-up with the statistics of its features (load_Setup)."""
     description = source.text(DESCRIPTION_LENGTH, "description")
-    atom_type = source.text(SYMBOL_LENGTH, "central species")
+    (atom_type,) = source.symbols(1, "central species")
     env_types = source.symbols(source.integer("number of species around", least=1), "species around")
     r_min, r_max = source.real("smallest distance"), source.real("largest cutoff")
     basis = source.text(BASIS_LENGTH, "basis")
@@ -364,12 +366,12 @@ def _gather(source: Source, number: int, most: int, room: np.ndarray) -> tuple[t
     """
     first = read_entry(source, number)
     layout = _layout_ahead(source, _form(source))
-    room = _at_least(room, first.n_atoms * layout.itemsize)
     entries, n_bytes, size = [first], 0, first.n_atoms * layout.itemsize
     while True:
-        data = source.window.view(source.offset, size)
-        if len(data) < size:
+        if source.offset + size > source.window.size:
             raise ValueError("end of the file")
+        room = room if n_bytes + size <= len(room) else np.empty(size, np.uint8)  # a larger one only for the first
+        data = source.window.view(source.offset, size)
         room[n_bytes : n_bytes + size] = np.frombuffer(data, np.uint8)
         source.skip(size // layout.itemsize * blocks.RECORDS, size)
         n_bytes += size
@@ -383,10 +385,6 @@ def _gather(source: Source, number: int, most: int, room: np.ndarray) -> tuple[t
             break
         entries.append(following)
     return tuple(entries), room[:n_bytes].view(layout)
-
-
-def _at_least(room: np.ndarray, size: int) -> np.ndarray:
-    return room if len(room) >= size else np.empty(size, np.uint8)
 
 
 def _form(source: Source) -> Form:
@@ -415,18 +413,22 @@ class Tally:
 
     def __init__(self) -> None:
         self.n_structures = self.n_atoms = 0
+        self._most_types = 0
         self._widths: set[tuple[int, int]] = set()
 
     def add(self, batch: Batch) -> Batch:
         """Count some structures; returns them."""
         self.n_structures += len(batch.entries)
         self.n_atoms += len(batch.atoms)
-        pairs = np.unique(batch.atoms.types.astype(np.int64) << 32 | batch.atoms.sizes)
-        self._widths.update((pair >> 32, pair & 0xFFFFFFFF) for pair in pairs.tolist())
+        self._most_types = max(self._most_types, *(entry.n_types for entry in batch.entries))
+        self._widths.update(zip(batch.atoms.types.tolist(), batch.atoms.sizes.tolist(), strict=True))
         return batch
 
-    def check(self, path: str, footer: Footer) -> None:
-        """InputError unless as many atoms were there, and as wide, as the footer says."""
+    def check(self, path: str, header: Header, footer: Footer) -> None:
+        """InputError unless as many atoms were there, and as wide, as header and footer say."""
+        if self._most_types > len(header.types):
+            message = f"found a structure with {self._most_types} species"
+            raise InputError(path, f"{message}; expected at most {len(header.types)}, as the header says")
         if footer.n_atoms != self.n_atoms:
             message = f"found structures with {self.n_atoms} atoms; expected {footer.n_atoms}, as the footer says"
             raise InputError(path, message)
@@ -467,7 +469,7 @@ def finish(source: Source, of: Header, footer: Footer, tally: Tally) -> None:
     if isinstance(source, RecordReader):
         read_footer(source, of)
     source.finish()
-    tally.check(source.path, footer)
+    tally.check(source.path, of, footer)
 
 
 def open_source(path: str) -> Source:

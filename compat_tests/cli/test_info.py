@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 import struct
 
+import numpy as np
 import pytest
 
 from aenet_py.cli.aenet import main
@@ -66,7 +68,8 @@ def test_check_of_golden_files(suffix, capsys):
         if path.name == "edges.train.ascii":
             continue  # the original stopped while it wrote this
         status, out, err = info(capsys, path, "--check")
-        assert (status, err) == (0, ""), name_of(path)
+        skipped = "1 structures fewer than announced" if path.parents[1].name == "edges" else ""
+        assert (status, skipped in err, bool(err)) == (0, True, bool(skipped)), name_of(path)
         assert out.endswith("no errors\n")
 
 
@@ -133,6 +136,17 @@ def test_potentials_before_the_correction(tmp_path, capsys):
     assert status == 0
     assert "44 features" in out
     assert "trained with the angular features of aenet before 2.0.4" in err
+
+
+@pytest.mark.parametrize("parameters", [np.ones((2, 1)), np.full((2, 4), np.nan), np.full((2, 4), np.inf)])
+def test_odd_parameters(parameters, tmp_path, capsys):
+    some = samples.small_potential()
+    odd = dataclasses.replace(some, setup=dataclasses.replace(some.setup, parameters=parameters))
+    (tmp_path / "odd.nn").write_bytes(potential.to_binary(odd))
+    assert info(capsys, tmp_path / "odd.nn")[0] == 0
+    status, out, _ = info(capsys, tmp_path / "odd.nn", "--json")
+    assert status == 0
+    assert json.loads(out, parse_constant=pytest.fail)["angular_domain"] == "unknown"
 
 
 @pytest.mark.parametrize("content", [b"\x00" * 40, b"some text\n", b"1\n2\n3\n", b"\x04\0\0\0\x07\0\0\0\x04\0\0\0" * 3])

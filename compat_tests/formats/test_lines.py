@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from aenet_py.errors import InputError
@@ -35,10 +36,22 @@ def reader(tmp_path, text: bytes, **options) -> ListReader:
         (b"4*0.0\n", [0.0] * 4),
         (b"1.5\n\n  2 , 3;4 comment\n", [1.5, 2, 3, 4]),
         (b"+inf -Infinity 1.5+3 .5\r\n", [float("inf"), float("-inf"), 1500.0, 0.5]),
+        (b"1e400 -1.d999 1d-400 0 ! as gfortran\n", [float("inf"), float("-inf"), 0.0, 0.0]),
     ],
 )
 def test_reals(tmp_path, text, expected):
     assert reader(tmp_path, text).reals(4, "numbers").tolist() == expected
+
+
+def test_nan(tmp_path):
+    assert np.isnan(reader(tmp_path, b"nan NaN(abc) -nan +NaN()\n").reals(4, "numbers")).all()
+
+
+@pytest.mark.parametrize("times", [b"2147483648", b"9" * 30, b"1000000", b"9" * 5000])
+def test_repetitions_beyond_measure(tmp_path, times):
+    with pytest.raises(InputError, match=r"found '[129].*; expected a real number"):
+        reader(tmp_path, times + b"*0.5\n").reals(2, "numbers")
+    assert reader(tmp_path, b"1.5 " + times + b"*x\n").reals(1, "number").tolist() == [1.5]
 
 
 @pytest.mark.parametrize(
@@ -63,7 +76,10 @@ def test_not_an_integer(tmp_path, text, found):
         reader(tmp_path, text).integers(1, "number")
 
 
-@pytest.mark.parametrize(("text", "expected"), [(b" T\n", True), (b"True\n", True), (b".false.\n", False)])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [(b" T\n", True), (b"True\n", True), (b".false.\n", False), (b"F false if not\n", False)],
+)
 def test_logical(tmp_path, text, expected):
     assert reader(tmp_path, text).logical("flag") is expected
 
@@ -98,6 +114,9 @@ def test_text_with_its_length(tmp_path):
         (b"Ti\nO \nH \n", ("Ti", "O", "H")),
         (b"Ti O H \n", ("Ti", "O", "H")),
         (b"'Ti', Oxygen\n H\n", ("Ti", "Ox", "H")),
+        (b"Ti O H ! and a comment\n", ("Ti", "O", "H")),
+        (b" A;B,C,\n", ("A", "B", "C")),
+        (b" 3*Ti  \n", ("Ti", "Ti", "Ti")),
     ],
 )
 def test_symbols(tmp_path, text, expected):

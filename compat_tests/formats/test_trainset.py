@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import struct
+import tracemalloc
 
 import numpy as np
 import pytest
 from hypothesis import given
 
-from aenet_py.errors import InputError
+from aenet_py.errors import AenetError, InputError
 from aenet_py.formats import trainset
 from aenet_py.formats.trainset import BINARY, TEXT
 from compat_tests.cli.cases import golden_files, name_of, records_of
@@ -160,12 +161,66 @@ def test_atoms_missing_from_the_end(tmp_path, form):
 @pytest.mark.parametrize("form", FORMS)
 def test_atoms_of_another_width_than_their_set_up(tmp_path, form):
     values = samples.small_training_set()
-    swapped = dataclasses.replace(
-        values.footer, setups=values.footer.setups[::-1], statistics=values.footer.statistics[::-1]
-    )
-    content = samples.content_of(dataclasses.replace(values, footer=swapped), FORMS[form])
-    with pytest.raises(InputError, match="found atoms of O with 2 features; expected 3, as the set-up says"):
+    setups, statistics = values.footer.setups, values.footer.statistics
+    narrow = dataclasses.replace(setups[0], atom_type="O")
+    footer = dataclasses.replace(values.footer, setups=(setups[0], narrow), statistics=(statistics[0], statistics[0]))
+    content = samples.content_of(dataclasses.replace(values, footer=footer), FORMS[form])
+    with pytest.raises(InputError, match="found atoms of O with 3 features; expected 2, as the set-up says"):
         trainset.read(written(tmp_path, content))
+    swapped = dataclasses.replace(values.footer, setups=setups[::-1], statistics=statistics[::-1])
+    content = samples.content_of(dataclasses.replace(values, footer=swapped), FORMS[form])
+    with pytest.raises(InputError, match="found the set-up of O; expected that of Ti"):
+        trainset.read(written(tmp_path, content))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_more_species_than_there_are(tmp_path, form):
+    values = samples.small_training_set()
+    entries = (dataclasses.replace(values.structures.entries[0], n_types=3), values.structures.entries[1])
+    crowded = dataclasses.replace(values, structures=trainset.Batch(entries, values.structures.atoms))
+    with pytest.raises(InputError, match="found a structure with 3 species; expected at most 2, as the header says"):
+        trainset.read(written(tmp_path, samples.content_of(crowded, FORMS[form])))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_numbers_of_atoms_beyond_the_file_take_no_memory(tmp_path, form):
+    """Neither before the atoms are read nor for all of them together."""
+    values = samples.small_training_set()
+    first = values.structures.entries[0]
+    true, huge = (trainset.entry(dataclasses.replace(first, n_atoms=n), FORMS[form]) for n in (2, 2**31 - 1))
+    many = samples.content_of(values, FORMS[form]).replace(true, huge)
+    footer = dataclasses.replace(values.footer, n_atoms=2**31 - 1)
+    announced = samples.content_of(dataclasses.replace(values, footer=footer), FORMS[form])
+    tracemalloc.start()
+    with pytest.raises(InputError, match="structure 1, atom 3: "):
+        trainset.read(written(tmp_path, many))
+    with pytest.raises(InputError, match="found structures with 3 atoms; expected 2147483647"):
+        trainset.read(written(tmp_path, announced))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 50e6
+
+
+def test_blank_lines_behind_the_last_structure(tmp_path):
+    values = samples.small_training_set(n_structures=4)
+    found = trainset.read(written(tmp_path, samples.content_of(values, TEXT) + b"\n \n"))
+    assert len(found.structures.entries) == 2
+
+
+@pytest.mark.parametrize("name", ["carriage return\r", "\r", " blanks ", "x" * 3000])
+def test_odd_file_names(tmp_path, name):
+    values = samples.small_training_set()
+    entries = (dataclasses.replace(values.structures.entries[0], path=name), values.structures.entries[1])
+    odd = dataclasses.replace(values, structures=trainset.Batch(entries, values.structures.atoms))
+    for form in FORMS.values():
+        assert samples.content_of(trainset.read(written(tmp_path, samples.content_of(odd, form))), BINARY) == (
+            samples.content_of(odd, BINARY)
+        )
+
+
+def test_names_that_text_cannot_hold():
+    with pytest.raises(AenetError, match="has an end of line in it"):
+        trainset.entry(trainset.Entry("two\nlines", 1, 1, 0.0), TEXT)
 
 
 @pytest.mark.parametrize("form", FORMS)
