@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 
+from aenet_py.errors import InputError
 from aenet_py.formats import potential, trainset
 from aenet_py.formats.lines import ListReader
 from aenet_py.formats.output import PendingFile
@@ -28,11 +30,20 @@ def trainset_to_binary(path: str, output: str, advance: Advance) -> int:
         return _rewrite_trainset(source, trainset.BINARY, output, advance)
 
 
+@contextlib.contextmanager
+def _naming(path: str) -> Iterator[None]:
+    """Values that text cannot hold are an error in the file they come from."""
+    try:
+        yield
+    except ValueError as error:
+        raise InputError(path, str(error)) from None
+
+
 def _rewrite_trainset(source: Source, form: trainset.Form, output: str, advance: Advance) -> int:
     header = trainset.read_header(source)
     footer = trainset.footer_ahead(source, header)
     tally = trainset.Tally()
-    with PendingFile(output) as file:
+    with PendingFile(output) as file, _naming(source.path):
         file.write(trainset.header(header, form))
         if form is trainset.TEXT:
             file.write(trainset.footer(footer, form))
@@ -61,7 +72,8 @@ def potential_to_binary(path: str, output: str) -> None:
 
 
 def _write_potential(write: Callable[[potential.PotentialFile], bytes], source: Source, output: str) -> None:
-    content = write(potential.read_from(source))
+    with _naming(source.path):
+        content = write(potential.read_from(source))
     source.finish()
     with PendingFile(output) as file:
         file.write(content)

@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from aenet_py.errors import AenetError, InputError
+from aenet_py.errors import InputError
 from aenet_py.formats import decimals, listio
 from aenet_py.formats.source import Source
 from aenet_py.structure import SYMBOL_LENGTH
@@ -43,9 +43,9 @@ def reals(values: Sequence[float] | np.ndarray) -> bytes:
 
 
 def text(value: str, length: int) -> bytes:
-    """A line of characters, padded with blanks to length; AenetError if they have an end of line among them."""
+    """A line of characters, padded with blanks to length; ValueError if they have an end of line among them."""
     if "\n" in value:
-        raise AenetError(f"{value!r} has an end of line in it, which text cannot hold; expected one line")
+        raise ValueError(f"found an end of line in {value[:40]!r}, which text cannot hold; expected one line")
     return f" {value.ljust(length)}\n".encode("latin-1")
 
 

@@ -30,6 +30,7 @@ BASIS_LENGTH = 100
 SETUP_RECORDS, FOOTER_RECORDS = 18, 3
 ENTRY_RECORDS, ENTRY_BYTES = 4, 2048  # in front of a structure's atoms; the bytes are enough for most file names
 _USUAL_ENTRY = re.compile(rb" {1,11}(\d+)\n (.*)\n {1,11}(\d+) {1,11}(\d+)\n +(-?\d+\.\d*(?:E[+-]\d{3})?) *\n")
+MOST = 2**31  # no 4-byte integer is so large
 LEAST_ATOM_BYTES = blocks.binary_layout(1).itemsize
 BATCH_BYTES = 1 << 22  # of a file, decoded at once
 
@@ -396,10 +397,13 @@ def _usual_entry(source: Source) -> Entry | None:
     if not isinstance(source, ListReader):
         return None
     match = _USUAL_ENTRY.match(source.window.view(source.offset, ENTRY_BYTES))
-    if match is None or len(match[2]) != int(match[1]) or not int(match[3]) or not int(match[4]):
+    if match is None or len(match[2]) != int(match[1]):
+        return None
+    n_atoms, n_types = int(match[3]), int(match[4])
+    if not (0 < n_atoms < MOST and 0 < n_types < MOST):
         return None
     source.skip(ENTRY_RECORDS, match.end())
-    return Entry(match[2].decode("latin-1"), int(match[3]), int(match[4]), float(match[5]))
+    return Entry(match[2].decode("latin-1"), n_atoms, n_types, float(match[5]))
 
 
 def _layout_ahead(source: Source, form: Form) -> np.dtype:

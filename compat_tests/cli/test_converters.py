@@ -187,6 +187,15 @@ def test_wrong_arguments(program, arguments, message, tmp_path):
     assert bad_files(tmp_path) == []
 
 
+@pytest.mark.parametrize("kind", ["set", "nn"])
+def test_values_that_text_cannot_hold(kind, tmp_path, capsys):
+    main, content = SMALL[kind]
+    (tmp_path / "in").write_bytes(content.replace(b"a.xsf", b"a\nxsf").replace(b"a.train", b"a\ntrain"))
+    assert main([str(tmp_path / "in"), str(tmp_path / "out")]) == 1
+    assert f"Error: {tmp_path}/in: found an end of line in 'a" in capsys.readouterr().err
+    assert bad_files(tmp_path) == []
+
+
 def test_output_that_cannot_be_written(tmp_path, capsys):
     source = FIXTURES / "edges/expected/edges.train"
     assert trainbin2ascii.main([str(source), str(tmp_path / "none/out")]) == 1

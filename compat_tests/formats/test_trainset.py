@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from aenet_py.errors import AenetError, InputError
+from aenet_py.errors import InputError
 from aenet_py.formats import trainset
 from aenet_py.formats.trainset import BINARY, TEXT
 from compat_tests.cli.cases import golden_files, name_of, records_of
@@ -218,9 +218,12 @@ def test_odd_file_names(tmp_path, name):
         )
 
 
-def test_names_that_text_cannot_hold():
-    with pytest.raises(AenetError, match="has an end of line in it"):
-        trainset.entry(trainset.Entry("two\nlines", 1, 1, 0.0), TEXT)
+def test_numbers_of_species_beyond_an_integer(tmp_path):
+    content = samples.content_of(samples.small_training_set(), TEXT)
+    usual, huge = b"           2           2\n", b"           2  2147483648\n"
+    assert usual in content
+    with pytest.raises(InputError, match="numbers of atoms and species: found 2147483648; expected a 4-byte integer"):
+        trainset.read(written(tmp_path, content.replace(usual, huge)))
 
 
 @pytest.mark.parametrize("form", FORMS)
