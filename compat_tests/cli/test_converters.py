@@ -6,11 +6,12 @@ import dataclasses
 import hashlib
 import itertools
 import struct
+import tracemalloc
 
 import pytest
 
 from aenet_py.cli import nnascii2bin, trainbin2ascii
-from aenet_py.formats import potential, records
+from aenet_py.formats import potential, records, trainset
 from aenet_py.formats.trainset import BINARY, TEXT
 from compat_tests.cli.cases import FIXTURES, SHARED, bad_files, first_difference, golden_files, name_of, run
 from compat_tests.formats import samples
@@ -203,6 +204,27 @@ def test_output_that_cannot_be_written(tmp_path, capsys):
     (tmp_path / "folder").mkdir()
     assert trainbin2ascii.main([str(source), str(tmp_path / "folder")]) == 1
     assert "folder: cannot be written" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("options", [[], ["--to-binary"]])
+def test_memory_does_not_grow_with_the_file(options, tmp_path, monkeypatch):
+    monkeypatch.setattr("aenet_py.formats.trainset.BATCH_BYTES", 1 << 14)
+    monkeypatch.setattr("aenet_py.formats.source.AHEAD", 1 << 14)
+    some = trainset.read(str(FIXTURES / "selection-25/expected/sel.train"))
+    form = BINARY if not options else TEXT
+    peaks = []
+    for copies in (4, 40):
+        header = dataclasses.replace(some.header, n_structures=copies * 61)
+        footer = dataclasses.replace(some.footer, n_atoms=copies * some.footer.n_atoms)
+        middle = b"".join(trainset.structures(some.structures, form)) * copies
+        ends = trainset.header(header, form), trainset.footer(footer, form)
+        (tmp_path / "in").write_bytes(b"".join([*ends, middle] if options else [ends[0], middle, ends[1]]))
+        tracemalloc.start()
+        assert trainbin2ascii.main([*options, str(tmp_path / "in"), str(tmp_path / "out")]) == 0
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert (tmp_path / "in").stat().st_size > 1e6
+    assert peaks[1] < peaks[0] + 50_000
 
 
 def test_the_input_may_be_the_output(tmp_path):
