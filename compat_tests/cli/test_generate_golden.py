@@ -12,6 +12,7 @@ import tarfile
 
 import pytest
 
+from aenet_py.cli import trainbin2ascii
 from aenet_py.cli.generate import main
 from compat_tests.cli.cases import FIXTURES, ROOT, SHARED, copy_case, first_difference, golden_cases, run
 
@@ -33,7 +34,10 @@ def check_files(folder) -> int:
             ours = folder / expected.name
             assert ours.read_bytes() == expected.read_bytes(), first_difference(expected, ours)
             checked += 1
-        elif expected.name.endswith((".train.sha256", ".train.forces.sha256")):
+        elif expected.name.endswith(".sha256"):
+            ours = folder / expected.name.removesuffix(".sha256")
+            if ours.name.endswith(".train.ascii"):
+                assert trainbin2ascii.main([str(ours.with_suffix("")), str(ours)]) == 0
             digest = hashlib.sha256((folder / expected.name.removesuffix(".sha256")).read_bytes()).hexdigest()
             assert digest == expected.read_text().split()[0], f"{expected.name}: other bytes"
             checked += 1
