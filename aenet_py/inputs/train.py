@@ -1,0 +1,232 @@
+"""train.in: what to train on, how, and which networks."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from aenet_py.errors import InputError
+from aenet_py.formats import listio
+from aenet_py.inputs.keywords import Line, content_lines
+
+METHODS = ("adam", "adadelta", "adagrad", "adamw", "adamax")
+ACTIVATIONS = ("linear", "tanh", "sigmoid")
+FLAGS = ("save_energies", "save_forces", "verbose")
+VALUES = (
+    "trainingset", "testpercent", "iterations", "iterwrite", "batchsize", "maxenergy", "maxforces", "npseed", "phseed",
+    "memory_mode", "regularization", "mode",
+)  # fmt: skip
+NEXT_LINE = ("method", "forces")
+TO_COME = ("save_batches", "load_batches")
+KEYWORDS = (*FLAGS, *VALUES, *NEXT_LINE, *TO_COME, "networks")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class NetworkInput:
+    """One species' network: where it goes, nodes and activation function of each hidden layer."""
+
+    symbol: str
+    path: str
+    nodes: tuple[int, ...]
+    activations: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class TrainInput:
+    """The deck.
+
+    test_fraction : of the structures; batch_size : as asked for; max_energy (eV/atom, cohesive), max_forces (eV/Å) :
+    structures above are left out, or their forces; alpha : weight of the force error; None without FORCES.
+    """
+
+    path: str
+    training_set: str
+    test_fraction: float
+    epochs: int
+    write_every: int
+    batch_size: int
+    max_energy: float | None
+    max_forces: float | None
+    alpha: float | None
+    numpy_seed: int
+    torch_seed: int
+    memory_mode: str
+    method: str
+    learning_rate: float
+    regularization: float
+    save_energies: bool
+    save_forces: bool
+    verbose: bool
+    networks: tuple[NetworkInput, ...]
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        return tuple(network.symbol for network in self.networks)
+
+
+def read(path: str) -> TrainInput:
+    """Read a deck; InputError with the line where something is wrong."""
+    found = _entries(path, content_lines(path, "an input file of the trainer, train.in"))
+
+    def value(keyword: str, parse: Callable[[str], T], what: str, default: T | None) -> T | None:
+        if keyword not in found:
+            return default
+        line = found[keyword][0]
+        words = line.text.split()
+        try:
+            return parse(words[1])
+        except (ValueError, IndexError):
+            given = f"{words[1]!r}" if len(words) > 1 else "no value"
+            raise InputError(path, f"found {given} behind {words[0]}; expected {what}", line.number) from None
+
+    def required(keyword: str, parse: Callable[[str], T], what: str) -> T:
+        if keyword not in found:
+            raise InputError(path, f"no {keyword.upper()} found; expected {what}")
+        given = value(keyword, parse, what, None)
+        assert given is not None
+        return given
+
+    def settings(keyword: str) -> tuple[Line, dict[str, str]]:
+        line, following = found[keyword]
+        pairs = [word.split("=", 1) for word in following[0].text.split()] if following else []
+        if not pairs or any(len(pair) != 2 for pair in pairs):
+            raise InputError(path, f"expected a line of name=value behind {keyword.upper()}", line.number + 1)
+        return following[0], {name.lower(): given for name, given in pairs}
+
+    def number(line: Line, given: dict[str, str], name: str) -> float:
+        try:
+            return _non_negative(given[name])
+        except (KeyError, ValueError):
+            shown = repr(given[name]) if name in given else "nothing"
+            raise InputError(path, f"found {shown} for {name}; expected a number, at least 0", line.number) from None
+
+    for keyword in TO_COME:
+        if keyword in found:
+            raise InputError(path, f"{keyword.upper()} is not supported yet", found[keyword][0].number)
+    mode = value("mode", str.lower, "train", "train")
+    if mode != "train":
+        raise InputError(
+            path, f"found MODE {mode}; expected train (others are not supported yet)", found["mode"][0].number
+        )
+    memory = value("memory_mode", str.lower, "cpu or gpu", "cpu")
+    if memory not in ("cpu", "gpu"):
+        found_line = found["memory_mode"][0].number
+        raise InputError(
+            path, f"found MEMORY_MODE {memory}; expected cpu or gpu (disk is not supported yet)", found_line
+        )
+    if "method" not in found:
+        raise InputError(path, "no METHOD found; expected it, and method=... lr=... on the next line")
+    method_line, method = settings("method")
+    name = method.get("method", "").lower()
+    if name not in METHODS:
+        raise InputError(path, f"found method {name!r}; expected one of {', '.join(METHODS)}", method_line.number)
+    alpha = number(*settings("forces"), "alpha") if "forces" in found else None
+    if alpha is not None and alpha > 1:
+        raise InputError(path, f"found alpha={alpha:g}; expected 0 to 1", found["forces"][1][0].number)
+    positive = "a whole number, at least 1"
+    return TrainInput(
+        path=path,
+        training_set=required("trainingset", str, "a training set"),
+        test_fraction=required("testpercent", _percentage, "a percentage, below 100") / 100,
+        epochs=required("iterations", _natural, "a whole number, at least 0"),
+        write_every=value("iterwrite", _positive, positive, 1) or 1,
+        batch_size=value("batchsize", _positive, positive, 256) or 256,
+        max_energy=value("maxenergy", listio.real, "an energy in eV per atom", None) or None,
+        max_forces=value("maxforces", _non_negative, "a force in eV/Angstrom", None) or None,
+        alpha=alpha,
+        numpy_seed=value("npseed", _natural, "a whole number, at least 0", 11) or 0,
+        torch_seed=value("phseed", _natural, "a whole number, at least 0", 22) or 0,
+        memory_mode=memory,
+        method=name,
+        learning_rate=number(method_line, method, "lr"),
+        regularization=value("regularization", _non_negative, "a number, at least 0", 0.0) or 0.0,
+        save_energies="save_energies" in found,
+        save_forces="save_forces" in found,
+        verbose="verbose" in found,
+        networks=_networks(path, found),
+    )
+
+
+def _entries(path: str, lines: list[Line]) -> dict[str, tuple[Line, list[Line]]]:
+    """Each keyword's line and the lines that belong to it; the last occurrence counts, as in the original."""
+    found: dict[str, tuple[Line, list[Line]]] = {}
+    position = 0
+    while position < len(lines):
+        line = lines[position]
+        keyword = line.text.split()[0].lower()
+        position += 1
+        if keyword not in KEYWORDS:
+            near = difflib.get_close_matches(keyword, KEYWORDS, n=1, cutoff=0.6)
+            hint = f", did you mean {near[0].upper()}?" if near else ""
+            raise InputError(path, f"found {line.text.split()[0]!r}; expected a keyword{hint}", line.number)
+        body: list[Line] = []
+        if keyword in NEXT_LINE:
+            body = lines[position : position + 1]
+        elif keyword == "networks":
+            while position + len(body) < len(lines) and _first(lines[position + len(body)]) not in KEYWORDS:
+                body.append(lines[position + len(body)])
+        position += len(body)
+        found[keyword] = (line, body)
+    return found
+
+
+def _first(line: Line) -> str:
+    return line.text.split()[0].lower()
+
+
+def _networks(path: str, found: dict[str, tuple[Line, list[Line]]]) -> tuple[NetworkInput, ...]:
+    if "networks" not in found or not found["networks"][1]:
+        raise InputError(path, "no NETWORKS found; expected it, and a line for each species behind it")
+    networks: list[NetworkInput] = []
+    for line in found["networks"][1]:
+        words = line.text.split()
+        expected = "expected: symbol, file, number of hidden layers, and nodes:activation for each"
+        layers = [word.split(":") for word in words[3:]]
+        try:
+            nodes = tuple(_positive(layer[0]) for layer in layers)
+            activations = tuple(layer[1].lower() for layer in layers)
+            fits = int(words[2]) == len(layers) > 0
+        except (ValueError, IndexError):
+            raise InputError(path, f"found {line.text!r}; {expected}", line.number) from None
+        if not fits:
+            raise InputError(path, f"found {len(layers)} layers; expected {words[2]}, at least 1", line.number)
+        for activation in activations:
+            if activation not in ACTIVATIONS:
+                message = f"found activation {activation!r}; expected one of {', '.join(ACTIVATIONS)}"
+                raise InputError(path, message, line.number)
+        if any(network.symbol == words[0] for network in networks):
+            raise InputError(path, f"found a second network for {words[0]}; expected one", line.number)
+        networks.append(NetworkInput(words[0], words[1], nodes, activations))
+    return tuple(networks)
+
+
+def _natural(text: str) -> int:
+    value = listio.integer(text)
+    if value < 0:
+        raise ValueError(text)
+    return value
+
+
+def _positive(text: str) -> int:
+    value = listio.integer(text)
+    if value < 1:
+        raise ValueError(text)
+    return value
+
+
+def _non_negative(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < math.inf:
+        raise ValueError(text)
+    return value
+
+
+def _percentage(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < 100:
+        raise ValueError(text)
+    return value

@@ -1,0 +1,188 @@
+"""What the trainer prints, character by character (py_aeio), and its tables of errors, energies and forces."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from aenet_py.formats.potential import Training
+from aenet_py.inputs.train import TrainInput
+
+WIDTH = 70
+LINE, DOUBLE_LINE = "-" * WIDTH + "\n", "=" * WIDTH + "\n"
+
+
+def _centered(text: str) -> str:
+    left = (WIDTH - len(text) + 1) // 2
+    return " " * left + text + " " * (WIDTH - len(text) - left) + "\n"
+
+
+def _title(text: str) -> str:
+    return LINE + _centered(text) + LINE + "\n"
+
+
+def _now() -> str:
+    return _centered(str(datetime.datetime.now())[:-6])
+
+
+def opening() -> str:
+    return (
+        DOUBLE_LINE + _centered("Training with aenet-PyTorch") + DOUBLE_LINE + "\n\n" + _now() + "\n\n"
+        "Developed by Jon Lopez-Zorrilla\n\n"
+        "This program is distributed in the hope that it will be useful,\n"
+        "but WITHOUT ANY WARRANTY; without even the implied warranty of\n"
+        "MERCHANTABILITY or FITNESS FOR A PARTICULAR PURPOSE.  See the\n"
+        "GNU General Public License in file 'LICENSE' for more details.\n\n"
+    )
+
+
+def parameters(deck: TrainInput) -> str:
+    values = [
+        ("TRAININGSET", deck.training_set),
+        ("TESTPERCENT", deck.test_fraction),
+        ("ITERATIONS", deck.epochs),
+        ("ITERWRITE", deck.write_every),
+        ("BATCHSIZE", deck.batch_size),
+        ("MEMORY_MODE", deck.memory_mode),
+    ]
+    text = _title("Reading input information")
+    text += "Reading input parameters.\nThese are the parameters selected for training:\n" + _list(values) + "\n"
+    if deck.alpha is not None:
+        values = [("FORCES", True), ("alpha", deck.alpha)]
+        if deck.max_forces is not None:
+            values.append(("maxforces", deck.max_forces))
+        text += _list(values) + "\n"
+    return text
+
+
+def _list(values: Sequence[tuple[str, object]]) -> str:
+    return "".join(f"        - {name + ':':<12} {value}\n" for name, value in values)
+
+
+def reading() -> str:
+    return _title("Reading training set information") + (
+        "Training set information will be read now. If force training is\n"
+        "required this proccess may take some time.\n\n"
+    )
+
+
+def data(training: Training, n_structures: int, n_with_forces: int, n_removed: int) -> str:
+    text = (
+        "The network output energy will be normalized to the interval [-1,1].\n"
+        f"    Energy scaling factor:  f = {training.scale: 12.6f}\n"
+        f"    Atomic energy shift  :  s = {training.shift: 12.6f}\n\n"
+    )
+    if n_removed:
+        text += f"{n_removed} high-energy structures will be removed from the training set.\n"
+    text += f"\nNumber of structures in the data set:        {n_structures:12d}\n"
+    if n_with_forces:
+        text += f"Number of structures with force information: {n_with_forces:12d}\n"
+    return text + (
+        f"\nAtomic species in the training set: {'  '.join(training.types)}\n\n"
+        f"Average energy (eV/atom) : {training.mean:12.6f}\n"
+        f"Minimum energy (eV/atom) : {training.low:12.6f}\n"
+        f"Maximum energy (eV/atom) : {training.high:12.6f}\n\n"
+    )
+
+
+def preparing() -> str:
+    return _title("Preparing batches for training") + (
+        "Batches for training are being prepared now. If force training is\nrequired, this may take some time.\n\n"
+        "If the number of structures is not divisible by the batch size, the actual\n"
+        "batch size may be slightly changed.\n\n"
+    )
+
+
+def batches(requested: int, n_batches: int, energy_size: int, force_size: int) -> str:
+    text = (
+        f"Requested batch size: {requested}\n"
+        f"Actual batch size   : {energy_size + force_size}\n"
+        f"Number of batches   : {n_batches}\n\n"
+    )
+    if energy_size and force_size:
+        text += f"Energy batch size   : {energy_size}\nForces batch size   : {force_size}\n\n"
+    return text
+
+
+def networks(deck: TrainInput, inputs: Sequence[int], restarted: bool) -> str:
+    text = _title("Networks")
+    if restarted:
+        text += "Previous run files found. The training will be restarted from\nthat checkpoint.\n"
+    else:
+        text += "Training will be started from scratch.\n"
+    text += "Initializing networks:\n"
+    for n_features, network in zip(inputs, deck.networks, strict=True):
+        text += f"\nCreating a network for {network.symbol}\n\nNumber of layers: {len(network.nodes) + 2:4d}\n\n"
+        text += f"Number of nodes and activation type per layer:\n\n    1 : {n_features:6d} \n"
+        for layer, (nodes, activation) in enumerate(zip(network.nodes, network.activations, strict=True), 2):
+            text += f"   {layer:2d} : {nodes:6d}   {activation}\n"
+        text += f"   {len(network.nodes) + 2:2d} : {1:6d} \n\n"
+    return text
+
+
+def details(deck: TrainInput, device: str) -> str:
+    return _title("Training details") + (
+        f"Training method : {deck.method:>12}\n"
+        f"Learning rate   : {deck.learning_rate: 12.6f}\n"
+        f"Regularization  : {deck.regularization: 12.6f}\n\n"
+        f"Training device : {device}\n"
+        f"Memory mode     : {deck.memory_mode}\n\n"
+    )
+
+
+def table_head() -> str:
+    names = ("epoch", "ERROR(train)", "ERROR(test)", "E (train)", "E (test)", "F (train)", "F (test)")
+    head = "{:>10} :  {:>12}  {:>12}   |{:>12}  {:>12}   |{:>12}  {:>12}\n".format(*names)
+    rule = "     -----    ------------   -----------        ---------      --------        ---------      --------\n"
+    return _title("Training process") + head + rule
+
+
+def table_line(epoch: int, errors: Sequence[float]) -> str:
+    """errors : total, energy, force, each of the training and the test set; eV/atom, eV/Å."""
+    pairs = [f"{errors[i]: 12.6f}  {errors[i + 1]: 12.6f}" for i in (0, 2, 4)]
+    return f"{epoch: 10d} :  {'   |'.join(pairs)}\n"
+
+
+def resources(seconds: float, gigabytes: float, gpu_gigabytes: float) -> str:
+    return (
+        f"\nTime needed for training:  {seconds: 18.6f} s\n"
+        f"Maximum CPU memory used:   {gigabytes: 18.6f} GB\n"
+        f"Maximum GPU memory used:   {gpu_gigabytes: 18.6f} GB\n\n"
+    )
+
+
+def saving(deck: TrainInput) -> str:
+    text = _title("Storing results")
+    text += "saving train energy error to : energy.train\nsaving test energy error to  : energy.test\n\n"
+    lines = [f"Saving the {n.symbol} network to file : {n.path}.ascii\n" for n in deck.networks]
+    return text + "".join(lines)
+
+
+def closing() -> str:
+    return "\n\n" + _now() + "\n\n" + DOUBLE_LINE + _centered("Neural Network training done.") + DOUBLE_LINE
+
+
+def error_lines(table: Sequence[tuple[int, Sequence[float]]], with_forces: bool) -> str:
+    """train.error; the errors as in `table_line`."""
+    lines = []
+    for epoch, errors in table:
+        pairs = [f"{errors[i]: 12.6f}  {errors[i + 1]: 12.6f}" for i in ((0, 2, 4) if with_forces else (0,))]
+        lines.append(f"{epoch: 10d}   {'   '.join(pairs)}\n")
+    return "".join(lines)
+
+
+def energy_line(path: str, n_atoms: int, reference: float, found: float) -> str:
+    """One structure of energies.train or energies.test, eV."""
+    per_atom = f"{reference / n_atoms: 12.6f}  {found / n_atoms: 12.6f}"
+    return f"{n_atoms:12d}    {reference: 12.6f}  {found: 12.6f}  {per_atom}      {path}\n"
+
+
+def force_lines(path: str, reference: np.ndarray, found: np.ndarray) -> Iterator[str]:
+    """One structure of forces.train or forces.test; reference, found (n_atoms, 3) eV/Å."""
+    difference = found - reference
+    yield f"# {len(reference):12d}  {np.sqrt((difference**2).sum()) / len(reference): 12.6f}   {path}\n"
+    for atom, error in enumerate(np.sqrt((difference**2).sum(axis=1))):
+        values = [" ".join(f"{value: 12.6f}" for value in row[atom]) for row in (reference, found)]
+        yield f"{atom:4d}   {error: 12.6f}   {values[0]}   {values[1]} \n"

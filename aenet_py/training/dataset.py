@@ -1,0 +1,215 @@
+"""From files to structures for training: which are used, normalised, their atoms ordered by species.
+
+The original keeps features, forces and gradients in single precision and computes with them in double precision; so
+does this.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from aenet_py.descriptors.setup import Setup
+from aenet_py.errors import AenetError, InputError
+from aenet_py.formats import gradients, trainset
+from aenet_py.formats.potential import Training
+from aenet_py.formats.records import RecordReader
+from aenet_py.formats.trainset import FeatureStatistics, TrainingSet
+from aenet_py.inputs.train import TrainInput
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Gradients of a structure's atoms.
+
+    own : per species (n, 3, n_features) float32, by the atom's own position; others : per species (n_pairs, 3,
+    n_features) float32, by a neighbour's; centers : per species (n_pairs,), the atom among those of its species;
+    neighbors : per species (n_pairs,), the neighbour among all atoms of the structure.
+    """
+
+    own: list[torch.Tensor]
+    others: list[torch.Tensor]
+    centers: list[torch.Tensor]
+    neighbors: list[torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Structure:
+    """One structure, its atoms ordered by species as the networks are.
+
+    energy : cohesive, normalised; features : per species (n, n_features) float64, normalised; forces (n_atoms, 3)
+    float64, normalised; pairs : None if its forces are not trained on.
+    """
+
+    path: str
+    n_atoms: int
+    energy: float
+    features: list[torch.Tensor]
+    forces: torch.Tensor
+    pairs: Pairs | None
+
+
+@dataclass(frozen=True)
+class Data:
+    """What is trained on.
+
+    with_forces, energies_only : structures in the order of the file; n_removed : above MAXENERGY; setups, statistics :
+    per network; training : energies and their normalisation; feature_scales : per species (n_features,) float64.
+    """
+
+    with_forces: list[Structure]
+    energies_only: list[Structure]
+    n_removed: int
+    setups: list[Setup]
+    statistics: list[FeatureStatistics]
+    training: Training
+    feature_scales: list[torch.Tensor]
+
+
+def read(deck: TrainInput) -> Data:
+    """Read the training set, and the gradients with FORCES; AenetError where they do not fit the deck."""
+    found = trainset.read(deck.training_set)
+    order = _order_of_species(deck, found)
+    atoms, starts = found.structures.atoms, found.structures.starts.tolist()
+    entries = found.structures.entries
+    per_atom = [entry.energy / entry.n_atoms for entry in entries]
+    kept = [i for i, energy in enumerate(per_atom) if deck.max_energy is None or energy <= deck.max_energy]
+    if not kept:
+        raise AenetError(f"{deck.training_set}: every structure is above MAXENERGY; there is nothing to train on")
+    training = _normalisation(deck, found, order, [per_atom[i] for i in kept])
+    chosen_setups = [found.footer.setups[t] for t in np.argsort(order)]
+    setups = [dataclasses.replace(s, description=s.description.strip()) for s in chosen_setups]
+    statistics = [found.footer.statistics[t] for t in np.argsort(order)]
+    shifts, scales = _feature_normalisation(statistics)
+    chosen = set(kept)
+    data: tuple[list[Structure], list[Structure]] = ([], [])
+    for i, pairs in enumerate(_gradients(deck, found, order)):
+        if i not in chosen:
+            continue
+        rows = slice(starts[i], starts[i + 1])
+        network_of = order[atoms.types[rows] - 1]
+        sorting = np.argsort(network_of, kind="stable")
+        forces = torch.from_numpy(atoms.forces[rows][sorting].astype(np.float32))
+        if deck.max_forces is not None and pairs is not None and not abs(atoms.forces[rows]).max() < deck.max_forces:
+            pairs = None
+        features = [
+            torch.from_numpy(atoms.features[rows][network_of == s][:, : len(shifts[s])].astype(np.float32))
+            for s in range(len(order))
+        ]
+        structure = Structure(
+            path=entries[i].path.strip(),
+            n_atoms=entries[i].n_atoms,
+            energy=(entries[i].energy - entries[i].n_atoms * training.shift) * training.scale,
+            features=[(f - shift) * scale for f, shift, scale in zip(features, shifts, scales, strict=True)],
+            forces=(forces * training.scale).double(),
+            pairs=pairs,
+        )
+        data[0 if pairs is not None else 1].append(structure)
+    return Data(data[0], data[1], len(entries) - len(kept), setups, statistics, training, scales)
+
+
+def _order_of_species(deck: TrainInput, found: TrainingSet) -> np.ndarray:
+    """Which network belongs to each species of the file; InputError unless each has one."""
+    given, wanted = deck.symbols, found.header.types
+    if not found.footer.setups:
+        raise InputError(deck.training_set, "this training set has no set-ups; expected one for each species")
+    for symbol in wanted:
+        if symbol not in given:
+            raise InputError(
+                deck.path, f"no network for {symbol}; expected one, as {deck.training_set} has this species"
+            )
+    for symbol in given:
+        if symbol not in wanted:
+            expected = " ".join(wanted)
+            raise InputError(deck.path, f"found a network for {symbol}; expected the species of the set, {expected}")
+    return np.array([given.index(symbol) for symbol in wanted])
+
+
+def _normalisation(deck: TrainInput, found: TrainingSet, order: np.ndarray, per_atom: list[float]) -> Training:
+    """Energies per atom go to [-1, 1] (get_E_normalization); the values stored are those in eV."""
+    total = 0.0
+    for energy in per_atom:
+        total += energy
+    low, high = min(per_atom), max(per_atom)
+    if not high > low:
+        raise AenetError(f"{deck.training_set}: all energies per atom are {low:g} eV; expected different ones")
+    atomic = np.array(found.header.atomic_energies)[np.argsort(order)]
+    return Training(
+        path=deck.training_set,
+        normalized=True,
+        scale=2 / (high - low),
+        shift=0.5 * (high + low),
+        types=deck.symbols,
+        atomic_energies=tuple(atomic.tolist()),
+        n_atoms=found.footer.n_atoms,
+        n_structures=found.header.n_structures,
+        low=low,
+        high=high,
+        mean=total / len(per_atom),
+    )
+
+
+def _feature_normalisation(statistics: list[FeatureStatistics]) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+    """Averages, and one over standard deviations, of each species' features (normalize_stp), from single precision."""
+    shifts, scales = [], []
+    for values in statistics:
+        shift = torch.from_numpy(values.mean.astype(np.float32)).double()
+        scale = 1 / torch.sqrt(torch.from_numpy(values.square.astype(np.float32)).double() - shift**2)
+        scale[~torch.isfinite(scale)] = 0.0  # features that are the same everywhere
+        shifts.append(shift)
+        scales.append(scale)
+    return shifts, scales
+
+
+def _gradients(deck: TrainInput, found: TrainingSet, order: np.ndarray) -> Iterator[Pairs | None]:
+    """Gradients of each structure of the set, None for those without."""
+    entries = found.structures.entries
+    if deck.alpha is None:
+        yield from [None] * len(entries)
+        return
+    path = deck.training_set.removesuffix(".ascii") + ".forces"
+    with RecordReader(path) as source:
+        steps = gradients.read(source)
+        for number, entry in enumerate(entries, 1):
+            given = next(steps, None)
+            if not isinstance(given, gradients.Entry) or (given.path, given.n_atoms) != (entry.path, entry.n_atoms):
+                shown = f"{given.path!r}" if isinstance(given, gradients.Entry) else "the end"
+                message = f"found {shown} as structure {number}; expected {entry.path!r}, as in {deck.training_set}"
+                raise InputError(path, message)
+            if not given.selected:
+                yield None
+                continue
+            yield _pairs([next(steps) for _ in range(given.n_atoms)], order, path, entry.path)
+        for _ in steps:
+            raise InputError(path, f"found more structures than {deck.training_set} has; expected {len(entries)}")
+
+
+def _pairs(atoms: list, order: np.ndarray, path: str, name: str) -> Pairs:
+    """Gradients ordered by species; atoms : `gradients.AtomGradients` in the order of the file."""
+    network_of = np.array([order[atom.itype - 1] for atom in atoms])
+    place = np.empty(len(atoms), dtype=np.int64)
+    place[np.argsort(network_of, kind="stable")] = np.arange(len(atoms))
+    own, others, centers, neighbors = [], [], [], []
+    for species in range(len(order)):
+        mine = [atoms[i] for i in np.flatnonzero(network_of == species)]
+        width = mine[0].own.shape[1] if mine else 0
+        counts = [len(atom.neighbors) for atom in mine]
+        own.append(_single([atom.own for atom in mine], (0, 3, width), stack=True))
+        others.append(_single([atom.others.transpose(2, 0, 1) for atom in mine], (0, 3, width), stack=False))
+        centers.append(torch.from_numpy(np.repeat(np.arange(len(mine)), counts)))
+        numbers = np.concatenate([atom.neighbors for atom in mine]) - 1 if mine else np.zeros(0, np.int64)
+        neighbors.append(torch.from_numpy(place[numbers]))
+    if not all(torch.isfinite(values).all() for values in (*own, *others)):
+        raise InputError(path, f"structure {name!r} has gradients that are not numbers")
+    return Pairs(own, others, centers, neighbors)
+
+
+def _single(parts: list[np.ndarray], empty: tuple[int, ...], stack: bool) -> torch.Tensor:
+    if not parts:
+        return torch.zeros(empty, dtype=torch.float32)
+    joined = np.stack(parts) if stack else np.concatenate(parts)
+    return torch.from_numpy(joined.astype(np.float32))

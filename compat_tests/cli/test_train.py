@@ -1,0 +1,235 @@
+"""aenet_pytorch.py: the original's files and numbers on its own decks, and what a training must keep."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from aenet_py.cli.aenet_pytorch import main
+from aenet_py.formats import potential
+from aenet_py.inputs import train as inputs
+from aenet_py.training import batches, dataset
+from aenet_py.training.model import Networks
+from compat_tests.cli.cases import FIXTURES, golden_files, listing, name_of, run
+
+DECKS = [path for path in golden_files("*/train-*/train.in") if (path.parent / "expected" / "train.error").exists()]
+NUMBER = re.compile(r"-?\d+\.\d+")
+LAST_DIGIT = 2e-6  # of what is printed with six decimals
+CLUSTER = FIXTURES / "cluster-cuau-h2o"
+
+
+def prepare(deck: Path, folder: Path) -> Path:
+    """A folder with the deck and its training set; skips where gradients are kept as a checksum only."""
+    folder.mkdir(exist_ok=True)
+    shutil.copyfile(deck, folder / "train.in")
+    expected = deck.parents[1] / "expected"
+    for path in expected.glob("*.train*"):
+        if path.suffix != ".sha256":
+            shutil.copyfile(path, folder / path.name)
+    if "alpha" in deck.read_text() and not list(folder.glob("*.forces")):
+        pytest.skip("the gradients are not at hand")
+    return folder
+
+
+def numbers(text: str) -> np.ndarray:
+    return np.array([float(number) for number in NUMBER.findall(text)])
+
+
+def without_times(report: str) -> str:
+    """The report without its dates and the lines of resources."""
+    kept = [line for line in report.splitlines() if not line.startswith(("Time needed", "Maximum "))]
+    return re.sub(r" +\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\. +", "DATE", "\n".join(kept))
+
+
+def layout(text: str) -> str:
+    """The text with every digit and the sign of every number alike."""
+    return re.sub(r"[- ](?=\d)", " ", re.sub(r"\d", "0", text)).replace("-0", " 0")
+
+
+@pytest.mark.parametrize("deck", DECKS, ids=name_of)
+def test_decks_of_the_original(deck, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(prepare(deck, tmp_path / "run"))
+    assert main([]) == 0
+    outputs = [path for glob in ("train.error", "energies.*", "forces.*") for path in Path().glob(glob)]
+    found = {path.name: path.read_text() for path in outputs}
+    expected = deck.parent / "expected"
+    for name in [
+        path.name for path in expected.iterdir() if path.name.startswith(("train.error", "energies", "forces"))
+    ]:
+        wanted = (expected / name).read_text()
+        assert layout(found[name]) == layout(wanted), name
+        assert abs(numbers(found[name]) - numbers(wanted)).max(initial=0) < LAST_DIGIT, name
+    report, wanted = without_times(capsys.readouterr().out), without_times((expected / "train.out").read_text())
+    assert layout(report) == layout(wanted)
+    assert abs(numbers(report) - numbers(wanted)).max() < LAST_DIGIT
+    for path in expected.glob("*.nn.ascii"):
+        ours, theirs = Path(path.name).read_text().splitlines(), path.read_text().splitlines()
+        assert ours[:8] + ours[9:] == theirs[:8] + theirs[9:]
+        weights = [potential.read(str(p)).network.weights for p in (Path(path.name), path)]
+        assert abs(weights[0] - weights[1]).max() < 1e-7
+
+
+def edited(folder: Path, *changes: tuple[str, str]) -> None:
+    deck = (folder / "train.in").read_text()
+    for old, new in changes:
+        assert old in deck
+        deck = deck.replace(old, new)
+    (folder / "train.in").write_text(deck)
+
+
+@pytest.fixture
+def forces(tmp_path, monkeypatch):
+    """A folder with the deck that trains on forces, for six epochs."""
+    folder = prepare(CLUSTER / "train-forces-adamw/train.in", tmp_path / "run")
+    edited(folder, ("ITERATIONS 40", "ITERATIONS 6"))
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def weights() -> np.ndarray:
+    return np.concatenate([potential.read(str(path)).network.weights for path in sorted(Path().glob("*.nn.ascii"))])
+
+
+def test_binary_and_text_training_sets_give_the_same(forces):
+    assert main(["train.in"]) == 0
+    text = weights()
+    (forces / "model.restart").unlink()
+    edited(forces, ("cluster.train.ascii", "cluster.train"))
+    assert main(["train.in"]) == 0
+    assert (weights() == text).all()
+
+
+def test_a_resumed_training_equals_an_uninterrupted_one(forces):
+    assert main([]) == 0
+    whole = weights()
+    (forces / "model.restart").unlink()
+    edited(forces, ("ITERATIONS 6", "ITERATIONS 2"))
+    for _ in range(3):
+        assert main([]) == 0
+    assert (weights() == whole).all()
+
+
+def test_the_originals_state_goes_on_with_the_same_keys(forces):
+    shutil.copyfile(CLUSTER / "train-forces-adamw/expected/model.restart", "model.restart")
+    theirs = torch.load("model.restart", weights_only=True)
+    edited(forces, ("ITERATIONS 6", "ITERATIONS 1"))
+    assert main([]) == 0
+    ours = torch.load("model.restart", weights_only=True)
+    assert list(ours["model"]) == list(theirs["model"])
+    assert ours["optimizer"]["param_groups"][0].keys() == theirs["optimizer"]["param_groups"][0].keys()
+    assert numbers(Path("train.error").read_text())[0] < 0.08  # where the 40 epochs of the original ended
+
+
+def test_no_iterations_and_no_tests(forces, capsys):
+    edited(forces, ("ITERATIONS 6", "ITERATIONS 0"), ("TESTPERCENT 20", "TESTPERCENT 0"))
+    assert main([]) == 0
+    assert Path("train.error").read_text() == ""
+    assert Path("energies.test").read_text() == ""
+    assert len(Path("energies.train").read_text().splitlines()) == 14
+    assert "Training will be started from scratch." in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("forces")
+def test_forces_are_the_gradient_of_the_energy():
+    """A shift of the features along their own gradients changes the energy by minus force times distance."""
+    torch.manual_seed(1)
+    data = dataset.read(inputs.read("train.in"))
+    structure = data.with_forces[0]
+    networks = Networks([44] * 4, inputs.read("train.in").networks)
+    part = batches.join([structure], 4)
+    _, found = networks.energies_and_forces(part, data.feature_scales, training=False)
+    rng, step = np.random.default_rng(2), 1e-4
+    direction = torch.from_numpy(rng.normal(size=found.shape))
+
+    def energy(distance: float) -> float:
+        moved = [features.clone() for features in part.features]
+        for s, scale in enumerate(data.feature_scales):
+            shift = torch.einsum("nxf,nx->nf", part.own[s].double(), direction[part.atoms[s]])
+            pulls = torch.einsum("pxf,px->pf", part.others[s].double(), direction[part.neighbors[s]])
+            moved[s] += distance * scale * shift.index_add(0, part.centers[s], pulls)
+        with torch.no_grad():
+            return networks.energies(batches.Part(**{**vars(part), "features": moved})).item()
+
+    slope = (energy(step) - energy(-step)) / (2 * step)
+    assert slope == pytest.approx(-(found * direction).sum().item(), rel=1e-6)
+
+
+BAD = [
+    (("ITERATIONS 6", "ITERATION 6"), "train.in:3: found 'ITERATION'; expected a keyword, did you mean ITERATIONS?"),
+    (("TESTPERCENT 20", "TESTPERCENT 120"), "train.in:2: found '120' behind TESTPERCENT; expected a percentage"),
+    (("method=adamw", "method=sgd"), "found method 'sgd'; expected one of adam"),
+    (("lr=0.001", "lr=fast"), "found 'fast' for lr; expected a number"),
+    (("alpha=0.1", "alpha=1.5"), "found alpha=1.5; expected 0 to 1"),
+    (("MEMORY_MODE cpu", "MEMORY_MODE disk"), "found MEMORY_MODE disk; expected cpu or gpu"),
+    (("VERBOSE", "MODE transfer"), "found MODE transfer; expected train"),
+    (("VERBOSE", "SAVE_BATCHES"), "SAVE_BATCHES is not supported yet"),
+    (("VERBOSE", "MAXENERGY -1"), "every structure is above MAXENERGY; there is nothing to train on"),
+    (("  H   H.pytorch.nn   2 10:tanh 10:tanh", ""), "no network for H; expected one"),
+    (("  H   H.", "  N   H."), "no network for H; expected one"),
+    (("  H   H.pytorch.nn   2 10:tanh", "  H   H.pytorch.nn   2 10:relu"), "found activation 'relu'; expected one of"),
+    (("  H   H.pytorch.nn   2 ", "  H   H.pytorch.nn   3 "), "found 2 layers; expected 3"),
+    (("  H   H.pytorch.nn", "  Cu   H.pytorch.nn"), "found a second network for Cu"),
+    (("TRAININGSET cluster.train.ascii", "TRAININGSET none"), "none: no such file"),
+    (("TRAININGSET cluster.train.ascii", ""), "no TRAININGSET found; expected a training set"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), BAD)
+def test_bad_decks(change, message, forces, capsys):
+    edited(forces, change)
+    before = listing(forces)
+    assert main([]) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert listing(forces) == before
+
+
+@pytest.mark.usefixtures("forces")
+def test_gradients_of_another_training_set(capsys):
+    shutil.copyfile(FIXTURES / "selection-25/expected/sel.train.forces", "cluster.train.forces")
+    assert main([]) == 1
+    assert "cluster.train.forces: found " in (error := capsys.readouterr().err)
+    assert " as structure 1; expected 'xsf/s000.xsf', as in cluster.train.ascii" in error
+    assert not Path("model.restart").exists()
+
+
+@pytest.mark.parametrize("change", [("2 10:tanh 10:tanh", "1 10:tanh"), ("method=adamw", "method=adagrad")])
+def test_a_state_of_other_networks_or_methods(change, forces, capsys):
+    assert main([]) == 0
+    before = listing(forces)
+    edited(forces, change)
+    assert main([]) == 1
+    assert "model.restart: found no state of these networks and this method" in capsys.readouterr().err
+    assert {**before, "train.in": b""} == {**listing(forces), "train.in": b""}
+
+
+@pytest.mark.usefixtures("forces")
+def test_a_state_that_runs_code_is_refused(capsys):
+    class Evil:
+        def __reduce__(self):
+            return (Path("owned").write_text, ("owned",))
+
+    torch.save({"model": Evil()}, "model.restart")
+    assert main([]) == 1
+    assert "model.restart: found no state" in capsys.readouterr().err
+    assert not Path("owned").exists()
+
+
+def test_a_loss_that_is_no_number(forces, capsys):
+    edited(forces, ("lr=0.001", "lr=1e300"))
+    before = listing(forces)
+    assert main([]) == 1
+    assert "the loss is no longer a number" in capsys.readouterr().err
+    assert listing(forces) == before
+
+
+def test_missing_deck(tmp_path):
+    done = run(tmp_path, program="aenet_pytorch.py")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "Error: train.in: no such file; expected an input file of the trainer, train.in\n"
