@@ -15,6 +15,7 @@ import numpy as np
 from aenet_py.formats import records
 from aenet_py.formats.records import RecordReader
 
+AHEAD = 1 << 22  # bytes read at once: a record may be as long as the usual buffer
 _HEAD, _BETWEEN, _END = struct.Struct("<8i"), struct.Struct("<2i"), records.MARKER  # an atom's markers and integers
 
 
@@ -67,7 +68,8 @@ class AtomGradients:
     """One atom's gradients, 1/Å.
 
     itype : species, from 1; neighbors (n,) int32 : their atom numbers, from 1; own (3, n_features) : derivatives with
-    respect to the atom itself; others (3, n_features, n) : with respect to each neighbour.
+    respect to the atom itself; others (3, n_features, n) : with respect to each neighbour, good until the next atom is
+    read.
     """
 
     itype: int
@@ -103,7 +105,7 @@ def read_atom(source: RecordReader, number: int, atom: int, n_atoms: int) -> Ato
     if n and (neighbors.min() < 1 or neighbors.max() > n_atoms):
         raise source.error(f"found atoms {neighbors.min()} to {neighbors.max()}; expected 1 to {n_atoms}")
     own = source.reals(3 * n_features, "derivatives by the atom").reshape(3, n_features)
-    others = source.reals(3 * n_features * n, "derivatives by the neighbours").reshape(3, n_features, n)
+    others = source.borrowed_reals(3 * n_features * n, "derivatives by the neighbours").reshape(3, n_features, n)
     return AtomGradients(itype, neighbors, own, others)
 
 
@@ -112,6 +114,7 @@ def read(source: RecordReader) -> Iterator[Entry | AtomGradients]:
 
     Fewer structures than announced may be there, because generate.x counts those it skips.
     """
+    source.window.ahead = AHEAD
     n_structures, most_neighbors = read_header(source), 0
     number = 1
     while number <= n_structures and not _footer_follows(source):

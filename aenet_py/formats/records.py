@@ -92,6 +92,10 @@ class RecordReader(Source):
 
     def record(self, what: str, n_bytes: int | None = None) -> bytes:
         """The data of the next record, which should be n_bytes long."""
+        return bytes(self._borrow(what, n_bytes))
+
+    def _borrow(self, what: str, n_bytes: int | None) -> bytes | memoryview:
+        """What `record` does, but the data may change when something else is read."""
         self.number, self._start, self._what = self.number + 1, self.offset, what
         wanted = "a record" if n_bytes is None else f"a record of {n_bytes} bytes"
         if self.at_end():
@@ -99,7 +103,7 @@ class RecordReader(Source):
         data = self._short_record(n_bytes)
         return self._long_record(n_bytes, wanted) if data is None else data
 
-    def _short_record(self, n_bytes: int | None) -> bytes | None:
+    def _short_record(self, n_bytes: int | None) -> memoryview | None:
         """The data of a record in one piece; None where anything is unusual."""
         head = self.window.view(self.offset, MARKER.size)
         if len(head) < MARKER.size:
@@ -111,7 +115,7 @@ class RecordReader(Source):
         if whole[length + MARKER.size :] != head:
             return None
         self.offset += len(whole)
-        return bytes(whole[MARKER.size : -MARKER.size])
+        return whole[MARKER.size : -MARKER.size]
 
     def _long_record(self, n_bytes: int | None, wanted: str) -> bytes:
         """The data of a record in any number of pieces; InputError where it is broken."""
@@ -146,6 +150,13 @@ class RecordReader(Source):
     def reals(self, n: int, what: str) -> np.ndarray:
         values = np.frombuffer(self.record(what, 8 * n), dtype="<f8")
         self.keep(values)
+        return values
+
+    def borrowed_reals(self, n: int, what: str) -> np.ndarray:
+        """What `reals` does, without a copy: the values are good until something else is read."""
+        values = np.frombuffer(self._borrow(what, 8 * n), dtype="<f8")
+        if self.log is not None:
+            self.keep(values.copy())
         return values
 
     def logical(self, what: str) -> bool:

@@ -18,7 +18,7 @@ AHEAD = 1 << 18  # bytes read at once
 
 
 class Window:
-    """Any part of a file; what is read ahead is kept until something else is asked for."""
+    """Any part of a file; what is read ahead (bytes at once) is kept until something else is asked for."""
 
     def __init__(self, path: str):
         self.path = path
@@ -33,6 +33,7 @@ class Window:
             os.close(self._fd)
             raise AenetError(f"{path}: this is not a regular file; expected one that can be read more than once")
         self.size = status.st_size
+        self.ahead = AHEAD
         self._buffer = bytearray()
         self._begin = self._length = 0
 
@@ -49,7 +50,7 @@ class Window:
         """n_bytes from offset on, fewer where the file ends; they stay what they are until the next call."""
         first = offset - self._begin
         if first < 0 or first + n_bytes > self._length:
-            self._read(offset, min(max(n_bytes, AHEAD), max(0, self.size - offset)))
+            self._read(offset, min(max(n_bytes, self.ahead), max(0, self.size - offset)))
             first = 0
         return memoryview(self._buffer)[first : min(first + n_bytes, self._length)]
 
@@ -60,7 +61,7 @@ class Window:
             end = self._buffer.find(b"\n", first, self._length)
             if end >= 0:
                 return bytes(self._buffer[first : end + 1])
-        n_bytes = AHEAD
+        n_bytes = self.ahead
         while True:
             data = self.view(offset, n_bytes)
             end = self._buffer.find(b"\n", offset - self._begin, self._length)

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from aenet_py.training.dataset import Data, Structure
+from aenet_py.training.forces import Gradients, Place
 
 
 @dataclass(frozen=True)
@@ -17,9 +18,8 @@ class Part:
     """Structures of one batch as tensors; the atoms of all of them are numbered by structure, then species.
 
     paths, energies (n,), n_atoms (n,) float64 : of the structures; features : per species (n_atoms, n_features);
-    structures : per species (n_atoms,), which structure an atom belongs to; atoms : per species (n_atoms,), its number
-    among all; forces (n_atoms of all, 3); own, others, centers, neighbors : as in `dataset.Pairs`, None where energies
-    alone are trained on.
+    structures : per species (n_atoms,), which structure an atom belongs to; forces (n_atoms of all, 3), None where
+    energies alone are trained on; gradients : of each structure, per species; places : of each structure.
     """
 
     paths: list[str]
@@ -27,12 +27,9 @@ class Part:
     n_atoms: torch.Tensor
     features: list[torch.Tensor]
     structures: list[torch.Tensor]
-    atoms: list[torch.Tensor]
     forces: torch.Tensor | None
-    own: list[torch.Tensor]
-    others: list[torch.Tensor]
-    centers: list[torch.Tensor]
-    neighbors: list[torch.Tensor]
+    gradients: list[list[Gradients]]
+    places: list[Place]
 
 
 @dataclass(frozen=True)
@@ -122,33 +119,29 @@ def _draw(structures: list[Structure], counts: list[int], test_fraction: float) 
 
 def join(structures: list[Structure], n_species: int) -> Part:
     """Structures as one part of a batch."""
-    n_atoms = [structure.n_atoms for structure in structures]
-    first_atom = list(itertools.accumulate(n_atoms, initial=0))
-    columns: dict[str, list[list[torch.Tensor]]] = {
-        name: [[] for _ in range(n_species)]
-        for name in ("features", "structures", "atoms", "own", "others", "centers", "neighbors")
-    }
+    features: list[list[torch.Tensor]] = [[] for _ in range(n_species)]
+    numbers: list[list[torch.Tensor]] = [[] for _ in range(n_species)]
+    places, first_atom, first_rows = [], 0, [0] * n_species
     for number, structure in enumerate(structures):
-        place = first_atom[number]
-        for species, features in enumerate(structure.features):
-            n, before = len(features), sum(map(len, columns["features"][species]))
-            if structure.pairs is not None:
-                columns["own"][species].append(structure.pairs.own[species])
-                columns["others"][species].append(structure.pairs.others[species])
-                columns["centers"][species].append(structure.pairs.centers[species] + before)
-                columns["neighbors"][species].append(structure.pairs.neighbors[species] + first_atom[number])
-            columns["features"][species].append(features)
-            columns["structures"][species].append(torch.full((n,), number))
-            columns["atoms"][species].append(torch.arange(place, place + n))
-            place += n
-    joined = {name: [_joined(parts) for parts in column] for name, column in columns.items()}
-    with_forces = all(structure.pairs is not None for structure in structures)
+        rows = []
+        for species, values in enumerate(structure.features):
+            features[species].append(values)
+            numbers[species].append(torch.full((len(values),), number))
+            rows.append(slice(first_rows[species], first_rows[species] + len(values)))
+            first_rows[species] += len(values)
+        places.append(Place(slice(first_atom, first_atom + structure.n_atoms), tuple(rows)))
+        first_atom += structure.n_atoms
+    gradients = [structure.gradients for structure in structures if structure.gradients is not None]
+    with_forces = bool(structures) and len(gradients) == len(structures)
     return Part(
         paths=[structure.path for structure in structures],
         energies=torch.tensor([structure.energy for structure in structures], dtype=torch.float64),
-        n_atoms=torch.tensor(n_atoms, dtype=torch.float64),
-        forces=torch.cat([structure.forces for structure in structures]) if structures and with_forces else None,
-        **joined,
+        n_atoms=torch.tensor([structure.n_atoms for structure in structures], dtype=torch.float64),
+        features=[_joined(parts) for parts in features],
+        structures=[_joined(parts) for parts in numbers],
+        forces=torch.cat([structure.forces for structure in structures]) if with_forces else None,
+        gradients=gradients,
+        places=places,
     )
 
 

@@ -20,21 +20,7 @@ from aenet_py.formats.potential import Training
 from aenet_py.formats.records import RecordReader
 from aenet_py.formats.trainset import FeatureStatistics, TrainingSet
 from aenet_py.inputs.train import TrainInput
-
-
-@dataclass(frozen=True)
-class Pairs:
-    """Gradients of a structure's atoms.
-
-    own : per species (n, 3, n_features) float32, by the atom's own position; others : per species (n_pairs, 3,
-    n_features) float32, by a neighbour's; centers : per species (n_pairs,), the atom among those of its species;
-    neighbors : per species (n_pairs,), the neighbour among all atoms of the structure.
-    """
-
-    own: list[torch.Tensor]
-    others: list[torch.Tensor]
-    centers: list[torch.Tensor]
-    neighbors: list[torch.Tensor]
+from aenet_py.training.forces import Gradients
 
 
 @dataclass(frozen=True)
@@ -42,7 +28,7 @@ class Structure:
     """One structure, its atoms ordered by species as the networks are.
 
     energy : cohesive, normalised; features : per species (n, n_features) float64, normalised; forces (n_atoms, 3)
-    float64, normalised; pairs : None if its forces are not trained on.
+    float64, normalised; gradients : per species, not normalised; None if its forces are not trained on.
     """
 
     path: str
@@ -50,7 +36,7 @@ class Structure:
     energy: float
     features: list[torch.Tensor]
     forces: torch.Tensor
-    pairs: Pairs | None
+    gradients: list[Gradients] | None
 
 
 @dataclass(frozen=True)
@@ -87,15 +73,15 @@ def read(deck: TrainInput) -> Data:
     shifts, scales = _feature_normalisation(statistics)
     chosen = set(kept)
     data: tuple[list[Structure], list[Structure]] = ([], [])
-    for i, pairs in enumerate(_gradients(deck, found, order)):
+    for i, derivatives in enumerate(_gradients(deck, found, order)):
         if i not in chosen:
             continue
         rows = slice(starts[i], starts[i + 1])
         network_of = order[atoms.types[rows] - 1]
         sorting = np.argsort(network_of, kind="stable")
         forces = torch.from_numpy(atoms.forces[rows][sorting].astype(np.float32))
-        if deck.max_forces is not None and pairs is not None and not abs(atoms.forces[rows]).max() < deck.max_forces:
-            pairs = None
+        if deck.max_forces is not None and not abs(atoms.forces[rows]).max() < deck.max_forces:
+            derivatives = None
         features = [
             torch.from_numpy(atoms.features[rows][network_of == s][:, : len(shifts[s])].astype(np.float32))
             for s in range(len(order))
@@ -106,9 +92,9 @@ def read(deck: TrainInput) -> Data:
             energy=(entries[i].energy - entries[i].n_atoms * training.shift) * training.scale,
             features=[(f - shift) * scale for f, shift, scale in zip(features, shifts, scales, strict=True)],
             forces=(forces * training.scale).double(),
-            pairs=pairs,
+            gradients=derivatives,
         )
-        data[0 if pairs is not None else 1].append(structure)
+        data[0 if derivatives is not None else 1].append(structure)
     return Data(data[0], data[1], len(entries) - len(kept), setups, statistics, training, scales)
 
 
@@ -165,7 +151,7 @@ def _feature_normalisation(statistics: list[FeatureStatistics]) -> tuple[list[to
     return shifts, scales
 
 
-def _gradients(deck: TrainInput, found: TrainingSet, order: np.ndarray) -> Iterator[Pairs | None]:
+def _gradients(deck: TrainInput, found: TrainingSet, order: np.ndarray) -> Iterator[list[Gradients] | None]:
     """Gradients of each structure of the set, None for those without."""
     entries = found.structures.entries
     if deck.alpha is None:
@@ -183,33 +169,34 @@ def _gradients(deck: TrainInput, found: TrainingSet, order: np.ndarray) -> Itera
             if not given.selected:
                 yield None
                 continue
-            yield _pairs([next(steps) for _ in range(given.n_atoms)], order, path, entry.path)
+            yield _by_species([_single(next(steps)) for _ in range(given.n_atoms)], order, path, entry.path)
         for _ in steps:
             raise InputError(path, f"found more structures than {deck.training_set} has; expected {len(entries)}")
 
 
-def _pairs(atoms: list, order: np.ndarray, path: str, name: str) -> Pairs:
-    """Gradients ordered by species; atoms : `gradients.AtomGradients` in the order of the file."""
-    network_of = np.array([order[atom.itype - 1] for atom in atoms])
+def _single(atom: gradients.Entry | gradients.AtomGradients) -> tuple[int, np.ndarray, np.ndarray]:
+    """An atom's species, neighbours, and gradients in single precision, its own as those of a first neighbour."""
+    assert isinstance(atom, gradients.AtomGradients)
+    width, n = atom.own.shape[1], len(atom.neighbors)
+    values = np.empty((3, width, n + 1), dtype=np.float32)
+    values[:, :, 0], values[:, :, 1:] = atom.own, atom.others
+    return atom.itype, atom.neighbors, values
+
+
+def _by_species(
+    atoms: list[tuple[int, np.ndarray, np.ndarray]], order: np.ndarray, path: str, name: str
+) -> list[Gradients]:
+    """Gradients ordered by species; atoms : in the order of the file."""
+    network_of = np.array([order[itype - 1] for itype, _, _ in atoms])
     place = np.empty(len(atoms), dtype=np.int64)
     place[np.argsort(network_of, kind="stable")] = np.arange(len(atoms))
-    own, others, centers, neighbors = [], [], [], []
+    found = []
     for species in range(len(order)):
-        mine = [atoms[i] for i in np.flatnonzero(network_of == species)]
-        width = mine[0].own.shape[1] if mine else 0
-        counts = [len(atom.neighbors) for atom in mine]
-        own.append(_single([atom.own for atom in mine], (0, 3, width), stack=True))
-        others.append(_single([atom.others.transpose(2, 0, 1) for atom in mine], (0, 3, width), stack=False))
-        centers.append(torch.from_numpy(np.repeat(np.arange(len(mine)), counts)))
-        numbers = np.concatenate([atom.neighbors for atom in mine]) - 1 if mine else np.zeros(0, np.int64)
-        neighbors.append(torch.from_numpy(place[numbers]))
-    if not all(torch.isfinite(values).all() for values in (*own, *others)):
-        raise InputError(path, f"structure {name!r} has gradients that are not numbers")
-    return Pairs(own, others, centers, neighbors)
-
-
-def _single(parts: list[np.ndarray], empty: tuple[int, ...], stack: bool) -> torch.Tensor:
-    if not parts:
-        return torch.zeros(empty, dtype=torch.float32)
-    joined = np.stack(parts) if stack else np.concatenate(parts)
-    return torch.from_numpy(joined.astype(np.float32))
+        mine = np.flatnonzero(network_of == species)
+        values = np.concatenate([atoms[i][2].ravel() for i in mine] or [np.zeros(0, np.float32)])
+        counts = np.array([len(atoms[i][1]) + 1 for i in mine], dtype=np.int64)
+        numbers = [place[np.append(i, atoms[i][1] - 1)] for i in mine]
+        found.append(Gradients(values, counts, np.concatenate([*numbers, np.zeros(0, np.int64)])))
+        if not np.isfinite(values.sum()):
+            raise InputError(path, f"structure {name!r} has gradients that are not numbers")
+    return found

@@ -42,31 +42,32 @@ def epoch(
     n_energies = n_forces = 0
     weight = torch.tensor(alpha)  # in single precision, as in the original
     for batch in batches:
-        squares = torch.zeros(1, dtype=torch.float64)
-        force_error = torch.zeros(1, dtype=torch.float64)
+        # What a batch has nothing of stays a single-precision zero of one element, which takes the loss to single
+        # precision with it: the original's weights depend on that.
+        with_forces = energies_only = force_error = torch.zeros(1)
         n_structures, n_atoms = 0, 0
         if batch.with_forces is not None and batch.with_forces.paths:
             part = batch.with_forces
             assert part.forces is not None
             energies, forces = networks.energies_and_forces(part, scales, training=optimizer is not None)
             n_structures, n_atoms = len(energies), len(forces)
-            squares = squares + torch.sum((energies - part.energies) ** 2 / part.n_atoms**2)
+            with_forces = torch.sum((energies - part.energies) ** 2 / part.n_atoms**2)
             force_error = torch.sqrt(torch.sum((forces - part.forces) ** 2) / n_atoms)
         if batch.energies_only is not None and batch.energies_only.paths:
             part = batch.energies_only
             energies = networks.energies(part)
             n_structures += len(energies)
-            squares = squares + torch.sum((energies - part.energies) ** 2 / part.n_atoms**2)
+            energies_only = torch.sum((energies - part.energies) ** 2 / part.n_atoms**2)
         if n_structures == 0:
             continue
         if optimizer is not None:
-            loss = (1.0 - weight) * torch.sqrt(squares / n_structures) + weight * force_error
+            loss = (1.0 - weight) * torch.sqrt((with_forces + energies_only) / n_structures) + weight * force_error
             if not torch.isfinite(loss).all():
                 raise NotANumberError("the loss is no longer a number; expected a smaller learning rate or other data")
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-        energy_sum += squares.item()
+        energy_sum += with_forces.item() + energies_only.item()
         force_sum += force_error.item() ** 2 * n_atoms
         n_energies, n_forces = n_energies + n_structures, n_forces + n_atoms
     energy = math.sqrt(energy_sum / n_energies) if n_energies else 0.0

@@ -12,6 +12,7 @@ from torch import nn
 from aenet_py.formats.potential import ACTIVATIONS, Network
 from aenet_py.inputs.train import NetworkInput
 from aenet_py.training.batches import Part
+from aenet_py.training.forces import Forces
 
 _LAYERS = {"linear": nn.Identity, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
 
@@ -44,21 +45,14 @@ class Networks(nn.Module):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Normalised energies (n,) and forces (n_atoms, 3); scales : of the features; training : keep the graph."""
         assert part.forces is not None
-        forces = torch.zeros_like(part.forces)
-        atomic = []
-        for species, function in enumerate(self.functions):
-            features = part.features[species].detach().requires_grad_(True)
+        atomic, slopes = [], []
+        for function, values, scale in zip(self.functions, part.features, scales, strict=True):
+            features = values.detach().requires_grad_(True)
             energies = function(features)
+            (slope,) = torch.autograd.grad(energies.sum(), features, create_graph=training)
             atomic.append(energies)
-            if len(features) == 0:
-                continue
-            (slopes,) = torch.autograd.grad(energies.sum(), features, create_graph=training)
-            slopes = (slopes * scales[species]).unsqueeze(1)
-            forces = forces.index_add(0, part.atoms[species], -(part.own[species] * slopes).sum(-1))
-            if len(part.centers[species]):
-                pulls = (part.others[species] * slopes[part.centers[species]]).sum(-1)
-                forces = forces.index_add(0, part.neighbors[species], -pulls)
-        return self._sum(atomic, part), forces
+            slopes.append(slope * scale)
+        return self._sum(atomic, part), Forces.apply(len(part.forces), part.gradients, part.places, *slopes)
 
     def _sum(self, atomic: list[torch.Tensor], part: Part) -> torch.Tensor:
         total = torch.zeros_like(part.energies)

@@ -12,14 +12,12 @@ import torch
 
 from aenet_py.cli.aenet_pytorch import main
 from aenet_py.formats import potential
-from aenet_py.inputs import train as inputs
-from aenet_py.training import batches, dataset
-from aenet_py.training.model import Networks
 from compat_tests.cli.cases import FIXTURES, golden_files, listing, name_of, run
 
 DECKS = [path for path in golden_files("*/train-*/train.in") if (path.parent / "expected" / "train.error").exists()]
 NUMBER = re.compile(r"-?\d+\.\d+")
 LAST_DIGIT = 2e-6  # of what is printed with six decimals
+WEIGHT = 1e-9  # of those after training; on the machine that made the golden files they agree to 1e-13
 CLUSTER = FIXTURES / "cluster-cuau-h2o"
 
 
@@ -71,7 +69,7 @@ def test_decks_of_the_original(deck, tmp_path, monkeypatch, capsys):
         ours, theirs = Path(path.name).read_text().splitlines(), path.read_text().splitlines()
         assert ours[:8] + ours[9:] == theirs[:8] + theirs[9:]
         weights = [potential.read(str(p)).network.weights for p in (Path(path.name), path)]
-        assert abs(weights[0] - weights[1]).max() < 1e-7
+        assert abs(weights[0] - weights[1]).max() < WEIGHT
 
 
 def edited(folder: Path, *changes: tuple[str, str]) -> None:
@@ -132,31 +130,6 @@ def test_no_iterations_and_no_tests(forces, capsys):
     assert Path("energies.test").read_text() == ""
     assert len(Path("energies.train").read_text().splitlines()) == 14
     assert "Training will be started from scratch." in capsys.readouterr().out
-
-
-@pytest.mark.usefixtures("forces")
-def test_forces_are_the_gradient_of_the_energy():
-    """A shift of the features along their own gradients changes the energy by minus force times distance."""
-    torch.manual_seed(1)
-    data = dataset.read(inputs.read("train.in"))
-    structure = data.with_forces[0]
-    networks = Networks([44] * 4, inputs.read("train.in").networks)
-    part = batches.join([structure], 4)
-    _, found = networks.energies_and_forces(part, data.feature_scales, training=False)
-    rng, step = np.random.default_rng(2), 1e-4
-    direction = torch.from_numpy(rng.normal(size=found.shape))
-
-    def energy(distance: float) -> float:
-        moved = [features.clone() for features in part.features]
-        for s, scale in enumerate(data.feature_scales):
-            shift = torch.einsum("nxf,nx->nf", part.own[s].double(), direction[part.atoms[s]])
-            pulls = torch.einsum("pxf,px->pf", part.others[s].double(), direction[part.neighbors[s]])
-            moved[s] += distance * scale * shift.index_add(0, part.centers[s], pulls)
-        with torch.no_grad():
-            return networks.energies(batches.Part(**{**vars(part), "features": moved})).item()
-
-    slope = (energy(step) - energy(-step)) / (2 * step)
-    assert slope == pytest.approx(-(found * direction).sum().item(), rel=1e-6)
 
 
 BAD = [
