@@ -160,6 +160,8 @@ def _gradients(deck: TrainInput, found: TrainingSet, order: np.ndarray) -> Itera
     path = deck.training_set.removesuffix(".ascii") + ".forces"
     with RecordReader(path) as source:
         steps = gradients.read(source)
+        # One array for all of them, half as large as the file: the system maps it in large pages.
+        room, place = np.empty(source.window.size // 8 + 1, dtype=np.float32), 0
         for number, entry in enumerate(entries, 1):
             given = next(steps, None)
             if not isinstance(given, gradients.Entry) or (given.path, given.n_atoms) != (entry.path, entry.n_atoms):
@@ -169,34 +171,48 @@ def _gradients(deck: TrainInput, found: TrainingSet, order: np.ndarray) -> Itera
             if not given.selected:
                 yield None
                 continue
-            yield _by_species([_single(next(steps)) for _ in range(given.n_atoms)], order, path, entry.path)
+            atoms = []
+            for _ in range(given.n_atoms):
+                atoms.append(_single(next(steps), room, place))
+                place += atoms[-1].size
+            yield _by_species(atoms, order, room, path, entry.path)
         for _ in steps:
             raise InputError(path, f"found more structures than {deck.training_set} has; expected {len(entries)}")
 
 
-def _single(atom: gradients.Entry | gradients.AtomGradients) -> tuple[int, np.ndarray, np.ndarray]:
-    """An atom's species, neighbours, and gradients in single precision, its own as those of a first neighbour."""
+@dataclass(frozen=True)
+class _Atom:
+    """An atom's species, neighbours, and where its gradients are: (3, n_features, n + 1), the first its own."""
+
+    itype: int
+    neighbors: np.ndarray
+    start: int
+    size: int
+
+
+def _single(atom: gradients.Entry | gradients.AtomGradients, room: np.ndarray, start: int) -> _Atom:
+    """Put an atom's gradients into room, in single precision."""
     assert isinstance(atom, gradients.AtomGradients)
     width, n = atom.own.shape[1], len(atom.neighbors)
-    values = np.empty((3, width, n + 1), dtype=np.float32)
+    size = 3 * width * (n + 1)
+    values = room[start : start + size].reshape(3, width, n + 1)
     values[:, :, 0], values[:, :, 1:] = atom.own, atom.others
-    return atom.itype, atom.neighbors, values
+    return _Atom(atom.itype, atom.neighbors, start, size)
 
 
-def _by_species(
-    atoms: list[tuple[int, np.ndarray, np.ndarray]], order: np.ndarray, path: str, name: str
-) -> list[Gradients]:
+def _by_species(atoms: list[_Atom], order: np.ndarray, room: np.ndarray, path: str, name: str) -> list[Gradients]:
     """Gradients ordered by species; atoms : in the order of the file."""
-    network_of = np.array([order[itype - 1] for itype, _, _ in atoms])
+    first, last = atoms[0].start, atoms[-1].start + atoms[-1].size
+    if not np.isfinite(room[first:last].sum()):
+        raise InputError(path, f"structure {name!r} has gradients that are not numbers")
+    network_of = np.array([order[atom.itype - 1] for atom in atoms])
     place = np.empty(len(atoms), dtype=np.int64)
     place[np.argsort(network_of, kind="stable")] = np.arange(len(atoms))
     found = []
     for species in range(len(order)):
         mine = np.flatnonzero(network_of == species)
-        values = np.concatenate([atoms[i][2].ravel() for i in mine] or [np.zeros(0, np.float32)])
-        counts = np.array([len(atoms[i][1]) + 1 for i in mine], dtype=np.int64)
-        numbers = [place[np.append(i, atoms[i][1] - 1)] for i in mine]
-        found.append(Gradients(values, counts, np.concatenate([*numbers, np.zeros(0, np.int64)])))
-        if not np.isfinite(values.sum()):
-            raise InputError(path, f"structure {name!r} has gradients that are not numbers")
+        starts = np.array([atoms[i].start - first for i in mine], dtype=np.int64)
+        counts = np.array([len(atoms[i].neighbors) + 1 for i in mine], dtype=np.int64)
+        numbers = [place[np.append(i, atoms[i].neighbors - 1)] for i in mine]
+        found.append(Gradients(room[first:last], starts, counts, np.concatenate([*numbers, np.zeros(0, np.int64)])))
     return found

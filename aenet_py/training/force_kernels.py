@@ -3,20 +3,22 @@
 from numba import carray
 
 
-def forces(n_centers, n_features, n_atoms, gradients_p, counts_p, atoms_p, slopes_p, work_p, forces_p):
+def forces(n_centers, n_features, n_atoms, gradients_p, starts_p, counts_p, atoms_p, slopes_p, work_p, forces_p):
     """Add the forces that the features of some atoms of a structure exert.
 
-    gradients : for each center, one behind the other, (3, n_features, counts[center]) float32, derivatives of its
-    features by the positions of atoms; counts (n_centers); atoms (sum of counts) : these atoms; slopes (n_centers,
-    n_features) : of the energy by the features; work : room for the largest count; forces (n_atoms, 3).  Returns 0.
+    gradients : for each center, from starts[center] on, (3, n_features, counts[center]) float32, derivatives of its
+    features by the positions of atoms; starts, counts (n_centers); atoms (sum of counts) : these atoms; slopes
+    (n_centers, n_features) : of the energy by the features; work : room for the largest count; forces (n_atoms, 3).
+    Returns 0.
     """
-    counts = carray(counts_p, (n_centers,))
+    starts, counts = carray(starts_p, (n_centers,)), carray(counts_p, (n_centers,))
     slopes = carray(slopes_p, (n_centers, n_features))
     result = carray(forces_p, (n_atoms, 3))
     first_pair = 0
     for center in range(n_centers):
         n = counts[center]
-        block = carray(gradients_p, (3 * n_features * (first_pair + n),))[3 * n_features * first_pair :]
+        start = starts[center]
+        block = carray(gradients_p, (start + 3 * n_features * n,))[start:]
         atoms = carray(atoms_p, (first_pair + n,))[first_pair:]
         work = carray(work_p, (n,))
         for x in range(3):
@@ -33,15 +35,16 @@ def forces(n_centers, n_features, n_atoms, gradients_p, counts_p, atoms_p, slope
     return 0
 
 
-def slopes(n_centers, n_features, n_atoms, gradients_p, counts_p, atoms_p, forces_p, work_p, slopes_p):
+def slopes(n_centers, n_features, n_atoms, gradients_p, starts_p, counts_p, atoms_p, forces_p, work_p, slopes_p):
     """The reverse of `forces`: from derivatives by forces (n_atoms, 3) those by slopes (n_centers, n_features)."""
-    counts = carray(counts_p, (n_centers,))
+    starts, counts = carray(starts_p, (n_centers,)), carray(counts_p, (n_centers,))
     result = carray(slopes_p, (n_centers, n_features))
     given = carray(forces_p, (n_atoms, 3))
     first_pair = 0
     for center in range(n_centers):
         n = counts[center]
-        block = carray(gradients_p, (3 * n_features * (first_pair + n),))[3 * n_features * first_pair :]
+        start = starts[center]
+        block = carray(gradients_p, (start + 3 * n_features * n,))[start:]
         atoms = carray(atoms_p, (first_pair + n,))[first_pair:]
         work = carray(work_p, (n,))
         for f in range(n_features):

@@ -17,7 +17,7 @@ import torch
 from aenet_py.accelerate import Kernel, scratch
 from aenet_py.workers import processors
 
-_SIGNATURE = "i8 i8 i8 f4* i8* i8* f8* f8* f8*"
+_SIGNATURE = "i8 i8 i8 f4* i8* i8* i8* f8* f8* f8*"
 _forces = Kernel("aenet_py.training.force_kernels:forces", _SIGNATURE)
 _slopes = Kernel("aenet_py.training.force_kernels:slopes", _SIGNATURE)
 
@@ -26,12 +26,13 @@ _slopes = Kernel("aenet_py.training.force_kernels:slopes", _SIGNATURE)
 class Gradients:
     """Gradients of the features of the atoms of one species of a structure.
 
-    values : float32, for each of these atoms (3, n_features, counts[atom]), one behind the other; counts (n,) int64 :
-    how many atoms' positions each depends on, its own among them; atoms (sum of counts,) int64 : these, from 0, among
-    all atoms of the structure.
+    values : float32, for each of these atoms, from starts[atom] on, (3, n_features, counts[atom]); starts, counts (n,)
+    int64 : counts is how many atoms' positions each depends on, its own among them; atoms (sum of counts,) int64 :
+    these, from 0, among all atoms of the structure.
     """
 
     values: np.ndarray
+    starts: np.ndarray
     counts: np.ndarray
     atoms: np.ndarray
 
@@ -73,7 +74,7 @@ def _run(kernel: Kernel, gradients: Gradients, slopes: np.ndarray, forces: np.nd
     work = scratch("pulls", int(gradients.counts.max(initial=1)))
     inputs, outputs = (forces, slopes) if reverse else (slopes, forces)
     if n:
-        kernel(n, width, len(forces), gradients.values, gradients.counts, gradients.atoms, inputs, work, outputs)
+        kernel(n, width, len(forces), *vars(gradients).values(), inputs, work, outputs)
 
 
 def _each(gradients: list[list[Gradients]], places: list[Place], work: Callable[[Gradients, Place, int], None]) -> None:

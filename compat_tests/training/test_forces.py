@@ -18,7 +18,8 @@ WIDTHS = (3, 5)  # features of the two species
 def random_gradients(rng: np.random.Generator, n_atoms: int, n_centers: int, width: int) -> Gradients:
     counts = rng.integers(1, 30, n_centers)
     values = rng.normal(size=3 * width * counts.sum()).astype(np.float32)
-    return Gradients(values, counts, rng.integers(0, n_atoms, counts.sum()))
+    starts = 3 * width * (np.cumsum(counts) - counts)
+    return Gradients(values, starts, counts, rng.integers(0, n_atoms, counts.sum()))
 
 
 @pytest.fixture
@@ -42,8 +43,9 @@ def naive(n_atoms, gradients, places, slopes) -> np.ndarray:
     forces = np.zeros((n_atoms, 3))
     for structure, place in zip(gradients, places, strict=True):
         for species, found in enumerate(structure):
-            start = pair = 0
-            for row, n in zip(range(*place.rows[species].indices(99)), found.counts, strict=True):
+            pair = 0
+            rows = range(*place.rows[species].indices(99))
+            for row, start, n in zip(rows, found.starts, found.counts, strict=True):
                 block = found.values[start : start + 3 * WIDTHS[species] * n].reshape(3, WIDTHS[species], n)
                 for j in range(n):
                     for x in range(3):
@@ -51,7 +53,7 @@ def naive(n_atoms, gradients, places, slopes) -> np.ndarray:
                             float(block[x, f, j]) * slopes[species][row, f].item() for f in range(WIDTHS[species])
                         )
                         forces[place.atoms.start + found.atoms[pair + j], x] -= pull
-                start, pair = start + block.size, pair + n
+                pair += n
     return forces
 
 
@@ -83,12 +85,13 @@ def test_forces_are_the_gradient_of_the_energy(monkeypatch):
         for structure, place in zip(part.gradients, part.places, strict=True):
             along = direction[place.atoms]
             for species, found in enumerate(structure):
-                start = pair = 0
-                for row, n in enumerate(found.counts, place.rows[species].start):
+                pair = 0
+                rows = range(*place.rows[species].indices(999))
+                for row, start, n in zip(rows, found.starts, found.counts, strict=True):
                     block = found.values[start : start + 3 * 44 * n].reshape(3, 44, n).astype(float)
                     moved = np.einsum("xfn,nx->f", block, along[found.atoms[pair : pair + n]])
                     features[species][row] += distance * data.feature_scales[species] * torch.from_numpy(moved)
-                    start, pair = start + block.size, pair + n
+                    pair += n
         with torch.no_grad():
             return networks.energies(batches.Part(**{**vars(part), "features": features})).sum().item()
 
