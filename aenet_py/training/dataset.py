@@ -60,6 +60,7 @@ def read(deck: TrainInput) -> Data:
     """Read the training set, and the gradients with FORCES; AenetError where they do not fit the deck."""
     found = trainset.read(deck.training_set)
     order = _order_of_species(deck, found)
+    _refuse_what_is_no_number(deck, found)
     atoms, starts = found.structures.atoms, found.structures.starts.tolist()
     entries = found.structures.entries
     per_atom = [entry.energy / entry.n_atoms for entry in entries]
@@ -96,6 +97,22 @@ def read(deck: TrainInput) -> Data:
         )
         data[0 if derivatives is not None else 1].append(structure)
     return Data(data[0], data[1], len(entries) - len(kept), setups, statistics, training, scales)
+
+
+def _refuse_what_is_no_number(deck: TrainInput, found: TrainingSet) -> None:
+    """InputError that names the first structure with an energy, force or feature that is NaN or infinite."""
+    atoms, starts = found.structures.atoms, found.structures.starts.tolist()
+    for i, entry in enumerate(found.structures.entries):
+        rows = slice(starts[i], starts[i + 1])
+        for what, values in (
+            ("energy", entry.energy),
+            ("forces", atoms.forces[rows]),
+            ("features", atoms.features[rows]),
+        ):
+            if not np.isfinite(values).all():
+                raise InputError(
+                    deck.training_set, f"found {what} of {entry.path!r} that are no numbers; expected numbers"
+                )
 
 
 def _order_of_species(deck: TrainInput, found: TrainingSet) -> np.ndarray:

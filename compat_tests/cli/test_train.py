@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import shutil
+import tarfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from aenet_py.cli import generate, trainbin2ascii
 from aenet_py.cli.aenet_pytorch import main
-from aenet_py.formats import potential
-from compat_tests.cli.cases import FIXTURES, golden_files, listing, name_of, run
+from aenet_py.formats import potential, trainset
+from compat_tests.cli.cases import FIXTURES, SHARED, golden_files, listing, name_of, run
+from compat_tests.formats import samples
 
 DECKS = [path for path in golden_files("*/train-*/train.in") if (path.parent / "expected" / "train.error").exists()]
 NUMBER = re.compile(r"-?\d+\.\d+")
 LAST_DIGIT = 2e-6  # of what is printed with six decimals
 WEIGHT = 1e-9  # of those after training; on the machine that made the golden files they agree to 1e-13
+OUTPUTS = ("train.error", "energies", "forces")
 CLUSTER = FIXTURES / "cluster-cuau-h2o"
 
 
@@ -53,23 +58,40 @@ def layout(text: str) -> str:
 def test_decks_of_the_original(deck, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(prepare(deck, tmp_path / "run"))
     assert main([]) == 0
-    outputs = [path for glob in ("train.error", "energies.*", "forces.*") for path in Path().glob(glob)]
-    found = {path.name: path.read_text() for path in outputs}
-    expected = deck.parent / "expected"
-    for name in [
-        path.name for path in expected.iterdir() if path.name.startswith(("train.error", "energies", "forces"))
-    ]:
-        wanted = (expected / name).read_text()
-        assert layout(found[name]) == layout(wanted), name
-        assert abs(numbers(found[name]) - numbers(wanted)).max(initial=0) < LAST_DIGIT, name
-    report, wanted = without_times(capsys.readouterr().out), without_times((expected / "train.out").read_text())
+    compare(deck.parent / "expected", capsys.readouterr().out, OUTPUTS)
+
+
+def compare(expected: Path, report: str, files: tuple[str, ...]) -> None:
+    """The files and the report against the original's: layout to the character, numbers to the last digit."""
+    for name in (path.name for path in expected.iterdir()):
+        if name.startswith(files):
+            ours, wanted = Path(name).read_text(), (expected / name).read_text()
+            assert layout(ours) == layout(wanted), name
+            assert abs(numbers(ours) - numbers(wanted)).max(initial=0) < LAST_DIGIT, name
+    report, wanted = without_times(report), without_times((expected / "train.out").read_text())
     assert layout(report) == layout(wanted)
     assert abs(numbers(report) - numbers(wanted)).max() < LAST_DIGIT
     for path in expected.glob("*.nn.ascii"):
-        ours, theirs = Path(path.name).read_text().splitlines(), path.read_text().splitlines()
-        assert ours[:8] + ours[9:] == theirs[:8] + theirs[9:]
+        ours_lines, theirs = Path(path.name).read_text().splitlines(), path.read_text().splitlines()
+        assert ours_lines[:8] + ours_lines[9:] == theirs[:8] + theirs[9:]
         weights = [potential.read(str(p)).network.weights for p in (Path(path.name), path)]
         assert abs(weights[0] - weights[1]).max() < WEIGHT
+
+
+@pytest.mark.skipif(not (SHARED / "tio2").exists(), reason="the TiO2 example is not at hand")
+def test_tio2(tmp_path, monkeypatch, capsys):
+    example = SHARED / "tio2"
+    with tarfile.open(example / "dir_xsf.tar.gz") as archive:
+        archive.extractall(tmp_path, filter="data")
+    for path in [*example.glob("*.stp"), example / "selected.txt", example / "expected/train-5-epochs/train.in"]:
+        shutil.copyfile(path, tmp_path / path.name)
+    (tmp_path / "generate.in").write_text((example / "generate.in").read_text() + "\nFORCESLIST selected.txt\n")
+    monkeypatch.chdir(tmp_path)
+    assert generate.main(["generate.in"]) == 0
+    assert trainbin2ascii.main(["TiO.train", "TiO.train.ascii"]) == 0
+    capsys.readouterr()
+    assert main([]) == 0
+    compare(example / "expected/train-5-epochs", capsys.readouterr().out, OUTPUTS)
 
 
 def edited(folder: Path, *changes: tuple[str, str]) -> None:
@@ -161,6 +183,22 @@ def test_bad_decks(change, message, forces, capsys):
     assert message in error
     assert error.count("\n") == 1
     assert listing(forces) == before
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("what", ["energy", "forces", "features"])
+def test_data_that_are_no_numbers(what, value, forces, capsys):
+    found = trainset.read("cluster.train")
+    entries, atoms = list(found.structures.entries), found.structures.atoms
+    if what == "energy":
+        entries[2] = dataclasses.replace(entries[2], energy=value)
+    else:
+        getattr(atoms, what)[found.structures.starts[2] + 1, 1] = value
+    broken = dataclasses.replace(found, structures=trainset.Batch(tuple(entries), atoms))
+    (forces / "cluster.train.ascii").write_bytes(samples.content_of(broken, trainset.TEXT))
+    assert main([]) == 1
+    message = f"cluster.train.ascii: found {what} of {entries[2].path!r} that are no numbers"
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("forces")
