@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import zip_longest
 
@@ -10,10 +9,9 @@ import numpy as np
 
 from aenet_py.errors import AenetError
 from aenet_py.formats import kinds, trainset
-from aenet_py.formats.source import Field, Source
+from aenet_py.formats.source import Advance, Field, Source
 from aenet_py.report.layout import many
 
-Advance = Callable[[int], object]
 _BLOCK = 1 << 20
 
 
@@ -55,12 +53,10 @@ def compare(a: str, b: str, max_ulps: int, advance: Advance) -> Comparison:
         counter = _Counter(a, b, max_ulps)
         if _same_bytes(of_a, of_b):
             return counter.result(identical=True, complete=False)
-        done = 0
         for mine, theirs in zip_longest(kinds.fields(of_a, kind), kinds.fields(of_b, kind)):
             if not counter.add(mine, theirs):
                 return counter.result(identical=False, complete=False)
-            advance(of_a.offset - done)
-            done = of_a.offset
+            advance(of_a.advanced())
     return counter.result(identical=False, complete=True)
 
 

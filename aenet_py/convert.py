@@ -10,9 +10,7 @@ from aenet_py.formats import potential, trainset
 from aenet_py.formats.lines import ListReader
 from aenet_py.formats.output import PendingFile
 from aenet_py.formats.records import RecordReader
-from aenet_py.formats.source import Source
-
-Advance = Callable[[int], object]
+from aenet_py.formats.source import Advance, Source
 
 
 def trainset_to_text(path: str, output: str, advance: Advance) -> int:
@@ -47,11 +45,9 @@ def _rewrite_trainset(source: Source, form: trainset.Form, output: str, advance:
         file.write(trainset.header(header, form))
         if form is trainset.TEXT:
             file.write(trainset.footer(footer, form))
-        done = 0
         for batch in trainset.batches(source, header):
             file.write(b"".join(trainset.structures(tally.add(batch), form)))
-            advance(source.offset - done)
-            done = source.offset
+            advance(source.advanced())
         trainset.finish(source, header, footer, tally)
         if form is trainset.BINARY:
             file.write(trainset.footer(footer, form))

@@ -10,10 +10,8 @@ from aenet_py.descriptors.setup import Setup
 from aenet_py.formats import gradients, kinds, potential, records, trainset
 from aenet_py.formats.kinds import Kind
 from aenet_py.formats.records import RecordReader
-from aenet_py.formats.source import Source
+from aenet_py.formats.source import Advance, Source
 from aenet_py.formats.trainset import FeatureStatistics
-
-Advance = Callable[[int], object]
 
 
 def describe(path: str, check: bool, advance: Advance) -> dict[str, Any]:
@@ -111,15 +109,13 @@ def _of_setup(setup: Setup, statistics: FeatureStatistics) -> dict[str, Any]:
 def _check(source: Source, kind: Kind, advance: Advance) -> dict[str, int]:
     """Read everything; what was found on the way."""
     counts = {"structures": 0, "with_gradients": 0} if kind is Kind.GRADIENTS else {"structures": 0}
-    done = 0
     for step in kinds.walk(source, kind):
         if isinstance(step, trainset.Batch):
             counts["structures"] += len(step.entries)
         elif isinstance(step, gradients.Entry):
             counts["structures"] += 1
             counts["with_gradients"] += step.selected
-        advance(source.offset - done)
-        done = source.offset
+        advance(source.advanced())
     if kind is Kind.POTENTIAL:
         counts = {}
     return counts | {"records" if isinstance(source, RecordReader) else "lines": source.number}

@@ -10,14 +10,12 @@ readers; runs of the original and of ours take turns.
 from __future__ import annotations
 
 import argparse
-import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
 from pathlib import Path
 
-from measure import ROOT, Run, best, launcher, measure
+from measure import ROOT, Run, best, launcher, measure, unpack
 
 COPIES = 8  # of all structures, in the larger file that shows how memory grows
 
@@ -56,10 +54,7 @@ with open("larger", "wb") as file:
 
 def prepare(example: Path, folder: Path) -> None:
     """Training set, text and potential of the example, and a larger training set."""
-    with tarfile.open(example / "dir_xsf.tar.gz") as archive:
-        archive.extractall(folder, filter="data")
-    for path in [*example.glob("*.stp"), *example.glob("*.nn.ascii")]:
-        shutil.copyfile(path, folder / path.name)
+    unpack(example, folder, "*.nn.ascii")
     deck = (
         (example / "generate.in").read_text().replace("\nforces\n", "\n").replace("OUTPUT TiO.train", "OUTPUT binary")
     )

@@ -10,22 +10,17 @@ from __future__ import annotations
 
 import argparse
 import re
-import shutil
-import tarfile
 import tempfile
 from pathlib import Path
 
-from measure import ROOT, Run, best, launcher, measure
+from measure import ROOT, Run, best, launcher, measure, unpack
 
 OURS = launcher("generate.x")
 
 
 def decks(example: Path, folder: Path) -> None:
     """The example's structures with three decks: 25 % with forces, energies only, one structure."""
-    with tarfile.open(example / "dir_xsf.tar.gz") as archive:
-        archive.extractall(folder, filter="data")
-    for path in [*example.glob("*.stp"), example / "selected.txt"]:
-        shutil.copyfile(path, folder / path.name)
+    unpack(example, folder, "selected.txt")
     deck = re.sub(r"OUTPUT .*", "OUTPUT bench.train", (example / "generate.in").read_text())
     energies = re.sub(r"(?im)^forces(percent)?\b.*\n", "", deck)
     (folder / "forces.in").write_text(deck + "\nFORCESLIST selected.txt\n")

@@ -1,10 +1,12 @@
-"""Time and memory of a command."""
+"""Time and memory of a command, and what the benchmarks measure on."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+import tarfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +39,14 @@ def measure(command: list[str], folder: Path) -> Run:
 
 def best(runs: list[Run]) -> Run:
     return Run(*(min(getattr(run, name) for run in runs) for name in ("seconds", "cpu", "megabytes")))
+
+
+def unpack(example: Path, folder: Path, *names: str) -> None:
+    """The example's structures and set-ups, and its files of these names."""
+    with tarfile.open(example / "dir_xsf.tar.gz") as archive:
+        archive.extractall(folder, filter="data")
+    for path in [*example.glob("*.stp"), *(found for name in names for found in example.glob(name))]:
+        shutil.copyfile(path, folder / path.name)
 
 
 def launcher(program: str) -> list[str]:

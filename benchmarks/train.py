@@ -10,22 +10,17 @@ from __future__ import annotations
 
 import argparse
 import re
-import shutil
 import sys
-import tarfile
 import tempfile
 from pathlib import Path
 
-from measure import ROOT, Run, launcher, measure
+from measure import ROOT, Run, launcher, measure, unpack
 
 EPOCH_TIME = re.compile(r"Time needed for training: +([\d.]+) s")
 
 
 def prepare(example: Path, folder: Path, epochs: int) -> None:
-    with tarfile.open(example / "dir_xsf.tar.gz") as archive:
-        archive.extractall(folder, filter="data")
-    for path in [*example.glob("*.stp"), example / "selected.txt"]:
-        shutil.copyfile(path, folder / path.name)
+    unpack(example, folder, "selected.txt")
     (folder / "generate.in").write_text((example / "generate.in").read_text() + "\nFORCESLIST selected.txt\n")
     measure([*launcher("generate.x"), "generate.in"], folder)
     measure([*launcher("trainbin2ASCII.x"), "TiO.train", "TiO.train.ascii"], folder)

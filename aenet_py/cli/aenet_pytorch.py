@@ -26,6 +26,7 @@ def train(path: str) -> None:
     from aenet_py.inputs import train as inputs
 
     deck = inputs.read(path)
+    # What is wrong with the deck should not wait for torch, which takes a second to import.
     import numpy as np
     import torch
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from aenet_py.formats import records
 from aenet_py.formats.records import RecordReader
+from aenet_py.formats.trainset import read_beginning
 
 AHEAD = 1 << 22  # bytes read at once: a record may be as long as the usual buffer
 _HEAD, _BETWEEN, _END = struct.Struct("<8i"), struct.Struct("<2i"), records.MARKER  # an atom's markers and integers
@@ -86,12 +87,7 @@ def read_header(source: RecordReader) -> int:
 
 def read_entry(source: RecordReader, number: int) -> Entry:
     """number : of the structure, from 1."""
-    source.place = f"structure {number}"
-    path = source.counted_text("file name")
-    n_atoms, n_types = source.integers(2, "numbers of atoms and species").tolist()
-    if n_atoms < 1 or n_types < 1:
-        raise source.error(f"found {n_atoms} and {n_types}; expected at least 1")
-    return Entry(path, n_atoms, n_types, source.logical("whether gradients follow"))
+    return Entry(*read_beginning(source, number), source.logical("whether gradients follow"))
 
 
 def read_atom(source: RecordReader, number: int, atom: int, n_atoms: int) -> AtomGradients:

@@ -83,11 +83,6 @@ class ListReader(Source):
     def __init__(self, path: str, whole_lines: bool = True):
         super().__init__(path)
         self._whole_lines = whole_lines
-        try:
-            self._check_kind()
-        except InputError:
-            self.window.close()
-            raise
 
     @property
     def position(self) -> str:

@@ -76,11 +76,6 @@ class RecordReader(Source):
     def __init__(self, path: str):
         super().__init__(path)
         self._start = 0
-        try:
-            self._check_kind()
-        except InputError:
-            self.window.close()
-            raise
 
     @property
     def position(self) -> str:
@@ -218,7 +213,6 @@ class RecordReader(Source):
         return MARKER.unpack(marker)[0]
 
     def _check_kind(self) -> None:
-        """InputError if the file begins like something else than Fortran records of this kind."""
         size, head = self.window.size, bytes(self.window.view(0, 64))
         if size == 0:
             raise InputError(self.path, "this file is empty; expected Fortran records")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ from aenet_py.errors import AenetError, InputError
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+Advance = Callable[[int], object]  # told how many bytes more were read
 
 AHEAD = 1 << 18  # bytes read at once
 
@@ -109,12 +112,27 @@ class Source:
         self.place = ""
         self.log: list[Field] | None = None
         self._what = ""
+        self._told = 0
+        try:
+            self._check_kind()
+        except InputError:
+            self.window.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.window.close()
+
+    def _check_kind(self) -> None:
+        """InputError if the file begins like one of another kind."""
+        raise NotImplementedError
+
+    def advanced(self) -> int:
+        """Bytes read since this was asked last, for progress bars."""
+        before, self._told = self._told, self.offset
+        return self.offset - before
 
     @property
     def position(self) -> str:

@@ -289,14 +289,19 @@ def read_described(source: Source) -> tuple[Setup, FeatureStatistics]:
     return setup, statistics
 
 
-def read_entry(source: Source, number: int) -> Entry:
-    """number : of the structure, from 1."""
+def read_beginning(source: Source, number: int) -> tuple[str, int, int]:
+    """What structure number, from 1, begins with, here and among the gradients: file name, atoms, species."""
     source.place = f"structure {number}"
     path = source.counted_text("file name")
     n_atoms, n_types = source.integers(2, "numbers of atoms and species").tolist()
     if n_atoms < 1 or n_types < 1:
         raise source.error(f"found {n_atoms} and {n_types}; expected at least 1")
-    return Entry(path, n_atoms, n_types, source.real("energy"))
+    return path, n_atoms, n_types
+
+
+def read_entry(source: Source, number: int) -> Entry:
+    """number : of the structure, from 1."""
+    return Entry(*read_beginning(source, number), source.real("energy"))
 
 
 def read_atoms(source: Source, number: int, n_atoms: int, n_types: int) -> Atoms:

@@ -67,10 +67,11 @@ def read(deck: TrainInput) -> Data:
     kept = [i for i, energy in enumerate(per_atom) if deck.max_energy is None or energy <= deck.max_energy]
     if not kept:
         raise AenetError(f"{deck.training_set}: every structure is above MAXENERGY; there is nothing to train on")
-    training = _normalisation(deck, found, order, [per_atom[i] for i in kept])
-    chosen_setups = [found.footer.setups[t] for t in np.argsort(order)]
-    setups = [dataclasses.replace(s, description=s.description.strip()) for s in chosen_setups]
-    statistics = [found.footer.statistics[t] for t in np.argsort(order)]
+    of_networks = np.argsort(order)
+    training = _normalisation(deck, found, of_networks, [per_atom[i] for i in kept])
+    setups = [found.footer.setups[t] for t in of_networks]
+    setups = [dataclasses.replace(setup, description=setup.description.strip()) for setup in setups]
+    statistics = [found.footer.statistics[t] for t in of_networks]
     shifts, scales = _feature_normalisation(statistics)
     chosen = set(kept)
     data: tuple[list[Structure], list[Structure]] = ([], [])
@@ -101,18 +102,17 @@ def read(deck: TrainInput) -> Data:
 
 def _refuse_what_is_no_number(deck: TrainInput, found: TrainingSet) -> None:
     """InputError that names the first structure with an energy, force or feature that is NaN or infinite."""
-    atoms, starts = found.structures.atoms, found.structures.starts.tolist()
-    for i, entry in enumerate(found.structures.entries):
-        rows = slice(starts[i], starts[i + 1])
-        for what, values in (
-            ("energy", entry.energy),
-            ("forces", atoms.forces[rows]),
-            ("features", atoms.features[rows]),
-        ):
-            if not np.isfinite(values).all():
-                raise InputError(
-                    deck.training_set, f"found {what} of {entry.path!r} that are no numbers; expected numbers"
-                )
+    entries, atoms = found.structures.entries, found.structures.atoms
+    structure_of = np.repeat(np.arange(len(entries)), [entry.n_atoms for entry in entries])
+    energies = np.array([entry.energy for entry in entries])
+    for what, finite, structures in (
+        ("energy", np.isfinite(energies), np.arange(len(entries))),
+        ("forces", np.isfinite(atoms.forces).all(axis=1), structure_of),
+        ("features", np.isfinite(atoms.features).all(axis=1), structure_of),
+    ):
+        if not finite.all():
+            path = entries[structures[np.argmin(finite)]].path
+            raise InputError(deck.training_set, f"found {what} of {path!r} that are no numbers; expected numbers")
 
 
 def _order_of_species(deck: TrainInput, found: TrainingSet) -> np.ndarray:
@@ -132,15 +132,18 @@ def _order_of_species(deck: TrainInput, found: TrainingSet) -> np.ndarray:
     return np.array([given.index(symbol) for symbol in wanted])
 
 
-def _normalisation(deck: TrainInput, found: TrainingSet, order: np.ndarray, per_atom: list[float]) -> Training:
-    """Energies per atom go to [-1, 1] (get_E_normalization); the values stored are those in eV."""
+def _normalisation(deck: TrainInput, found: TrainingSet, of_networks: np.ndarray, per_atom: list[float]) -> Training:
+    """Energies per atom go to [-1, 1] (get_E_normalization); the values stored are those in eV.
+
+    of_networks : the species of the file that each network is for.
+    """
     total = 0.0
     for energy in per_atom:
         total += energy
     low, high = min(per_atom), max(per_atom)
     if not high > low:
         raise AenetError(f"{deck.training_set}: all energies per atom are {low:g} eV; expected different ones")
-    atomic = np.array(found.header.atomic_energies)[np.argsort(order)]
+    atomic = np.array(found.header.atomic_energies)[of_networks]
     return Training(
         path=deck.training_set,
         normalized=True,

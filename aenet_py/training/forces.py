@@ -6,6 +6,7 @@ sums are in double precision.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -87,10 +88,7 @@ def _each(gradients: list[list[Gradients]], places: list[Place], work: Callable[
     list(_pool().map(structure, range(len(gradients))))
 
 
-_POOL: list[ThreadPoolExecutor] = []
-
-
+@functools.cache
 def _pool() -> ThreadPoolExecutor:
-    if not _POOL:
-        _POOL.append(ThreadPoolExecutor(processors()))
-    return _POOL[0]
+    """Threads that stay: starting them for each batch would take as long as a small batch."""
+    return ThreadPoolExecutor(processors())

@@ -29,10 +29,6 @@ class Errors:
     force: float
 
 
-class NotANumberError(AenetError):
-    """The loss has become NaN or infinite."""
-
-
 def epoch(
     networks: Networks, batches: list[Batch], scales: list[torch.Tensor], alpha: float,
     optimizer: torch.optim.Optimizer | None,
@@ -63,7 +59,7 @@ def epoch(
         if optimizer is not None:
             loss = (1.0 - weight) * torch.sqrt((with_forces + energies_only) / n_structures) + weight * force_error
             if not torch.isfinite(loss).all():
-                raise NotANumberError("the loss is no longer a number; expected a smaller learning rate or other data")
+                raise AenetError("the loss is no longer a number; expected a smaller learning rate or other data")
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 from collections.abc import Iterator
@@ -63,17 +64,12 @@ def restart(networks: Networks, optimizer: torch.optim.Optimizer) -> tuple[str, 
 
 def write(files: list[tuple[str, bytes]]) -> None:
     """Write all files, none of which appears before all are complete."""
-    pending = []
-    try:
-        for name, content in files:
-            file = PendingFile(name)
-            pending.append(file)
+    with contextlib.ExitStack() as stack:
+        pending = [stack.enter_context(PendingFile(name)) for name, _ in files]
+        for file, (_, content) in zip(pending, files, strict=True):
             file.write(content)
         for file in pending:
             file.complete(replace=True)
-    finally:
-        for file in pending:
-            file.__exit__()
 
 
 def energies(networks: Networks, batches: list[Batch], data: Data) -> str:

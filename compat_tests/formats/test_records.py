@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from aenet_py.errors import AenetError, InputError
 from aenet_py.formats import records
 from aenet_py.formats.records import RecordReader
+from aenet_py.formats.source import Window
 from compat_tests.cli.cases import records_of
 
 
@@ -142,9 +143,9 @@ def test_a_window_follows_wherever_it_is_moved(tmp_path, monkeypatch):
     content = np.random.default_rng(5).bytes(300)
     path = tmp_path / "file"
     path.write_bytes(content)
-    with RecordReader.__mro__[1](str(path)) as source:
+    with Window(str(path)) as window:
         for offset, n in [(0, 5), (3, 20), (100, 1), (20, 90), (290, 50), (0, 300), (299, 1), (300, 4)]:
-            assert bytes(source.window.view(offset, n)) == content[offset : offset + n]
+            assert bytes(window.view(offset, n)) == content[offset : offset + n]
         for offset in (0, 7, 250, 299):
             end = content.find(b"\n", offset)
-            assert source.window.line(offset) == content[offset : end + 1 if end >= 0 else None]
+            assert window.line(offset) == content[offset : end + 1 if end >= 0 else None]
