@@ -68,7 +68,8 @@ class Kernel:
     Parameters
     ----------
     name : ``"package.module:function"`` of the Python source.
-    signature : one word an argument, ``i8`` or ``f8`` for scalars, ``i4*``, ``i8*``, ``f4*`` or ``f8*`` for arrays.
+    signature : one word an argument, ``i8`` or ``f8`` for scalars,
+        ``u1*``, ``i4*``, ``i8*``, ``f4*`` or ``f8*`` for arrays.
 
     Calls take NumPy arrays of the type named and return an int.  The GIL is released while the kernel runs.
     """
@@ -104,6 +105,7 @@ class Kernel:
 
         python_function = getattr(importlib.import_module(self.module), self.function)
         scalars = {"i8": types.int64, "f8": types.float64, "i4": types.int32, "f4": types.float32}
+        scalars["u1"] = types.uint8
         arguments = [types.CPointer(scalars[w[:-1]]) if w.endswith("*") else scalars[w] for w in self.words]
         compiled = numba.cfunc(types.int64(*arguments), **JIT_OPTIONS)(python_function)
         module = llvm.parse_assembly(compiled.inspect_llvm())

@@ -3,7 +3,7 @@
     python benchmarks/train.py --original PATH/aenet_pytorch.py [--example ../shared/tio2]
 
 The example's deck for so many epochs, energies and a quarter of the structures with forces.  Every figure is the best
-of several runs, which take turns.
+of several runs, which take turns.  Then ours with MEMORY_MODE disk, and both modes with every structure several times.
 """
 
 from __future__ import annotations
@@ -17,15 +17,24 @@ from pathlib import Path
 from measure import ROOT, Run, launcher, measure, unpack
 
 EPOCH_TIME = re.compile(r"Time needed for training: +([\d.]+) s")
+TITLES = ("an epoch, s", "outside the epochs, s", "peak memory, MB")
 
 
-def prepare(example: Path, folder: Path, epochs: int) -> None:
-    unpack(example, folder, "selected.txt")
-    (folder / "generate.in").write_text((example / "generate.in").read_text() + "\nFORCESLIST selected.txt\n")
+def prepare(example: Path, folder: Path, epochs: int, copies: int = 1) -> None:
+    """The training set and the deck in a folder; copies : how many times it has every structure."""
+    folder.mkdir(exist_ok=True)
+    unpack(example, folder)
+    before, files = re.split(r"(?m)^FILES\s+\d+\n", (example / "generate.in").read_text())
+    paths, chosen = files.split(), list(map(int, (example / "selected.txt").read_text().split()))
+    several = [number + len(paths) * copy for copy in range(copies) for number in chosen]
+    (folder / "selected.txt").write_text("\n".join(map(str, several)))
+    listed = "\n".join([str(copies * len(paths)), *paths * copies])
+    (folder / "generate.in").write_text(f"{before}\nFORCESLIST selected.txt\n\nFILES\n{listed}\n")
     measure([*launcher("generate.x"), "generate.in"], folder)
     measure([*launcher("trainbin2ASCII.x"), "TiO.train", "TiO.train.ascii"], folder)
     deck = re.sub(r"(?m)^ITERATIONS .*$", f"ITERATIONS {epochs}", (example / "train.in").read_text())
     (folder / "train.in").write_text(deck)
+    (folder / "disk.in").write_text(re.sub(r"(?m)^MEMORY_MODE .*$", "MEMORY_MODE disk", deck))
 
 
 def train(command: list[str], folder: Path, epochs: int) -> tuple[float, float, float]:
@@ -37,26 +46,40 @@ def train(command: list[str], folder: Path, epochs: int) -> tuple[float, float, 
     return float(found[1]) / epochs, run.seconds - float(found[1]), run.megabytes
 
 
+def best(command: list[str], folder: Path, epochs: int, repeat: int) -> tuple[float, ...]:
+    return tuple(map(min, *(train(command, folder, epochs) for _ in range(max(2, repeat)))))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--original", required=True, help="aenet_pytorch.py of ænet-PyTorch")
     parser.add_argument("--example", type=Path, default=ROOT.parent / "shared" / "tio2")
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--repeat", type=int, default=2)
+    parser.add_argument("--copies", type=int, default=4)
     options = parser.parse_args()
-    commands = ([sys.executable, options.original, "train.in"], [*launcher("aenet_pytorch.py"), "train.in"])
+    ours = launcher("aenet_pytorch.py")
+    commands = ([sys.executable, options.original, "train.in"], [*ours, "train.in"])
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+        folder = Path(name, "once")
         prepare(options.example, folder, options.epochs)
         train(commands[1], folder, options.epochs)  # compiles the kernels where that has not been done
         runs = [[train(command, folder, options.epochs) for command in commands] for _ in range(options.repeat)]
-    theirs, ours = (tuple(map(min, *(run[i] for run in runs))) for i in (0, 1))
-    print("| figure | original | ours | ratio |")
-    print("| --- | --- | --- | --- |")
-    for title, their, our in zip(
-        ("an epoch, s", "outside the epochs, s", "peak memory, MB"), theirs, ours, strict=True
-    ):
-        print(f"| {title} | {their:.3g} | {our:.3g} | {their / our:.1f} |")
+        theirs, mine = (tuple(map(min, *(run[i] for run in runs))) for i in (0, 1))
+        print("| figure | original | ours | ratio |")
+        print("| --- | --- | --- | --- |")
+        for title, their, our in zip(TITLES, theirs, mine, strict=True):
+            print(f"| {title} | {their:.3g} | {our:.3g} | {their / our:.1f} |", flush=True)
+        several = Path(name, "several")
+        prepare(options.example, several, options.epochs, options.copies)
+        print("\n| ours | " + " | ".join(TITLES) + " |")
+        print("| --- | --- | --- | --- |")
+        for place, what in ((folder, "the example"), (several, f"every structure {options.copies} times")):
+            size = (place / "TiO.train.forces").stat().st_size / 1e6
+            for deck, mode in (("train.in", "in memory"), ("disk.in", "on disk")):
+                figures = best([*ours, deck], place, options.epochs, options.repeat)
+                row = " | ".join(f"{figure:.3g}" for figure in figures)
+                print(f"| {what}, {size:.0f} MB of gradients, {mode} | {row} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import resource
 import sys
+import threading
 import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from aenet_py import __version__
 from aenet_py.cli import common
+from aenet_py.inputs import train as inputs
+
+if TYPE_CHECKING:
+    import torch
+
+    from aenet_py.inputs.train import TrainInput
+    from aenet_py.training.batches import Draw
+    from aenet_py.training.dataset import Data
+    from aenet_py.training.loop import Errors
+    from aenet_py.training.state import State
 
 DESCRIPTION = """Train neural-network potentials on a training set of generate.x, one network a species. The input file
 is the train.in of aenet-PyTorch; the training set may be the binary .train or the .train.ascii."""
+
+Say = Callable[[str], None]
+SHORT = 1e-4  # seconds until a thread that imports lets another one go on
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -23,66 +41,183 @@ def main(argv: list[str] | None = None) -> int:
 
 def train(path: str) -> None:
     """Do what the deck at path asks for, with the report on standard output."""
-    from aenet_py.inputs import train as inputs
-
     deck = inputs.read(path)
-    # What is wrong with the deck should not wait for torch, which takes a second to import.
+    from aenet_py.report import train as report
+
+    def say(text: str) -> None:
+        sys.stdout.buffer.write(text.encode("latin-1"))
+        sys.stdout.flush()
+
+    def tell(text: str) -> None:
+        if deck.verbose:
+            say(text)
+
+    say(report.opening())
+    tell(report.parameters(deck))
+    data, draw = _prepare(deck, tell)
+    if deck.mode == "train":
+        _train(deck, data, draw, say, tell)
+    say(report.closing())
+
+
+def _prepare(deck: TrainInput, tell: Say) -> tuple[Data, Draw]:
+    """Read the training set and draw the batches, or load both; save them where that is asked for."""
     import numpy as np
+
+    from aenet_py.report import train as report
+    from aenet_py.training import dataset, need
+
+    def tell_data(data: Data) -> None:
+        with_forces = data.structures.with_forces
+        tell(report.data(data.training, len(with_forces), int(with_forces.sum()), data.n_removed))
+
+    if deck.load_batches:
+        tell(report.loading_batches())
+        from aenet_py.training import saved
+
+        data, draw = saved.load(deck)
+        tell_data(data)
+    else:
+        tell(report.reading())
+        common.note(need.check(deck))
+        found = dataset.read(deck)
+        with _importing("torch"):
+            data = dataset.prepare(deck, found)
+        tell_data(data)
+        tell(report.preparing())
+        from aenet_py.training import batches
+
+        np.random.seed(deck.numpy_seed)  # noqa: NPY002 - the original's generator
+        draw = batches.draw(data.structures.with_forces, deck.batch_size, deck.test_fraction)
+        tell(report.batches(deck.batch_size, len(draw.train), draw.energy_size, draw.force_size))
+    if deck.save_batches:
+        tell(report.saving_batches())
+        from aenet_py.training import saved
+
+        saved.save(deck, data, draw)
+    return data, draw
+
+
+@contextlib.contextmanager
+def _importing(module: str) -> Iterator[None]:
+    """Import a module meanwhile: torch takes a second, in which the gradients can be read."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(SHORT)
+    thread = threading.Thread(target=importlib.import_module, args=(module,))
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
+        sys.setswitchinterval(usual)
+
+
+def _train(deck: TrainInput, data: Data, draw: Draw, say: Say, tell: Say) -> None:
+    """Train and write the results."""
     import torch
 
     from aenet_py.report import train as report
-    from aenet_py.training import batches as batching
-    from aenet_py.training import dataset, loop, results
-    from aenet_py.training.model import Networks
+    from aenet_py.training import batches, checkpoint, model, optimizers, results, run
+    from aenet_py.training.state import State
 
-    def say(text: str, always: bool = False) -> None:
-        if deck.verbose or always:
-            print(text, end="", flush=True)
-
-    say(report.opening(), always=True)
-    say(report.parameters(deck))
+    torch.set_grad_enabled(False)
     torch.manual_seed(deck.torch_seed)
-    np.random.seed(deck.numpy_seed)  # noqa: NPY002 - the original's generator
-    say(report.reading())
-    data = dataset.read(deck)
-    n_force = len(data.with_forces)
-    say(report.data(data.training, n_force + len(data.energies_only), n_force, data.n_removed))
-    say(report.preparing())
-    batches = batching.prepare(data, deck.batch_size, deck.test_fraction)
-    say(report.batches(deck.batch_size, len(batches.train), batches.energy_size, batches.force_size))
-    inputs_of = [setup.n_features for setup in data.setups]
-    networks = Networks(inputs_of, deck.networks)
-    optimizer = loop.OPTIMIZERS[deck.method](
-        networks.parameters(), lr=deck.learning_rate, weight_decay=deck.regularization
-    )
-    restarted = results.load(networks, optimizer)
-    say(report.networks(deck, inputs_of, restarted))
-    say(report.details(deck, "cpu"))
-    say(report.table_head())
-    alpha = deck.alpha or 0.0
-    table: list[tuple[int, list[float]]] = []
+    device = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
+    if device.type == "cpu":
+        torch.set_num_threads(1)  # its threads wait by spinning, and take the time of those that sum gradients
+    else:
+        torch.use_deterministic_algorithms(True)  # so that a resumed training equals an uninterrupted one
+    as_tensors = device.type != "cpu"
+    train, test = (batches.assemble(data.structures, part, as_tensors) for part in (draw.train, draw.test))
+    if deck.memory_mode == "gpu":
+        train, test = ([batch.to(device) for batch in part] for part in (train, test))
+    sizes = [setup.n_features for setup in data.setups]
+    networks = model.draw(sizes, deck.networks, device)
+    state = State(networks, optimizers.start(deck.method, networks, deck.learning_rate, deck.regularization))
+    scales = [torch.from_numpy(scale).to(device) for scale in data.feature_scales]
+    unit = data.training.scale
+    mark = checkpoint.mark(draw, data.structures.paths)
+    restarted = checkpoint.load(state, mark, deck.learning_rate)
+    if restarted and state.optimizer.settings["lr"] != deck.learning_rate and deck.schedule is None:
+        rates = f"lr={deck.learning_rate:g} is not used, but {state.optimizer.settings['lr']:g} of model.restart"
+        common.warn(f"{deck.path}: {rates}, as in the original")
+    tell(report.networks(deck, sizes, restarted))
+    tell(report.details(deck, str(device)))
+    tell(report.table_head())
+
+    def save(state: State, finished: bool, more: dict[str, bytes]) -> None:
+        files = {checkpoint.PATH: checkpoint.content(state, mark, deck.learning_rate, finished)}
+        files.update(results.potentials(deck, data, state.result))
+        files["train.error"] = report.error_lines(state.table, deck.alpha is not None).encode()
+        with common.uninterrupted():
+            results.write({**more, **files})
+
     began = time.time()
-    for number in range(deck.epochs):
-        trained = loop.epoch(networks, batches.train, data.feature_scales, alpha, optimizer)
-        if number % deck.write_every:
-            continue
-        tested = loop.epoch(networks, batches.test, data.feature_scales, alpha, None)
-        pairs = zip(vars(trained).values(), vars(tested).values(), strict=True)
-        table.append((number, [error / data.training.scale for pair in pairs for error in pair]))
-        say(report.table_line(*table[-1]), always=True)
+    with contextlib.ExitStack() as stack:
+        show = stack.enter_context(_progress(deck, state, unit))
+        stop = stack.enter_context(common.stopping())
+
+        def after_epoch(trained: Errors, written: bool) -> None:
+            with show(trained):
+                if written:
+                    say(report.table_line(*state.table[-1]))
+            if deck.checkpoint is not None and state.epoch % deck.checkpoint == 0 and state.epoch < deck.epochs:
+                save(state, False, {})
+
+        try:
+            stopped = run.epochs(deck, state, train, test, scales, unit, lambda: stop() is not None, after_epoch)
+        except run.DivergedError as error:
+            if error.good is not None:
+                save(error.good, False, {})
+            raise
+        signal = stop()
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
-    say(report.resources(time.time() - began, memory, 0.0), always=True)
-    files: list[tuple[str, bytes]] = []
-    for name, part in (("train", batches.train), ("test", batches.test)):
+    say(report.resources(time.time() - began, memory, _gpu_memory(device)))
+    if stopped:
+        save(state, False, {})
+        common.note(
+            f"Stopped by {signal} in epoch {state.epoch}; model.restart and the potentials are saved, and the same "
+            "command goes on from there."
+        )
+        return
+    files: dict[str, bytes] = {}
+    for name, part in (("train", train), ("test", test)):
         if deck.save_energies:
-            files.append((f"energies.{name}", results.energies(networks, part, data).encode("latin-1")))
+            files[f"energies.{name}"] = results.energies(state.result, part, data).encode("latin-1")
         if deck.save_forces and deck.alpha is not None:
-            files.append((f"forces.{name}", results.forces(networks, part, data).encode("latin-1")))
-    say(report.saving(deck))
-    files += [results.restart(networks, optimizer), *results.potentials(deck, data, networks)]
-    files.append(("train.error", report.error_lines(table, deck.alpha is not None).encode()))
-    results.write(files)
-    say(report.closing(), always=True)
+            files[f"forces.{name}"] = results.forces(state.result, part, data).encode("latin-1")
+    tell(report.saving(deck))
+    save(state, True, files)
+
+
+def _gpu_memory(device: torch.device) -> float:
+    """The most that was used, in GiB."""
+    import torch
+
+    return torch.cuda.max_memory_allocated(device) / 1024**3 if device.type == "cuda" else 0.0
+
+
+@contextlib.contextmanager
+def _progress(deck: TrainInput, state: State, unit: float) -> Iterator[Callable]:
+    """A line on a terminal: epoch, errors of the training set, time left.
+
+    What is yielded is called with the errors after each epoch; in its block the line is out of the way.
+    """
+    if not sys.stderr.isatty():
+        yield lambda errors: contextlib.nullcontext()  # noqa: ARG005
+        return
+    import tqdm
+
+    with tqdm.tqdm(total=deck.epochs, initial=state.epoch, unit=" epochs", file=sys.stderr, leave=False) as bar:
+
+        @contextlib.contextmanager
+        def show(errors: Errors) -> Iterator[None]:
+            with bar.external_write_mode(file=sys.stdout):
+                yield
+            bar.set_postfix_str(f"{errors.energy / unit:.4f} eV/atom, {errors.force / unit:.4f} eV/A", refresh=False)
+            bar.update()
+
+        yield show
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from aenet_py.errors import AenetError
 
@@ -82,6 +82,26 @@ def uninterrupted() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, previous)
+
+
+@contextlib.contextmanager
+def stopping() -> Iterator[Callable[[], str | None]]:
+    """Ctrl-C and SIGTERM only ask to stop, once; what is yielded gives the name of the signal that did, or None."""
+    asked: list[str] = []
+    previous: dict[signal.Signals, Any] = {}
+
+    def stop(number: int, _: object) -> None:
+        asked.append(signal.Signals(number).name)
+        for each, handler in previous.items():
+            signal.signal(each, handler)
+
+    for each in (signal.SIGINT, signal.SIGTERM):
+        previous[each] = signal.signal(each, stop)
+    try:
+        yield lambda: asked[0] if asked else None
+    finally:
+        for each, handler in previous.items():
+            signal.signal(each, handler)
 
 
 @contextlib.contextmanager

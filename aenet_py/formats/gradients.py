@@ -7,7 +7,7 @@ can fill one file.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,7 @@ from aenet_py.formats import records
 from aenet_py.formats.records import RecordReader
 from aenet_py.formats.trainset import read_beginning
 
+ATOM_RECORDS = 5
 AHEAD = 1 << 22  # bytes read at once: a record may be as long as the usual buffer
 _HEAD, _BETWEEN, _END = struct.Struct("<8i"), struct.Struct("<2i"), records.MARKER  # an atom's markers and integers
 
@@ -105,9 +106,12 @@ def read_atom(source: RecordReader, number: int, atom: int, n_atoms: int) -> Ato
     return AtomGradients(itype, neighbors, own, others)
 
 
-def read(source: RecordReader) -> Iterator[Entry | AtomGradients]:
+def read(
+    source: RecordReader, read_atoms: Callable[[RecordReader, int, Entry], int] | None = None
+) -> Iterator[Entry | AtomGradients]:
     """Everything behind the header, with each structure before its atoms.
 
+    read_atoms : reads the atoms of a structure, of this number, instead; returns their largest number of neighbours.
     Fewer structures than announced may be there, because generate.x counts those it skips.
     """
     source.window.ahead = AHEAD
@@ -116,10 +120,13 @@ def read(source: RecordReader) -> Iterator[Entry | AtomGradients]:
     while number <= n_structures and not _footer_follows(source):
         entry = read_entry(source, number)
         yield entry
-        for atom in range(1, entry.n_atoms + 1) if entry.selected else ():
-            found = read_atom(source, number, atom, entry.n_atoms)
-            most_neighbors = max(most_neighbors, len(found.neighbors))
-            yield found
+        if entry.selected and read_atoms is not None:
+            most_neighbors = max(most_neighbors, read_atoms(source, number, entry))
+        elif entry.selected:
+            for atom in range(1, entry.n_atoms + 1):
+                found = read_atom(source, number, atom, entry.n_atoms)
+                most_neighbors = max(most_neighbors, len(found.neighbors))
+                yield found
         number += 1
     source.place = "footer"
     announced = source.integer("largest number of neighbours")

@@ -65,7 +65,7 @@ class PendingFile:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._temporary)
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         self.write_at(self.reserve(len(data)), [data])
 
     def reserve(self, n_bytes: int) -> int:

@@ -14,14 +14,17 @@ from aenet_py.inputs.keywords import Line, content_lines
 
 METHODS = ("adam", "adadelta", "adagrad", "adamw", "adamax")
 ACTIVATIONS = ("linear", "tanh", "sigmoid")
-FLAGS = ("save_energies", "save_forces", "verbose")
+FLAGS = ("save_energies", "save_forces", "verbose", "save_batches", "load_batches")
 VALUES = (
     "trainingset", "testpercent", "iterations", "iterwrite", "batchsize", "maxenergy", "maxforces", "npseed", "phseed",
-    "memory_mode", "regularization", "mode",
+    "memory_mode", "regularization", "mode", "checkpoint", "patience", "ema", "schedule",
 )  # fmt: skip
 NEXT_LINE = ("method", "forces")
-TO_COME = ("save_batches", "load_batches")
-KEYWORDS = (*FLAGS, *VALUES, *NEXT_LINE, *TO_COME, "networks")
+KEYWORDS = (*FLAGS, *VALUES, *NEXT_LINE, "networks")
+MODES = ("train", "batches")
+MEMORY_MODES = ("cpu", "gpu", "disk")
+SCHEDULES = {"plateau": ("factor", "patience", "min_lr"), "cosine": ("min_lr",)}
+USUAL_AVERAGE = 0.999  # decay of EMA
 T = TypeVar("T")
 
 
@@ -36,11 +39,22 @@ class NetworkInput:
 
 
 @dataclass(frozen=True)
+class Schedule:
+    """How the learning rate changes: kind plateau (by factor, after patience epochs) or cosine; least : its end."""
+
+    kind: str
+    factor: float = 0.5
+    patience: int = 10
+    least: float = 0.0
+
+
+@dataclass(frozen=True)
 class TrainInput:
     """The deck.
 
     test_fraction : of the structures; batch_size : as asked for; max_energy (eV/atom, cohesive), max_forces (eV/Å) :
-    structures above are left out, or their forces; alpha : weight of the force error; None without FORCES.
+    structures above are left out, or their forces; alpha : weight of the force error; None without FORCES; checkpoint,
+    patience : epochs; average : decay of the exponential moving average of the networks.  None is off.
     """
 
     path: str
@@ -61,6 +75,13 @@ class TrainInput:
     save_energies: bool
     save_forces: bool
     verbose: bool
+    mode: str
+    save_batches: bool
+    load_batches: bool
+    checkpoint: int | None
+    patience: int | None
+    schedule: Schedule | None
+    average: float | None
     networks: tuple[NetworkInput, ...]
 
     @property
@@ -104,20 +125,18 @@ def read(path: str) -> TrainInput:
             shown = repr(given[name]) if name in given else "nothing"
             raise InputError(path, f"found {shown} for {name}; expected a number, at least 0", line.number) from None
 
-    for keyword in TO_COME:
-        if keyword in found:
-            raise InputError(path, f"{keyword.upper()} is not supported yet", found[keyword][0].number)
-    mode = value("mode", str.lower, "train", "train")
-    if mode != "train":
-        raise InputError(
-            path, f"found MODE {mode}; expected train (others are not supported yet)", found["mode"][0].number
-        )
-    memory = value("memory_mode", str.lower, "cpu or gpu", "cpu")
-    if memory not in ("cpu", "gpu"):
-        found_line = found["memory_mode"][0].number
-        raise InputError(
-            path, f"found MEMORY_MODE {memory}; expected cpu or gpu (disk is not supported yet)", found_line
-        )
+    def choice(keyword: str, options: tuple[str, ...]) -> str:
+        given = value(keyword, str.lower, " or ".join(options), options[0]) or options[0]
+        if given == "transfer" and keyword == "mode":
+            raise InputError(
+                path, "MODE transfer is not supported yet; expected train or batches", found[keyword][0].number
+            )
+        if given not in options:
+            wanted = f"expected one of {', '.join(options)}"
+            raise InputError(path, f"found {keyword.upper()} {given}; {wanted}", found[keyword][0].number)
+        return given
+
+    mode, memory_mode = choice("mode", MODES), choice("memory_mode", MEMORY_MODES)
     if "method" not in found:
         raise InputError(path, "no METHOD found; expected it, and method=... lr=... on the next line")
     method_line, method = settings("method")
@@ -140,15 +159,55 @@ def read(path: str) -> TrainInput:
         alpha=alpha,
         numpy_seed=value("npseed", _natural, "a whole number, at least 0", 11) or 0,
         torch_seed=value("phseed", _natural, "a whole number, at least 0", 22) or 0,
-        memory_mode=memory,
+        memory_mode=memory_mode,
         method=name,
         learning_rate=number(method_line, method, "lr"),
         regularization=value("regularization", _non_negative, "a number, at least 0", 0.0) or 0.0,
         save_energies="save_energies" in found,
         save_forces="save_forces" in found,
         verbose="verbose" in found,
+        mode=mode,
+        save_batches="save_batches" in found or mode == "batches",
+        load_batches="load_batches" in found,
+        checkpoint=value("checkpoint", _positive, f"{positive}, of epochs", None),
+        patience=value("patience", _positive, f"{positive}, of epochs", None),
+        schedule=_schedule(path, found["schedule"][0]) if "schedule" in found else None,
+        average=_average(path, found["ema"][0]) if "ema" in found else None,
         networks=_networks(path, found),
     )
+
+
+def _schedule(path: str, line: Line) -> Schedule:
+    kind, *words = line.text.lower().split()[1:] or [""]
+    if kind not in SCHEDULES:
+        raise InputError(path, f"found {kind!r} behind SCHEDULE; expected {' or '.join(SCHEDULES)}", line.number)
+    settings: dict[str, float] = {}
+    for word in words:
+        name, _, given = word.partition("=")
+        expected = ", ".join(f"{name}=number" for name in SCHEDULES[kind])
+        if name not in SCHEDULES[kind]:
+            raise InputError(path, f"found {word!r} behind SCHEDULE {kind}; expected {expected}", line.number)
+        try:
+            settings[name] = _positive(given) if name == "patience" else _non_negative(given)
+        except ValueError:
+            raise InputError(path, f"found {given!r} for {name}; expected a number, at least 0", line.number) from None
+    if not 0 < settings.get("factor", 0.5) < 1:
+        raise InputError(path, f"found factor={settings['factor']:g}; expected a number between 0 and 1", line.number)
+    return Schedule(
+        kind, settings.get("factor", Schedule.factor), int(settings.get("patience", Schedule.patience)),
+        settings.get("min_lr", Schedule.least),
+    )  # fmt: skip
+
+
+def _average(path: str, line: Line) -> float:
+    words = line.text.split()[1:] or [str(USUAL_AVERAGE)]
+    try:
+        decay = _non_negative(words[0])
+    except ValueError:
+        decay = 1.0
+    if decay >= 1:
+        raise InputError(path, f"found {words[0]!r} behind EMA; expected the decay, from 0 to below 1", line.number)
+    return decay
 
 
 def _entries(path: str, lines: list[Line]) -> dict[str, tuple[Line, list[Line]]]:

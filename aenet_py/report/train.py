@@ -106,6 +106,23 @@ def batches(requested: int, n_batches: int, energy_size: int, force_size: int) -
     return text
 
 
+def saving_batches() -> str:
+    return _title("Saving batch information") + (
+        "Information about the batches will be saved now. If in the next run\n"
+        "load_batches=True and the folder 'tmp_batches' is present, \n"
+        "the information will be read from there, saving time.\n\n"
+        "If the batch size is changed, please remove that folder, or the training\n"
+        "may fail or not work as expected.\n\n"
+    )
+
+
+def loading_batches() -> str:
+    return _title("Loading batch information") + (
+        "Loading batch information from 'tmp_batches'. If the batch size has\n"
+        "been changed, the program will not work as expected.\n\n"
+    )
+
+
 def networks(deck: TrainInput, inputs: Sequence[int], restarted: bool) -> str:
     text = _title("Networks")
     if restarted:

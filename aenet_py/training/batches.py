@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
-from aenet_py.training.dataset import Data, Structure
-from aenet_py.training.forces import Gradients, Place
+from aenet_py.training.dataset import Structures
+from aenet_py.training.forces import Centers, OnDevice, Packed
+from aenet_py.training.gradients import Pieces
+from aenet_py.workers import processors
+
+LEAST_ATOMS = 64  # that are worth a thread of their own
 
 
 @dataclass(frozen=True)
-class Part:
-    """Structures of one batch as tensors; the atoms of all of them are numbered by structure, then species.
+class Batch:
+    """Structures as tensors, first those with forces; their atoms are numbered by structure, then network.
 
-    paths, energies (n,), n_atoms (n,) float64 : of the structures; features : per species (n_atoms, n_features);
-    structures : per species (n_atoms,), which structure an atom belongs to; forces (n_atoms of all, 3), None where
-    energies alone are trained on; gradients : of each structure, per species; places : of each structure.
+    paths, energies (n,), n_atoms (n,) float64 : of the structures; features : per network (its atoms, n_features);
+    structures : per network (its atoms,), which structure each belongs to; n_with_forces : structures; forces
+    (n_atoms of these, 3), gradients : None if there are none.
     """
 
     paths: list[str]
@@ -27,25 +33,37 @@ class Part:
     n_atoms: torch.Tensor
     features: list[torch.Tensor]
     structures: list[torch.Tensor]
+    n_with_forces: int
     forces: torch.Tensor | None
-    gradients: list[list[Gradients]]
-    places: list[Place]
+    gradients: Packed | OnDevice | None
+
+    def to(self, device: torch.device) -> Batch:
+        """The same on a device, gradients that are in a file read."""
+
+        def moved(values: list[torch.Tensor]) -> list[torch.Tensor]:
+            return [value.to(device, non_blocking=True) for value in values]
+
+        energies, n_atoms = moved([self.energies, self.n_atoms])
+        return replace(
+            self,
+            energies=energies,
+            n_atoms=n_atoms,
+            features=moved(self.features),
+            structures=moved(self.structures),
+            forces=None if self.forces is None else self.forces.to(device, non_blocking=True),
+            gradients=None if self.gradients is None else self.gradients.to(device),
+        )
 
 
 @dataclass(frozen=True)
-class Batch:
-    """Structures with forces and those without, either may be missing."""
+class Draw:
+    """Which structures the batches have: for each batch the numbers of those with forces and of those without.
 
-    with_forces: Part | None
-    energies_only: Part | None
+    energy_size, force_size : average numbers of structures in a training batch.
+    """
 
-
-@dataclass(frozen=True)
-class Batches:
-    """Training and test batches; energy_size, force_size : average numbers of structures in a training batch."""
-
-    train: list[Batch]
-    test: list[Batch]
+    train: list[tuple[list[int], list[int]]]
+    test: list[tuple[list[int], list[int]]]
     energy_size: int
     force_size: int
 
@@ -77,9 +95,10 @@ def sizes(n: int, n_batches: int) -> list[int]:
     return counts.tolist()
 
 
-def prepare(data: Data, batch_size: int, test_fraction: float) -> Batches:
-    """Draw the batches (select_batch_size, select_batches)."""
-    n_energy, n_force = len(data.energies_only), len(data.with_forces)
+def draw(with_forces: np.ndarray, batch_size: int, test_fraction: float) -> Draw:
+    """Draw the batches (select_batch_size, select_batches); with_forces : whether each structure has them."""
+    energies_only, forces = np.flatnonzero(~with_forces), np.flatnonzero(with_forces)
+    n_energy, n_force = len(energies_only), len(forces)
     train_e, test_e = split(n_energy, test_fraction)
     train_f, test_f = split(n_force, test_fraction)
     share = n_force / (n_force + n_energy)
@@ -91,60 +110,122 @@ def prepare(data: Data, batch_size: int, test_fraction: float) -> Batches:
         counts = [number_of_batches(len(part), size) for part in (train_f, test_f)]
     if n_force:
         counts = [min(count, n_force) for count in counts]
-    energy = _draw(data.energies_only, counts, test_fraction)
-    force = _draw(data.with_forces, counts, test_fraction)
-    train, test = (
-        [Batch(f, e) for f, e in itertools.zip_longest(force[i], energy[i])] for i in (0, 1)
-    )  # fmt: skip
-    mean_sizes = [_mean_size(parts[0]) for parts in (energy, force)]
-    return Batches(train, test, mean_sizes[0], mean_sizes[1])
+    energy = _draw(energies_only, counts, test_fraction)
+    force = _draw(forces, counts, test_fraction)
+    return Draw(
+        list(itertools.zip_longest(force[0], energy[0], fillvalue=[])),
+        list(itertools.zip_longest(force[1], energy[1], fillvalue=[])),
+        _mean_size(energy[0]),
+        _mean_size(force[0]),
+    )
 
 
-def _mean_size(parts: list[Part]) -> int:
-    return round(float(np.mean([len(part.paths) for part in parts]))) if parts else 0
+def _mean_size(parts: list[list[int]]) -> int:
+    return round(float(np.mean([len(part) for part in parts]))) if parts else 0
 
 
-def _draw(structures: list[Structure], counts: list[int], test_fraction: float) -> tuple[list[Part], list[Part]]:
-    if not structures:
+def _draw(structures: np.ndarray, counts: list[int], test_fraction: float) -> tuple[list[list[int]], list[list[int]]]:
+    if not len(structures):
         return [], []
-    found: list[list[Part]] = []
+    found: list[list[list[int]]] = []
     for chosen, n_batches in zip(split(len(structures), test_fraction), counts, strict=True):
         parts, start = [], 0
         for n in sizes(len(chosen), n_batches) if n_batches else []:
-            parts.append(join([structures[i] for i in chosen[start : start + n]], len(structures[0].features)))
+            parts.append(structures[chosen[start : start + n]].tolist())
             start += n
         found.append(parts)
     return found[0], found[1]
 
 
-def join(structures: list[Structure], n_species: int) -> Part:
-    """Structures as one part of a batch."""
-    features: list[list[torch.Tensor]] = [[] for _ in range(n_species)]
-    numbers: list[list[torch.Tensor]] = [[] for _ in range(n_species)]
-    places, first_atom, first_rows = [], 0, [0] * n_species
-    for number, structure in enumerate(structures):
-        rows = []
-        for species, values in enumerate(structure.features):
-            features[species].append(values)
-            numbers[species].append(torch.full((len(values),), number))
-            rows.append(slice(first_rows[species], first_rows[species] + len(values)))
-            first_rows[species] += len(values)
-        places.append(Place(slice(first_atom, first_atom + structure.n_atoms), tuple(rows)))
-        first_atom += structure.n_atoms
-    gradients = [structure.gradients for structure in structures if structure.gradients is not None]
-    with_forces = bool(structures) and len(gradients) == len(structures)
-    return Part(
-        paths=[structure.path for structure in structures],
-        energies=torch.tensor([structure.energy for structure in structures], dtype=torch.float64),
-        n_atoms=torch.tensor([structure.n_atoms for structure in structures], dtype=torch.float64),
-        features=[_joined(parts) for parts in features],
-        structures=[_joined(parts) for parts in numbers],
-        forces=torch.cat([structure.forces for structure in structures]) if with_forces else None,
-        gradients=gradients,
-        places=places,
+def join(structures: Structures, with_forces: Sequence[int], energies_only: Sequence[int]) -> Batch:
+    """Some structures as a batch."""
+    numbers, n_with_forces = np.array([*with_forces, *energies_only], dtype=np.int64), len(with_forces)
+    counts = np.diff(structures.first_atoms)[numbers]
+    first_atoms = np.concatenate([[0], np.cumsum(counts)])
+    features, owners, centers = [], [], []
+    before = first_atoms[:-1].copy()  # the first atom of each structure that the network at hand is for
+    for network, values in enumerate(structures.features):
+        begins = structures.rows[numbers, network]
+        in_each = structures.rows[numbers + 1, network] - begins
+        features.append(torch.from_numpy(values[_ranges(begins, in_each)]))
+        owner = np.repeat(np.arange(len(numbers)), in_each)
+        owners.append(torch.from_numpy(owner))
+        here = slice(int(in_each[:n_with_forces].sum()))
+        centers.append((_ranges(before, in_each)[here], first_atoms[owner[here]], owner[here]))
+        before += in_each
+    n_forces = int(first_atoms[n_with_forces])
+    atoms = _ranges(structures.first_atoms[numbers], counts)[:n_forces]
+    first = numbers[:n_with_forces], counts[:n_with_forces]
+    return Batch(
+        paths=[structures.paths[i] for i in numbers],
+        energies=torch.from_numpy(structures.energies[numbers]),
+        n_atoms=torch.from_numpy(counts.astype(np.float64)),
+        features=features,
+        structures=owners,
+        n_with_forces=n_with_forces,
+        forces=torch.from_numpy(structures.forces[atoms]) if n_forces else None,
+        gradients=_packed(structures, *first, atoms, centers) if n_forces else None,
     )
 
 
-def _joined(parts: list[torch.Tensor]) -> torch.Tensor:
-    kept = [part for part in parts if len(part)] or parts[:1]
-    return torch.cat(kept) if kept else torch.zeros(0)
+def _packed(
+    structures: Structures, numbers: np.ndarray, counts: np.ndarray, atoms: np.ndarray, centers: list[tuple]
+) -> Packed:
+    """Gradients of some structures.
+
+    numbers, counts : of the structures, and of their atoms; atoms : their numbers among all; centers : per network,
+    each atom's number, that of its structure's first atom, and its structure, in the batch.
+    """
+    found = structures.gradients
+    assert found is not None
+    begins, ends = found.words[numbers].T
+    starts = found.starts[atoms]
+    values: np.ndarray | Pieces = found.store.values
+    if found.store.file is not None:
+        in_pieces = np.concatenate([[0], np.cumsum(ends - begins)])[:-1]
+        starts = starts + np.repeat(in_pieces - begins, counts)
+        values = Pieces(found.store.file, begins, ends)
+    n_shares = max(1, min(processors(), len(atoms) // LEAST_ATOMS))
+    words = np.cumsum(ends - begins)
+    bounds = np.searchsorted(words, [words[-1] * i / n_shares for i in range(1, n_shares)])
+    shares = [[int(np.searchsorted(of, bound)) for *_, of in centers] for bound in (0, *bounds, len(numbers))]
+    species = [
+        Centers(layout, starts[own], own, first) for layout, (own, first, _) in zip(found.layouts, centers, strict=True)
+    ]
+    return Packed(tuple(species), len(atoms), shares, values)
+
+
+def _ranges(begins: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """The numbers from each begin on, so many of each."""
+    return np.repeat(begins - (np.cumsum(counts) - counts), counts) + np.arange(counts.sum())
+
+
+def assemble(
+    structures: Structures, numbers: Sequence[tuple[list[int], list[int]]], as_tensors: bool = False
+) -> list[Batch]:
+    """Batches of these structures; as_tensors : gradients as a device other than the processor wants them."""
+    batches = [join(structures, *chosen) for chosen in numbers if any(chosen)]
+    if as_tensors:
+        batches = [
+            replace(batch, gradients=batch.gradients.as_tensors()) if isinstance(batch.gradients, Packed) else batch
+            for batch in batches
+        ]
+    return batches
+
+
+def on_device(batches: Sequence[Batch], device: torch.device) -> Iterator[Batch]:
+    """The batches on a device, the next one on its way while one is used."""
+    if all(_at_hand(batch, device) for batch in batches):
+        yield from batches
+        return
+    with ThreadPoolExecutor(1) as thread:
+        coming = None
+        for batch in [*batches, None]:
+            ready, coming = coming, thread.submit(batch.to, device) if batch is not None else None
+            if ready is not None:
+                yield ready.result()
+
+
+def _at_hand(batch: Batch, device: torch.device) -> bool:
+    in_file = isinstance(batch.gradients, Packed) and isinstance(batch.gradients.values, Pieces)
+    return batch.energies.device == device and not in_file

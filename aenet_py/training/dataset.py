@@ -1,4 +1,4 @@
-"""From files to structures for training: which are used, normalised, their atoms ordered by species.
+"""From files to structures for training: which are used, normalised, their atoms ordered by network.
 
 The original keeps features, forces and gradients in single precision and computes with them in double precision; so
 does this.
@@ -7,64 +7,84 @@ does this.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+import math
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from aenet_py.descriptors.setup import Setup
 from aenet_py.errors import AenetError, InputError
-from aenet_py.formats import gradients, trainset
+from aenet_py.formats import trainset
 from aenet_py.formats.potential import Training
-from aenet_py.formats.records import RecordReader
+from aenet_py.formats.text import native
 from aenet_py.formats.trainset import FeatureStatistics, TrainingSet
 from aenet_py.inputs.train import TrainInput
-from aenet_py.training.forces import Gradients
+from aenet_py.training import gradients
+from aenet_py.training.gradients import Gradients, Wanted
+from aenet_py.training.packing import layout_of
 
 
 @dataclass(frozen=True)
-class Structure:
-    """One structure, its atoms ordered by species as the networks are.
+class Structures:
+    """Structures that are trained on, in the order of the file; the atoms of each are ordered by network.
 
-    energy : cohesive, normalised; features : per species (n, n_features) float64, normalised; forces (n_atoms, 3)
-    float64, normalised; gradients : per species, not normalised; None if its forces are not trained on.
+    paths, energies (n,) : cohesive, normalised; first_atoms (n + 1,) : where each structure's atoms begin; forces
+    (n_atoms of all, 3) float64, normalised; features : per network (its atoms in all, n_features) float64, normalised;
+    rows (n + 1, n_networks) : where each structure's begin; gradients : None without FORCES.
     """
 
-    path: str
-    n_atoms: int
-    energy: float
-    features: list[torch.Tensor]
-    forces: torch.Tensor
-    gradients: list[Gradients] | None
+    paths: list[str]
+    energies: np.ndarray
+    first_atoms: np.ndarray
+    forces: np.ndarray
+    features: list[np.ndarray]
+    rows: np.ndarray
+    gradients: Gradients | None
+
+    @property
+    def with_forces(self) -> np.ndarray:
+        """Whether each structure's forces are trained on, (n,) bool."""
+        if self.gradients is None:
+            return np.zeros(len(self.paths), dtype=bool)
+        return self.gradients.words[:, 1] > self.gradients.words[:, 0]
 
 
 @dataclass(frozen=True)
 class Data:
     """What is trained on.
 
-    with_forces, energies_only : structures in the order of the file; n_removed : above MAXENERGY; setups, statistics :
-    per network; training : energies and their normalisation; feature_scales : per species (n_features,) float64.
+    n_removed : structures above MAXENERGY; setups, statistics : per network; training : energies and their
+    normalisation.
     """
 
-    with_forces: list[Structure]
-    energies_only: list[Structure]
+    structures: Structures
     n_removed: int
     setups: list[Setup]
     statistics: list[FeatureStatistics]
     training: Training
-    feature_scales: list[torch.Tensor]
+
+    @property
+    def feature_scales(self) -> list[np.ndarray]:
+        """One over the standard deviation of each feature, per network (n_features,)."""
+        return [normalisation_of_features(values)[1] for values in self.statistics]
 
 
-def read(deck: TrainInput) -> Data:
-    """Read the training set, and the gradients with FORCES; AenetError where they do not fit the deck."""
-    found = trainset.read(deck.training_set)
-    order = _order_of_species(deck, found)
+def read(deck: TrainInput) -> TrainingSet:
+    """Read the training set; AenetError where it does not fit the deck."""
+    found = trainset.read(native(deck.training_set))
+    _order_of_species(deck, found)
     _refuse_what_is_no_number(deck, found)
-    atoms, starts = found.structures.atoms, found.structures.starts.tolist()
-    entries = found.structures.entries
+    return found
+
+
+def prepare(deck: TrainInput, found: TrainingSet) -> Data:
+    """Select, normalise and order the structures, and read their gradients with FORCES; AenetError as above."""
+    order = _order_of_species(deck, found)
+    entries, atoms, starts = found.structures.entries, found.structures.atoms, found.structures.starts
+    counts = np.diff(starts)
     per_atom = [entry.energy / entry.n_atoms for entry in entries]
-    kept = [i for i, energy in enumerate(per_atom) if deck.max_energy is None or energy <= deck.max_energy]
+    is_kept = np.array([deck.max_energy is None or energy <= deck.max_energy for energy in per_atom])
+    kept = np.flatnonzero(is_kept).tolist()
     if not kept:
         raise AenetError(f"{deck.training_set}: every structure is above MAXENERGY; there is nothing to train on")
     of_networks = np.argsort(order)
@@ -72,32 +92,50 @@ def read(deck: TrainInput) -> Data:
     setups = [found.footer.setups[t] for t in of_networks]
     setups = [dataclasses.replace(setup, description=setup.description.strip()) for setup in setups]
     statistics = [found.footer.statistics[t] for t in of_networks]
-    shifts, scales = _feature_normalisation(statistics)
-    chosen = set(kept)
-    data: tuple[list[Structure], list[Structure]] = ([], [])
-    for i, derivatives in enumerate(_gradients(deck, found, order)):
-        if i not in chosen:
-            continue
-        rows = slice(starts[i], starts[i + 1])
-        network_of = order[atoms.types[rows] - 1]
-        sorting = np.argsort(network_of, kind="stable")
-        forces = torch.from_numpy(atoms.forces[rows][sorting].astype(np.float32))
-        if deck.max_forces is not None and not abs(atoms.forces[rows]).max() < deck.max_forces:
-            derivatives = None
-        features = [
-            torch.from_numpy(atoms.features[rows][network_of == s][:, : len(shifts[s])].astype(np.float32))
-            for s in range(len(order))
-        ]
-        structure = Structure(
-            path=entries[i].path.strip(),
-            n_atoms=entries[i].n_atoms,
-            energy=(entries[i].energy - entries[i].n_atoms * training.shift) * training.scale,
-            features=[(f - shift) * scale for f, shift, scale in zip(features, shifts, scales, strict=True)],
-            forces=(forces * training.scale).double(),
-            gradients=derivatives,
-        )
-        data[0 if derivatives is not None else 1].append(structure)
-    return Data(data[0], data[1], len(entries) - len(kept), setups, statistics, training, scales)
+    networks = order[atoms.types - 1].astype(np.int64)
+    structure_of = np.repeat(np.arange(len(entries)), counts)
+    sorting = np.lexsort((networks, structure_of))
+    sorting = sorting[is_kept[structure_of[sorting]]]
+    features = []
+    for network, values in enumerate(statistics):
+        shift, scale = normalisation_of_features(values)
+        mine = atoms.features[sorting[networks[sorting] == network], : len(shift)]
+        features.append((mine.astype(np.float32) - shift) * scale)
+    in_each = np.zeros((len(entries), len(order)), dtype=np.int64)
+    np.add.at(in_each, (structure_of, networks), 1)
+    structures = Structures(
+        paths=[entries[i].path.strip() for i in kept],
+        energies=np.array([(entries[i].energy - entries[i].n_atoms * training.shift) * training.scale for i in kept]),
+        first_atoms=np.concatenate([[0], np.cumsum(counts[is_kept])]),
+        forces=(atoms.forces[sorting].astype(np.float32) * np.float32(training.scale)).astype(np.float64),
+        features=features,
+        rows=np.concatenate([np.zeros((1, len(order)), np.int64), np.cumsum(in_each[is_kept], axis=0)]),
+        gradients=None if deck.alpha is None else _gradients(deck, found, networks, is_kept, setups),
+    )
+    return Data(structures, len(entries) - len(kept), setups, statistics, training)
+
+
+def gradients_of(training_set: str) -> str:
+    """The file of gradients that belongs to a training set."""
+    return training_set.removesuffix(".ascii") + ".forces"
+
+
+def _gradients(
+    deck: TrainInput, found: TrainingSet, networks: np.ndarray, is_kept: np.ndarray, setups: list[Setup]
+) -> Gradients:
+    """Gradients of the structures that are kept, but of none with a force above MAXFORCES."""
+    atoms, starts = found.structures.atoms, found.structures.starts
+    largest = np.maximum.reduceat(abs(atoms.forces).max(axis=1), starts[:-1])
+    used = is_kept & (largest < (math.inf if deck.max_forces is None else deck.max_forces))
+    wanted = [
+        Wanted(entry, atoms.types[begin:end], networks[begin:end], bool(use))
+        for entry, begin, end, use in zip(found.structures.entries, starts[:-1], starts[1:], used, strict=True)
+    ]
+    layouts = tuple(layout_of(setup, deck.symbols) for setup in setups)
+    path = gradients_of(native(deck.training_set))
+    read = gradients.read(path, wanted, layouts, deck.training_set, on_disk=deck.memory_mode == "disk")
+    kept_atoms = np.repeat(is_kept, np.diff(starts))
+    return dataclasses.replace(read, starts=read.starts[kept_atoms], words=read.words[is_kept])
 
 
 def _refuse_what_is_no_number(deck: TrainInput, found: TrainingSet) -> None:
@@ -159,80 +197,10 @@ def _normalisation(deck: TrainInput, found: TrainingSet, of_networks: np.ndarray
     )
 
 
-def _feature_normalisation(statistics: list[FeatureStatistics]) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
-    """Averages, and one over standard deviations, of each species' features (normalize_stp), from single precision."""
-    shifts, scales = [], []
-    for values in statistics:
-        shift = torch.from_numpy(values.mean.astype(np.float32)).double()
-        scale = 1 / torch.sqrt(torch.from_numpy(values.square.astype(np.float32)).double() - shift**2)
-        scale[~torch.isfinite(scale)] = 0.0  # features that are the same everywhere
-        shifts.append(shift)
-        scales.append(scale)
-    return shifts, scales
-
-
-def _gradients(deck: TrainInput, found: TrainingSet, order: np.ndarray) -> Iterator[list[Gradients] | None]:
-    """Gradients of each structure of the set, None for those without."""
-    entries = found.structures.entries
-    if deck.alpha is None:
-        yield from [None] * len(entries)
-        return
-    path = deck.training_set.removesuffix(".ascii") + ".forces"
-    with RecordReader(path) as source:
-        steps = gradients.read(source)
-        # One array for all of them, half as large as the file: the system maps it in large pages.
-        room, place = np.empty(source.window.size // 8 + 1, dtype=np.float32), 0
-        for number, entry in enumerate(entries, 1):
-            given = next(steps, None)
-            if not isinstance(given, gradients.Entry) or (given.path, given.n_atoms) != (entry.path, entry.n_atoms):
-                shown = f"{given.path!r}" if isinstance(given, gradients.Entry) else "the end"
-                message = f"found {shown} as structure {number}; expected {entry.path!r}, as in {deck.training_set}"
-                raise InputError(path, message)
-            if not given.selected:
-                yield None
-                continue
-            atoms = []
-            for _ in range(given.n_atoms):
-                atoms.append(_single(next(steps), room, place))
-                place += atoms[-1].size
-            yield _by_species(atoms, order, room, path, entry.path)
-        for _ in steps:
-            raise InputError(path, f"found more structures than {deck.training_set} has; expected {len(entries)}")
-
-
-@dataclass(frozen=True)
-class _Atom:
-    """An atom's species, neighbours, and where its gradients are: (3, n_features, n + 1), the first its own."""
-
-    itype: int
-    neighbors: np.ndarray
-    start: int
-    size: int
-
-
-def _single(atom: gradients.Entry | gradients.AtomGradients, room: np.ndarray, start: int) -> _Atom:
-    """Put an atom's gradients into room, in single precision."""
-    assert isinstance(atom, gradients.AtomGradients)
-    width, n = atom.own.shape[1], len(atom.neighbors)
-    size = 3 * width * (n + 1)
-    values = room[start : start + size].reshape(3, width, n + 1)
-    values[:, :, 0], values[:, :, 1:] = atom.own, atom.others
-    return _Atom(atom.itype, atom.neighbors, start, size)
-
-
-def _by_species(atoms: list[_Atom], order: np.ndarray, room: np.ndarray, path: str, name: str) -> list[Gradients]:
-    """Gradients ordered by species; atoms : in the order of the file."""
-    first, last = atoms[0].start, atoms[-1].start + atoms[-1].size
-    if not np.isfinite(room[first:last].sum()):
-        raise InputError(path, f"structure {name!r} has gradients that are not numbers")
-    network_of = np.array([order[atom.itype - 1] for atom in atoms])
-    place = np.empty(len(atoms), dtype=np.int64)
-    place[np.argsort(network_of, kind="stable")] = np.arange(len(atoms))
-    found = []
-    for species in range(len(order)):
-        mine = np.flatnonzero(network_of == species)
-        starts = np.array([atoms[i].start - first for i in mine], dtype=np.int64)
-        counts = np.array([len(atoms[i].neighbors) + 1 for i in mine], dtype=np.int64)
-        numbers = [place[np.append(i, atoms[i].neighbors - 1)] for i in mine]
-        found.append(Gradients(room[first:last], starts, counts, np.concatenate([*numbers, np.zeros(0, np.int64)])))
-    return found
+def normalisation_of_features(statistics: FeatureStatistics) -> tuple[np.ndarray, np.ndarray]:
+    """Averages, and one over standard deviations, of a species' features (normalize_stp), from single precision."""
+    shift = statistics.mean.astype(np.float32).astype(np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        scale = 1 / np.sqrt(statistics.square.astype(np.float32).astype(np.float64) - shift**2)
+    scale[~np.isfinite(scale)] = 0.0  # features that are the same everywhere
+    return shift, scale

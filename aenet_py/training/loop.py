@@ -1,23 +1,16 @@
-"""One epoch after the other: losses, steps and errors (step_train_any, step_valid_any)."""
+"""One epoch: losses, steps and errors (step_train_any, step_valid_any)."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
-from aenet_py.errors import AenetError
+from aenet_py.training import model
 from aenet_py.training.batches import Batch
 from aenet_py.training.model import Networks
-
-OPTIMIZERS = {
-    "adam": torch.optim.Adam,
-    "adadelta": torch.optim.Adadelta,
-    "adagrad": torch.optim.Adagrad,
-    "adamw": torch.optim.AdamW,
-    "adamax": torch.optim.Adamax,
-}
 
 
 @dataclass(frozen=True)
@@ -29,43 +22,114 @@ class Errors:
     force: float
 
 
-def epoch(
-    networks: Networks, batches: list[Batch], scales: list[torch.Tensor], alpha: float,
-    optimizer: torch.optim.Optimizer | None,
-) -> Errors:  # fmt: skip
-    """Go through all batches once; with an optimizer, one step after each.  alpha : weight of the force error."""
-    energy_sum = force_sum = 0.0
-    n_energies = n_forces = 0
+@dataclass(frozen=True)
+class Sums:
+    """What the errors of an epoch are made of, so far: squares and numbers."""
+
+    energy: float = 0.0
+    force: float = 0.0
+    n_energies: int = 0
+    n_forces: int = 0
+
+    def errors(self, alpha: float) -> Errors:
+        energy = math.sqrt(self.energy / self.n_energies) if self.n_energies else 0.0
+        force = math.sqrt(self.force / self.n_forces) if self.n_forces else 0.0
+        weight = torch.tensor(alpha).item()  # in single precision, as in the original
+        return Errors((1.0 - weight) * energy + weight * force, energy, force)
+
+    def plus(self, terms: Terms) -> Sums:
+        return Sums(
+            self.energy + terms.with_forces.item() + terms.energies_only.item(),
+            self.force + terms.force_error.item() ** 2 * terms.n_atoms,
+            self.n_energies + terms.n_structures,
+            self.n_forces + terms.n_atoms,
+        )
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a batch's loss is made of: squared errors of the energies per atom, root mean square error of the forces.
+
+    What a batch has nothing of stays a single-precision zero of one element, which takes the loss to single precision
+    with it: the original's weights depend on that.
+    """
+
+    with_forces: torch.Tensor
+    energies_only: torch.Tensor
+    force_error: torch.Tensor
+    n_structures: int
+    n_atoms: int
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the networks say of a batch, and what their gradient needs of it.
+
+    values, slopes : per network (model.outputs, model.slopes), the latter of the atoms with forces; energies (n,),
+    forces (n_atoms, 3) : normalised.
+    """
+
+    values: list[list[torch.Tensor]]
+    slopes: list[tuple[list[torch.Tensor], list[torch.Tensor]]]
+    energies: torch.Tensor
+    forces: torch.Tensor | None
+
+
+def evaluate(networks: Networks, batch: Batch, scales: Sequence[torch.Tensor]) -> Found:
+    """Energies and, where the batch has gradients, forces; scales : of the features."""
+    values = [model.outputs(layers, f) for layers, f in zip(networks.species, batch.features, strict=True)]
+    energies = torch.zeros_like(batch.energies)
+    for found, structures in zip(values, batch.structures, strict=True):
+        energies.index_add_(0, structures, found[-1][:, 0])
+    if batch.gradients is None:
+        return Found(values, [], energies, None)
+    rows = batch.gradients.rows
+    slopes = [
+        model.slopes(layers, [value[:n] for value in found])
+        for layers, found, n in zip(networks.species, values, rows, strict=True)
+    ]
+    scaled = [by_inputs[0] * scale for (by_inputs, _), scale in zip(slopes, scales, strict=True)]
+    return Found(values, slopes, energies, batch.gradients.forces(scaled))
+
+
+def terms(batch: Batch, found: Found) -> Terms:
+    squares, n = (found.energies - batch.energies) ** 2 / batch.n_atoms**2, batch.n_with_forces
+    parts = [torch.sum(part).cpu() if len(part) else torch.zeros(1) for part in (squares[:n], squares[n:])]
+    force_error, n_atoms = torch.zeros(1), 0
+    if batch.forces is not None and found.forces is not None:
+        n_atoms = len(batch.forces)
+        force_error = torch.sqrt(torch.sum((found.forces - batch.forces) ** 2) / n_atoms).cpu()
+    return Terms(parts[0], parts[1], force_error, len(squares), n_atoms)
+
+
+def gradient(
+    networks: Networks, batch: Batch, found: Found, terms: Terms, scales: Sequence[torch.Tensor], alpha: float
+) -> torch.Tensor | None:
+    """Gradient of a batch's loss by the networks' values; None where the loss is no number.
+
+    alpha : weight of the force error.
+    """
     weight = torch.tensor(alpha)  # in single precision, as in the original
-    for batch in batches:
-        # What a batch has nothing of stays a single-precision zero of one element, which takes the loss to single
-        # precision with it: the original's weights depend on that.
-        with_forces = energies_only = force_error = torch.zeros(1)
-        n_structures, n_atoms = 0, 0
-        if batch.with_forces is not None and batch.with_forces.paths:
-            part = batch.with_forces
-            assert part.forces is not None
-            energies, forces = networks.energies_and_forces(part, scales, training=optimizer is not None)
-            n_structures, n_atoms = len(energies), len(forces)
-            with_forces = torch.sum((energies - part.energies) ** 2 / part.n_atoms**2)
-            force_error = torch.sqrt(torch.sum((forces - part.forces) ** 2) / n_atoms)
-        if batch.energies_only is not None and batch.energies_only.paths:
-            part = batch.energies_only
-            energies = networks.energies(part)
-            n_structures += len(energies)
-            energies_only = torch.sum((energies - part.energies) ** 2 / part.n_atoms**2)
-        if n_structures == 0:
-            continue
-        if optimizer is not None:
-            loss = (1.0 - weight) * torch.sqrt((with_forces + energies_only) / n_structures) + weight * force_error
-            if not torch.isfinite(loss).all():
-                raise AenetError("the loss is no longer a number; expected a smaller learning rate or other data")
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-        energy_sum += with_forces.item() + energies_only.item()
-        force_sum += force_error.item() ** 2 * n_atoms
-        n_energies, n_forces = n_energies + n_structures, n_forces + n_atoms
-    energy = math.sqrt(energy_sum / n_energies) if n_energies else 0.0
-    force = math.sqrt(force_sum / n_forces) if n_forces else 0.0
-    return Errors((1.0 - weight.item()) * energy + weight.item() * force, energy, force)
+    leaves = [value.requires_grad_(True) for value in (terms.with_forces, terms.energies_only, terms.force_error)]
+    with torch.enable_grad():
+        energies = torch.sqrt((leaves[0] + leaves[1]) / terms.n_structures)
+        loss = (1.0 - weight) * energies + weight * leaves[2]
+        if not torch.isfinite(loss).all():
+            return None
+        loss.backward()
+    by_squares, error = [leaf.grad.item() for leaf in leaves if leaf.grad is not None], terms.force_error.item()
+    of_kind = torch.full_like(batch.energies, by_squares[1])
+    of_kind[: batch.n_with_forces] = by_squares[0]
+    by_energies = 2 * of_kind * (found.energies - batch.energies) / batch.n_atoms**2
+    by_slopes: list[torch.Tensor | None] = [None] * len(scales)
+    if batch.gradients is not None and batch.forces is not None and found.forces is not None:
+        by_force = by_squares[2] / (error * terms.n_atoms) if error else 0.0  # per difference
+        of_scaled = batch.gradients.slopes((found.forces - batch.forces) * by_force)
+        by_slopes = [slope * scale for slope, scale in zip(of_scaled, scales, strict=True)]
+    into = networks.like(torch.zeros_like(networks.values))
+    for network, layers in enumerate(networks.species):
+        model.add_gradient(
+            into.species[network], layers, found.values[network], by_energies[batch.structures[network]],
+            found.slopes[network] if found.slopes else None, by_slopes[network],
+        )  # fmt: skip
+    return into.values

@@ -1,9 +1,15 @@
-"""One network a species; energies of structures and, through the gradients of the features, forces on atoms."""
+"""One network a species: outputs, their slopes by the features, and the gradient of a loss of both by the weights.
+
+The gradient needs no second pass of automatic differentiation: where the loss depends on the slopes through
+derivatives v, its gradient by the weights is that of the networks' change along v (Pearlmutter, Neural Computation 6,
+147 (1994)), one pass forward and one back.
+"""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -11,62 +17,133 @@ from torch import nn
 
 from aenet_py.formats.potential import ACTIVATIONS, Network
 from aenet_py.inputs.train import NetworkInput
-from aenet_py.training.batches import Part
-from aenet_py.training.forces import Forces
 
-_LAYERS = {"linear": nn.Identity, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
+# Each activation function's first and second derivative from its value.
+_FUNCTIONS = {"linear": None, "tanh": torch.tanh, "sigmoid": torch.sigmoid}
+_FIRST = {"tanh": lambda a: 1 - a * a, "sigmoid": lambda a: a * (1 - a)}
+_SECOND = {"tanh": lambda a: -2 * a * (1 - a * a), "sigmoid": lambda a: a * (1 - a) * (1 - 2 * a)}
 
 
-class Networks(nn.Module):
-    """The networks of all species, in double precision; drawn in single precision, as the original draws them.
+@dataclass(frozen=True)
+class Layer:
+    """weight (n_out, n_in), bias (n_out,) float64; activation : linear, tanh or sigmoid."""
 
-    The names of the parameters are the original's (NetAtom), so that either loads the other's model.restart.
+    weight: torch.Tensor
+    bias: torch.Tensor
+    activation: str
+
+
+@dataclass(frozen=True)
+class Networks:
+    """The networks of all species.
+
+    values : every weight and bias, (n,) float64; names : of the parameters, the original's (NetAtom), so that either
+    loads the other's model.restart; species : the layers of each, views of values.
     """
 
-    def __init__(self, inputs: Sequence[int], networks: Sequence[NetworkInput]):
-        super().__init__()
-        self.functions = nn.ModuleList()
-        for species, (n_features, network) in enumerate(zip(inputs, networks, strict=True), 1):
-            layers: OrderedDict[str, nn.Module] = OrderedDict()
-            sizes = [n_features, *network.nodes, 1]
-            for layer in range(1, len(sizes)):
-                layers[f"Linear_Sp{species}_F{layer}"] = nn.Linear(sizes[layer - 1], sizes[layer])
-                if layer <= len(network.activations):
-                    layers[f"Active_Sp{species}_F{layer}"] = _LAYERS[network.activations[layer - 1]]()
-            self.functions.append(nn.Sequential(layers))
-        self.double()
+    values: torch.Tensor
+    names: tuple[str, ...]
+    species: tuple[tuple[Layer, ...], ...]
 
-    def energies(self, part: Part) -> torch.Tensor:
-        """Normalised energies of the structures, (n,)."""
-        return self._sum([function(f) for function, f in zip(self.functions, part.features, strict=True)], part)
+    def views(self, values: torch.Tensor) -> list[torch.Tensor]:
+        """Parts of an array like values, one a parameter, in its shape."""
+        parameters = [p for layers in self.species for layer in layers for p in (layer.weight, layer.bias)]
+        parts = torch.split(values, [p.numel() for p in parameters])
+        return [part.view(p.shape) for part, p in zip(parts, parameters, strict=True)]
 
-    def energies_and_forces(
-        self, part: Part, scales: list[torch.Tensor], training: bool
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Normalised energies (n,) and forces (n_atoms, 3); scales : of the features; training : keep the graph."""
-        assert part.forces is not None
-        atomic, slopes = [], []
-        for function, values, scale in zip(self.functions, part.features, scales, strict=True):
-            features = values.detach().requires_grad_(True)
-            energies = function(features)
-            (slope,) = torch.autograd.grad(energies.sum(), features, create_graph=training)
-            atomic.append(energies)
-            slopes.append(slope * scale)
-        return self._sum(atomic, part), Forces.apply(len(part.forces), part.gradients, part.places, *slopes)
+    def like(self, values: torch.Tensor) -> Networks:
+        """Networks of the same form with other values."""
+        views = iter(self.views(values))
+        species = [[Layer(next(views), next(views), layer.activation) for layer in layers] for layers in self.species]
+        return Networks(values, self.names, tuple(map(tuple, species)))
 
-    def _sum(self, atomic: list[torch.Tensor], part: Part) -> torch.Tensor:
-        total = torch.zeros_like(part.energies)
-        for energies, structures in zip(atomic, part.structures, strict=True):
-            if len(energies):
-                total = total.index_add(0, structures, energies[:, 0])
-        return total
+    def state(self) -> OrderedDict[str, torch.Tensor]:
+        """The parameters by name, as torch keeps those of a module."""
+        views = self.views(self.values.cpu().clone())
+        return OrderedDict(zip(self.names, (view.clone() for view in views), strict=True))
 
 
-def network_of(function: nn.Module, network: NetworkInput) -> Network:
+def draw(inputs: Sequence[int], networks: Sequence[NetworkInput], device: torch.device) -> Networks:
+    """New networks, drawn in single precision from torch's global generator, as the original draws them."""
+    names, parts, shapes = [], [], []
+    for species, (n_features, network) in enumerate(zip(inputs, networks, strict=True)):
+        sizes = [n_features, *network.nodes, 1]
+        for layer in range(1, len(sizes)):
+            linear = nn.Linear(sizes[layer - 1], sizes[layer])
+            name = f"functions.{species}.Linear_Sp{species + 1}_F{layer}"
+            names += [f"{name}.weight", f"{name}.bias"]
+            parts += [linear.weight.detach().flatten(), linear.bias.detach()]
+            shapes.append((species, linear.weight.shape, (*network.activations, "linear")[layer - 1]))
+    values = torch.cat(parts).double().to(device)
+    pieces = iter(torch.split(values, [len(part) for part in parts]))
+    layers: list[list[Layer]] = [[] for _ in networks]
+    for species, shape, activation in shapes:
+        layers[species].append(Layer(next(pieces).view(shape), next(pieces), activation))
+    return Networks(values, tuple(names), tuple(map(tuple, layers)))
+
+
+def outputs(layers: Sequence[Layer], features: torch.Tensor) -> list[torch.Tensor]:
+    """The features (n, n_features) and what each layer makes of them; the last is the energies, (n, 1)."""
+    values = [features]
+    for layer in layers:
+        sums = torch.addmm(layer.bias, values[-1], layer.weight.T)
+        function = _FUNCTIONS[layer.activation]
+        values.append(function(sums) if function else sums)
+    return values
+
+
+def slopes(layers: Sequence[Layer], values: list[torch.Tensor]) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+    """Derivatives of the energy by what goes into each layer (the features first), and by each layer's sums."""
+    into, sums = [], [_chained(layers[-1], torch.ones_like(values[-1]), values[-1])]
+    for layer in range(len(layers) - 1, -1, -1):
+        into.append(sums[-1] @ layers[layer].weight)
+        if layer:
+            sums.append(_chained(layers[layer - 1], into[-1], values[layer]))
+    return into[::-1], sums[::-1]
+
+
+def _chained(layer: Layer, derivatives: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    """Derivatives by a layer's outputs taken to its sums."""
+    first = _FIRST.get(layer.activation)
+    return derivatives * first(values) if first else derivatives
+
+
+def add_gradient(
+    into: Sequence[Layer], layers: Sequence[Layer], values: list[torch.Tensor], by_energy: torch.Tensor,
+    found: tuple[list[torch.Tensor], list[torch.Tensor]] | None = None, by_slopes: torch.Tensor | None = None,
+) -> None:  # fmt: skip
+    """Add to `into` the gradient of a loss by the weights and biases.
+
+    by_energy (n,), by_slopes (m, n_features) : derivatives of the loss by the energies, and by the slopes `found`,
+    which are those of the first m atoms.
+    """
+    changes = []  # along by_slopes: of what goes into each layer, and of its sums
+    if found is not None and by_slopes is not None:
+        change = by_slopes
+        for layer, value in zip(layers, values[1:], strict=True):
+            sums = change @ layer.weight.T
+            changes.append((change, sums))
+            change = _chained(layer, sums, value[: len(change)])
+    by_sums = _chained(layers[-1], by_energy[:, None], values[-1])
+    for number in range(len(layers) - 1, -1, -1):
+        into[number].weight.addmm_(by_sums.T, values[number])
+        into[number].bias.add_(by_sums.sum(dim=0))
+        if changes:
+            assert found is not None
+            into[number].weight.addmm_(found[1][number].T, changes[number][0])
+        if number:
+            by_sums = _chained(layers[number - 1], by_sums @ layers[number].weight, values[number])
+            second = _SECOND.get(layers[number - 1].activation)
+            if changes and second:
+                assert found is not None
+                n = len(changes[0][0])
+                by_sums[:n] += found[0][number] * changes[number - 1][1] * second(values[number][:n])
+
+
+def network_of(layers: Sequence[Layer], network: NetworkInput) -> Network:
     """A species' network as potentials store it (save_network_iesp)."""
-    linear = [layer for layer in function.children() if isinstance(layer, nn.Linear)]
-    nodes = np.array([linear[0].in_features, *(layer.out_features for layer in linear)], dtype=np.int32)
-    blocks = [torch.cat((layer.weight, layer.bias[:, None]), dim=1).detach().cpu().numpy().T for layer in linear]
+    nodes = np.array([layers[0].weight.shape[1], *(len(layer.bias) for layer in layers)], dtype=np.int32)
+    blocks = [torch.cat((layer.weight, layer.bias[:, None]), dim=1).cpu().numpy().T for layer in layers]
     activations = [ACTIVATIONS.index(name) for name in network.activations]
     return Network(
         nodes=nodes,

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import io
+import os
 import re
 import shutil
+import signal
 import tarfile
 from pathlib import Path
 
@@ -15,13 +18,17 @@ import torch
 from aenet_py.cli import generate, trainbin2ascii
 from aenet_py.cli.aenet_pytorch import main
 from aenet_py.formats import potential, trainset
+from aenet_py.training import run as run_module
 from compat_tests.cli.cases import FIXTURES, SHARED, golden_files, listing, name_of, run
 from compat_tests.formats import samples
 
 DECKS = [path for path in golden_files("*/train-*/train.in") if (path.parent / "expected" / "train.error").exists()]
 NUMBER = re.compile(r"-?\d+\.\d+")
 LAST_DIGIT = 2e-6  # of what is printed with six decimals
-WEIGHT = 1e-9  # of those after training; on the machine that made the golden files they agree to 1e-13
+WEIGHT = 1e-7  # of those after training
+# Where batches have no energies of their own, the original's loss is in single precision, and which way it rounds
+# depends on the processor: the original itself misses its own file by 2e-7 on another one.
+LOOSE_WEIGHT = {"train-forces-adagrad-mixed": 1e-6}
 OUTPUTS = ("train.error", "energies", "forces")
 CLUSTER = FIXTURES / "cluster-cuau-h2o"
 
@@ -75,7 +82,7 @@ def compare(expected: Path, report: str, files: tuple[str, ...]) -> None:
         ours_lines, theirs = Path(path.name).read_text().splitlines(), path.read_text().splitlines()
         assert ours_lines[:8] + ours_lines[9:] == theirs[:8] + theirs[9:]
         weights = [potential.read(str(p)).network.weights for p in (Path(path.name), path)]
-        assert abs(weights[0] - weights[1]).max() < WEIGHT
+        assert abs(weights[0] - weights[1]).max() < LOOSE_WEIGHT.get(expected.parent.name, WEIGHT)
 
 
 @pytest.mark.skipif(not (SHARED / "tio2").exists(), reason="the TiO2 example is not at hand")
@@ -160,9 +167,18 @@ BAD = [
     (("method=adamw", "method=sgd"), "found method 'sgd'; expected one of adam"),
     (("lr=0.001", "lr=fast"), "found 'fast' for lr; expected a number"),
     (("alpha=0.1", "alpha=1.5"), "found alpha=1.5; expected 0 to 1"),
-    (("MEMORY_MODE cpu", "MEMORY_MODE disk"), "found MEMORY_MODE disk; expected cpu or gpu"),
-    (("VERBOSE", "MODE transfer"), "found MODE transfer; expected train"),
-    (("VERBOSE", "SAVE_BATCHES"), "SAVE_BATCHES is not supported yet"),
+    (("MEMORY_MODE cpu", "MEMORY_MODE tape"), "train.in:12: found MEMORY_MODE tape; expected one of cpu, gpu, disk"),
+    (("VERBOSE", "MODE transfer"), "MODE transfer is not supported yet; expected train or batches"),
+    (("VERBOSE", "MODE test"), "found MODE test; expected one of train, batches"),
+    (("VERBOSE", "LOAD_BATCHES"), "tmp_batches/batches: no such file; expected the batches that SAVE_BATCHES writes"),
+    (("VERBOSE", "CHECKPOINT 0"), "found '0' behind CHECKPOINT; expected a whole number, at least 1, of epochs"),
+    (("VERBOSE", "PATIENCE x"), "found 'x' behind PATIENCE; expected a whole number, at least 1, of epochs"),
+    (("VERBOSE", "EMA 1"), "found '1' behind EMA; expected the decay, from 0 to below 1"),
+    (("VERBOSE", "SCHEDULE"), "found '' behind SCHEDULE; expected plateau or cosine"),
+    (("VERBOSE", "SCHEDULE linear"), "found 'linear' behind SCHEDULE; expected plateau or cosine"),
+    (("VERBOSE", "SCHEDULE cosine factor=2"), "found 'factor=2' behind SCHEDULE cosine; expected min_lr=number"),
+    (("VERBOSE", "SCHEDULE plateau factor=2"), "found factor=2; expected a number between 0 and 1"),
+    (("VERBOSE", "SCHEDULE plateau patience=0.5"), "found '0.5' for patience; expected a number"),
     (("VERBOSE", "MAXENERGY -1"), "every structure is above MAXENERGY; there is nothing to train on"),
     (("  H   H.pytorch.nn   2 10:tanh 10:tanh", ""), "no network for H; expected one"),
     (("  H   H.", "  N   H."), "no network for H; expected one"),
@@ -179,9 +195,9 @@ def test_bad_decks(change, message, forces, capsys):
     edited(forces, change)
     before = listing(forces)
     assert main([]) == 1
-    error = capsys.readouterr().err
-    assert message in error
-    assert error.count("\n") == 1
+    errors = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("Up to")]
+    assert len(errors) == 1
+    assert message in errors[0]
     assert listing(forces) == before
 
 
@@ -233,11 +249,228 @@ def test_a_state_that_runs_code_is_refused(capsys):
 
 
 def test_a_loss_that_is_no_number(forces, capsys):
+    """The last good state stays, and another learning rate goes on from it."""
     edited(forces, ("lr=0.001", "lr=1e300"))
+    assert main([]) == 1
+    assert "the loss is no longer a number in batch 2 of epoch 0" in capsys.readouterr().err
+    assert np.isfinite(weights()).all()
+    kept = torch.load("model.restart", weights_only=True)
+    assert all(torch.isfinite(values).all() for values in kept["model"].values())
+    edited(forces, ("lr=1e300", "lr=0.001"))
+    assert main([]) == 0
+    after = weights()
+    for path in (forces / "model.restart", *forces.glob("*.nn.ascii")):
+        path.unlink()
+    assert main([]) == 0
+    assert (after == weights()).all()
+
+
+def test_a_loss_that_is_no_number_at_once(forces, capsys):
+    shutil.copyfile(CLUSTER / "train-forces-adamw/expected/model.restart", "model.restart")
+    state = torch.load("model.restart", weights_only=True)
+    next(iter(state["model"].values()))[0] = np.nan
+    torch.save(state, "model.restart")
     before = listing(forces)
     assert main([]) == 1
-    assert "the loss is no longer a number" in capsys.readouterr().err
+    assert "the loss is no longer a number in batch 1 of epoch 0" in capsys.readouterr().err
     assert listing(forces) == before
+
+
+def test_batches_saved_and_loaded(forces, capsys):
+    """MODE batches trains nothing; a training on what it saved is the same, in memory or not, without the set."""
+    assert main([]) == 0
+    wanted, errors = weights(), Path("train.error").read_text()
+    report = capsys.readouterr().out
+    for path in (forces / "model.restart", *forces.glob("*.nn.ascii"), forces / "train.error"):
+        path.unlink()
+    edited(forces, ("VERBOSE", "VERBOSE\nMODE batches"))
+    assert main([]) == 0
+    assert not Path("train.error").exists()
+    saving = capsys.readouterr().out
+    assert "\n                       Saving batch information                       \n" in saving
+    for path in forces.glob("cluster.train*"):
+        path.unlink()
+    edited(forces, ("MODE batches", "LOAD_BATCHES"))
+    for mode in ("cpu", "disk"):
+        (forces / "model.restart").unlink(missing_ok=True)
+        edited(forces, ("MEMORY_MODE cpu", f"MEMORY_MODE {mode}"))
+        assert main([]) == 0
+        loading = capsys.readouterr().out
+        assert "\n                       Loading batch information                      \n" in loading
+        assert (numbers(without_times(loading))[-20:] == numbers(without_times(report))[-20:]).all()
+        assert (weights() == wanted).all()
+        assert Path("train.error").read_text() == errors
+        edited(forces, (f"MEMORY_MODE {mode}", "MEMORY_MODE cpu"))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("BATCHSIZE 6", "BATCHSIZE 4"), "found BATCHSIZE 4; expected 6, with which tmp_batches was saved"),
+        (("FORCES\nalpha=0.1", ""), "found FORCES False; expected True"),
+        (("NPSEED 3", "NPSEED 4"), "found NPSEED 4; expected 3"),
+    ],
+)
+def test_batches_of_another_deck(change, message, forces, capsys):
+    edited(forces, ("VERBOSE", "MODE batches"))
+    assert main([]) == 0
+    edited(forces, ("MODE batches", "LOAD_BATCHES"), change)
+    before = listing(forces)
+    assert main([]) == 1
+    assert message in capsys.readouterr().err
+    assert listing(forces) == before
+
+
+@pytest.mark.parametrize("name", ["batches", "gradients"])
+def test_batches_that_are_damaged(name, forces, capsys):
+    edited(forces, ("VERBOSE", "MODE batches"))
+    assert main([]) == 0
+    path = forces / "tmp_batches" / name
+    path.write_bytes(path.read_bytes()[:-1000])
+    edited(forces, ("MODE batches", "LOAD_BATCHES"))
+    assert main([]) == 1
+    assert f"tmp_batches/{name}: found " in capsys.readouterr().err
+
+
+def test_gradients_in_a_file_train_the_same(forces):
+    assert main([]) == 0
+    wanted = {name: content for name, content in listing(forces).items() if name not in ("train.in", "model.restart")}
+    (forces / "model.restart").unlink()
+    edited(forces, ("MEMORY_MODE cpu", "MEMORY_MODE disk"))
+    assert main([]) == 0
+    assert wanted == {name: content for name, content in listing(forces).items() if name in wanted}
+    assert not list(forces.glob(".gradients*"))
+
+
+MORE = [
+    "", "CHECKPOINT 2", "PATIENCE 50", "SCHEDULE plateau factor=0.3 patience=1", "SCHEDULE cosine min_lr=1e-4",
+    "EMA 0.9", "EMA 0.9\nPATIENCE 2\nSCHEDULE plateau patience=1\nCHECKPOINT 1",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("more", MORE)
+@pytest.mark.parametrize("after", [1, 5, 9])
+def test_an_interrupted_training_goes_on_as_if_it_had_not_been(more, after, forces, capsys, monkeypatch):
+    """Stopped behind some batch, in the middle of an epoch or not: the same files in the end, bit for bit."""
+    edited(forces, ("VERBOSE", f"VERBOSE\n{more}"), ("lr=0.001", "lr=0.01"))
+    assert main([]) == 0
+    wanted = listing(forces)
+    for path in (*forces.glob("*.nn.ascii"), *map(forces.joinpath, ("model.restart", "train.error", "energies.train"))):
+        path.unlink()
+    step, count = run_module._step, [0]
+
+    def counted(*arguments):
+        count[0] += 1
+        if count[0] == after:
+            os.kill(os.getpid(), signal.SIGTERM if after % 2 else signal.SIGINT)
+        return step(*arguments)
+
+    monkeypatch.setattr(run_module, "_step", counted)
+    capsys.readouterr()
+    assert main([]) == 0
+    assert "model.restart and the potentials are saved" in capsys.readouterr().err
+    assert Path("Cu.pytorch.nn.ascii").exists()
+    assert not Path("energies.train").exists()
+    assert main([]) == 0
+    found = listing(forces)
+    restarts = [found.pop("model.restart"), wanted.pop("model.restart")]
+    assert found == wanted
+    first, second = (torch.load(io.BytesIO(content), weights_only=True) for content in restarts)
+    assert same(first, second)
+
+
+def same(first, second) -> bool:
+    """Whether what was stored is the same, bit for bit."""
+    if isinstance(first, dict):
+        return first.keys() == second.keys() and all(same(first[name], second[name]) for name in first)
+    if isinstance(first, list | tuple):
+        return len(first) == len(second) and all(map(same, first, second))
+    return torch.equal(first, second) if isinstance(first, torch.Tensor) else first == second
+
+
+def test_a_killed_training_goes_on_from_its_checkpoint(forces, monkeypatch):
+    edited(forces, ("VERBOSE", "CHECKPOINT 2"))
+    assert main([]) == 0
+    wanted = weights()
+    (forces / "model.restart").unlink()
+    step, count = run_module._step, [0]
+
+    def failing(*arguments):
+        count[0] += 1
+        if count[0] == 12:
+            raise RuntimeError("the machine went down")
+        return step(*arguments)
+
+    monkeypatch.setattr(run_module, "_step", failing)
+    with pytest.raises(RuntimeError):
+        main([])
+    monkeypatch.setattr(run_module, "_step", step)
+    assert main([]) == 0
+    assert (weights() == wanted).all()
+    assert len(Path("train.error").read_text().splitlines()) == 6
+
+
+@pytest.mark.usefixtures("forces")
+def test_a_finished_training_stores_what_the_original_does():
+    assert main([]) == 0
+    assert list(torch.load("model.restart", weights_only=True)) == ["model", "optimizer"]
+
+
+def test_early_stopping_keeps_the_best(forces):
+    """A learning rate that is too high: the test error rises again, and the potentials are those of its minimum."""
+    edited(forces, ("lr=0.001", "lr=0.1"), ("ITERATIONS 6", "ITERATIONS 60"), ("VERBOSE", "PATIENCE 3"))
+    assert main([]) == 0
+    errors = [float(line.split()[2]) for line in Path("train.error").read_text().splitlines()]
+    best = int(np.argmin(errors))
+    assert len(errors) == best + 4 < 60
+    stopped = weights()
+    (forces / "model.restart").unlink()
+    edited(forces, ("PATIENCE 3", ""), ("ITERATIONS 60", f"ITERATIONS {best + 1}"))
+    assert main([]) == 0
+    assert (weights() == stopped).all()
+
+
+def test_cosine_ends_at_the_least_rate(forces):
+    edited(forces, ("VERBOSE", "SCHEDULE cosine min_lr=0.0005"))
+    assert main([]) == 0
+    rate = torch.load("model.restart", weights_only=True)["optimizer"]["param_groups"][0]["lr"]
+    assert rate == pytest.approx(0.0005 + 0.0005 * (1 + np.cos(np.pi * 5 / 6)) / 2)
+
+
+def test_the_average_is_that_of_all_steps(forces, monkeypatch):
+    seen = []
+    step = run_module.optimizers.step
+
+    def watched(optimizer, values, gradient):
+        step(optimizer, values, gradient)
+        seen.append(values.clone())
+
+    monkeypatch.setattr(run_module.optimizers, "step", watched)
+    edited(forces, ("VERBOSE", "EMA 0.8"))
+    assert main([]) == 0
+    wanted = seen[0]
+    for values in seen[1:]:
+        wanted = 0.8 * wanted + 0.2 * values
+    found = torch.load("model.restart", weights_only=True)["progress"]["averaged"]
+    torch.testing.assert_close(found, wanted, rtol=1e-12, atol=1e-14)
+    assert weights().mean() == pytest.approx(wanted.mean().item(), rel=1e-12)
+
+
+def test_what_cannot_fit_is_refused(forces, capsys, monkeypatch):
+    monkeypatch.setattr("aenet_py.memory.available", lambda: 3e8)
+    before = listing(forces)
+    assert main([]) == 1
+    assert "train.in: this training needs up to 0.40 GB of memory" in (error := capsys.readouterr().err)
+    assert "and 0.30 GB are left; expected MEMORY_MODE disk" in error
+    assert listing(forces) == before
+
+
+def test_names_that_are_not_ascii(forces):
+    for path in forces.glob("cluster.train*"):
+        path.rename(path.with_name(path.name.replace("cluster", "Übung")))
+    edited(forces, ("cluster.train.ascii", "Übung.train.ascii"), ("Cu.pytorch.nn", "Cu-größer.nn"))
+    assert main([]) == 0
+    assert Path("Cu-größer.nn.ascii").read_bytes().count("Übung.train.ascii".encode()) == 1
 
 
 def test_missing_deck(tmp_path):

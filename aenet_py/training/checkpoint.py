@@ -1,0 +1,93 @@
+"""model.restart: the state that a training goes on from, the original's two entries and, where needed, one of ours."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from aenet_py.errors import AenetError
+from aenet_py.training import optimizers
+from aenet_py.training.batches import Draw
+from aenet_py.training.loop import Sums
+from aenet_py.training.state import State, Watch
+
+PATH = "model.restart"
+
+
+def mark(draw: Draw, paths: Sequence[str]) -> str:
+    """What tells the batches of this training from others': a digest of which structures they have."""
+    named = [[[paths[i] for i in part] for part in batch] for batch in draw.train]
+    return hashlib.sha256(repr(named).encode()).hexdigest()
+
+
+def content(state: State, batches: str, learning_rate: float, finished: bool) -> bytes:
+    """What to write.
+
+    batches : the `mark` of this training's; learning_rate : the deck's; finished : whether a
+    next run begins a new training from here.  Only what the original does not know is in the third entry, `progress`:
+    a finished training without early stopping, schedule or average has none.
+    """
+    stored: dict[str, Any] = {
+        "model": state.networks.state(),
+        "optimizer": optimizers.state(state.optimizer, state.networks),
+    }
+    kept: dict[str, Any] = {
+        "averaged": None if state.averaged is None else state.averaged.cpu(),
+        "best": None if state.best is None else state.best.cpu(),
+        "early_stopping": vars(state.early_stopping),
+        "plateau": vars(state.plateau),
+    }
+    if not finished:
+        kept["training"] = {
+            "batches": batches, "learning_rate": learning_rate, "epoch": state.epoch, "batch": state.batch,
+            "sums": vars(state.sums), "table": state.table,
+        }  # fmt: skip
+    if not finished or state.averaged is not None or state.early_stopping.seen or state.plateau.seen:
+        stored["progress"] = kept
+    file = io.BytesIO()
+    torch.save(stored, file)
+    return file.getvalue()
+
+
+def load(state: State, batches: str, learning_rate: float) -> bool:
+    """Go on from model.restart, if there is one; AenetError if it belongs to other networks."""
+    if not os.path.exists(PATH):
+        return False
+    try:
+        # A file from a stranger runs no code.
+        stored = torch.load(PATH, weights_only=True, map_location="cpu")
+        parameters = stored["model"]
+        if list(parameters) != list(state.networks.names):
+            raise ValueError(f"it has the parameters {', '.join(parameters)}")
+        for name, view in zip(state.networks.names, state.networks.views(state.networks.values), strict=True):
+            if parameters[name].shape != view.shape:
+                raise ValueError(f"{name} is {tuple(parameters[name].shape)}, not {tuple(view.shape)}")
+            view.copy_(parameters[name])
+        optimizers.load(state.optimizer, stored["optimizer"], state.networks)
+        _take(state, stored.get("progress", {}), batches, learning_rate)
+    except Exception as error:  # torch raises many kinds for what is no such file
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise AenetError(f"{PATH}: found no state of these networks and this method ({reason})") from None
+    return True
+
+
+def _take(state: State, progress: dict[str, Any], batches: str, learning_rate: float) -> None:
+    for name in ("averaged", "best"):
+        if progress.get(name) is not None:
+            setattr(state, name, progress[name].to(state.networks.values.device))
+    for name in ("early_stopping", "plateau"):
+        if name in progress:
+            setattr(state, name, Watch(**progress[name]))
+    training = progress.get("training")
+    if training is None:
+        return
+    if training["learning_rate"] != learning_rate:
+        state.optimizer.settings["lr"] = learning_rate  # it was changed in the deck meanwhile
+    if training["batches"] == batches:
+        state.epoch, state.batch = training["epoch"], training["batch"]
+        state.sums, state.table = Sums(**training["sums"]), [(n, errors) for n, errors in training["table"]]

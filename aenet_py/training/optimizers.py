@@ -1,0 +1,122 @@
+"""The original's five methods of minimisation, by torch's own functions, on all parameters at once.
+
+torch.optim's classes are not used: building one takes a second, in which torch loads its compiler.  Their state is kept
+in the form that they store, so that either side goes on from the other's model.restart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch.optim.adadelta import adadelta
+from torch.optim.adagrad import adagrad
+from torch.optim.adam import adam
+from torch.optim.adamax import adamax
+from torch.optim.adamw import adamw
+
+from aenet_py.training.model import Networks
+
+
+@dataclass(frozen=True)
+class Method:
+    """step : torch's function; state : names of its arrays, besides the number of steps; settings : as torch stores
+    them, with its own values; used : those that the function takes."""
+
+    step: Callable[..., None]
+    state: tuple[str, ...]
+    settings: dict[str, Any]
+    used: tuple[str, ...]
+
+
+_SHARED = {"maximize": False, "foreach": None, "capturable": False, "differentiable": False}
+_ADAM = {"betas": (0.9, 0.999), "eps": 1e-8, "amsgrad": False, **_SHARED, "fused": None}
+_MOMENTS = ("exp_avg", "exp_avg_sq")
+METHODS = {
+    "adam": Method(adam, _MOMENTS, {**_ADAM, "decoupled_weight_decay": False}, ("betas", "eps", "amsgrad")),
+    "adamw": Method(adamw, _MOMENTS, {**_ADAM, "decoupled_weight_decay": True}, ("betas", "eps", "amsgrad")),
+    "adamax": Method(
+        adamax, ("exp_avg", "exp_inf"), {"betas": (0.9, 0.999), "eps": 1e-8, **_SHARED}, ("betas", "eps")
+    ),
+    "adadelta": Method(adadelta, ("square_avg", "acc_delta"), {"rho": 0.9, "eps": 1e-6, **_SHARED}, ("rho", "eps")),
+    "adagrad": Method(
+        adagrad,
+        ("sum",),
+        {
+            "lr_decay": 0, "eps": 1e-10, "initial_accumulator_value": 0, "foreach": None, "maximize": False,
+            "differentiable": False, "fused": None,
+        },
+        ("lr_decay", "eps"),
+    ),
+}  # fmt: skip
+
+
+@dataclass
+class Optimizer:
+    """A method under way: its settings as torch stores them, and its arrays, each like the networks' values."""
+
+    method: Method
+    settings: dict[str, Any]
+    n_steps: torch.Tensor
+    arrays: list[torch.Tensor] = field(default_factory=list)
+
+
+def start(method: str, networks: Networks, learning_rate: float, weight_decay: float) -> Optimizer:
+    chosen = METHODS[method]
+    settings = {"lr": learning_rate, "weight_decay": weight_decay, **chosen.settings}
+    arrays = [torch.zeros_like(networks.values) for _ in chosen.state]
+    return Optimizer(chosen, settings, torch.tensor(0.0), arrays)
+
+
+def step(optimizer: Optimizer, values: torch.Tensor, gradient: torch.Tensor) -> None:
+    """Change values in place."""
+    settings = {name: optimizer.settings[name] for name in ("lr", "weight_decay", *optimizer.method.used)}
+    if "betas" in settings:
+        settings["beta1"], settings["beta2"] = settings.pop("betas")
+    arrays = [[array] for array in optimizer.arrays]
+    if "amsgrad" in settings:
+        arrays.append([])  # of maxima, which only that variant has
+    optimizer.method.step(
+        [values], [gradient], *arrays, state_steps=[optimizer.n_steps], foreach=False, maximize=False, **settings
+    )
+
+
+def state(optimizer: Optimizer, networks: Networks) -> dict[str, Any]:
+    """What torch's optimizers store (`state_dict`)."""
+    names = optimizer.method.state
+    parts = [networks.views(array.cpu().clone()) for array in optimizer.arrays]
+    parameters = range(len(networks.names))
+    states = {
+        i: {
+            "step": optimizer.n_steps.clone(),
+            **{name: part[i].clone() for name, part in zip(names, parts, strict=True)},
+        }
+        for i in parameters
+    }
+    return {"state": states, "param_groups": [{**optimizer.settings, "params": list(parameters)}]}
+
+
+def load(optimizer: Optimizer, stored: dict[str, Any], networks: Networks) -> None:
+    """Go on from what was stored; ValueError, KeyError or RuntimeError where it is another method's or does not fit."""
+    (group,) = stored["param_groups"]
+    wanted = optimizer.settings
+    decoupled = "decoupled_weight_decay"
+    if group.get("amsgrad"):
+        raise ValueError("it was saved with amsgrad")
+    if not set(optimizer.method.used) <= set(group) or group.get(decoupled, wanted.get(decoupled)) != wanted.get(
+        decoupled
+    ):
+        raise ValueError("it was saved by another method")
+    if stored["state"]:
+        states = [stored["state"][i] for i in range(len(networks.names))]
+        if any(set(found) != {"step", *optimizer.method.state} for found in states):
+            raise ValueError("it was saved by another method")
+        for name, array in zip(optimizer.method.state, optimizer.arrays, strict=True):
+            for view, found in zip(networks.views(array), states, strict=True):
+                if view.shape != found[name].shape:
+                    raise ValueError(f"{tuple(found[name].shape)} {name} where {tuple(view.shape)} are expected")
+                view.copy_(found[name])
+        optimizer.n_steps.copy_(states[0]["step"])
+    optimizer.settings = {**wanted, **{name: group[name] for name in wanted if name in group}}

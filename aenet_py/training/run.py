@@ -1,0 +1,96 @@
+"""The epochs of a training, from the state it begins with to the one it ends with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+
+from aenet_py.errors import AenetError
+from aenet_py.inputs.train import TrainInput
+from aenet_py.training import loop, optimizers
+from aenet_py.training import state as states
+from aenet_py.training.batches import Batch, on_device
+from aenet_py.training.loop import Errors, Sums
+from aenet_py.training.model import Networks
+from aenet_py.training.state import State
+
+
+class DivergedError(AenetError):
+    """The loss is no longer a number; good : the last state with which it was one, None if there is none."""
+
+    def __init__(self, state: State, good: State | None):
+        self.good = good
+        super().__init__(
+            f"the loss is no longer a number in batch {state.batch + 1} of epoch {state.epoch}; "
+            "expected a smaller learning rate or other data"
+        )
+
+
+def epochs(
+    deck: TrainInput, state: State, train: Sequence[Batch], test: Sequence[Batch], scales: Sequence[torch.Tensor],
+    unit: float, stop: Callable[[], bool], after_epoch: Callable[[Errors, bool], None],
+) -> bool:  # fmt: skip
+    """Train until the last epoch, early stopping or stop(), which is asked after each batch; whether that was it.
+
+    unit : normalised per eV; after_epoch : called with the training errors, and whether the table got a line.
+    """
+    alpha, device, good = deck.alpha or 0.0, state.networks.values.device, None
+    while state.epoch < deck.epochs:
+        if deck.schedule is not None and deck.schedule.kind == "cosine":
+            rate = states.cosine(deck.schedule, deck.learning_rate, state.epoch, deck.epochs)
+            state.optimizer.settings["lr"] = rate
+        for batch in on_device(train[state.batch :], device):
+            good = _step(deck, state, batch, scales, alpha, good)
+            if stop():
+                return True
+        trained = state.sums.errors(alpha)
+        written = state.epoch % deck.write_every == 0
+        watched = deck.patience is not None or (deck.schedule is not None and deck.schedule.kind == "plateau")
+        if written or watched:
+            tested = errors(state.tested, test, scales, alpha)
+            _watch(deck, state, tested.total if test else trained.total)
+        if written:
+            pairs = zip(vars(trained).values(), vars(tested).values(), strict=True)
+            state.table.append((state.epoch, [error / unit for pair in pairs for error in pair]))
+        state.epoch, state.batch, state.sums = state.epoch + 1, 0, Sums()
+        after_epoch(trained, written)
+        if deck.patience is not None and state.early_stopping.since >= deck.patience:
+            break
+    return False
+
+
+def errors(networks: Networks, batches: Sequence[Batch], scales: Sequence[torch.Tensor], alpha: float) -> Errors:
+    """Errors of networks on batches, without training on them."""
+    sums = Sums()
+    for batch in on_device(batches, networks.values.device):
+        sums = sums.plus(loop.terms(batch, loop.evaluate(networks, batch, scales)))
+    return sums.errors(alpha)
+
+
+def _step(
+    deck: TrainInput, state: State, batch: Batch, scales: Sequence[torch.Tensor], alpha: float, good: State | None
+) -> State:
+    """Train on a batch; what the state was before.  good : the last state with which the loss was a number."""
+    found = loop.evaluate(state.networks, batch, scales)
+    terms = loop.terms(batch, found)
+    gradient = loop.gradient(state.networks, batch, found, terms, scales, alpha)
+    if gradient is None:
+        raise DivergedError(state, good)
+    before = states.copy(state)
+    optimizers.step(state.optimizer, state.networks.values, gradient)
+    if deck.average is not None:
+        values = state.networks.values
+        state.averaged = values.clone() if state.averaged is None else torch.lerp(values, state.averaged, deck.average)
+    state.sums = state.sums.plus(terms)
+    state.batch += 1
+    return before
+
+
+def _watch(deck: TrainInput, state: State, error: float) -> None:
+    if deck.patience is not None:
+        state.early_stopping = state.early_stopping.after(error)
+        if state.early_stopping.since == 0:
+            state.best = state.tested.values.clone()
+    if deck.schedule is not None and deck.schedule.kind == "plateau":
+        states.plateau(state, deck.schedule, error)

@@ -1,0 +1,123 @@
+"""Batches kept for other trainings: the folder tmp_batches (SAVE_BATCHES, LOAD_BATCHES, MODE batches).
+
+``batches`` holds arrays and plain values only, written by torch.save and read with weights_only; ``gradients`` the
+packed gradients as they are.  The original pickles objects there, which neither its own torch.load nor ours takes.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+
+from aenet_py.descriptors.setup import Setup
+from aenet_py.errors import AenetError, InputError
+from aenet_py.formats.output import PendingFile
+from aenet_py.formats.potential import Training
+from aenet_py.formats.trainset import FeatureStatistics
+from aenet_py.inputs.train import TrainInput
+from aenet_py.training.batches import Draw
+from aenet_py.training.dataset import Data, Structures
+from aenet_py.training.gradients import Gradients, Store
+from aenet_py.training.packing import Layout
+
+FOLDER = "tmp_batches"
+_BATCHES, _GRADIENTS = os.path.join(FOLDER, "batches"), os.path.join(FOLDER, "gradients")
+FORM = 1  # of these files
+T = TypeVar("T")
+
+
+def _settings(deck: TrainInput) -> dict[str, Any]:
+    """What the batches depend on, by keyword."""
+    return {
+        "TRAININGSET": deck.training_set, "TESTPERCENT": 100 * deck.test_fraction, "BATCHSIZE": deck.batch_size,
+        "NPSEED": deck.numpy_seed, "MAXENERGY": deck.max_energy, "MAXFORCES": deck.max_forces,
+        "FORCES": deck.alpha is not None, "NETWORKS": " ".join(deck.symbols),
+    }  # fmt: skip
+
+
+def save(deck: TrainInput, data: Data, draw: Draw) -> None:
+    """Write the folder; a file of either name in it is replaced."""
+    os.makedirs(FOLDER, exist_ok=True)
+    gradients = data.structures.gradients
+    stored: dict[str, Any] = {
+        "form": FORM,
+        "settings": _settings(deck),
+        "structures": {**_plain(data.structures), "gradients": None},
+        "gradients": None,
+        "data": {"n_removed": data.n_removed, "training": _plain(data.training)},
+        "setups": [_plain(setup) for setup in data.setups],
+        "statistics": [_plain(values) for values in data.statistics],
+        "draw": _plain(draw),
+    }
+    with PendingFile(_GRADIENTS) as packed, PendingFile(_BATCHES) as batches:
+        if gradients is not None:
+            stored["gradients"] = {
+                "layouts": [_plain(layout) for layout in gradients.layouts],
+                "starts": torch.from_numpy(gradients.starts),
+                "words": torch.from_numpy(gradients.words),
+                "length": gradients.store.length,
+            }
+            for part in gradients.store.parts():
+                packed.write(part)
+        content = io.BytesIO()
+        torch.save(stored, content)
+        batches.write(content.getbuffer())
+        packed.complete(replace=True)
+        batches.complete(replace=True)
+
+
+def load(deck: TrainInput) -> tuple[Data, Draw]:
+    """Read the folder; AenetError if it is missing, of another form, or was saved with other settings."""
+    try:
+        stored = torch.load(_BATCHES, weights_only=True)
+        if stored["form"] != FORM:
+            raise ValueError(f"form {stored['form']}")
+        data, draw = _restored(stored, deck)
+    except FileNotFoundError:
+        raise AenetError(f"{_BATCHES}: no such file; expected the batches that SAVE_BATCHES writes") from None
+    except AenetError:
+        raise
+    except Exception as error:  # torch raises many kinds for what is no such file
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise AenetError(f"{_BATCHES}: found no batches that SAVE_BATCHES wrote ({reason}); expected these") from None
+    for keyword, value in _settings(deck).items():
+        if stored["settings"][keyword] != value:
+            raise InputError(
+                deck.path,
+                f"found {keyword} {value}; expected {stored['settings'][keyword]}, with which {FOLDER} was saved, "
+                "or no LOAD_BATCHES",
+            )
+    return data, draw
+
+
+def _restored(stored: dict[str, Any], deck: TrainInput) -> tuple[Data, Draw]:
+    gradients = None
+    if stored["gradients"] is not None:
+        found = stored["gradients"]
+        layouts = tuple(_made(Layout, layout) for layout in found["layouts"])
+        store = Store.opened(_GRADIENTS, found["length"], deck.memory_mode == "disk")
+        gradients = Gradients(store, layouts, found["starts"].numpy(), found["words"].numpy())
+    structures = _made(Structures, {**stored["structures"], "gradients": gradients})
+    training = _made(Training, stored["data"]["training"])
+    setups = [_made(Setup, setup) for setup in stored["setups"]]
+    statistics = [_made(FeatureStatistics, values) for values in stored["statistics"]]
+    return Data(structures, stored["data"]["n_removed"], setups, statistics, training), _made(Draw, stored["draw"])
+
+
+def _plain(values: Any) -> dict[str, Any]:
+    """The fields of a dataclass, arrays as tensors."""
+    return {name: _converted(value, np.ndarray, torch.from_numpy) for name, value in vars(values).items()}
+
+
+def _made(kind: type[T], values: dict[str, Any]) -> T:
+    return kind(**{name: _converted(value, torch.Tensor, torch.Tensor.numpy) for name, value in values.items()})
+
+
+def _converted(value: Any, kind: type, convert: Any) -> Any:
+    if isinstance(value, list):
+        return [_converted(item, kind, convert) for item in value]
+    return convert(value) if isinstance(value, kind) else value
