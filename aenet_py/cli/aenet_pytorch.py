@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import os
 import resource
 import sys
 import threading
@@ -55,9 +56,8 @@ def train(path: str) -> None:
     say(report.opening())
     tell(report.parameters(deck))
     data, draw = _prepare(deck, tell)
-    if deck.mode == "train":
-        _train(deck, data, draw, say, tell)
-    say(report.closing())
+    if deck.mode == "batches" or _train(deck, data, draw, say, tell):
+        say(report.closing())
 
 
 def _prepare(deck: TrainInput, tell: Say) -> tuple[Data, Draw]:
@@ -112,8 +112,8 @@ def _importing(module: str) -> Iterator[None]:
         sys.setswitchinterval(usual)
 
 
-def _train(deck: TrainInput, data: Data, draw: Draw, say: Say, tell: Say) -> None:
-    """Train and write the results."""
+def _train(deck: TrainInput, data: Data, draw: Draw, say: Say, tell: Say) -> bool:
+    """Train and write the results; whether the training ended and was not stopped."""
     import torch
 
     from aenet_py.report import train as report
@@ -126,7 +126,9 @@ def _train(deck: TrainInput, data: Data, draw: Draw, say: Say, tell: Say) -> Non
     if device.type == "cpu":
         torch.set_num_threads(1)  # its threads wait by spinning, and take the time of those that sum gradients
     else:
-        torch.use_deterministic_algorithms(True)  # so that a resumed training equals an uninterrupted one
+        # So that a resumed training equals an uninterrupted one.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True, warn_only=True)
     as_tensors = device.type != "cpu"
     train, test = (batches.assemble(data.structures, part, as_tensors) for part in (draw.train, draw.test))
     if deck.memory_mode == "gpu":
@@ -154,13 +156,11 @@ def _train(deck: TrainInput, data: Data, draw: Draw, say: Say, tell: Say) -> Non
 
     began = time.time()
     with contextlib.ExitStack() as stack:
-        show = stack.enter_context(_progress(deck, state, unit))
+        advance = stack.enter_context(_progress(deck, state, unit, say))
         stop = stack.enter_context(common.stopping())
 
         def after_epoch(trained: Errors, written: bool) -> None:
-            with show(trained):
-                if written:
-                    say(report.table_line(*state.table[-1]))
+            advance(trained, report.table_line(*state.table[-1]) if written else "")
             if deck.checkpoint is not None and state.epoch % deck.checkpoint == 0 and state.epoch < deck.epochs:
                 save(state, False, {})
 
@@ -179,7 +179,7 @@ def _train(deck: TrainInput, data: Data, draw: Draw, say: Say, tell: Say) -> Non
             f"Stopped by {signal} in epoch {state.epoch}; model.restart and the potentials are saved, and the same "
             "command goes on from there."
         )
-        return
+        return False
     files: dict[str, bytes] = {}
     for name, part in (("train", train), ("test", test)):
         if deck.save_energies:
@@ -188,6 +188,7 @@ def _train(deck: TrainInput, data: Data, draw: Draw, say: Say, tell: Say) -> Non
             files[f"forces.{name}"] = results.forces(state.result, part, data).encode("latin-1")
     tell(report.saving(deck))
     save(state, True, files)
+    return True
 
 
 def _gpu_memory(device: torch.device) -> float:
@@ -198,26 +199,26 @@ def _gpu_memory(device: torch.device) -> float:
 
 
 @contextlib.contextmanager
-def _progress(deck: TrainInput, state: State, unit: float) -> Iterator[Callable]:
+def _progress(deck: TrainInput, state: State, unit: float, say: Say) -> Iterator[Callable[[Errors, str], None]]:
     """A line on a terminal: epoch, errors of the training set, time left.
 
-    What is yielded is called with the errors after each epoch; in its block the line is out of the way.
+    What is yielded is called after each epoch with the errors and with what is to be said, if anything.
     """
     if not sys.stderr.isatty():
-        yield lambda errors: contextlib.nullcontext()  # noqa: ARG005
+        yield lambda _, text: say(text)
         return
     import tqdm
 
     with tqdm.tqdm(total=deck.epochs, initial=state.epoch, unit=" epochs", file=sys.stderr, leave=False) as bar:
 
-        @contextlib.contextmanager
-        def show(errors: Errors) -> Iterator[None]:
-            with bar.external_write_mode(file=sys.stdout):
-                yield
+        def advance(errors: Errors, text: str) -> None:
+            if text:
+                with bar.external_write_mode(file=sys.stdout):
+                    say(text)
             bar.set_postfix_str(f"{errors.energy / unit:.4f} eV/atom, {errors.force / unit:.4f} eV/A", refresh=False)
             bar.update()
 
-        yield show
+        yield advance
 
 
 if __name__ == "__main__":

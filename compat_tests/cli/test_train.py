@@ -18,6 +18,7 @@ import torch
 from aenet_py.cli import generate, trainbin2ascii
 from aenet_py.cli.aenet_pytorch import main
 from aenet_py.formats import potential, trainset
+from aenet_py.training import batches
 from aenet_py.training import run as run_module
 from compat_tests.cli.cases import FIXTURES, SHARED, golden_files, listing, name_of, run
 from compat_tests.formats import samples
@@ -332,6 +333,19 @@ def test_batches_that_are_damaged(name, forces, capsys):
     assert f"tmp_batches/{name}: found " in capsys.readouterr().err
 
 
+def test_gradients_as_tensors_train_the_same(forces, monkeypatch):
+    """The way of a CUDA device, here on the processor."""
+    assert main([]) == 0
+    wanted, errors = weights(), numbers(Path("train.error").read_text())
+    (forces / "model.restart").unlink()
+    assemble = batches.assemble
+    monkeypatch.setattr(batches, "assemble", lambda structures, part, _: assemble(structures, part, as_tensors=True))
+    edited(forces, ("MEMORY_MODE cpu", "MEMORY_MODE gpu"))
+    assert main([]) == 0
+    assert abs(weights() - wanted).max() < 1e-12
+    assert abs(numbers(Path("train.error").read_text()) - errors).max() < LAST_DIGIT
+
+
 def test_gradients_in_a_file_train_the_same(forces):
     assert main([]) == 0
     wanted = {name: content for name, content in listing(forces).items() if name not in ("train.in", "model.restart")}
@@ -368,7 +382,9 @@ def test_an_interrupted_training_goes_on_as_if_it_had_not_been(more, after, forc
     monkeypatch.setattr(run_module, "_step", counted)
     capsys.readouterr()
     assert main([]) == 0
-    assert "model.restart and the potentials are saved" in capsys.readouterr().err
+    said = capsys.readouterr()
+    assert "model.restart and the potentials are saved" in said.err
+    assert "training done" not in said.out
     assert Path("Cu.pytorch.nn.ascii").exists()
     assert not Path("energies.train").exists()
     assert main([]) == 0
