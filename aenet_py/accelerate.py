@@ -76,6 +76,7 @@ class Kernel:
 
     def __init__(self, name: str, signature: str):
         self.module, self.function = name.split(":")
+        self.symbol = f"{self.module.rpartition('.')[2]}_{self.function}"  # several modules may have a function's name
         self.words = tuple(signature.split())
         self._call: Callable[..., int] | None = None
 
@@ -86,13 +87,13 @@ class Kernel:
         return self._call(*[a if isinstance(a, int | float) else a.ctypes.data for a in args])
 
     def _resolve(self) -> Callable[..., int]:
-        path = os.path.join(cache_folder(), f"{self.function}-{_fingerprint()}.o")
+        path = os.path.join(cache_folder(), f"{self.symbol}-{_fingerprint()}.o")
         code = _read_checked(path)
         if code is None:
             code = self._compile()
             _write_checked(path, code)
         arguments: list[Any] = [_CTYPES.get(word, ctypes.c_void_p) for word in self.words]
-        return ctypes.CFUNCTYPE(ctypes.c_int64, *arguments)(_load(code, self.function))
+        return ctypes.CFUNCTYPE(ctypes.c_int64, *arguments)(_load(code, self.symbol))
 
     def _compile(self) -> bytes:
         """Object code of the kernel alone, under its own name."""
@@ -111,7 +112,7 @@ class Kernel:
         module = llvm.parse_assembly(compiled.inspect_llvm())
         for item in [*module.functions, *module.global_variables]:
             if item.name == compiled.native_name:
-                item.name = self.function
+                item.name = self.symbol
             elif not item.is_declaration:
                 item.linkage = "internal"
         _, machine = _engine()

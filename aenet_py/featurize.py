@@ -14,10 +14,12 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from types import ModuleType
 
 import numpy as np
 
-from aenet_py.descriptors import chebyshev
+from aenet_py.descriptors import behler, chebyshev
+from aenet_py.descriptors.common import CoincidenceError
 from aenet_py.descriptors.setup import Setup
 from aenet_py.descriptors.statistics import NotANumberError, RunningStatistics
 from aenet_py.errors import AenetError, InputError
@@ -33,19 +35,22 @@ from aenet_py.workers import Workers
 BATCH_BYTES = 48_000  # of structure files a thread takes at once, unless one file is longer
 CHUNK_BYTES = 700_000  # gradients computed before they are written: they should still be in the processor's cache
 TASK_BYTES = 8 * CHUNK_BYTES  # gradients a thread takes at once
+DESCRIPTORS: dict[str, ModuleType] = {"chebyshev": chebyshev, "behler2011": behler}
 
 
 @dataclass(frozen=True)
 class Model:
     """What turns structures into features: species, their atomic energies (eV) and set-ups.
 
-    r_min, r_max : range of the neighbour search, Å; incomplete : whether some set-up does not list all species.
+    descriptor : the module that computes them; r_min, r_max : range of the neighbour search, Å; incomplete : whether
+    some set-up does not list all species.
     """
 
     types: tuple[str, ...]
     atomic_energies: tuple[float, ...]
     setups: tuple[Setup, ...]
-    basis: chebyshev.Basis
+    descriptor: ModuleType
+    basis: chebyshev.Basis | behler.Basis
     r_min: float
     r_max: float
     incomplete: bool
@@ -102,15 +107,23 @@ class Summary:
 
 
 def model(types: Sequence[str], atomic_energies: Sequence[float], setups: Sequence[Setup]) -> Model:
-    basis = chebyshev.basis(types, setups)
+    """Collect what features need; AenetError where the set-ups do not belong together."""
+    kinds = [setup.basis.strip().lower() for setup in setups]
+    if len(set(kinds)) > 1:
+        raise AenetError(
+            f"the set-ups have bases {' and '.join(sorted(set(kinds)))}; expected one kind for all species"
+        )
+    descriptor = DESCRIPTORS[kinds[0]]
+    basis = descriptor.basis(types, setups)
     return Model(
         types=tuple(types),
         atomic_energies=tuple(atomic_energies),
         setups=tuple(setups),
+        descriptor=descriptor,
         basis=basis,
         r_min=min(setup.r_min for setup in setups),
         r_max=max(setup.r_max for setup in setups),
-        incomplete=bool(np.isnan(basis.weights).any()),
+        incomplete=bool(basis.unknown.any()),
     )
 
 
@@ -140,11 +153,11 @@ def featurize(model: Model, job: Job, chosen: frozenset[int]) -> Batch:
     energies = iter([_cohesive_energy(model, s, t) for s, t in zip(included, types_of, strict=True)])
     types = np.concatenate(types_of)
     been_read = time.perf_counter()
-    found = environments(included, model.r_min, model.r_max)
+    found = environments(included, model.r_min, model.r_max, with_positions=model.descriptor is behler)
     been_found = time.perf_counter()
     try:
-        features = chebyshev.features(model.basis, types, found)
-    except chebyshev.CoincidenceError as error:
+        features = model.descriptor.features(model.basis, types, found)
+    except CoincidenceError as error:
         structure = included[error.structure]
         raise InputError(structure.path, str(error), structure.line_of(error.atom)) from None
     computed = time.perf_counter()
@@ -183,7 +196,7 @@ def _types(model: Model, structure: Structure) -> np.ndarray:
             raise InputError(structure.path, message, structure.line_of(atom))
     rows = [model.types.index(symbol) for symbol in structure.symbols]
     for center, other in itertools.product(rows, rows) if model.incomplete else ():
-        if np.isnan(model.basis.weights[center, other]):
+        if model.basis.unknown[center, other]:
             message = f"{model.types[other]} surrounds {model.types[center]}, whose set-up does not list it under ENV"
             raise InputError(structure.path, message)
     return np.array(rows, dtype=np.int64)[structure.species]
@@ -285,7 +298,7 @@ def _write_gradients(
     """Compute and write the gradients of some atoms; sizes : bytes of the records of each, from first_atom on."""
     for first, last, n_bytes in _runs(sizes, CHUNK_BYTES):
         start, stop = first_atom + first, first_atom + last
-        values = chebyshev.gradients(model.basis, types, found, start, stop).data.cast("B")
+        values = model.descriptor.gradients(model.basis, types, found, start, stop).data.cast("B")
         parts: list = []
         position = 0
         neighbors_from = found.first[start : stop + 1].tolist()

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from aenet_py.accelerate import Kernel, scratch
+from aenet_py.descriptors.common import CoincidenceError, row_length
 from aenet_py.descriptors.setup import Setup, species_weights
-from aenet_py.errors import AenetError
 from aenet_py.neighbors.search import Environments
 
 _features = Kernel(
@@ -39,18 +39,15 @@ class Basis:
     orders: np.ndarray
     weights: np.ndarray
 
+    @property
+    def unknown(self) -> np.ndarray:
+        """Whether the set-up of a species lacks another one, (n, n)."""
+        return np.isnan(self.weights)
+
     @functools.cached_property
     def terms(self) -> int:
         """The largest number of polynomials in an expansion."""
         return int(self.orders[:, :2].max()) + 1
-
-
-class CoincidenceError(AenetError):
-    """Two atoms at the same place: structure and atom, from 0."""
-
-    def __init__(self, structure: int, atom: int):
-        self.structure, self.atom = structure, atom
-        super().__init__(f"atom {atom + 1} coincides with another atom; expected atoms apart")
 
 
 def basis(types: Sequence[str], setups: Sequence[Setup]) -> Basis:
@@ -79,13 +76,12 @@ def features(basis: Basis, types: np.ndarray, found: Environments) -> np.ndarray
     stride, work, near = _scratch(basis, found, 1)
     out = np.empty((n_atoms, int(basis.sizes.max())))
     failed = _features(
-        len(found.starts) - 1, n_atoms, stride, _row_length(found.vectors), out.shape[1], len(basis.types),
+        len(found.starts) - 1, n_atoms, stride, row_length(found.vectors), out.shape[1], len(basis.types),
         found.starts, types, found.first, found.index, found.vectors,
         basis.cutoffs, basis.orders, basis.weights, work, near, out,
     )  # fmt: skip
     if failed:
-        structure = int(np.searchsorted(found.starts, failed - 1, side="right")) - 1
-        raise CoincidenceError(structure, failed - 1 - int(found.starts[structure]))
+        raise CoincidenceError(found.starts, failed - 1)
     return out
 
 
@@ -101,16 +97,11 @@ def gradients(basis: Basis, types: np.ndarray, found: Environments, start: int, 
     lanes = scratch("lanes", (2 * BLOCK + 6 * (stride + 1)) * (basis.terms + LANES))
     out = scratch("gradients", 3 * int(np.dot(basis.sizes[types[start:stop]], found.counts[start:stop] + 1)))
     _gradients(
-        start, stop, len(types), stride, _row_length(found.vectors), len(out), len(basis.types),
+        start, stop, len(types), stride, row_length(found.vectors), len(out), len(basis.types),
         types, found.first, found.index, found.vectors,
         basis.cutoffs, basis.orders, basis.weights, work, near, segments, lanes, out,
     )  # fmt: skip
     return out
-
-
-def _row_length(vectors: np.ndarray) -> int:
-    """Distance in memory from one row of an array to the next."""
-    return vectors.strides[0] // vectors.itemsize
 
 
 def _scratch(basis: Basis, found: Environments, tables: int) -> tuple[int, np.ndarray, np.ndarray]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,6 +62,29 @@ def chebyshev_setup(
         functions=np.zeros(n_features, dtype=np.int32),
         parameters=parameters,
         environment=np.zeros((n_features, N_ENVIRONMENT), dtype=np.int32),
+    )
+
+
+def behler_setup(
+    description: str, atom_type: str, env_types: tuple[str, ...], r_min: float, basis: str,
+    functions: Sequence[tuple[int, tuple[float, ...], tuple[int, ...]]],
+) -> Setup:  # fmt: skip
+    """Set-up of symmetry functions (read_symmfunc_Behler2011): kind, parameters, species around from 1 of each."""
+    parameters = np.zeros((len(functions), N_PARAMETERS))
+    environment = np.zeros((len(functions), N_ENVIRONMENT), dtype=np.int32)
+    for row, (_, values, species) in enumerate(functions):
+        parameters[row, : len(values)] = values
+        environment[row, : len(species)] = species
+    return Setup(
+        description=description,
+        atom_type=atom_type,
+        env_types=env_types,
+        r_min=r_min,
+        r_max=float(parameters[:, 0].max()),
+        basis=basis,
+        functions=np.array([kind for kind, _, _ in functions], dtype=np.int32),
+        parameters=parameters,
+        environment=environment,
     )
 
 

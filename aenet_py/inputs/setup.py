@@ -1,12 +1,16 @@
-"""Fingerprint set-up files, ``*.stp`` (read_Setup_parameters, read_basis_chebyshev in sfsetup)."""
+"""Fingerprint set-up files, ``*.stp``.
+
+Source: read_Setup_parameters, read_basis_chebyshev, read_symmfunc_Behler2011 in sfsetup.
+"""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TypeVar
 
-from aenet_py.descriptors.setup import Setup, chebyshev_setup
+from aenet_py.descriptors.setup import Setup, behler_setup, chebyshev_setup
 from aenet_py.errors import InputError
 from aenet_py.formats import listio
 from aenet_py.formats.text import BLANKS, read_text, split_lines
@@ -15,15 +19,42 @@ from aenet_py.inputs.keywords import COMMENT, first_word
 from aenet_py.structure import SYMBOL_LENGTH
 
 DEFAULT_R_MIN = 1.0
+BEHLER = "Behler2011"
+# Of each kind of symmetry function: the species it names, and its parameters in the order they are stored.
+FUNCTIONS = {
+    1: (("type2",), ("Rc",)),
+    2: (("type2",), ("Rc", "Rs", "eta")),
+    3: (("type2",), ("Rc", "kappa")),
+    4: (("type2", "type3"), ("Rc", "lambda", "zeta", "eta")),
+    5: (("type2", "type3"), ("Rc", "lambda", "zeta", "eta")),
+}
 T = TypeVar("T")
 
 
+@dataclass(frozen=True)
+class _Function:
+    """A symmetry function: kind, parameters, names of the species around, and the line it is on."""
+
+    kind: int
+    values: tuple[float, ...]
+    species: tuple[str, ...]
+    line: int
+
+    def resolved(self, path: str, env_types: tuple[str, ...]) -> tuple[int, tuple[float, ...], tuple[int, ...]]:
+        for symbol in self.species:
+            if symbol not in env_types:
+                message = f"found species {symbol!r}; expected one of ENV: {' '.join(env_types)}"
+                raise InputError(path, message, self.line)
+        return self.kind, self.values, tuple(env_types.index(symbol) + 1 for symbol in self.species)
+
+
 def read(path: str, warn: Callable[[str], None]) -> Setup:
-    """Read a set-up with a Chebyshev basis; InputError names the line of anything else."""
+    """Read a set-up; InputError names the line of what is wrong."""
     lines = split_lines(read_text(path, "a fingerprint set-up file"))
     description, atom_type, r_min = "", "", 0.0
     env_types: tuple[str, ...] = ()
     basis: tuple[str, int, dict[str, float]] | None = None
+    functions: list[_Function] | None = None
     number = 0
     while number < len(lines):
         line = lines[number].strip(BLANKS)
@@ -45,27 +76,32 @@ def read(path: str, warn: Callable[[str], None]) -> Setup:
             if r_min < 0.0:
                 raise InputError(path, f"found {line!r}; expected a distance, not below 0", number)
         elif keyword in ("symmfunc", "functions"):
-            message = "symmetry functions (Behler2011) are not supported yet; expected 'BASIS type=Chebyshev'"
-            raise InputError(path, message, number)
+            if basis is not None or functions is not None:
+                raise InputError(path, "a second basis; expected one", number)
+            functions, number = _functions(path, lines, number, line)
         elif keyword == "basis":
-            if basis is not None:
+            if basis is not None or functions is not None:
                 raise InputError(path, "a second BASIS; expected one", number)
             basis = _basis(path, lines, number, line)
             number += 1
         else:
-            near = difflib.get_close_matches(keyword, ["descr", "atom", "env", "rmin", "basis"], n=1)
+            near = difflib.get_close_matches(keyword, ["descr", "atom", "env", "rmin", "basis", "symmfunc"], n=1)
             hint = f"; did you mean {near[0].upper()}?" if near else ""
-            message = f"unknown keyword {first_word(line)!r}; expected DESCR, ATOM, ENV, RMIN or BASIS{hint}"
+            message = f"unknown keyword {first_word(line)!r}; expected DESCR, ATOM, ENV, RMIN, BASIS or SYMMFUNC{hint}"
             raise InputError(path, message, number)
     if not atom_type:
         raise InputError(path, "no ATOM found; expected 'ATOM <symbol>'")
     if not env_types:
         raise InputError(path, "no ENV found; expected 'ENV <number of species>' and one symbol a line")
-    if basis is None:
+    if basis is None and functions is None:
         raise InputError(path, "no BASIS found; expected 'BASIS type=Chebyshev' and a line with its parameters")
     if r_min == 0.0:
         warn(f"{path}: RMIN is not set; {DEFAULT_R_MIN} Angstrom is used, as in the original")
         r_min = DEFAULT_R_MIN
+    if functions is not None:
+        chosen = [function.resolved(path, env_types) for function in functions]
+        return behler_setup(description, atom_type, env_types, r_min, BEHLER, chosen)
+    assert basis is not None
     name, _, values = basis
     return chebyshev_setup(
         description, atom_type, env_types, r_min, name,
@@ -131,6 +167,40 @@ def _basis(path: str, lines: list[str], number: int, line: str) -> tuple[str, in
     if max(values["radial_Rc"], values["angular_Rc"]) == 0.0:
         raise InputError(path, "both cutoffs are 0; expected radial_Rc or angular_Rc above 0", number + 1)
     return name, number, values
+
+
+def _functions(path: str, lines: list[str], number: int, line: str) -> tuple[list[_Function], int]:
+    """The symmetry functions behind a line SYMMFUNC, and the number of lines read so far."""
+    name = _parameter(path, number, line, "type", str)
+    if name != BEHLER:
+        raise InputError(path, f"found {line!r}; expected 'SYMMFUNC type={BEHLER}'", number)
+    if number >= len(lines):
+        raise InputError(path, "SYMMFUNC without functions; expected their number and a line for each", number)
+    n = _value(path, number + 1, lines[number], listio.integer, "the number of symmetry functions")
+    if n < 1:
+        raise InputError(path, f"found {n} symmetry functions; expected at least 1", number + 1)
+    if number + 1 + n > len(lines):
+        raise InputError(path, f"SYMMFUNC announces {n} functions, but {len(lines) - number - 1} lines follow", number)
+    found = [_function(path, at + 1, lines[at]) for at in range(number + 1, number + 1 + n)]
+    return found, number + 1 + n
+
+
+def _function(path: str, number: int, line: str) -> _Function:
+    kind = _parameter(path, number, line, "G", listio.integer)
+    if kind not in FUNCTIONS:
+        raise InputError(path, f"found {line.strip()!r}; expected a symmetry function, G=1 to G=5", number)
+
+    def required(name: str, parse: Callable[[str], T]) -> T:
+        value = _parameter(path, number, line, name, parse)
+        if value is None:
+            raise InputError(path, f"no {name} in {line.strip()!r}; expected one for G={kind}", number)
+        return value
+
+    species = [required(name, str) for name in FUNCTIONS[kind][0]]
+    values = [required(name, listio.real) for name in FUNCTIONS[kind][1]]
+    if values[0] <= 0:
+        raise InputError(path, f"found Rc = {values[0]:g}; expected a cutoff above 0", number)
+    return _Function(kind, tuple(values), tuple(symbol[:SYMBOL_LENGTH] for symbol in species), number)
 
 
 def _parameter(path: str, number: int, line: str, key: str, parse: Callable[[str], T]) -> T | None:

@@ -221,6 +221,12 @@ def place_atoms(
 
 
 @jit
+def keep_position(vectors, number, position):
+    if vectors.shape[0] > 4:
+        vectors[4, number], vectors[5, number], vectors[6, number] = position[0], position[1], position[2]
+
+
+@jit
 def search_structure(
     periodic, r_max, most_neighbors, total, capacity, lattice, fractional, cartesian, grid, integers, work,
     first, index, vectors,
@@ -294,6 +300,7 @@ def search_structure(
                             multiply(lattice, moved, there)
                             x[total], y[total], z[total] = there[0] - x0, there[1] - y0, there[2] - z0
                             index[total] = atom + 1
+                            keep_position(vectors, total, there)
                         total += 1
 
         n_candidates = 0
@@ -321,6 +328,7 @@ def search_structure(
                         if total < capacity:
                             x[total], y[total], z[total] = dx, dy, dz
                             index[total] = other + 1
+                            keep_position(vectors, total, cartesian[other])
                         total += 1
                     if periodic:
                         d1 = fractional[atom, 0] - fractional[other, 0]
@@ -346,6 +354,7 @@ def search_structure(
                                         if total < capacity:
                                             x[total], y[total], z[total] = dx, dy, dz
                                             index[total] = other + 1
+                                            keep_position(vectors, total, there)
                                         total += 1
                 other = following[other] - 1
         if total - first[atom] > most_neighbors:
@@ -354,8 +363,8 @@ def search_structure(
 
 
 def search(
-    n_structures, n_atoms, r_max, most_neighbors, capacity, n_integers, starts_p, periodic_p, cartesian_p, grids_p,
-    work_p, integers_p, first_p, index_p, vectors_p,
+    n_structures, n_atoms, r_max, most_neighbors, capacity, n_integers, n_rows, starts_p, periodic_p, cartesian_p,
+    grids_p, work_p, integers_p, first_p, index_p, vectors_p,
 ):  # fmt: skip
     """Neighbours of every atom within r_max + 1e-3 Å, in the order of the original's linked cells.
 
@@ -364,16 +373,16 @@ def search(
 
     starts, periodic, cartesian, grids, work : as `place_atoms` took and wrote them; integers (n_integers): scratch,
     for each structure twice its cells, four times its atoms and three times its offsets.  Writes first (n_atoms + 1):
-    where each atom's neighbours begin; index (capacity): numbers of atoms in their structure, from 1; vectors (4,
-    capacity): x, y, z from the atom to the neighbour and their distance, Å.  Returns the number of neighbours, which
-    may exceed capacity (call again with more), or -1 - atom if an atom has more than most_neighbors, or more
-    candidates than the grid allows.
+    where each atom's neighbours begin; index (capacity): numbers of atoms in their structure, from 1; vectors
+    (n_rows, capacity): x, y, z from the atom to the neighbour and their distance, Å, and, with seven rows, x, y, z of
+    the neighbour's position.  Returns the number of neighbours, which may exceed capacity (call again with more), or
+    -1 - atom if an atom has more than most_neighbors, or more candidates than the grid allows.
     """
     starts, periodic = carray(starts_p, (n_structures + 1,)), carray(periodic_p, (n_structures,))
     cartesian, grids = carray(cartesian_p, (n_atoms, 3)), carray(grids_p, (n_structures, 10))
     work, integers = carray(work_p, (5 + 3 * n_structures + n_atoms, 3)), carray(integers_p, (n_integers,))
     first, index = carray(first_p, (n_atoms + 1,)), carray(index_p, (capacity,))
-    vectors = carray(vectors_p, (4, capacity))
+    vectors = carray(vectors_p, (n_rows, capacity))
     fractional = work[5 + 3 * n_structures :]
     total = 0
     for s in range(n_structures):

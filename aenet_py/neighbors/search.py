@@ -15,7 +15,7 @@ from aenet_py.errors import InputError
 from aenet_py.structure import Structure
 
 _place_atoms = Kernel("aenet_py.neighbors.kernels:place_atoms", "i8 i8 f8 f8 i8* i8* f8* f8* f8* f8* f8* i8* f8*")
-_search = Kernel("aenet_py.neighbors.kernels:search", "i8 i8 f8 i8 i8 i8 i8* i8* f8* i8* f8* i4* i8* i4* f8*")
+_search = Kernel("aenet_py.neighbors.kernels:search", "i8 i8 f8 i8 i8 i8 i8 i8* i8* f8* i8* f8* i4* i8* i4* f8*")
 MAX_CELLS = 100_000_000
 
 
@@ -26,7 +26,8 @@ class Environments:
     starts : (n_structures + 1,) int64, where the atoms of each structure begin.  positions, forces : (n_atoms, 3) Å,
     eV/Å, as they come back from fractional coordinates, atoms wrapped into the cell (or, isolated, moved to their
     bounding box).  first : (n_atoms + 1,) int64, where the neighbours of each atom begin in index ((n,) int32, numbers
-    of atoms in their structure, from 1) and vectors ((4, n): x, y, z to the neighbour and its distance, Å).
+    of atoms in their structure, from 1) and vectors ((4, n): x, y, z to the neighbour and its distance, Å; or (7, n):
+    and its position).
     """
 
     starts: np.ndarray
@@ -72,8 +73,10 @@ def close_packing(r_min: float, r_max: float) -> int:
     return math.ceil(reach * reach * reach / atom * 0.7405)
 
 
-def environments(structures: Sequence[Structure], r_min: float, r_max: float) -> Environments:
-    """Find all neighbours within r_max (plus 0.001 Å, as the original does).
+def environments(
+    structures: Sequence[Structure], r_min: float, r_max: float, with_positions: bool = False
+) -> Environments:
+    """Find all neighbours within r_max (plus 0.001 Å, as the original does); with_positions : of the neighbours, too.
 
     The neighbours are good until this thread's next call; `Environments.only` makes copies.  InputError for a flat
     cell, atoms far outside it, or more neighbours than atoms r_min apart can have.
@@ -103,12 +106,12 @@ def environments(structures: Sequence[Structure], r_min: float, r_max: float) ->
     integers = scratch("cells", n_integers, np.int32)
     limit = close_packing(r_min, r_max)
     first = np.empty(n + 1, dtype=np.int64)
-    capacity = 128 * n
+    capacity, n_rows = 128 * n, 7 if with_positions else 4
     while True:
-        index, vectors = scratch("index", capacity, np.int32), scratch("vectors", 4 * capacity)
+        index, vectors = scratch("index", capacity, np.int32), scratch("vectors", n_rows * capacity)
         total = _search(
-            n_structures, n, r_max, limit, capacity, n_integers, starts, periodic, cartesian, grids, work, integers,
-            first, index, vectors,
+            n_structures, n, r_max, limit, capacity, n_integers, n_rows, starts, periodic, cartesian, grids, work,
+            integers, first, index, vectors,
         )  # fmt: skip
         if total < 0:
             number = int(np.searchsorted(starts, -1 - total, side="right")) - 1
@@ -118,7 +121,7 @@ def environments(structures: Sequence[Structure], r_min: float, r_max: float) ->
             raise InputError(structure.path, message, structure.line_of(atom))
         if total <= capacity:
             return Environments(
-                starts, cartesian, forces, first, index[:total], vectors.reshape(4, capacity)[:, :total]
+                starts, cartesian, forces, first, index[:total], vectors.reshape(n_rows, capacity)[:, :total]
             )
         capacity = total
 

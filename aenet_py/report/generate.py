@@ -47,7 +47,7 @@ def start(types: Sequence[str], n_structures: int, setups: Sequence[Setup]) -> s
 
 
 def _setup(setup: Setup) -> str:
-    """stp_print_info, stp_print_descr, print_info_chebyshev."""
+    """stp_print_info, stp_print_descr, and what follows for each kind of basis."""
     parts = [f" Structural fingerprint (SF) set-up for {setup.atom_type}\n\n"]
     parts += [*_description(setup.description), "\n"]
     parts += [" environment types: ", *(symbol.ljust(2) + " " for symbol in setup.env_types), "\n"]
@@ -55,11 +55,38 @@ def _setup(setup: Setup) -> str:
     parts.append(f" maximal cut-off  : {fixed(setup.r_max)} Angstrom\n")
     parts.append(f" size of basis    : {setup.n_features}\n")
     parts.append(" evaluations      : 0\n\n")
-    radial_cutoff, radial_order, angular_cutoff, angular_order = setup.parameters[0]
-    parts.append(" Basis function type Chebyshev\n [N. Artrith and A. Urban (2016)]\n\n")
-    parts.append(f" Radial Rc     : {fixed(radial_cutoff)}\n Angular Rc    : {fixed(angular_cutoff)}\n")
-    parts.append(f" Radial order  : {int(radial_order)}\n Angular order : {int(angular_order)}\n\n")
+    parts.append(_chebyshev(setup) if setup.basis.lower() == "chebyshev" else _behler(setup))
     return "".join(parts)
+
+
+def _chebyshev(setup: Setup) -> str:
+    """print_info_chebyshev"""
+    radial_cutoff, radial_order, angular_cutoff, angular_order = setup.parameters[0]
+    return (
+        " Basis function type Chebyshev\n [N. Artrith and A. Urban (2016)]\n\n"
+        f" Radial Rc     : {fixed(radial_cutoff)}\n Angular Rc    : {fixed(angular_cutoff)}\n"
+        f" Radial order  : {int(radial_order)}\n Angular order : {int(angular_order)}\n\n"
+    )
+
+
+def _behler(setup: Setup) -> str:
+    """print_info_Behler2011"""
+    lines = [" Basis function type Behler2011", "", " [see also: J. Behler, J. Chem. Phys. 134 (2011) 074106]", "", ""]
+    lines += ["      G  parameters", ""]
+    names = {1: ("Rc",), 2: ("Rc", "Rs", "eta"), 3: ("Rc", "kappa"), 4: ("Rc", "lambda", "zeta", "eta")}
+    rows = zip(setup.functions.tolist(), setup.parameters.tolist(), setup.environment.tolist(), strict=True)
+    for number, (kind, values, species) in enumerate(rows, 1):
+        around = [setup.env_types[s - 1].ljust(2) for s in species if s]
+        types = "".join(f"  type{place}={symbol}" for place, symbol in enumerate(around, 2))
+        given = "".join(f"  {name} = {_short(v)}" for name, v in zip(names[min(kind, 4)], values, strict=False))
+        lines.append(f" {number:3d}  {kind:1d}{types}{given}")
+    return "\n".join([*lines, "", ""])
+
+
+def _short(value: float) -> str:
+    """F7.3: stars where the number does not fit."""
+    text = f"{value:7.3f}"
+    return text if len(text) == 7 else "*" * 7
 
 
 def _description(description: str) -> list[str]:

@@ -45,6 +45,14 @@ RMIN 0.5
 BASIS type=Chebyshev
 radial_Rc = 4.0  radial_N = 2 angular_Rc = 3.0  angular_N = 1
 """
+
+
+def symmetry(function: str, kind: str = "Behler2011", n: int = 1) -> str:
+    """The set-up with a symmetry function instead of the Chebyshev basis."""
+    head = SETUP.partition("BASIS")[0].replace("ATOM Cu", "ATOM O")
+    return f"{head}SYMMFUNC type={kind}\n{n}\n{function}\n"
+
+
 CRYSTAL = """# total energy = -1741.9 eV
 CRYSTAL
 PRIMVEC
@@ -152,7 +160,21 @@ def test_the_case_is_good_until_changed(case):
         (("O.stp", SETUP.replace("radial_Rc = 4.0", "radial_Rc = far")), "O.stp:10: found 'far'; expected 'radial_Rc"),
         (("O.stp", SETUP.replace("4.0", "0").replace("3.0", "0")), "O.stp:10: both cutoffs are 0"),
         (("O.stp", SETUP + "BASIS type=Chebyshev\n"), "O.stp:11: a second BASIS; expected one"),
-        (("O.stp", SETUP.replace("BASIS type=Chebyshev", "SYMMFUNC type=Behler2011")), "O.stp:9: symmetry functions"),
+        (("O.stp", symmetry("G=1 type2=O Rc=4.0", kind="Behler")), "O.stp:9: found 'SYMMFUNC type=Behler'; expected"),
+        (
+            ("O.stp", symmetry("G=6 type2=O Rc=4.0")),
+            "O.stp:11: found 'G=6 type2=O Rc=4.0'; expected a symmetry function",
+        ),
+        (("O.stp", symmetry("G=2 type2=O Rc=4.0 Rs=1")), "O.stp:11: no eta in 'G=2 type2=O Rc=4.0 Rs=1'; expected one"),
+        (("O.stp", symmetry("G=1 type2=H Rc=4.0")), "O.stp:11: found species 'H'; expected one of ENV: "),
+        (("O.stp", symmetry("G=1 type2=O Rc=0")), "O.stp:11: found Rc = 0; expected a cutoff above 0"),
+        (("O.stp", symmetry("G=1 type2=O Rc=x")), "O.stp:11: found 'x'; expected 'Rc = <number>'"),
+        (("O.stp", symmetry("G=1 type2=O Rc=4.0", n=3)), "O.stp:9: SYMMFUNC announces 3 functions, but 1 lines follow"),
+        (("O.stp", symmetry("G=1 type2=O Rc=4.0", n=0)), "O.stp:10: found 0 symmetry functions; expected at least 1"),
+        (
+            ("O.stp", symmetry("G=1 type2=O Rc=4.0")),
+            "the set-ups have bases behler2011 and chebyshev; expected one kind",
+        ),
         (("b.xsf", ""), "b.xsf: this file is empty; expected an XSF structure file"),
         (("b.xsf", "\0"), "b.xsf: this is a binary file; expected an XSF structure file"),
         (change("b.xsf", "# total energy = -1741.8 eV", ""), "b.xsf: no energy found; expected a line '# total energy"),

@@ -1,0 +1,131 @@
+"""Symmetry functions: gradients against finite differences, invariances, and a sum written out."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from aenet_py.descriptors import behler
+from aenet_py.descriptors.common import CoincidenceError
+from aenet_py.descriptors.setup import Setup, behler_setup
+from aenet_py.neighbors.search import environments
+from aenet_py.structure import Structure
+
+TYPES = ("Ti", "O")
+FUNCTIONS = [
+    (1, (3.9,), (1,)), (1, (4.2,), (2,)), (2, (4.0, 1.2, 0.7), (2,)), (3, (3.7, 1.4), (1,)),
+    (4, (4.1, -1.0, 2.0, 0.02), (1, 2)), (4, (3.5, 1.0, 1.3, 0.1), (2, 2)), (5, (4.0, 1.0, 4.0, 0.05), (2, 1)),
+    (5, (3.8, -1.0, 1.0, 0.0), (1, 1)),
+]  # fmt: skip
+
+
+def setups(functions=FUNCTIONS) -> list[Setup]:
+    return [behler_setup("", symbol, TYPES, 0.5, "Behler2011", functions) for symbol in TYPES]
+
+
+def structure(positions: np.ndarray, species: np.ndarray, cell: np.ndarray | None) -> Structure:
+    return Structure("a.xsf", TYPES, species, positions, np.zeros_like(positions), cell, -1.0, 0.0)
+
+
+@pytest.fixture(params=["molecule", "crystal"])
+def case(request):
+    rng = np.random.default_rng(4)
+    positions = np.array(list(np.ndindex(2, 2, 2)), dtype=float) * 2.1 + rng.uniform(-0.3, 0.3, (8, 3))
+    cell = None if request.param == "molecule" else np.array([[4.4, 0.1, 0.0], [0.2, 4.3, 0.1], [0.0, -0.2, 4.6]])
+    return positions, np.array([0, 1, 1, 0, 1, 0, 1, 1]), cell
+
+
+def evaluate(positions, species, cell, functions=FUNCTIONS):
+    basis = behler.basis(TYPES, setups(functions))
+    found = environments([structure(positions, species, cell)], 0.5, 4.2, with_positions=True)
+    return basis, species.astype(np.int64), found
+
+
+def features(*case) -> np.ndarray:
+    return behler.features(*evaluate(*case)).copy()
+
+
+def test_gradients_are_the_derivatives_of_the_features(case):
+    positions, species, cell = case
+    basis, types, found = evaluate(*case)
+    values = behler.gradients(basis, types, found, 0, len(types)).copy()
+    derivatives = np.zeros((len(types), 3, len(types), len(FUNCTIONS)))
+    at, first, index = 0, found.first.tolist(), found.index.copy()
+    for atom in range(len(types)):
+        n, width = first[atom + 1] - first[atom], len(FUNCTIONS)
+        derivatives[atom, :, atom] += values[at : at + 3 * width].reshape(3, width)
+        at += 3 * width
+        others = values[at : at + 3 * width * n].reshape(3, width, n)
+        at += 3 * width * n
+        for j in range(n):
+            derivatives[atom, :, index[first[atom] + j] - 1] += others[:, :, j]
+    step = 1e-5
+    for moved in range(len(types)):
+        for axis in range(3):
+            shift = np.zeros_like(positions)
+            shift[moved, axis] = step
+            difference = features(positions + shift, species, cell) - features(positions - shift, species, cell)
+            np.testing.assert_allclose(derivatives[:, axis, moved], difference / (2 * step), rtol=1e-6, atol=2e-8)
+
+
+def test_invariances(case):
+    positions, species, cell = case
+    before = features(*case)
+    rotation, _ = np.linalg.qr(np.random.default_rng(1).normal(size=(3, 3)))
+    turned = None if cell is None else cell @ rotation
+    np.testing.assert_allclose(features(positions @ rotation, species, turned), before, rtol=1e-10, atol=1e-12)
+    moved = positions + np.array([0.7, -1.1, 0.2])
+    np.testing.assert_allclose(features(moved, species, cell), before, rtol=1e-10, atol=1e-12)
+    order = np.random.default_rng(2).permutation(len(species))
+    np.testing.assert_allclose(features(positions[order], species[order], cell), before[order], rtol=1e-10, atol=1e-12)
+
+
+def test_against_a_sum_written_out():
+    """A molecule's features from their definitions, sorted by species and kind."""
+    rng = np.random.default_rng(9)
+    positions, species = rng.uniform(0, 3.0, (6, 3)), np.array([0, 1, 1, 0, 1, 0])
+
+    def fc(d, rc):
+        return 0.5 * (math.cos(math.pi * d / rc) + 1) if d < rc else 0.0
+
+    def value(atom, kind, values, around):
+        rc, total = values[0], 0.0
+        d = np.linalg.norm(positions - positions[atom], axis=1)
+        others = [j for j in range(6) if j != atom]
+        for j in others:
+            if kind < 4:
+                if species[j] + 1 != around[0]:
+                    continue
+                shape = {
+                    1: lambda d: 1.0,  # noqa: ARG005
+                    2: lambda d: math.exp(-values[2] * (d - values[1]) ** 2),
+                    3: lambda d: math.cos(values[1] * d),
+                }[kind]
+                total += shape(d[j]) * fc(d[j], rc)
+                continue
+            for k in others:
+                if k == j or sorted((species[j] + 1, species[k] + 1)) != sorted(around):
+                    continue
+                _, sign, zeta, eta = values
+                cosine = (positions[j] - positions[atom]) @ (positions[k] - positions[atom]) / d[j] / d[k]
+                between = np.linalg.norm(positions[j] - positions[k])
+                term = (0.5 * (1 + sign * cosine)) ** zeta
+                for distance in (d[j], d[k], between)[: 3 if kind == 4 else 2]:
+                    term *= math.exp(-eta * distance**2) * fc(distance, rc)
+                total += term
+        return total
+
+    order = sorted(FUNCTIONS, key=lambda f: ((f[2][0], -1) if f[0] < 4 else tuple(sorted(f[2])), f[0]))
+    wanted = [[value(atom, *function) for function in order] for atom in range(6)]
+    np.testing.assert_allclose(features(positions, species, None), wanted, rtol=1e-9, atol=1e-12)
+
+
+def test_atoms_that_coincide(case):
+    positions, species, cell = case
+    positions = positions.copy()
+    positions[5] = positions[2]
+    with pytest.raises(CoincidenceError, match="coincides with another atom") as caught:
+        features(positions, species, cell)
+    assert caught.value.structure == 0
