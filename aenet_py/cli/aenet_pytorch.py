@@ -139,7 +139,7 @@ def _train(deck: TrainInput, data: Data, draw: Draw, say: Say, tell: Say) -> boo
     scales = [torch.from_numpy(scale).to(device) for scale in data.feature_scales]
     unit = data.training.scale
     mark = checkpoint.mark(draw, data.structures.paths)
-    restarted = checkpoint.load(state, mark, deck.learning_rate)
+    restarted = checkpoint.load(state, deck, mark)
     if restarted and state.optimizer.settings["lr"] != deck.learning_rate and deck.schedule is None:
         rates = f"lr={deck.learning_rate:g} is not used, but {state.optimizer.settings['lr']:g} of model.restart"
         common.warn(f"{deck.path}: {rates}, as in the original")

@@ -85,6 +85,11 @@ class TrainInput:
     networks: tuple[NetworkInput, ...]
 
     @property
+    def reduces_rate(self) -> bool:
+        """Whether the learning rate is reduced on a plateau."""
+        return self.schedule is not None and self.schedule.kind == "plateau"
+
+    @property
     def symbols(self) -> tuple[str, ...]:
         return tuple(network.symbol for network in self.networks)
 

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from aenet_py.errors import AenetError
+from aenet_py.inputs.train import TrainInput
 from aenet_py.training import optimizers
 from aenet_py.training.batches import Draw
 from aenet_py.training.loop import Sums
@@ -54,7 +55,7 @@ def content(state: State, batches: str, learning_rate: float, finished: bool) ->
     return file.getvalue()
 
 
-def load(state: State, batches: str, learning_rate: float) -> bool:
+def load(state: State, deck: TrainInput, batches: str) -> bool:
     """Go on from model.restart, if there is one; AenetError if it belongs to other networks."""
     if not os.path.exists(PATH):
         return False
@@ -69,25 +70,27 @@ def load(state: State, batches: str, learning_rate: float) -> bool:
                 raise ValueError(f"{name} is {tuple(parameters[name].shape)}, not {tuple(view.shape)}")
             view.copy_(parameters[name])
         optimizers.load(state.optimizer, stored["optimizer"], state.networks)
-        _take(state, stored.get("progress", {}), batches, learning_rate)
+        _take(state, stored.get("progress", {}), deck, batches)
     except Exception as error:  # torch raises many kinds for what is no such file
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise AenetError(f"{PATH}: found no state of these networks and this method ({reason})") from None
     return True
 
 
-def _take(state: State, progress: dict[str, Any], batches: str, learning_rate: float) -> None:
-    for name in ("averaged", "best"):
-        if progress.get(name) is not None:
-            setattr(state, name, progress[name].to(state.networks.values.device))
-    for name in ("early_stopping", "plateau"):
-        if name in progress:
-            setattr(state, name, Watch(**progress[name]))
+def _take(state: State, progress: dict[str, Any], deck: TrainInput, batches: str) -> None:
+    """Take what the deck still asks for."""
+    device = state.networks.values.device
+    if deck.average is not None and progress.get("averaged") is not None:
+        state.averaged = progress["averaged"].to(device)
+    if deck.patience is not None and progress.get("best") is not None:
+        state.best, state.early_stopping = progress["best"].to(device), Watch(**progress["early_stopping"])
+    if deck.reduces_rate and "plateau" in progress:
+        state.plateau = Watch(**progress["plateau"])
     training = progress.get("training")
     if training is None:
         return
-    if training["learning_rate"] != learning_rate:
-        state.optimizer.settings["lr"] = learning_rate  # it was changed in the deck meanwhile
+    if training["learning_rate"] != deck.learning_rate:
+        state.optimizer.settings["lr"] = deck.learning_rate  # it was changed meanwhile
     if training["batches"] == batches:
         state.epoch, state.batch = training["epoch"], training["batch"]
         state.sums, state.table = Sums(**training["sums"]), [(n, errors) for n, errors in training["table"]]

@@ -39,7 +39,10 @@ class Store:
         self.length = 0
         self.file: BinaryIO | None = None
         if on_disk:
-            self.file = tempfile.TemporaryFile(dir=".", prefix=".gradients-", buffering=0)  # noqa: SIM115
+            try:
+                self.file = tempfile.TemporaryFile(dir=".", prefix=".gradients-", buffering=0)  # noqa: SIM115
+            except OSError as error:
+                raise AenetError(f"the file of MEMORY_MODE disk cannot be written: {error.strerror}") from None
         self.values = np.empty(0 if on_disk else n_words, dtype=np.float32)
 
     @classmethod

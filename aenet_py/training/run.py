@@ -46,7 +46,7 @@ def epochs(
                 return True
         trained = state.sums.errors(alpha)
         written = state.epoch % deck.write_every == 0
-        watched = deck.patience is not None or (deck.schedule is not None and deck.schedule.kind == "plateau")
+        watched = deck.patience is not None or deck.reduces_rate
         if written or watched:
             tested = errors(state.tested, test, scales, alpha)
             _watch(deck, state, tested.total if test else trained.total)
@@ -92,5 +92,5 @@ def _watch(deck: TrainInput, state: State, error: float) -> None:
         state.early_stopping = state.early_stopping.after(error)
         if state.early_stopping.since == 0:
             state.best = state.tested.values.clone()
-    if deck.schedule is not None and deck.schedule.kind == "plateau":
+    if deck.schedule is not None and deck.reduces_rate:
         states.plateau(state, deck.schedule, error)

@@ -41,7 +41,10 @@ def _settings(deck: TrainInput) -> dict[str, Any]:
 
 def save(deck: TrainInput, data: Data, draw: Draw) -> None:
     """Write the folder; a file of either name in it is replaced."""
-    os.makedirs(FOLDER, exist_ok=True)
+    try:
+        os.makedirs(FOLDER, exist_ok=True)
+    except OSError as error:
+        raise AenetError(f"{FOLDER}: this folder cannot be made: {error.strerror}") from None
     gradients = data.structures.gradients
     stored: dict[str, Any] = {
         "form": FORM,

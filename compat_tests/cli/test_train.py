@@ -472,6 +472,27 @@ def test_the_average_is_that_of_all_steps(forces, monkeypatch):
     assert weights().mean() == pytest.approx(wanted.mean().item(), rel=1e-12)
 
 
+def test_averages_and_best_networks_end_with_their_keywords(forces):
+    """A training that goes on without EMA and PATIENCE is that of the networks themselves."""
+    edited(forces, ("VERBOSE", "EMA 0.99\nPATIENCE 2"))
+    assert main([]) == 0
+    edited(forces, ("EMA 0.99\nPATIENCE 2", ""))
+    assert main([]) == 0
+    with_both = weights()
+    for path in (forces / "model.restart", *forces.glob("*.nn.ascii")):
+        path.unlink()
+    assert main([]) == 0
+    assert main([]) == 0
+    assert (weights() == with_both).all()
+
+
+def test_a_folder_of_batches_that_cannot_be_made(forces, capsys):
+    (forces / "tmp_batches").write_text("a file")
+    edited(forces, ("VERBOSE", "SAVE_BATCHES"))
+    assert main([]) == 1
+    assert "tmp_batches: this folder cannot be made: File exists" in capsys.readouterr().err
+
+
 def test_what_cannot_fit_is_refused(forces, capsys, monkeypatch):
     monkeypatch.setattr("aenet_py.memory.available", lambda: 3e8)
     before = listing(forces)
