@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import io
 import os
+import zipfile
+import zlib
 from typing import Any, TypeVar
 
 import numpy as np
@@ -63,9 +65,11 @@ def save(deck: TrainInput, data: Data, draw: Draw) -> None:
                 "starts": torch.from_numpy(gradients.starts),
                 "words": torch.from_numpy(gradients.words),
                 "length": gradients.store.length,
+                "checksum": 0,
             }
             for part in gradients.store.parts():
                 packed.write(part)
+                stored["gradients"]["checksum"] = zlib.crc32(part, stored["gradients"]["checksum"])
         content = io.BytesIO()
         torch.save(stored, content)
         batches.write(content.getbuffer())
@@ -76,6 +80,11 @@ def save(deck: TrainInput, data: Data, draw: Draw) -> None:
 def load(deck: TrainInput) -> tuple[Data, Draw]:
     """Read the folder; AenetError if it is missing, of another form, or was saved with other settings."""
     try:
+        # Kernels trust these numbers, so that damage must be found before.
+        with zipfile.ZipFile(_BATCHES) as archive:
+            damaged = archive.testzip()
+        if damaged is not None:
+            raise ValueError(f"{damaged} is damaged")
         stored = torch.load(_BATCHES, weights_only=True)
         if stored["form"] != FORM:
             raise ValueError(f"form {stored['form']}")
@@ -103,6 +112,11 @@ def _restored(stored: dict[str, Any], deck: TrainInput) -> tuple[Data, Draw]:
         found = stored["gradients"]
         layouts = tuple(_made(Layout, layout) for layout in found["layouts"])
         store = Store.opened(_GRADIENTS, found["length"], deck.memory_mode == "disk")
+        checksum = 0
+        for part in store.parts():
+            checksum = zlib.crc32(part, checksum)
+        if checksum != found["checksum"]:
+            raise AenetError(f"{_GRADIENTS}: found other contents; expected those that {_BATCHES} was saved with")
         gradients = Gradients(store, layouts, found["starts"].numpy(), found["words"].numpy())
     structures = _made(Structures, {**stored["structures"], "gradients": gradients})
     training = _made(Training, stored["data"]["training"])

@@ -327,10 +327,13 @@ def test_batches_that_are_damaged(name, forces, capsys):
     edited(forces, ("VERBOSE", "MODE batches"))
     assert main([]) == 0
     path = forces / "tmp_batches" / name
-    path.write_bytes(path.read_bytes()[:-1000])
+    content = path.read_bytes()
     edited(forces, ("MODE batches", "LOAD_BATCHES"))
-    assert main([]) == 1
-    assert f"tmp_batches/{name}: found " in capsys.readouterr().err
+    middle = len(content) // 2
+    for damaged in (content[:-1000], content[:middle] + b"abcdefgh" + content[middle + 8 :], b""):
+        path.write_bytes(damaged)
+        assert main([]) == 1
+        assert f"tmp_batches/{name}: found " in capsys.readouterr().err
 
 
 def test_gradients_as_tensors_train_the_same(forces, monkeypatch):
