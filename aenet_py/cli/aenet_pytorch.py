@@ -56,7 +56,9 @@ def train(path: str) -> None:
     say(report.opening())
     tell(report.parameters(deck))
     data, draw = _prepare(deck, tell)
-    if deck.mode == "batches" or _train(deck, data, draw, say, tell):
+    with common.stopping() as stop:
+        ended = deck.mode == "batches" or _train(deck, data, draw, say, tell, stop)
+    if ended:
         say(report.closing())
 
 
@@ -112,7 +114,7 @@ def _importing(module: str) -> Iterator[None]:
         sys.setswitchinterval(usual)
 
 
-def _train(deck: TrainInput, data: Data, draw: Draw, say: Say, tell: Say) -> bool:
+def _train(deck: TrainInput, data: Data, draw: Draw, say: Say, tell: Say, stop: Callable[[], str | None]) -> bool:
     """Train and write the results; whether the training ended and was not stopped."""
     import torch
 
@@ -129,7 +131,8 @@ def _train(deck: TrainInput, data: Data, draw: Draw, say: Say, tell: Say) -> boo
         # So that a resumed training equals an uninterrupted one.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True, warn_only=True)
-    as_tensors = device.type != "cpu"
+    as_tensors = device.type != "cpu" and deck.memory_mode != "disk"
+    results.check_writable([checkpoint.PATH, "train.error", *results.potential_paths(deck)])
     train, test = (batches.assemble(data.structures, part, as_tensors) for part in (draw.train, draw.test))
     if deck.memory_mode == "gpu":
         train, test = ([batch.to(device) for batch in part] for part in (train, test))
@@ -138,11 +141,14 @@ def _train(deck: TrainInput, data: Data, draw: Draw, say: Say, tell: Say) -> boo
     state = State(networks, optimizers.start(deck.method, networks, deck.learning_rate, deck.regularization))
     scales = [torch.from_numpy(scale).to(device) for scale in data.feature_scales]
     unit = data.training.scale
-    mark = checkpoint.mark(draw, data.structures.paths)
+    mark = checkpoint.mark(deck, draw, data.structures)
     restarted = checkpoint.load(state, deck, mark)
     if restarted and state.optimizer.settings["lr"] != deck.learning_rate and deck.schedule is None:
         rates = f"lr={deck.learning_rate:g} is not used, but {state.optimizer.settings['lr']:g} of model.restart"
         common.warn(f"{deck.path}: {rates}, as in the original")
+    if restarted and state.optimizer.settings["weight_decay"] != deck.regularization:
+        decays = f"REGULARIZATION {deck.regularization:g} is not used, but {state.optimizer.settings['weight_decay']:g}"
+        common.warn(f"{deck.path}: {decays} of model.restart, as in the original")
     tell(report.networks(deck, sizes, restarted))
     tell(report.details(deck, str(device)))
     tell(report.table_head())
@@ -157,7 +163,6 @@ def _train(deck: TrainInput, data: Data, draw: Draw, say: Say, tell: Say) -> boo
     began = time.time()
     with contextlib.ExitStack() as stack:
         advance = stack.enter_context(_progress(deck, state, unit, say))
-        stop = stack.enter_context(common.stopping())
 
         def after_epoch(trained: Errors, written: bool) -> None:
             advance(trained, report.table_line(*state.table[-1]) if written else "")
@@ -170,13 +175,12 @@ def _train(deck: TrainInput, data: Data, draw: Draw, say: Say, tell: Say) -> boo
             if error.good is not None:
                 save(error.good, False, {})
             raise
-        signal = stop()
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
     say(report.resources(time.time() - began, memory, _gpu_memory(device)))
     if stopped:
         save(state, False, {})
         common.note(
-            f"Stopped by {signal} in epoch {state.epoch}; model.restart and the potentials are saved, and the same "
+            f"Stopped by {stop()} in epoch {state.epoch}; model.restart and the potentials are saved, and the same "
             "command goes on from there."
         )
         return False

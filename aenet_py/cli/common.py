@@ -77,11 +77,18 @@ def progress(total: int, unit: str, wanted: bool = True) -> Iterator[Callable[[i
 @contextlib.contextmanager
 def uninterrupted() -> Iterator[None]:
     """Signals wait until the block is left: for what must happen as a whole or not at all."""
-    previous = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    # A mask would hold for this thread alone, and another thread's signals are handled here, too.
+    waiting: list[int] = []
+    previous = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    for each in previous:
+        signal.signal(each, lambda number, _: waiting.append(number))
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, previous)
+        for each, handler in previous.items():
+            signal.signal(each, handler)
+        if waiting:
+            signal.raise_signal(waiting[0])
 
 
 @contextlib.contextmanager

@@ -21,6 +21,7 @@ VALUES = (
 )  # fmt: skip
 NEXT_LINE = ("method", "forces")
 KEYWORDS = (*FLAGS, *VALUES, *NEXT_LINE, "networks")
+SETTINGS = {"method": ("method", "lr"), "forces": ("alpha",)}
 MODES = ("train", "batches")
 MEMORY_MODES = ("cpu", "gpu", "disk")
 SCHEDULES = {"plateau": ("factor", "patience", "min_lr"), "cosine": ("min_lr",)}
@@ -121,6 +122,10 @@ def read(path: str) -> TrainInput:
         pairs = [word.split("=", 1) for word in following[0].text.split()] if following else []
         if not pairs or any(len(pair) != 2 for pair in pairs):
             raise InputError(path, f"expected a line of name=value behind {keyword.upper()}", line.number + 1)
+        for name, _ in pairs:
+            if name.lower() not in SETTINGS[keyword]:
+                expected = " and ".join(f"{known}=" for known in SETTINGS[keyword])
+                raise InputError(path, f"found {name!r} behind {keyword.upper()}; expected {expected}", line.number + 1)
         return following[0], {name.lower(): given for name, given in pairs}
 
     def number(line: Line, given: dict[str, str], name: str) -> float:
@@ -151,6 +156,9 @@ def read(path: str) -> TrainInput:
     alpha = number(*settings("forces"), "alpha") if "forces" in found else None
     if alpha is not None and alpha > 1:
         raise InputError(path, f"found alpha={alpha:g}; expected 0 to 1", found["forces"][1][0].number)
+    schedule = _schedule(path, found["schedule"][0]) if "schedule" in found else None
+    if schedule is not None and schedule.least > number(method_line, method, "lr"):
+        raise InputError(path, f"found min_lr={schedule.least:g}; expected less than lr", found["schedule"][0].number)
     positive = "a whole number, at least 1"
     return TrainInput(
         path=path,
@@ -176,7 +184,7 @@ def read(path: str) -> TrainInput:
         load_batches="load_batches" in found,
         checkpoint=value("checkpoint", _positive, f"{positive}, of epochs", None),
         patience=value("patience", _positive, f"{positive}, of epochs", None),
-        schedule=_schedule(path, found["schedule"][0]) if "schedule" in found else None,
+        schedule=schedule,
         average=_average(path, found["ema"][0]) if "ema" in found else None,
         networks=_networks(path, found),
     )
@@ -216,7 +224,7 @@ def _average(path: str, line: Line) -> float:
 
 
 def _entries(path: str, lines: list[Line]) -> dict[str, tuple[Line, list[Line]]]:
-    """Each keyword's line and the lines that belong to it; the last occurrence counts, as in the original."""
+    """Each keyword's line and those that belong to it; as in the original the last counts, of NEXT_LINE the first."""
     found: dict[str, tuple[Line, list[Line]]] = {}
     position = 0
     while position < len(lines):
@@ -234,7 +242,8 @@ def _entries(path: str, lines: list[Line]) -> dict[str, tuple[Line, list[Line]]]
             while position + len(body) < len(lines) and _first(lines[position + len(body)]) not in KEYWORDS:
                 body.append(lines[position + len(body)])
         position += len(body)
-        found[keyword] = (line, body)
+        if keyword not in NEXT_LINE or keyword not in found:
+            found[keyword] = (line, body)
     return found
 
 
@@ -262,6 +271,8 @@ def _networks(path: str, found: dict[str, tuple[Line, list[Line]]]) -> tuple[Net
             if activation not in ACTIVATIONS:
                 message = f"found activation {activation!r}; expected one of {', '.join(ACTIVATIONS)}"
                 raise InputError(path, message, line.number)
+        if any(network.path == words[1] for network in networks):
+            raise InputError(path, f"found {words[1]} for a second network; expected a file for each", line.number)
         if any(network.symbol == words[0] for network in networks):
             raise InputError(path, f"found a second network for {words[0]}; expected one", line.number)
         networks.append(NetworkInput(words[0], words[1], nodes, activations))

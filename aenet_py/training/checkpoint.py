@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -14,23 +13,25 @@ from aenet_py.errors import AenetError
 from aenet_py.inputs.train import TrainInput
 from aenet_py.training import optimizers
 from aenet_py.training.batches import Draw
+from aenet_py.training.dataset import Structures
 from aenet_py.training.loop import Sums
 from aenet_py.training.state import State, Watch
 
 PATH = "model.restart"
 
 
-def mark(draw: Draw, paths: Sequence[str]) -> str:
-    """What tells the batches of this training from others': a digest of which structures they have."""
-    named = [[[paths[i] for i in part] for part in batch] for batch in draw.train]
-    return hashlib.sha256(repr(named).encode()).hexdigest()
+def mark(deck: TrainInput, draw: Draw, structures: Structures) -> str:
+    """What tells this training from others: a digest of its batches, energies and weight of the forces."""
+    named = [[[structures.paths[i] for i in part] for part in batch] for batch in (*draw.train, *draw.test)]
+    given = repr((named, len(draw.train), structures.energies.tolist(), deck.alpha))
+    return hashlib.sha256(given.encode()).hexdigest()
 
 
 def content(state: State, batches: str, learning_rate: float, finished: bool) -> bytes:
     """What to write.
 
-    batches : the `mark` of this training's; learning_rate : the deck's; finished : whether a
-    next run begins a new training from here.  Only what the original does not know is in the third entry, `progress`:
+    batches : the `mark` of this training; learning_rate : the deck's; finished : whether a next run begins a new
+    training from here.  Only what the original does not know is in the third entry, `progress`:
     a finished training without early stopping, schedule or average has none.
     """
     stored: dict[str, Any] = {
@@ -38,6 +39,7 @@ def content(state: State, batches: str, learning_rate: float, finished: bool) ->
         "optimizer": optimizers.state(state.optimizer, state.networks),
     }
     kept: dict[str, Any] = {
+        "batches": batches,
         "averaged": None if state.averaged is None else state.averaged.cpu(),
         "best": None if state.best is None else state.best.cpu(),
         "early_stopping": vars(state.early_stopping),
@@ -45,7 +47,7 @@ def content(state: State, batches: str, learning_rate: float, finished: bool) ->
     }
     if not finished:
         kept["training"] = {
-            "batches": batches, "learning_rate": learning_rate, "epoch": state.epoch, "batch": state.batch,
+            "learning_rate": learning_rate, "epoch": state.epoch, "batch": state.batch,
             "sums": vars(state.sums), "table": state.table,
         }  # fmt: skip
     if not finished or state.averaged is not None or state.early_stopping.seen or state.plateau.seen:
@@ -82,15 +84,16 @@ def _take(state: State, progress: dict[str, Any], deck: TrainInput, batches: str
     device = state.networks.values.device
     if deck.average is not None and progress.get("averaged") is not None:
         state.averaged = progress["averaged"].to(device)
-    if deck.patience is not None and progress.get("best") is not None:
+    fits = progress.get("batches") == batches  # errors of other trainings are no measure for this one
+    if fits and deck.patience is not None and progress.get("best") is not None:
         state.best, state.early_stopping = progress["best"].to(device), Watch(**progress["early_stopping"])
-    if deck.reduces_rate and "plateau" in progress:
+    if fits and deck.reduces_rate and "plateau" in progress:
         state.plateau = Watch(**progress["plateau"])
     training = progress.get("training")
     if training is None:
         return
     if training["learning_rate"] != deck.learning_rate:
         state.optimizer.settings["lr"] = deck.learning_rate  # it was changed meanwhile
-    if training["batches"] == batches:
+    if fits:
         state.epoch, state.batch = training["epoch"], training["batch"]
         state.sums, state.table = Sums(**training["sums"]), [(n, errors) for n, errors in training["table"]]

@@ -110,7 +110,7 @@ def pack(
             if neighbors[j] < 1 or neighbors[j] > n_atoms:
                 return -2 if atom == first_atom else to
         n_blocks = (n + 1 - closed + LANES - 1) // LANES
-        if to + 2 + n_blocks * LANES * (5 + n_radial + 3 * n_dense) > room:
+        if to + 2 + n_blocks * LANES * (1 + (4 + n_radial if n_radial > 0 else 0) + 3 * n_dense) > room:
             return -2 if atom == first_atom else to
         own = carray(_reals_at(bytes_p, own_at), (3, n_features))
         others = carray(_reals_at(bytes_p, others_at), (3, n_features, n))

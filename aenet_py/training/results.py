@@ -19,16 +19,27 @@ from aenet_py.training.dataset import Data
 from aenet_py.training.model import Networks, network_of
 
 
+def potential_paths(deck: TrainInput) -> list[str]:
+    return [f"{native(network.path)}.ascii" for network in deck.networks]
+
+
+def check_writable(paths: Sequence[str]) -> None:
+    """AenetError, before the work is done, if one of these files cannot be written."""
+    for path in paths:
+        with PendingFile(path):
+            pass
+
+
 def potentials(deck: TrainInput, data: Data, networks: Networks) -> Iterator[tuple[str, bytes]]:
     """Names and contents of the potentials."""
-    for species, network in enumerate(deck.networks):
+    for species, (network, path) in enumerate(zip(deck.networks, potential_paths(deck), strict=True)):
         found = potential.PotentialFile(
             network=network_of(networks.species[species], network),
             setup=data.setups[species],
             statistics=data.statistics[species],
             training=data.training,
         )
-        yield f"{native(network.path)}.ascii", potential.to_trainer_text(found)
+        yield path, potential.to_trainer_text(found)
 
 
 def write(files: dict[str, bytes]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import torch
@@ -49,6 +50,8 @@ def epochs(
         watched = deck.patience is not None or deck.reduces_rate
         if written or watched:
             tested = errors(state.tested, test, scales, alpha)
+            if not math.isfinite(tested.total):
+                raise DivergedError(state, good)
             _watch(deck, state, tested.total if test else trained.total)
         if written:
             pairs = zip(vars(trained).values(), vars(tested).values(), strict=True)
@@ -79,6 +82,8 @@ def _step(
         raise DivergedError(state, good)
     before = states.copy(state)
     optimizers.step(state.optimizer, state.networks.values, gradient)
+    if not torch.isfinite(state.networks.values).all():
+        raise DivergedError(state, before)
     if deck.average is not None:
         values = state.networks.values
         state.averaged = values.clone() if state.averaged is None else torch.lerp(values, state.averaged, deck.average)

@@ -9,16 +9,18 @@ import re
 import shutil
 import signal
 import tarfile
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from aenet_py.cli import generate, trainbin2ascii
+from aenet_py.cli import common, generate, trainbin2ascii
 from aenet_py.cli.aenet_pytorch import main
 from aenet_py.formats import potential, trainset
-from aenet_py.training import batches
+from aenet_py.training import batches, results
 from aenet_py.training import run as run_module
 from compat_tests.cli.cases import FIXTURES, SHARED, golden_files, listing, name_of, run
 from compat_tests.formats import samples
@@ -186,6 +188,13 @@ BAD = [
     (("  H   H.pytorch.nn   2 10:tanh", "  H   H.pytorch.nn   2 10:relu"), "found activation 'relu'; expected one of"),
     (("  H   H.pytorch.nn   2 ", "  H   H.pytorch.nn   3 "), "found 2 layers; expected 3"),
     (("  H   H.pytorch.nn", "  Cu   H.pytorch.nn"), "found a second network for Cu"),
+    (
+        ("  H   H.pytorch.nn", "  H   Cu.pytorch.nn"),
+        "found Cu.pytorch.nn for a second network; expected a file for each",
+    ),
+    (("  H   H.pytorch.nn", "  H   none/H.pytorch.nn"), "none/H.pytorch.nn.ascii: cannot be written: No such file"),
+    (("lr=0.001", "lr=0.001 amsgrad=True"), "found 'amsgrad' behind METHOD; expected method= and lr="),
+    (("VERBOSE", "SCHEDULE cosine min_lr=0.5"), "found min_lr=0.5; expected less than lr"),
     (("TRAININGSET cluster.train.ascii", "TRAININGSET none"), "none: no such file"),
     (("TRAININGSET cluster.train.ascii", ""), "no TRAININGSET found; expected a training set"),
 ]
@@ -433,6 +442,76 @@ def test_a_killed_training_goes_on_from_its_checkpoint(forces, monkeypatch):
 def test_a_finished_training_stores_what_the_original_does():
     assert main([]) == 0
     assert list(torch.load("model.restart", weights_only=True)) == ["model", "optimizer"]
+
+
+@pytest.mark.parametrize("rate", ["1e300", "1e308"])
+def test_a_last_step_that_diverges(rate, forces, capsys):
+    edited(forces, ("lr=0.001", f"lr={rate}"), ("ITERATIONS 6", "ITERATIONS 1"), ("BATCHSIZE 6", "BATCHSIZE 300"))
+    assert main([]) == 1
+    assert "the loss is no longer a number" in capsys.readouterr().err
+    assert np.isfinite(weights()).all()
+    assert abs(weights()).max() < 10
+
+
+def test_a_signal_behind_the_last_epoch_loses_nothing(forces, monkeypatch):
+    write, sent = results.forces, []
+
+    def interrupted(*arguments):
+        if not sent:
+            sent.append(os.kill(os.getpid(), signal.SIGTERM))
+        return write(*arguments)
+
+    monkeypatch.setattr(results, "forces", interrupted)
+    assert main([]) == 0
+    assert {"model.restart", "train.error", "forces.train", "Cu.pytorch.nn.ascii"} <= set(listing(forces))
+
+
+def test_signals_wait_until_all_is_saved(tmp_path, monkeypatch):
+    """Also where another thread could take them."""
+    monkeypatch.chdir(tmp_path)
+    done = threading.Event()
+    threading.Thread(target=done.wait).start()
+    with pytest.raises(KeyboardInterrupt), common.uninterrupted():  # noqa: PT012 - what it does is the test
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.05)
+        Path("saved").write_text("all of it")
+    done.set()
+    assert Path("saved").exists()
+
+
+@pytest.mark.parametrize("change", [("NPSEED 3", "NPSEED 4"), ("alpha=0.1", "alpha=0.6")])
+def test_the_best_of_another_training_does_not_count(change, forces):
+    """With other batches, or another weight of the forces, going on is a new training from the last weights."""
+    edited(forces, ("VERBOSE", "PATIENCE 50"))
+    assert main([]) == 0
+    edited(forces, change)
+    kept = torch.load("model.restart", weights_only=True)
+    assert main([]) == 0
+    with_patience = weights()
+    torch.save({name: kept[name] for name in ("model", "optimizer")}, "model.restart")
+    assert main([]) == 0
+    assert (weights() == with_patience).all()
+
+
+def test_symmetry_functions_of_few_features(tmp_path, monkeypatch):
+    """One feature, many neighbours: a neighbour's number takes more room than its gradients."""
+    monkeypatch.chdir(tmp_path)
+    Path("Ti.stp").write_text(
+        "ATOM Ti\nENV 1\nTi\nRMIN 0.5\nSYMMFUNC type=Behler2011\n1\nG=2 type2=Ti eta=0.5 Rs=1 Rc=6\n"
+    )
+    for number, edge in enumerate((2.6, 2.7, 2.8)):
+        cell = f"{edge} 0 0\n0 {edge} 0\n0 0 {edge}\n"
+        energy = f"# total energy = {-2 + number} eV\n"
+        Path(f"{number}.xsf").write_text(f"{energy}CRYSTAL\nPRIMVEC\n{cell}PRIMCOORD\n1 1\nTi 0 0 0 0 0 0\n")
+    files = "FORCES\nFORCESPERCENT 100\nFILES\n3\n0.xsf\n1.xsf\n2.xsf\n"
+    Path("generate.in").write_text(f"OUTPUT a.train\nTYPES\n1\nTi 0\nSETUPS\nTi Ti.stp\n{files}")
+    assert generate.main(["generate.in"]) == 0
+    network = "METHOD\nmethod=adam lr=0.01\nNETWORKS\nTi Ti.nn 1 3:tanh\n"
+    for mode in ("cpu", "disk"):
+        Path("train.in").write_text(
+            f"TRAININGSET a.train\nTESTPERCENT 0\nITERATIONS 2\nFORCES\nalpha=0.1\nMEMORY_MODE {mode}\n{network}"
+        )
+        assert main([]) == 0
 
 
 def test_early_stopping_keeps_the_best(forces):
