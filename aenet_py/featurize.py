@@ -9,18 +9,16 @@ thread, one structure after the other, so that the number of threads changes no 
 
 from __future__ import annotations
 
-import itertools
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from types import ModuleType
 
 import numpy as np
 
-from aenet_py.descriptors import behler, chebyshev
+from aenet_py.descriptors import behler
 from aenet_py.descriptors.common import CoincidenceError
-from aenet_py.descriptors.setup import Setup
+from aenet_py.descriptors.model import Model, species_of
 from aenet_py.descriptors.statistics import NotANumberError, RunningStatistics
 from aenet_py.errors import AenetError, InputError
 from aenet_py.formats import gradients as gradients_format
@@ -35,25 +33,6 @@ from aenet_py.workers import Workers
 BATCH_BYTES = 48_000  # of structure files a thread takes at once, unless one file is longer
 CHUNK_BYTES = 700_000  # gradients computed before they are written: they should still be in the processor's cache
 TASK_BYTES = 8 * CHUNK_BYTES  # gradients a thread takes at once
-DESCRIPTORS: dict[str, ModuleType] = {"chebyshev": chebyshev, "behler2011": behler}
-
-
-@dataclass(frozen=True)
-class Model:
-    """What turns structures into features: species, their atomic energies (eV) and set-ups.
-
-    descriptor : the module that computes them; r_min, r_max : range of the neighbour search, Å; incomplete : whether
-    some set-up does not list all species.
-    """
-
-    types: tuple[str, ...]
-    atomic_energies: tuple[float, ...]
-    setups: tuple[Setup, ...]
-    descriptor: ModuleType
-    basis: chebyshev.Basis | behler.Basis
-    r_min: float
-    r_max: float
-    incomplete: bool
 
 
 @dataclass(frozen=True)
@@ -106,27 +85,6 @@ class Summary:
     energies: EnergyStatistics
 
 
-def model(types: Sequence[str], atomic_energies: Sequence[float], setups: Sequence[Setup]) -> Model:
-    """Collect what features need; AenetError where the set-ups do not belong together."""
-    kinds = [setup.basis.strip().lower() for setup in setups]
-    if len(set(kinds)) > 1:
-        raise AenetError(
-            f"the set-ups have bases {' and '.join(sorted(set(kinds)))}; expected one kind for all species"
-        )
-    descriptor = DESCRIPTORS[kinds[0]]
-    basis = descriptor.basis(types, setups)
-    return Model(
-        types=tuple(types),
-        atomic_energies=tuple(atomic_energies),
-        setups=tuple(setups),
-        descriptor=descriptor,
-        basis=basis,
-        r_min=min(setup.r_min for setup in setups),
-        r_max=max(setup.r_max for setup in setups),
-        incomplete=bool(basis.unknown.any()),
-    )
-
-
 def jobs(paths: Sequence[str]) -> Iterator[Job]:
     """Cut a list of structures into batches; one call for many small structures costs much less than many calls."""
     sizes = [_file_size(text.native(path)) for path in paths]
@@ -149,7 +107,7 @@ def featurize(model: Model, job: Job, chosen: frozenset[int]) -> Batch:
     if not included:
         skipped = [_skipped(n, path, s) for n, (path, s) in enumerate(zip(job.paths, given, strict=True), job.number)]
         return Batch(tuple(skipped), np.empty(0, dtype=np.int64), np.empty((0, 0)), b"", (0.0, 0.0, 0.0))
-    types_of = [_types(model, structure) for structure in included]
+    types_of = [species_of(model, structure) for structure in included]
     energies = iter([_cohesive_energy(model, s, t) for s, t in zip(included, types_of, strict=True)])
     types = np.concatenate(types_of)
     been_read = time.perf_counter()
@@ -185,21 +143,6 @@ def featurize(model: Model, job: Job, chosen: frozenset[int]) -> Batch:
 
 def _skipped(number: int, path: str, structure: Structure) -> Featurized:
     return Featurized(number, path, len(structure.symbols), slice(0, 0), 0.0, None, report.skipped(path))
-
-
-def _types(model: Model, structure: Structure) -> np.ndarray:
-    """0-based species of every atom in the order of TYPES; InputError for a species the set-ups do not know."""
-    for number, symbol in enumerate(structure.symbols):
-        if symbol not in model.types:
-            message = f"found species {symbol!r}; expected the species of TYPES: {' '.join(model.types)}"
-            atom = structure.species.tolist().index(number)
-            raise InputError(structure.path, message, structure.line_of(atom))
-    rows = [model.types.index(symbol) for symbol in structure.symbols]
-    for center, other in itertools.product(rows, rows) if model.incomplete else ():
-        if model.basis.unknown[center, other]:
-            message = f"{model.types[other]} surrounds {model.types[center]}, whose set-up does not list it under ENV"
-            raise InputError(structure.path, message)
-    return np.array(rows, dtype=np.int64)[structure.species]
 
 
 def _cohesive_energy(model: Model, structure: Structure, types: np.ndarray) -> float:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from aenet_py import __version__, featurize
 from aenet_py.cli import common
+from aenet_py.descriptors.model import model as model_of
 from aenet_py.descriptors.setup import Setup
 from aenet_py.errors import AenetError, InputError
 from aenet_py.formats.output import PendingFile, already_exists
@@ -42,7 +43,7 @@ def _positive(text: str) -> int:
 def generate(path: str, threads: int) -> None:
     """Do what the deck at path asks for, with the report on standard output."""
     deck = inputs.read(path, common.warn)
-    model = featurize.model(deck.types, deck.atomic_energies, _read_setups(deck))
+    model = model_of(deck.types, deck.atomic_energies, _read_setups(deck))
     chosen, seed = _choose_forces(deck)
     if os.path.exists(deck.output):
         raise already_exists(deck.output)

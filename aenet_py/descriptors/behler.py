@@ -46,12 +46,16 @@ class Basis:
     unknown: np.ndarray
 
 
-def basis(types: Sequence[str], setups: Sequence[Setup]) -> Basis:
+def basis(types: Sequence[str], setups: Sequence[Setup], legacy_angular: bool = False) -> Basis:
     """Collect set-ups, one a species, in the order of types (sf_init, sf_add_rad, sf_add_ang, sf_build_index).
+
+    AenetError with legacy_angular, which is for Chebyshev features.
 
     The original files functions under a set-up's number in TYPES, but looks them up under its species' number in its
     ENV: where these orders differ, a species has the functions of another one.
     """
+    if legacy_angular:
+        raise AenetError("LEGACY_ANGULAR is for potentials with Chebyshev features; these have Behler2011")
     n, n_env = len(types), max(len(types), *(len(setup.env_types) for setup in setups))
     locals_of = np.array([[_place(t, setup.env_types) for t in types] for setup in setups])
     unknown = locals_of < 0

@@ -10,6 +10,7 @@ import numpy as np
 
 from aenet_py.accelerate import Kernel, scratch
 from aenet_py.descriptors.common import CoincidenceError, row_length
+from aenet_py.descriptors.legacy import LEGACY_DOMAIN
 from aenet_py.descriptors.setup import Setup, species_weights
 from aenet_py.neighbors.search import Environments
 
@@ -29,8 +30,8 @@ BLOCK, POLYNOMIALS, LANES = 128, 34, 8
 class Basis:
     """Set-ups of all species as the kernels take them, one row a species.
 
-    sizes : (n,) features; cutoffs : (n, 2) radial and angular, Å; orders : (n, 3) radial, angular, 1 if features are
-    repeated with species weights; weights : (n, n) weight of each species around each, NaN if its set-up lacks it.
+    sizes : (n,) features; cutoffs : (n, 4) radial and angular, Å, and the domain of cosines; orders : (n, 3) radial,
+    angular, 1 if features are repeated with species weights; weights : (n, n) weight of each species around each, NaN if its set-up lacks it.
     """
 
     types: tuple[str, ...]
@@ -50,18 +51,19 @@ class Basis:
         return int(self.orders[:, :2].max()) + 1
 
 
-def basis(types: Sequence[str], setups: Sequence[Setup]) -> Basis:
-    """Collect set-ups, one a species, in the order of types."""
+def basis(types: Sequence[str], setups: Sequence[Setup], legacy_angular: bool = False) -> Basis:
+    """Collect set-ups, one a species, in the order of types; legacy_angular : see `legacy`."""
     parameters = np.array([setup.parameters[0] for setup in setups])
     weights = np.full((len(types), len(types)), np.nan)
     for row, setup in enumerate(setups):
         known = dict(zip(setup.env_types, species_weights(len(setup.env_types)), strict=True))
         weights[row] = [known.get(t, np.nan if setup.weighted else 0.0) for t in types]
     weighted = [float(setup.weighted) for setup in setups]
+    domain = LEGACY_DOMAIN if legacy_angular else (-1.0, 1.0)
     return Basis(
         types=tuple(types),
         sizes=np.array([setup.n_features for setup in setups], dtype=np.int64),
-        cutoffs=np.ascontiguousarray(parameters[:, [0, 2]]),
+        cutoffs=np.hstack([parameters[:, [0, 2]], np.tile(domain, (len(types), 1))]),
         orders=np.column_stack([parameters[:, 1], parameters[:, 3], weighted]).astype(np.int64),
         weights=weights,
     )

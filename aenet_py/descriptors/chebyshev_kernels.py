@@ -163,7 +163,7 @@ def radial_polynomials(n, rc, work, rows):
 
 
 @jit
-def pair_arguments(j, start, stop, column, work):
+def pair_arguments(j, start, stop, column, low, high, work):
     """Cosine, argument of the polynomials, product of cutoffs and weight of the pairs of j with start .. stop - 1."""
     xj, yj, zj, dj = work[X, j], work[Y, j], work[Z, j], work[DISTANCE, j]
     fj, sj = work[CUTOFF, j], work[FIRST_WEIGHT, j]
@@ -175,7 +175,7 @@ def pair_arguments(j, start, stop, column, work):
     for k in range(stop - start):
         c[k] = (((0.0 + xj * xk[k]) + yj * yk[k]) + zj * zk[k]) / (dj * dk[k])
     for k in range(stop - start):
-        x2[k] = 2.0 * (((2.0 * c[k] + 1.0) - 1.0) / 2.0)
+        x2[k] = 2.0 * (((2.0 * c[k] - low) - high) / (high - low))
     for k in range(stop - start):
         w[k] = fj * fk[k]
     for k in range(stop - start):
@@ -192,7 +192,7 @@ def radial_features(vectors, rc, terms, weighted, work, near, plain, other):
 
 
 @jit
-def angular_features(vectors, rc, terms, weighted, work, near, plain, other):
+def angular_features(vectors, rc, low, high, terms, weighted, work, near, plain, other):
     n = gather(vectors, rc, work, near)
     for k in range(n):
         work[CUTOFF, k] = cutoff(work[DISTANCE, k], rc)
@@ -200,7 +200,7 @@ def angular_features(vectors, rc, terms, weighted, work, near, plain, other):
     j, start, filled = 0, 1, 0
     while j < n - 1:
         stop = min(n, start + BLOCK - filled)
-        pair_arguments(j, start, stop, filled, work)
+        pair_arguments(j, start, stop, filled, low, high, work)
         filled += stop - start
         start = stop
         if start == n:
@@ -220,7 +220,8 @@ def features(
     """Features of all atoms.
 
     starts (n_structures + 1): first atom of each structure; types (n_atoms): 0-based species; first, index, vectors
-    (4, n_neighbors): neighbours as `search` writes them; cutoffs (n_types, 2): radial and angular, Å; orders
+    (4, n_neighbors): neighbours as `search` writes them; cutoffs (n_types, 4): radial and angular, Å, and
+    the lowest and highest cosine of the angular polynomials; orders
     (n_types, 3): radial, angular, and whether features are weighted; weights (n_types, n_types): of each species
     around each.  Scratch: work (POLYNOMIALS + most polynomials, stride) and near (stride), stride at least BLOCK and
     the number of neighbours of any atom.  Writes out (n_atoms, n_features), of each row as many as the species has.
@@ -231,7 +232,7 @@ def features(
     first = carray(first_p, (n_atoms + 1,))
     index = carray(index_p, (n_neighbors,))
     vectors = carray(vectors_p, (4, n_neighbors))
-    cutoffs, orders = carray(cutoffs_p, (n_types, 2)), carray(orders_p, (n_types, 3))
+    cutoffs, orders = carray(cutoffs_p, (n_types, 4)), carray(orders_p, (n_types, 3))
     weights = carray(weights_p, (n_types, n_types))
     near = carray(near_p, (stride,))
     out = carray(out_p, (n_atoms, n_features))
@@ -255,7 +256,8 @@ def features(
         plain, other = values[:half], values[half : 2 * half] if weighted else values[:half]
         weights_of(index[begin:end], around[3], types_here, weights[t], cutoffs[t, 0], work)
         radial_features(around, cutoffs[t, 0], r_terms, weighted, work, near, plain[:r_terms], other[:r_terms])
-        angular_features(around, cutoffs[t, 1], a_terms, weighted, work, near, plain[r_terms:], other[r_terms:])
+        ac, low, high = cutoffs[t, 1], cutoffs[t, 2], cutoffs[t, 3]
+        angular_features(around, ac, low, high, a_terms, weighted, work, near, plain[r_terms:], other[r_terms:])
     return 0
 
 
@@ -430,7 +432,7 @@ def radial_gradients(vectors, rc, terms, half, weighted, work, near, out):
 
 
 @jit
-def angular_gradients(vectors, rc, first_feature, terms, half, weighted, work, near, segments, lanes, out):
+def angular_gradients(vectors, rc, low, high, first_feature, terms, half, weighted, work, near, segments, lanes, out):
     """Gradients of the angular features of an atom (sfb_angular); out as `gradients` describes it for one atom.
 
     Pairs (j, k) come in blocks; a segment is the part of a block with the same j: j, first k, number of pairs.
@@ -456,7 +458,7 @@ def angular_gradients(vectors, rc, first_feature, terms, half, weighted, work, n
     j, start, filled, n_segments = 0, 1, 0, 0
     while j < n - 1:
         stop = min(n, start + BLOCK - filled)
-        pair_arguments(j, start, stop, filled, work)
+        pair_arguments(j, start, stop, filled, low, high, work)
         pair_slopes(j, start, stop, filled, work)
         segments[n_segments, 0], segments[n_segments, 1], segments[n_segments, 2] = j, start, stop - start
         n_segments += 1
@@ -468,7 +470,7 @@ def angular_gradients(vectors, rc, first_feature, terms, half, weighted, work, n
         if filled < BLOCK and j < n - 1:
             continue
         polynomials(work[TWICE_X], filled, f)
-        polynomial_slopes(work[TWICE_X], 2.0, filled, g)
+        polynomial_slopes(work[TWICE_X], high - low, filled, g)
         scale_rows(g, work[WIDTH], filled)
         transpose(f, filled, padded, f_lanes)
         transpose(g, filled, padded, g_lanes)
@@ -511,7 +513,7 @@ def gradients(
     types = carray(types_p, (n_atoms,))
     index = carray(index_p, (n_neighbors,))
     vectors = carray(vectors_p, (4, n_neighbors))
-    cutoffs, orders = carray(cutoffs_p, (n_types, 2)), carray(orders_p, (n_types, 3))
+    cutoffs, orders = carray(cutoffs_p, (n_types, 4)), carray(orders_p, (n_types, 3))
     weights = carray(weights_p, (n_types, n_types))
     near, segments = carray(near_p, (stride,)), carray(segments_p, (BLOCK, 3))
     lanes = carray(lanes_p, (1 << 40,))
@@ -527,6 +529,9 @@ def gradients(
         block = out[written:]
         weights_of(index[begin:end], around[3], types, weights[t], cutoffs[t, 0], work)
         radial_gradients(around, cutoffs[t, 0], r_terms, half, weighted, work, near, block)
-        angular_gradients(around, cutoffs[t, 1], r_terms, a_terms, half, weighted, work, near, segments, lanes, block)
+        ac, low, high = cutoffs[t, 1], cutoffs[t, 2], cutoffs[t, 3]
+        angular_gradients(
+            around, ac, low, high, r_terms, a_terms, half, weighted, work, near, segments, lanes, block,
+        )  # fmt: skip
         written += 3 * half * (2 if weighted else 1) * (end - begin + 1)
     return written

@@ -8,6 +8,8 @@ from typing import Literal
 from aenet_py.descriptors.setup import Setup
 from aenet_py.formats.trainset import FeatureStatistics
 
+LEGACY_DOMAIN = (0.0, 3.14159265358979)  # with the digits of sfbasis
+
 AngularDomain = Literal["corrected", "before 2.0.4", "unknown"]
 
 

@@ -23,8 +23,11 @@ from aenet_py.formats.text import BLANKS, read_text, split_lines
 from aenet_py.structure import SYMBOL_LENGTH, Structure
 
 
-def read(path: str) -> Structure:
-    """Read a structure with energy and forces; InputError names the line of anything else."""
+def read(path: str, reference: bool = True) -> Structure:
+    """Read a structure with energy and forces, or, without reference, one that may lack them (then zero).
+
+    InputError names the line of anything else.
+    """
     lines = split_lines(read_text(path, "an XSF structure file"))
     energies: dict[str, float] = {}
     cell: np.ndarray | None = None
@@ -65,9 +68,9 @@ def read(path: str) -> Structure:
             number = stop
     if atoms is None or atoms[0] == atoms[1]:
         raise InputError(path, "no atoms found; expected a section PRIMCOORD or ATOMS with atom lines")
-    if not energies:
+    if reference and not energies:
         raise InputError(path, "no energy found; expected a line '# total energy = <value> eV'")
-    symbols, species, values = _atom_lines(path, lines, *atoms)
+    symbols, species, values = _atom_lines(path, lines, *atoms, reference)
     return Structure(
         path=path,
         symbols=symbols,
@@ -125,8 +128,13 @@ def _numbers(path: str, number: int, line: str, found: list[str | None], n: int,
     return values
 
 
-def _atom_lines(path: str, lines: list[str], start: int, stop: int) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
+def _atom_lines(
+    path: str, lines: list[str], start: int, stop: int, reference: bool
+) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
     """Symbols in order of appearance, species (n,), positions and forces (n, 6)."""
+    if not reference:
+        rows = [line.split() for line in lines[start:stop]]
+        lines = [*lines[:start], *(" ".join([*row, *["0"] * 3] if len(row) == 4 else row) for row in rows)]
     if len(lines[stop - 1].split()) < 7:
         raise InputError(
             path, f"no forces in {lines[stop - 1].strip()!r}; expected '<symbol> x y z fx fy fz' for every atom", stop

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from aenet_py.errors import InputError
 from aenet_py.formats import listio
 from aenet_py.formats.text import native
-from aenet_py.inputs.keywords import Deck, Line, content_lines, first_word, read_deck, words
+from aenet_py.inputs.keywords import Deck, Line, content_lines, first_word, read_deck
 from aenet_py.structure import SYMBOL_LENGTH
 
 DEFAULT_OUTPUT = "refdata.train"
@@ -51,13 +51,13 @@ def read(path: str, warn: Callable[[str], None]) -> GenerateInput:
     """Read generate.in; InputError names the line of whatever is missing or wrong."""
     deck = read_deck(path, "a generate.x input file", SINGLE, COUNTED, PER_TYPE)
     types, energies = _types(deck)
-    verbosity = (deck.argument("verbosity", str, "low, normal or high") or "normal").lower()
-    forces = _flag(deck, "forces")
+    quiet = deck.is_quiet(warn)
+    forces = deck.flag("forces")
     percent = deck.argument("forcespercent", _percentage, "a percentage from 0 to 100")
     forces_list = deck.path_of("forceslist", "a file with structure numbers")
     seed = deck.argument("forcesseed", listio.integer, "an integer")
     if forces_list is not None and not os.path.exists(forces_list):
-        raise _missing(deck, deck.entries["forceslist"].line, forces_list, "a list of structure numbers")
+        raise deck.missing(deck.entries["forceslist"].line, forces_list, "a list of structure numbers")
     if forces is None:
         forces = forces_list is not None
     result = GenerateInput(
@@ -71,17 +71,12 @@ def read(path: str, warn: Callable[[str], None]) -> GenerateInput:
         forces_percent=DEFAULT_FORCES_PERCENT if percent is None else percent,
         forces_list=forces_list,
         forces_seed=seed,
-        timing=bool(_flag(deck, "timing")),
-        debug=bool(_flag(deck, "debug")),
-        quiet=verbosity == "low",
+        timing=bool(deck.flag("timing")),
+        debug=bool(deck.flag("debug")),
+        quiet=quiet,
     )
     if not result.quiet:
-        if verbosity not in ("low", "normal", "high"):
-            number = deck.entries["verbosity"].line.number
-            warn(f"{path}:{number}: found VERBOSITY {verbosity}, taken for normal; expected low, normal or high")
-        for line, near in deck.unknown:
-            hint = f"; did you mean {near.upper()}?" if near else ""
-            warn(f"{path}:{line.number}: ignoring {first_word(line.text)!r}, which is no keyword{hint}")
+        deck.warn_of_unknown(warn)
         if forces and percent is None and forces_list is None:
             what = f"FORCES without FORCESPERCENT writes forces of {DEFAULT_FORCES_PERCENT:g} % of the structures"
             number = deck.entries["forces"].line.number
@@ -94,11 +89,6 @@ def _percentage(text: str) -> float:
     if not 0.0 <= value <= 100.0:
         raise ValueError
     return value
-
-
-def _flag(deck: Deck, keyword: str) -> bool | None:
-    """A keyword alone means true; None without it."""
-    return deck.argument(keyword, lambda text: listio.logical(text or "T"), ".true. or .false.")
 
 
 def _types(deck: Deck) -> tuple[tuple[str, ...], tuple[float, ...]]:
@@ -118,27 +108,8 @@ def _types(deck: Deck) -> tuple[tuple[str, ...], tuple[float, ...]]:
 
 
 def _setups(deck: Deck, types: tuple[str, ...]) -> tuple[str, ...]:
-    entry = deck.require("setups", "'SETUPS' and one line '<symbol> <.stp file>' for each species")
-    files: dict[str, str] = {}
-    for line in entry.body:
-        found = words(line.text)
-        if len(found) < 2:
-            message = f"found {line.text!r} in SETUPS; expected '<symbol> <.stp file>'"
-            raise InputError(deck.path, message, line.number)
-        symbol, path = first_word(line.text), native(found[1])
-        if symbol not in types:
-            message = f"SETUPS names {symbol!r}; expected one of the species of TYPES: {' '.join(types)}"
-            raise InputError(deck.path, message, line.number)
-        if symbol in files:
-            raise InputError(deck.path, f"SETUPS names {symbol!r} twice", line.number)
-        if not os.path.exists(path):
-            raise _missing(deck, line, path, "a fingerprint set-up file")
-        files[symbol] = path
-    return tuple(files[t] for t in types)
-
-
-def _missing(deck: Deck, line: Line, path: str, what: str) -> InputError:
-    return InputError(deck.path, f"found {path!r}, which does not exist; expected {what}", line.number)
+    deck.require("setups", "'SETUPS' and one line '<symbol> <.stp file>' for each species")
+    return deck.files_of_species("setups", types, ".stp file", "a fingerprint set-up file")
 
 
 def _files(deck: Deck) -> tuple[str, ...]:
@@ -149,7 +120,7 @@ def _files(deck: Deck) -> tuple[str, ...]:
         if first_word(line.text).lower() in SINGLE | COUNTED | PER_TYPE:
             message = f"FILES announces {len(entry.body)} structures, but after {n} of them comes {line.text!r}"
             raise InputError(deck.path, message, line.number)
-        raise _missing(deck, line, native(line.text), "an XSF structure file")
+        raise deck.missing(line, native(line.text), "an XSF structure file")
     return tuple(line.text for line in entry.body)
 
 

@@ -7,8 +7,9 @@ keyword counts (inp_find_keyword).
 from __future__ import annotations
 
 import difflib
+import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -17,6 +18,7 @@ from aenet_py.formats import listio
 from aenet_py.formats.text import BLANKS, native, read_text, split_lines
 
 COMMENT = ("!", "#", "%")
+MOST_WARNINGS = 3  # of lines that begin with no keyword
 T = TypeVar("T")
 
 
@@ -45,7 +47,8 @@ class Entry:
 class Deck:
     path: str
     entries: Mapping[str, Entry]
-    unknown: tuple[tuple[Line, str], ...]  # lines nobody asked for, with the nearest keyword or ""
+    keywords: frozenset[str]
+    unknown: tuple[Line, ...]  # lines nobody asked for
 
     def path_of(self, keyword: str, what: str) -> str | None:
         """The path behind a keyword, for the operating system; None without the keyword."""
@@ -60,8 +63,8 @@ class Deck:
     def require(self, keyword: str, what: str) -> Entry:
         if keyword not in self.entries:
             message = f"no {keyword.upper()} found; expected {what}"
-            for line, near in self.unknown:
-                if near == keyword:
+            for line in self.unknown:
+                if self.nearest(line) == keyword:
                     raise InputError(self.path, f"{message}; did you mean {first_word(line.text)!r}?", line.number)
             raise InputError(self.path, message)
         return self.entries[keyword]
@@ -77,6 +80,54 @@ class Deck:
         except ValueError:
             message = f"found {keyword.upper()} {found or 'without a value'!s}; expected {what}"
             raise InputError(self.path, message, entry.line.number) from None
+
+    def nearest(self, line: Line) -> str:
+        """The keyword most like the one a line begins with, or ""."""
+        near = difflib.get_close_matches(first_word(line.text).lower(), self.keywords, n=1, cutoff=0.7)
+        return near[0] if near else ""
+
+    def flag(self, keyword: str) -> bool | None:
+        """A keyword alone means true; None without it."""
+        return self.argument(keyword, lambda text: listio.logical(text or "T"), ".true. or .false.")
+
+    def is_quiet(self, warn: Callable[[str], None]) -> bool:
+        """Whether VERBOSITY is low; warns of what is no verbosity."""
+        verbosity = (self.argument("verbosity", str, "low, normal or high") or "normal").lower()
+        if verbosity not in ("low", "normal", "high"):
+            number = self.entries["verbosity"].line.number
+            warn(f"{self.path}:{number}: found VERBOSITY {verbosity}, taken for normal; expected low, normal or high")
+        return verbosity == "low"
+
+    def warn_of_unknown(self, warn: Callable[[str], None]) -> None:
+        for line in self.unknown[:MOST_WARNINGS]:
+            near = self.nearest(line)
+            hint = f"; did you mean {near.upper()}?" if near else ""
+            warn(f"{self.path}:{line.number}: ignoring {first_word(line.text)!r}, which is no keyword{hint}")
+        more = self.unknown[MOST_WARNINGS:]
+        if more:
+            warn(f"{self.path}:{more[0].number}: ignoring {len(more)} more lines that begin with no keyword")
+
+    def files_of_species(self, keyword: str, types: Sequence[str], kind: str, what: str) -> tuple[str, ...]:
+        """The file of each species, from lines '<symbol> <file>' in any order; all of them exist."""
+        files: dict[str, str] = {}
+        for line in self.entries[keyword].body:
+            found = words(line.text)
+            if len(found) < 2:
+                message = f"found {line.text!r} in {keyword.upper()}; expected '<symbol> <{kind}>'"
+                raise InputError(self.path, message, line.number)
+            symbol, path = first_word(line.text), native(found[1])
+            if symbol not in types:
+                message = f"{keyword.upper()} names {symbol!r}; expected one of the species of TYPES: {' '.join(types)}"
+                raise InputError(self.path, message, line.number)
+            if symbol in files:
+                raise InputError(self.path, f"{keyword.upper()} names {symbol!r} twice", line.number)
+            if not os.path.exists(path):
+                raise self.missing(line, path, what)
+            files[symbol] = path
+        return tuple(files[t] for t in types)
+
+    def missing(self, line: Line, path: str, what: str) -> InputError:
+        return InputError(self.path, f"found {path!r}, which does not exist; expected {what}", line.number)
 
 
 def first_word(line: str) -> str:
@@ -100,29 +151,30 @@ def content_lines(path: str, what: str) -> list[Line]:
     return [line for line in numbered if line.text and not line.text.startswith(COMMENT)]
 
 
-def read_deck(path: str, what: str, single: set[str], counted: set[str], per_type: set[str]) -> Deck:
+def read_deck(
+    path: str, what: str, single: Set[str], counted: Set[str], per_type: Set[str], followed: Set[str] = frozenset()
+) -> Deck:
     """Take a deck apart.
 
     single : keywords on a line of their own; counted : followed by a number and as many lines, ``types`` among them;
-    per_type : followed by one line a species.
+    per_type : followed by one line a species; followed : by one line.
     """
     lines = content_lines(path, what)
-    keywords = single | counted | per_type
+    keywords = single | counted | per_type | followed
     n_types = _number_of_types(path, lines)
     entries: dict[str, Entry] = {}
-    unknown: list[tuple[Line, str]] = []
+    unknown: list[Line] = []
     position = 0
     while position < len(lines):
         line = lines[position]
         keyword = first_word(line.text).lower()
         position += 1
         if keyword not in keywords:
-            near = difflib.get_close_matches(keyword, keywords, n=1, cutoff=0.7)
-            unknown.append((line, near[0] if near else ""))
+            unknown.append(line)
             continue
         body: list[Line] = []
-        if keyword in counted or keyword in per_type:
-            n = n_types
+        if keyword not in single:
+            n = n_types if keyword in per_type else 1
             if keyword in counted:
                 n = _count(path, keyword, line, lines[position : position + 1])
                 position += 1
@@ -132,7 +184,7 @@ def read_deck(path: str, what: str, single: set[str], counted: set[str], per_typ
                 raise InputError(path, message, (body[-1] if body else line).number)
             position += n
         entries.setdefault(keyword, Entry(line, tuple(body)))
-    return Deck(path, entries, tuple(unknown))
+    return Deck(path, entries, frozenset(keywords), tuple(unknown))
 
 
 def _number_of_types(path: str, lines: list[Line]) -> int:
@@ -152,3 +204,23 @@ def _count(path: str, keyword: str, line: Line, following: list[Line]) -> int:
         message = f"found {found.text!r} after {keyword.upper()}; expected a number of lines, at least 1"
         raise InputError(path, message, found.number) from None
     return count
+
+
+def parameter(path: str, number: int, line: str, key: str, parse: Callable[[str], T]) -> T | None:
+    """The value behind ``key =`` (readval in io), None without the key."""
+    _, found, rest = line.partition(key)
+    if not found:
+        return None
+    what = f"'{key} = <{'integer' if parse is listio.integer else 'number' if parse is listio.real else 'name'}>'"
+    return value_of(path, number, rest.partition("=")[2], parse, what)
+
+
+def value_of(path: str, number: int, text: str, parse: Callable[[str], T], what: str) -> T:
+    """The first item of a text, parsed; InputError if parse refuses it."""
+    found = (listio.items(text) or [""])[0] or ""
+    try:
+        if not found:
+            raise ValueError
+        return parse(found)
+    except ValueError:
+        raise InputError(path, f"found {found or 'nothing'!r}; expected {what}", number) from None

@@ -15,7 +15,7 @@ from aenet_py.errors import InputError
 from aenet_py.formats import listio
 from aenet_py.formats.text import BLANKS, read_text, split_lines
 from aenet_py.formats.trainset import DESCRIPTION_LENGTH
-from aenet_py.inputs.keywords import COMMENT, first_word
+from aenet_py.inputs.keywords import COMMENT, first_word, parameter, value_of
 from aenet_py.structure import SYMBOL_LENGTH
 
 DEFAULT_R_MIN = 1.0
@@ -65,14 +65,14 @@ def read(path: str, warn: Callable[[str], None]) -> Setup:
         if keyword == "descr":
             description, number = _description(path, lines, number)
         elif keyword == "atom":
-            atom_type = _value(path, number, line[4:], str, "'ATOM <symbol>'")[:SYMBOL_LENGTH]
+            atom_type = value_of(path, number, line[4:], str, "'ATOM <symbol>'")[:SYMBOL_LENGTH]
         elif keyword == "env":
-            n = _value(path, number, line[3:], listio.integer, "'ENV <number of species>'")
+            n = value_of(path, number, line[3:], listio.integer, "'ENV <number of species>'")
             if n < 1:
                 raise InputError(path, f"found {line!r}; expected 'ENV <number of species>', at least 1", number)
             env_types, number = _environment(path, lines, number, n)
         elif keyword == "rmin":
-            r_min = _value(path, number, line[4:], listio.real, "'RMIN <distance in Angstrom>'")
+            r_min = value_of(path, number, line[4:], listio.real, "'RMIN <distance in Angstrom>'")
             if r_min < 0.0:
                 raise InputError(path, f"found {line!r}; expected a distance, not below 0", number)
         elif keyword in ("symmfunc", "functions"):
@@ -109,16 +109,6 @@ def read(path: str, warn: Callable[[str], None]) -> Setup:
     )  # fmt: skip
 
 
-def _value(path: str, number: int, text: str, parse: Callable[[str], T], what: str) -> T:
-    found = (listio.items(text) or [""])[0] or ""
-    try:
-        if not found:
-            raise ValueError
-        return parse(found)
-    except ValueError:
-        raise InputError(path, f"found {found or 'nothing'!r}; expected {what}", number) from None
-
-
 def _description(path: str, lines: list[str], start: int) -> tuple[str, int]:
     """Text up to END DESCR, joined and cut as the original does; the number of lines read so far."""
     description = ""
@@ -138,7 +128,7 @@ def _environment(path: str, lines: list[str], number: int, n: int) -> tuple[tupl
         line = lines[number].strip(BLANKS)
         number += 1
         if line and not line.startswith(COMMENT):
-            found.append(_value(path, number, line, str, "a species symbol")[:SYMBOL_LENGTH])
+            found.append(value_of(path, number, line, str, "a species symbol")[:SYMBOL_LENGTH])
     if len(found) < n:
         raise InputError(path, f"ENV announces {n} species, but {len(found)} follow", start)
     if len(set(found)) < n:
@@ -147,7 +137,7 @@ def _environment(path: str, lines: list[str], number: int, n: int) -> tuple[tupl
 
 
 def _basis(path: str, lines: list[str], number: int, line: str) -> tuple[str, int, dict[str, float]]:
-    name = _parameter(path, number, line, "type", str)
+    name = parameter(path, number, line, "type", str)
     if name is None:
         raise InputError(path, f"found {line!r}; expected 'BASIS type=Chebyshev'", number)
     if name.lower() != "chebyshev":
@@ -157,7 +147,7 @@ def _basis(path: str, lines: list[str], number: int, line: str) -> tuple[str, in
     values: dict[str, float] = {}
     for key in ("radial_Rc", "radial_N", "angular_Rc", "angular_N"):
         parse: Callable[[str], float] = listio.real if key.endswith("Rc") else listio.integer
-        value = _parameter(path, number + 1, lines[number], key, parse)
+        value = parameter(path, number + 1, lines[number], key, parse)
         if value is None:
             message = f"no {key} in {lines[number].strip()!r}; expected radial_Rc, radial_N, angular_Rc and angular_N"
             raise InputError(path, message, number + 1)
@@ -171,12 +161,12 @@ def _basis(path: str, lines: list[str], number: int, line: str) -> tuple[str, in
 
 def _functions(path: str, lines: list[str], number: int, line: str) -> tuple[list[_Function], int]:
     """The symmetry functions behind a line SYMMFUNC, and the number of lines read so far."""
-    name = _parameter(path, number, line, "type", str)
+    name = parameter(path, number, line, "type", str)
     if name != BEHLER:
         raise InputError(path, f"found {line!r}; expected 'SYMMFUNC type={BEHLER}'", number)
     if number >= len(lines):
         raise InputError(path, "SYMMFUNC without functions; expected their number and a line for each", number)
-    n = _value(path, number + 1, lines[number], listio.integer, "the number of symmetry functions")
+    n = value_of(path, number + 1, lines[number], listio.integer, "the number of symmetry functions")
     if n < 1:
         raise InputError(path, f"found {n} symmetry functions; expected at least 1", number + 1)
     if number + 1 + n > len(lines):
@@ -186,12 +176,12 @@ def _functions(path: str, lines: list[str], number: int, line: str) -> tuple[lis
 
 
 def _function(path: str, number: int, line: str) -> _Function:
-    kind = _parameter(path, number, line, "G", listio.integer)
+    kind = parameter(path, number, line, "G", listio.integer)
     if kind not in FUNCTIONS:
         raise InputError(path, f"found {line.strip()!r}; expected a symmetry function, G=1 to G=5", number)
 
     def required(name: str, parse: Callable[[str], T]) -> T:
-        value = _parameter(path, number, line, name, parse)
+        value = parameter(path, number, line, name, parse)
         if value is None:
             raise InputError(path, f"no {name} in {line.strip()!r}; expected one for G={kind}", number)
         return value
@@ -201,12 +191,3 @@ def _function(path: str, number: int, line: str) -> _Function:
     if values[0] <= 0:
         raise InputError(path, f"found Rc = {values[0]:g}; expected a cutoff above 0", number)
     return _Function(kind, tuple(values), tuple(symbol[:SYMBOL_LENGTH] for symbol in species), number)
-
-
-def _parameter(path: str, number: int, line: str, key: str, parse: Callable[[str], T]) -> T | None:
-    """The value behind ``key =`` (readval in io), None without the key."""
-    _, found, rest = line.partition(key)
-    if not found:
-        return None
-    what = f"'{key} = <{'integer' if parse is listio.integer else 'number' if parse is listio.real else 'name'}>'"
-    return _value(path, number, rest.partition("=")[2], parse, what)

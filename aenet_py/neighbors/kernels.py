@@ -6,7 +6,8 @@ summed in the order found and a coordinate that moves by one unit in the last pl
 
 import math
 
-from numba import carray
+from numba import carray, types
+from numba.extending import intrinsic
 
 from aenet_py.accelerate import jit
 
@@ -45,6 +46,23 @@ def multiply(matrix, vector, out):
     """matmul(matrix, vector): sums start at zero and run over the columns."""
     for i in range(3):
         out[i] = ((0.0 + matrix[i, 0] * vector[0]) + matrix[i, 1] * vector[1]) + matrix[i, 2] * vector[2]
+
+
+@intrinsic
+def fused(context, a, b, c):  # noqa: ARG001
+    """a b + c, rounded once."""
+
+    def generate(context, builder, signature, arguments):  # noqa: ARG001
+        return builder.fma(*arguments)
+
+    return types.float64(types.float64, types.float64, types.float64), generate
+
+
+@jit
+def multiply_fused(matrix, vector, out):
+    """As `multiply`, with every product and sum rounded once: matmul of gfortran's library."""
+    for i in range(3):
+        out[i] = fused(matrix[i, 2], vector[2], fused(matrix[i, 1], vector[1], matrix[i, 0] * vector[0]))
 
 
 @jit
@@ -398,3 +416,24 @@ def search(
     for n in range(min(total, capacity)):
         distance[n] = math.sqrt(((0.0 + x[n] * x[n]) + y[n] * y[n]) + z[n] * z[n])
     return total
+
+
+def recenter(n_structures, n_atoms, row_length, starts_p, work_p, first_p, cartesian_p, vectors_p):
+    """Take vectors and distances from where predict.x sees the atom in the middle (get_energy), rounded otherwise.
+
+    Arguments as `search` took and wrote them, vectors with positions; cartesian (n_atoms, 3) is written, too.
+    """
+    starts, first = carray(starts_p, (n_structures + 1,)), carray(first_p, (n_atoms + 1,))
+    work, cartesian = carray(work_p, (5 + 3 * n_structures + n_atoms, 3)), carray(cartesian_p, (n_atoms, 3))
+    vectors = carray(vectors_p, (7, row_length))
+    fractional = work[5 + 3 * n_structures :]
+    for s in range(n_structures):
+        lattice = work[5 + 3 * s : 8 + 3 * s]
+        for atom in range(starts[s], starts[s + 1]):
+            center = cartesian[atom]
+            multiply_fused(lattice, fractional[atom], center)
+            for k in range(first[atom], first[atom + 1]):
+                for i in range(3):
+                    vectors[i, k] = vectors[4 + i, k] - center[i]
+                vectors[3, k] = norm(vectors[:3, k])
+    return 0

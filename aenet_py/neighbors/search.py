@@ -16,7 +16,9 @@ from aenet_py.structure import Structure
 
 _place_atoms = Kernel("aenet_py.neighbors.kernels:place_atoms", "i8 i8 f8 f8 i8* i8* f8* f8* f8* f8* f8* i8* f8*")
 _search = Kernel("aenet_py.neighbors.kernels:search", "i8 i8 f8 i8 i8 i8 i8 i8* i8* f8* i8* f8* i4* i8* i4* f8*")
+_recenter = Kernel("aenet_py.neighbors.kernels:recenter", "i8 i8 i8 i8* f8* i8* f8* f8*")
 MAX_CELLS = 100_000_000
+BOX_MARGIN = 2.0e-6  # as in kernels, which is not imported where its machine code is at hand
 
 
 @dataclass(frozen=True)
@@ -74,9 +76,12 @@ def close_packing(r_min: float, r_max: float) -> int:
 
 
 def environments(
-    structures: Sequence[Structure], r_min: float, r_max: float, with_positions: bool = False
+    structures: Sequence[Structure], r_min: float, r_max: float, with_positions: bool = False, as_predict: bool = False
 ) -> Environments:
-    """Find all neighbours within r_max (plus 0.001 Å, as the original does); with_positions : of the neighbours, too.
+    """Find all neighbours within r_max (plus 0.001 Å, as the original does).
+
+    with_positions : of the neighbours, too; as_predict : of the central atoms as predict.x rounds them, which is not
+    as generate.x does (implies with_positions).
 
     The neighbours are good until this thread's next call; `Environments.only` makes copies.  InputError for a flat
     cell, atoms far outside it, or more neighbours than atoms r_min apart can have.
@@ -106,7 +111,7 @@ def environments(
     integers = scratch("cells", n_integers, np.int32)
     limit = close_packing(r_min, r_max)
     first = np.empty(n + 1, dtype=np.int64)
-    capacity, n_rows = 128 * n, 7 if with_positions else 4
+    capacity, n_rows = 128 * n, 7 if with_positions or as_predict else 4
     while True:
         index, vectors = scratch("index", capacity, np.int32), scratch("vectors", n_rows * capacity)
         total = _search(
@@ -120,6 +125,8 @@ def environments(
             message += "; expected atoms further apart, or a smaller RMIN"
             raise InputError(structure.path, message, structure.line_of(atom))
         if total <= capacity:
+            if as_predict:
+                _recenter(n_structures, n, capacity, starts, work, first, cartesian, vectors)
             return Environments(
                 starts, cartesian, forces, first, index[:total], vectors.reshape(n_rows, capacity)[:, :total]
             )

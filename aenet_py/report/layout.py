@@ -25,6 +25,14 @@ def fixed(value: float, digits: int = 2) -> str:
     return "*" * 50 if len(text) > 50 else text
 
 
+def real(value: float, width: int, digits: int) -> str:
+    """F format: stars where the number does not fit; the zero before the point goes first."""
+    text = f"{value:{width}.{digits}f}"
+    if len(text) > width:
+        text = text.replace("0.", ".", 1) if text.lstrip("-").startswith("0.") else text
+    return "*" * width if len(text) > width else text
+
+
 def integer(value: int, width: int) -> str:
     """I format: stars where the number does not fit."""
     text = f"{value:{width}d}"

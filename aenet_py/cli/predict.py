@@ -1,0 +1,89 @@
+"""predict.x: energies and forces of structures from trained potentials."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+
+from aenet_py import __version__, predict
+from aenet_py.cli import common
+from aenet_py.descriptors.legacy import angular_domain
+from aenet_py.descriptors.model import species_of
+from aenet_py.formats.output import PendingFile
+from aenet_py.formats.text import foreign
+from aenet_py.inputs import predict as inputs
+from aenet_py.potential import Potential
+from aenet_py.report import predict as report
+from aenet_py.report.generate import debug_lines
+from aenet_py.report.timing import TimingLog
+
+DESCRIPTION = """Energies and, with FORCES, forces of atomic structures from trained potentials; with RELAX, relaxed
+structures. The input file is the predict.in of aenet."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = common.Parser(prog="predict.x", description=DESCRIPTION)
+    parser.add_argument("input", help="input file, usually predict.in")
+    parser.add_argument("structures", nargs="*", metavar="structure.xsf", help="structures in place of those of FILES")
+    parser.add_argument("--version", action="version", version=f"aenet_py {__version__}")
+    options = parser.parse_args(argv)
+    return common.run(lambda: run(options.input, [foreign(path) for path in options.structures]))
+
+
+def run(path: str, structures: list[str]) -> None:
+    """Do what the deck at path asks for, with the report on standard output."""
+    deck = inputs.read(path, structures, common.warn)
+    potential = predict.load(deck)
+
+    def say(text: str) -> None:
+        sys.stdout.buffer.write(text.encode("latin-1"))
+
+    if not deck.quiet:
+        for symbol, n in zip(potential.types, potential.networks.constant, strict=True):
+            if n:
+                common.warn(f"{n} features of {symbol} do not vary in the training set and count as zero")
+        _warn_of_domain(deck, potential)
+        say(report.opening())
+        for network, trained in zip(deck.networks, potential.files, strict=True):
+            say(report.potential(foreign(network), trained))
+        say(report.evaluation())
+    outside = 0
+    with contextlib.ExitStack() as stack:
+        log = stack.enter_context(TimingLog("predict.time")) if deck.timing else None
+        debug = stack.enter_context(PendingFile("predict.debug")) if deck.debug else None
+        quiet = deck.quiet or sys.stdout.isatty()
+        advance = stack.enter_context(common.progress(len(deck.structures), " structures", wanted=not quiet))
+        for number, item in enumerate(predict.predict(deck, potential, say), 1):
+            outside += bool(item.prediction.outside.any())
+            if log is not None:
+                log.line(f"Structure: {number}")
+            if debug is not None:
+                types = species_of(potential.model, item.structure)
+                debug.write(debug_lines(item.prediction.features, potential.model.basis.sizes[types]).encode())
+            advance(1)
+        if not deck.quiet:
+            say(report.closing())
+        sys.stdout.flush()
+        if log is not None:
+            log.line("Timing finished.")
+        for file in (log, debug):
+            if file is not None:
+                file.complete(replace=True)
+    if outside and not deck.quiet:
+        common.note(
+            f"{outside} of {len(deck.structures)} structures have features outside the range of the training set"
+        )
+
+
+def _warn_of_domain(deck: inputs.PredictInput, potential: Potential) -> None:
+    """Where the averages of the angular features tell on which domain a potential was trained, and the deck differs."""
+    for path, trained in zip(deck.networks, potential.files, strict=True):
+        domain = angular_domain(trained.setup, trained.statistics)
+        if domain == "before 2.0.4" and not deck.legacy_angular:
+            common.warn(f"{path}: its features are those of ænet before 2.0.4; expected LEGACY_ANGULAR in {deck.path}")
+        elif domain == "corrected" and deck.legacy_angular:
+            common.warn(f"{path}: its features are not those of ænet before 2.0.4, as LEGACY_ANGULAR says")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,42 @@
+"""Forces from the gradients of all features: the sweep that works for any descriptor, in the original's order."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from aenet_py.accelerate import Kernel, scratch
+from aenet_py.descriptors.common import row_length
+from aenet_py.descriptors.model import Model
+from aenet_py.neighbors.search import Environments
+
+_contract = Kernel(
+    "aenet_py.descriptors.contraction_kernels:contract",
+    "i8 i8 i8 i8 i8 i8 i8 i8 i8* i8* i8* i4* f8* f8* f8* f8* f8* f8* f8* f8*",
+)
+CHUNK = 400_000  # values of gradients computed before they are summed: they should still be in the processor's cache
+
+
+def forces(
+    model: Model, types: np.ndarray, found: Environments, slopes: np.ndarray, factors: np.ndarray, scales: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Forces (n_atoms, 3), eV/Å, and virial (3, 3), eV, of one structure.
+
+    slopes : (n_atoms, most features), derivatives of each atom's network by its normalised input; factors : (n_types,
+    most features) of that normalisation; scales : (n_types, 3), energy scale first, eV.
+    """
+    n_atoms = len(types)
+    out, virial = np.zeros((n_atoms, 3)), np.zeros((3, 3))
+    sums = scratch("sums", 3 * (found.most_neighbors + 1))
+    ends = np.cumsum(3 * model.basis.sizes[types] * (found.counts + 1))
+    start = 0
+    while start < n_atoms:
+        done = ends[start - 1] if start else 0
+        stop = max(start + 1, int(np.searchsorted(ends, done + CHUNK, side="right")))
+        gradients = model.descriptor.gradients(model.basis, types, found, start, stop)
+        _contract(
+            start, stop, n_atoms, len(found.index), row_length(found.vectors), len(gradients), len(model.types),
+            slopes.shape[1], types, model.basis.sizes, found.first, found.index, found.vectors, gradients, slopes,
+            factors, scales, sums, out, virial,
+        )  # fmt: skip
+        start = stop
+    return out, virial

@@ -1,0 +1,122 @@
+"""The deck of predict.x, ``predict.in`` (read_InpPredict in input)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from aenet_py.errors import InputError
+from aenet_py.formats import listio
+from aenet_py.inputs.keywords import Deck, parameter, read_deck
+from aenet_py.structure import SYMBOL_LENGTH
+
+SINGLE = {"forces", "timing", "print_atomic_energies", "debug", "verbosity", "legacy_angular"}
+COUNTED = {"types", "files"}
+PER_TYPE = {"networks"}
+FOLLOWED = {"relax"}
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Relaxation:
+    """How to relax a structure: at most steps steps, until no force component exceeds force (eV/Å) or until the
+    energy changes by less than energy times the machine's precision, relative to itself, as in L-BFGS-B."""
+
+    steps: int = 99
+    force: float = 0.01
+    energy: float = 0.001
+
+
+@dataclass(frozen=True)
+class PredictInput:
+    """What predict.in asks for.
+
+    types : species; networks : potential file of each; structures : XSF files, as the deck has them (latin-1, a
+    character for a byte); forces, atomic_energies : whether to print them; relaxation : None without RELAX;
+    legacy_angular : the potentials were trained by ænet before 2.0.4; timing, debug : write predict.time,
+    predict.debug; quiet : only
+    coordinates and energies (VERBOSITY low).
+    """
+
+    path: str
+    types: tuple[str, ...]
+    networks: tuple[str, ...]
+    structures: tuple[str, ...]
+    forces: bool
+    atomic_energies: bool
+    relaxation: Relaxation | None
+    legacy_angular: bool
+    timing: bool
+    debug: bool
+    quiet: bool
+
+
+def read(path: str, structures: Sequence[str], warn: Callable[[str], None]) -> PredictInput:
+    """Read predict.in; structures : those of the command line, which count instead of FILES.
+
+    InputError names the line of whatever is missing or wrong.
+    """
+    deck = read_deck(path, "a predict.x input file", SINGLE, COUNTED, PER_TYPE, FOLLOWED)
+    types = _types(deck)
+    relaxation = _relaxation(deck, warn) if "relax" in deck.entries else None
+    quiet = deck.is_quiet(warn)
+    if not structures:
+        entry = deck.require("files", "'FILES', the number of structures, and one XSF file a line")
+        structures = [line.text for line in entry.body]
+    result = PredictInput(
+        path=path,
+        types=types,
+        networks=_networks(deck, types),
+        structures=tuple(structures),
+        forces=bool(deck.flag("forces")) or relaxation is not None,
+        atomic_energies=bool(deck.flag("print_atomic_energies")),
+        relaxation=relaxation,
+        legacy_angular=bool(deck.flag("legacy_angular")),
+        timing=bool(deck.flag("timing")),
+        debug=bool(deck.flag("debug")),
+        quiet=quiet,
+    )
+    if not quiet:
+        deck.warn_of_unknown(warn)
+    return result
+
+
+def _types(deck: Deck) -> tuple[str, ...]:
+    entry = deck.require("types", "'TYPES', the number of species, and one symbol a line")
+    symbols: list[str] = []
+    for line in entry.body:
+        symbols.append(line.text[:SYMBOL_LENGTH].strip())
+        if symbols.index(symbols[-1]) < len(symbols) - 1:
+            raise InputError(deck.path, f"TYPES names {symbols[-1]!r} twice", line.number)
+    return tuple(symbols)
+
+
+def _networks(deck: Deck, types: tuple[str, ...]) -> tuple[str, ...]:
+    deck.require("networks", "'NETWORKS' and one line '<symbol> <potential file>' for each species")
+    return deck.files_of_species("networks", types, "potential file", "a potential file")
+
+
+def _relaxation(deck: Deck, warn: Callable[[str], None]) -> Relaxation:
+    line = deck.entries["relax"].body[0]
+
+    def value(name: str, parse: Callable[[str], T], default: T) -> T:
+        found = parameter(deck.path, line.number, line.text, name, parse)
+        return default if found is None else found
+
+    method = value("method", str, "bfgs").lower()
+    if method != "bfgs":
+        raise InputError(deck.path, f"found method={method} under RELAX; expected method=bfgs", line.number)
+    if value("dmax", str, ""):
+        warn(f"{deck.path}:{line.number}: dmax has no effect, as in the original, where it is always 0.1")
+    default = Relaxation()
+    found = Relaxation(
+        steps=value("steps", listio.integer, default.steps),
+        force=value("F_conv", listio.real, default.force),
+        energy=value("E_conv", listio.real, default.energy),
+    )
+    if min(found.steps, found.force, found.energy) < 0:
+        raise InputError(
+            deck.path, "found a negative number under RELAX; expected steps, F_conv, E_conv >= 0", line.number
+        )
+    return found

@@ -1,0 +1,217 @@
+"""A trained potential: energies and forces of structures. Needs neither torch nor stored gradients.
+
+structure ─> environments ─> features ─> networks ─> atomic energies
+                                 dE/dG <────┘
+                                   └─> one sweep over the neighbours ─> forces, virial
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from aenet_py.accelerate import Kernel, scratch
+from aenet_py.descriptors import contraction
+from aenet_py.descriptors.common import CoincidenceError
+from aenet_py.descriptors.model import Model, model, species_of
+from aenet_py.errors import AenetError, InputError
+from aenet_py.formats import potential as potential_format
+from aenet_py.formats.potential import PotentialFile
+from aenet_py.neighbors.search import Environments, environments
+from aenet_py.structure import Structure
+
+_evaluate = Kernel(
+    "aenet_py.potential_kernels:evaluate",
+    "i8 i8 i8 i8 i8 i8 i8 i8 i8* f8* i8* i8* i8* i8* f8* f8* f8* f8* f8* f8* f8* f8* f8* f8* f8* i8*",
+)
+PLAIN, IN_ORDER = 1, 2  # as in potential_kernels
+LEAST_SCALE = 1.0e-10  # a feature that varies less in the training set counts as constant (stp_normalize)
+RANGE_MARGIN = 1.0e-8  # of a feature's range: rounding is no extrapolation
+
+
+@dataclass(frozen=True)
+class Networks:
+    """Networks of all species as the kernel takes them, one row a species.
+
+    layers (n,); nodes, functions (n, most layers); starts (n,) : of each species' weights in weights; means, factors,
+    low, high (n, most features) : normalisation and range of the features; energy (n, 3) : scale, shift and atomic
+    energy, eV; constant (n,) : features of each species without a scale.
+    """
+
+    layers: np.ndarray
+    nodes: np.ndarray
+    functions: np.ndarray
+    starts: np.ndarray
+    weights: np.ndarray
+    means: np.ndarray
+    factors: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    energy: np.ndarray
+    constant: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a potential says of a structure.
+
+    atomic_energies : (n_atoms,) eV, total; atomic_references : (n_atoms,) eV, of the free atoms; forces : (n_atoms, 3)
+    eV/Å; virial : (3, 3) eV, derivative of the energy by the strain; outside : (n_atoms,) how many features leave the
+    range of the training set; features : (n_atoms, most features); environments : positions and neighbours.
+    """
+
+    atomic_energies: np.ndarray
+    atomic_references: np.ndarray
+    forces: np.ndarray
+    virial: np.ndarray
+    outside: np.ndarray
+    features: np.ndarray
+    environments: Environments
+
+    @property
+    def energy(self) -> float:
+        """Total energy, eV, atoms summed in their order (get_energy in predict)."""
+        total = 0.0
+        for value in self.atomic_energies.tolist():
+            total = total + value
+        return total
+
+    @property
+    def cohesive_energy(self) -> float:
+        """Energy less that of the free atoms, eV."""
+        total = 0.0
+        for value, reference in zip(self.atomic_energies.tolist(), self.atomic_references.tolist(), strict=True):
+            total = total + value - reference
+        return total
+
+
+@dataclass(frozen=True)
+class Potential:
+    """A network for each species, ready for use; made by `Potential.load`."""
+
+    types: tuple[str, ...]
+    files: tuple[PotentialFile, ...]
+    model: Model
+    networks: Networks
+    legacy_angular: bool = False
+
+    @classmethod
+    def load(cls, paths: Mapping[str, str], legacy_angular: bool = False) -> Potential:
+        """Read potentials.
+
+        paths : file of each species, ``.nn`` or ``.nn.ascii``; legacy_angular : they were trained by ænet before 2.0.4,
+        which expanded angles differently (docs/predict.md).  AenetError for files that are no potentials, are for
+        another species, or do not belong together.
+        """
+        files = tuple(potential_format.read(path) for path in paths.values())
+        types = tuple(paths)
+        for symbol, path, file in zip(types, paths.values(), files, strict=True):
+            if file.setup.atom_type.strip() != symbol:
+                found = f"this potential is for {file.setup.atom_type!r}"
+                raise InputError(path, f"{found}; expected one for {symbol!r}")
+            if file.network.nodes[-1] != 1:
+                raise InputError(path, f"found {file.network.nodes[-1]} outputs of the network; expected 1")
+            if symbol not in file.training.types:
+                raise InputError(path, f"found no atomic energy of {symbol}; expected it among those of the training")
+        _check_types(types, list(paths.values()), files)
+        atomic_energies = [
+            file.training.atomic_energies[file.training.types.index(t)] for t, file in zip(types, files, strict=True)
+        ]
+        together = model(types, atomic_energies, [file.setup for file in files], legacy_angular)
+        return cls(types, files, together, _networks(files, atomic_energies), legacy_angular)
+
+    def energy_forces(self, structure: Structure, forces: bool = True) -> Prediction:
+        """Energies, forces and virial of a structure, with neighbours in ænet's order.
+
+        forces : whether they are wanted, with the virial; both are zero otherwise.  InputError for an unknown species,
+        coinciding atoms or a flat cell.
+        """
+        types = species_of(self.model, structure)
+        found = environments([structure], self.model.r_min, self.model.r_max, as_predict=True)
+        try:
+            return self.evaluate(types, found, forces)
+        except CoincidenceError as error:
+            raise InputError(structure.path, str(error), structure.line_of(error.atom)) from None
+
+    def evaluate(self, types: np.ndarray, found: Environments, forces: bool = True) -> Prediction:
+        """As `energy_forces`; types (n_atoms,) int64 : index into `types`; found : one structure's environments."""
+        features = self.model.descriptor.features(self.model.basis, types, found)
+        energies, slopes, outside = evaluate_networks(self.networks, types, features, IN_ORDER if forces else None)
+        if forces:
+            factors, scales = self.networks.factors, self.networks.energy
+            values, virial = contraction.forces(self.model, types, found, slopes, factors, scales)
+        else:
+            values, virial = np.zeros((len(types), 3)), np.zeros((3, 3))
+        references = self.networks.energy[types, 2]
+        return Prediction(energies, references, values, virial, outside, features, found)
+
+
+def evaluate_networks(
+    networks: Networks, types: np.ndarray, features: np.ndarray, slopes: int | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Atomic energies (n,), slopes (n, most features), features out of range (n,).
+
+    slopes : PLAIN, of the energies by the features; IN_ORDER, of the networks' output by their normalised input.
+    """
+    n, width = features.shape
+    energies, outside = np.empty(n), np.empty(n, dtype=np.int64)
+    derivatives = np.empty((n, width) if slopes else (0, width))
+    most_nodes = int(networks.nodes.max())
+    most_values = int(networks.nodes.sum(axis=1).max()) + 1
+    _evaluate(
+        n, width, len(networks.layers), networks.nodes.shape[1], len(networks.weights), most_values, most_nodes,
+        slopes or 0, types, features, networks.layers, networks.nodes, networks.functions, networks.starts,
+        networks.weights, networks.means, networks.factors, networks.low, networks.high, networks.energy,
+        scratch("values", most_values), scratch("slopes", most_values),
+        scratch("products", 2 * most_nodes * width), energies, derivatives, outside,
+    )  # fmt: skip
+    return energies, derivatives, outside
+
+
+def _check_types(types: tuple[str, ...], paths: list[str], files: tuple[PotentialFile, ...]) -> None:
+    """AenetError where the potentials were trained on sets with other species or other atomic energies."""
+    first = files[0].training
+    for path, file in zip(paths[1:], files[1:], strict=True):
+        if sorted(file.training.types) != sorted(first.types):
+            found, expected = " ".join(file.training.types), " ".join(first.types)
+            raise InputError(path, f"trained with the species {found}; expected {expected}, those of {paths[0]}")
+    missing = [t for t in types if t not in first.types]
+    if missing:
+        raise AenetError(f"{paths[0]}: not trained with {' and '.join(missing)}")
+
+
+def _networks(files: tuple[PotentialFile, ...], atomic_energies: list[float]) -> Networks:
+    n, layers = len(files), np.array([len(file.network.nodes) for file in files], dtype=np.int64)
+    width = max(file.setup.n_features for file in files)
+    nodes, functions = np.zeros((n, layers.max()), dtype=np.int64), np.zeros((n, layers.max()), dtype=np.int64)
+    means, factors, low, high = np.zeros((n, width)), np.zeros((n, width)), np.zeros((n, width)), np.zeros((n, width))
+    energy = np.empty((n, 3))
+    constant = []
+    for row, file in enumerate(files):
+        statistics, size = file.statistics, file.setup.n_features
+        nodes[row, : layers[row]] = file.network.nodes
+        functions[row, 1 : layers[row]] = file.network.activations
+        means[row, :size] = statistics.mean
+        deviation = np.sqrt(np.maximum(statistics.square - statistics.mean * statistics.mean, 0.0))
+        varies = deviation > LEAST_SCALE
+        factors[row, :size][varies] = 1.0 / deviation[varies]
+        constant.append(size - int(varies.sum()))
+        margin = RANGE_MARGIN * (np.abs(statistics.low) + np.abs(statistics.high))
+        low[row, :size], high[row, :size] = statistics.low - margin, statistics.high + margin
+        energy[row] = 1.0 / file.training.scale, file.training.shift, atomic_energies[row]
+    weights = [file.network.weights for file in files]
+    return Networks(
+        layers=layers,
+        nodes=nodes,
+        functions=functions,
+        starts=np.concatenate([[0], np.cumsum([len(w) for w in weights])[:-1]]).astype(np.int64),
+        weights=np.concatenate(weights),
+        means=means,
+        factors=factors,
+        low=low,
+        high=high,
+        energy=energy,
+        constant=tuple(constant),
+    )

@@ -1,0 +1,66 @@
+"""The pipeline of predict.x: structures one after the other, each read, evaluated, relaxed if asked, and reported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from aenet_py.errors import InputError
+from aenet_py.formats import xsf
+from aenet_py.formats.text import native
+from aenet_py.inputs.predict import PredictInput
+from aenet_py.potential import Potential, Prediction
+from aenet_py.relax import box_of, relax
+from aenet_py.report import predict as report
+from aenet_py.structure import Structure
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """A structure with what the potential says of it, before any relaxation; n_steps : of the relaxation."""
+
+    path: str
+    structure: Structure
+    prediction: Prediction
+    n_steps: int
+
+
+def load(deck: PredictInput) -> Potential:
+    return Potential.load(dict(zip(deck.types, deck.networks, strict=True)), deck.legacy_angular)
+
+
+def predict(deck: PredictInput, potential: Potential, say: Callable[[str], None]) -> Iterator[Predicted]:
+    """Evaluate all structures of the deck; say takes the report, structure by structure.
+
+    InputError for a structure that cannot be evaluated; those before it have been reported by then.
+    """
+    for number, path in enumerate(deck.structures, 1):
+        structure = xsf.read(native(path), reference=False)
+        symbols = [structure.symbols[s] for s in structure.species.tolist()]
+        prediction = potential.energy_forces(structure, deck.forces)
+        _check_numbers(structure, prediction)
+        lattice, origin = box_of(structure)
+        if not deck.quiet:
+            say(report.structure(number, path, structure.n_atoms, len(structure.symbols), lattice))
+        energies = prediction.atomic_energies if deck.atomic_energies else None
+        forces = prediction.forces if deck.forces else None
+        say(report.coordinates(symbols, prediction.environments.positions + origin, forces, energies))
+        last, n_steps = prediction, 0
+        if deck.relaxation is not None:
+            say("" if deck.quiet else report.relaxation())
+            relaxed = relax(potential, structure, prediction, deck.relaxation, lambda t: None if deck.quiet else say(t))
+            last, n_steps = relaxed.prediction, relaxed.n_steps
+            say("\n")
+            say(report.coordinates(symbols, relaxed.positions, last.forces, None, optimized=n_steps > 0))
+            forces = last.forces
+        say(report.energy(last.cohesive_energy, last.energy, forces))
+        if number < len(deck.structures):
+            say(report.between())
+        yield Predicted(path, structure, prediction, n_steps)
+
+
+def _check_numbers(structure: Structure, prediction: Prediction) -> None:
+    if not np.isfinite(prediction.energy):
+        raise InputError(structure.path, "the energy is not a number; expected atoms further apart")
