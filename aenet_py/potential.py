@@ -7,13 +7,14 @@ structure ─> environments ─> features ─> networks ─> atomic energies
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from aenet_py.accelerate import Kernel, scratch
-from aenet_py.descriptors import contraction
+from aenet_py.descriptors import chebyshev, contraction, moments
 from aenet_py.descriptors.common import CoincidenceError
 from aenet_py.descriptors.model import Model, model, species_of
 from aenet_py.errors import AenetError, InputError
@@ -122,29 +123,44 @@ class Potential:
         together = model(types, atomic_energies, [file.setup for file in files], legacy_angular)
         return cls(types, files, together, _networks(files, atomic_energies), legacy_angular)
 
-    def energy_forces(self, structure: Structure, forces: bool = True) -> Prediction:
-        """Energies, forces and virial of a structure, with neighbours in ænet's order.
+    def energy_forces(self, structure: Structure, forces: bool = True, in_order: bool = False) -> Prediction:
+        """Energies, forces and virial of a structure, with the neighbours that predict.x finds.
 
-        forces : whether they are wanted, with the virial; both are zero otherwise.  InputError for an unknown species,
-        coinciding atoms or a flat cell.
+        forces : whether they are wanted, with the virial; both are zero otherwise; in_order : sum as predict.x does, so
+        that the last bits are its own.  InputError for an unknown species, coinciding atoms or a flat cell.
         """
         types = species_of(self.model, structure)
         found = environments([structure], self.model.r_min, self.model.r_max, as_predict=True)
         try:
-            return self.evaluate(types, found, forces)
+            return self.evaluate(types, found, forces, in_order)
         except CoincidenceError as error:
             raise InputError(structure.path, str(error), structure.line_of(error.atom)) from None
 
-    def evaluate(self, types: np.ndarray, found: Environments, forces: bool = True) -> Prediction:
-        """As `energy_forces`; types (n_atoms,) int64 : index into `types`; found : one structure's environments."""
-        features = self.model.descriptor.features(self.model.basis, types, found)
-        energies, slopes, outside = evaluate_networks(self.networks, types, features, IN_ORDER if forces else None)
+    @functools.cached_property
+    def tables(self) -> moments.Tables | None:
+        """Constants of the moments; None where features do not come from them."""
+        basis = self.model.basis
+        return moments.tables(basis) if isinstance(basis, chebyshev.Basis) and moments.applies(basis) else None
+
+    def evaluate(
+        self, types: np.ndarray, found: Environments, forces: bool = True, in_order: bool = False
+    ) -> Prediction:
+        """As `energy_forces`; types (n_atoms,) int64 : index into `types`; found : one structure's environments.
+
+        CoincidenceError if two atoms coincide.
+        """
+        basis, networks, references = self.model.basis, self.networks, self.networks.energy[types, 2]
+        if forces and not in_order and self.tables is not None and isinstance(basis, chebyshev.Basis):
+            features, sums = moments.features(basis, self.tables, types, found)
+            energies, slopes, outside = evaluate_networks(networks, types, features, PLAIN)
+            values, virial = moments.forces(basis, self.tables, types, found, sums, slopes)
+            return Prediction(energies, references, values, virial, outside, features, found)
+        features = self.model.descriptor.features(basis, types, found)
+        energies, slopes, outside = evaluate_networks(networks, types, features, IN_ORDER if forces else None)
         if forces:
-            factors, scales = self.networks.factors, self.networks.energy
-            values, virial = contraction.forces(self.model, types, found, slopes, factors, scales)
+            values, virial = contraction.forces(self.model, types, found, slopes, networks.factors, networks.energy)
         else:
             values, virial = np.zeros((len(types), 3)), np.zeros((3, 3))
-        references = self.networks.energy[types, 2]
         return Prediction(energies, references, values, virial, outside, features, found)
 
 

@@ -63,7 +63,7 @@ def relax(
         if structure.cell is None:
             fractions, box, origin = _fit(fractions, box, origin)
         moved = replace(structure, positions=fractions @ box + origin)
-        prediction = potential.energy_forces(moved)
+        prediction = potential.energy_forces(moved, in_order=True)
     return Relaxed(fractions @ box + origin, prediction, wanted.steps, False)
 
 

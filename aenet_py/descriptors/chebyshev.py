@@ -31,7 +31,8 @@ class Basis:
     """Set-ups of all species as the kernels take them, one row a species.
 
     sizes : (n,) features; cutoffs : (n, 4) radial and angular, Å, and the domain of cosines; orders : (n, 3) radial,
-    angular, 1 if features are repeated with species weights; weights : (n, n) weight of each species around each, NaN if its set-up lacks it.
+    angular, 1 if features are repeated with species weights; weights : (n, n) weight of each species around each, NaN
+    if its set-up lacks it.
     """
 
     types: tuple[str, ...]

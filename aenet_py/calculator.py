@@ -1,0 +1,99 @@
+"""Potentials as a calculator of ASE, with the name and the call of ænet's own interface."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from ase.calculators.calculator import Calculator, all_changes
+from ase.stress import full_3x3_to_voigt_6_stress
+
+from aenet_py.descriptors import behler
+from aenet_py.errors import AenetError
+from aenet_py.neighbors import verlet
+from aenet_py.potential import Potential
+
+SKIN = 0.6  # Å
+
+
+class ANNCalculator(Calculator):
+    """Energy, energies (of the atoms), forces and stress of any structure, in ASE's units (eV, Å).
+
+    Parameters
+    ----------
+    potentials : file of each species, ``{"Ti": "Ti.nn", "O": "O.nn"}``, or several of these for a committee, whose mean
+        is returned; `results` then also has ``energy_std`` (eV) and ``forces_std`` ((n_atoms, 3), eV/Å), the standard
+        deviations of its members.
+    skin : Å, how far beyond the cutoff neighbours are listed; they are searched again once an atom moved half of it.
+    legacy_angular : the potentials were trained by ænet before 2.0.4.
+
+    After a calculation `results["outside"]` ((n_atoms,) int) counts the features of each atom that leave the range of
+    the training set; the first time one does, a warning says so.  AenetError for potentials that do not belong
+    together, an unknown species, coinciding atoms, or potentials whose energy depends on the order of neighbours (an
+    angular cutoff above the radial one with several species).
+    """
+
+    implemented_properties = ["energy", "free_energy", "energies", "forces", "stress"]  # noqa: RUF012 (as ASE has it)
+
+    def __init__(
+        self, potentials: Mapping[str, str] | Sequence[Mapping[str, str]], skin: float = SKIN,
+        legacy_angular: bool = False, **options: Any,
+    ):  # fmt: skip
+        super().__init__(**options)
+        members = [potentials] if isinstance(potentials, Mapping) else list(potentials)
+        if not members:
+            raise AenetError("found no potentials; expected at least one for each species")
+        self.members = [Potential.load(paths, legacy_angular) for paths in members]
+        for member in self.members:
+            if member.tables is None and member.model.descriptor is not behler:
+                reason = "an angular cutoff above the radial one makes its energy depend on the order of neighbours"
+                raise AenetError(f"{reason}; expected another potential (predict.x can evaluate this one)")
+        self.skin = skin
+        self._pairs: verlet.Pairs | None = None
+        self._warned = False
+
+    def calculate(
+        self, atoms: Atoms | None = None, properties: Sequence[str] = ("energy",),
+        system_changes: Sequence[str] = tuple(all_changes),
+    ) -> None:  # fmt: skip
+        """Fill `results`; ASE calls this."""
+        super().calculate(atoms, properties, system_changes)
+        structure: Atoms = self.atoms  # type: ignore[assignment]
+        reach = max(member.model.r_max for member in self.members)
+        if self._pairs is None or not self._pairs.hold(structure):
+            self._pairs = verlet.pairs(structure, reach, self.skin)
+        found = verlet.environments(self._pairs, structure, any(m.model.descriptor is behler for m in self.members))
+        symbols = structure.get_chemical_symbols()
+        predictions = [member.evaluate(_species(member, symbols), found) for member in self.members]
+        energies = np.array([p.atomic_energies for p in predictions])
+        forces = np.array([p.forces for p in predictions])
+        outside = np.max([p.outside for p in predictions], axis=0)
+        energy = float(energies.mean(axis=0).sum())
+        self.results = {"energy": energy, "free_energy": energy, "energies": energies.mean(axis=0)}
+        self.results.update(forces=forces.mean(axis=0), outside=outside)
+        if len(self.members) > 1:
+            self.results.update(energy_std=float(energies.sum(axis=1).std()), forces_std=forces.std(axis=0))
+        if structure.cell.rank == 3:
+            virial = np.mean([p.virial for p in predictions], axis=0)
+            self.results["stress"] = full_3x3_to_voigt_6_stress(0.5 * (virial + virial.T) / structure.get_volume())
+        if outside.any() and not self._warned:
+            self._warned = True
+            n = int(np.count_nonzero(outside))
+            message = f"{n} of {len(symbols)} atoms have features outside the range of the training set"
+            warnings.warn(f"{message}; see results['outside']", stacklevel=2)
+
+
+def _species(potential: Potential, symbols: Sequence[str]) -> np.ndarray:
+    places = {symbol: place for place, symbol in enumerate(potential.types)}
+    unknown = sorted(set(symbols) - set(places))
+    if unknown:
+        raise AenetError(f"found species {' '.join(unknown)}; expected those of the potentials: {' '.join(places)}")
+    present = sorted({places[symbol] for symbol in symbols})
+    for center in present:
+        for other in present:
+            if potential.model.basis.unknown[center, other]:
+                raise AenetError(f"the potential of {potential.types[center]} does not know {potential.types[other]}")
+    return np.array([places[symbol] for symbol in symbols], dtype=np.int64)

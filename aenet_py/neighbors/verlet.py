@@ -1,0 +1,93 @@
+"""A neighbour list for simulations: pairs within the cutoff and a skin, searched again once atoms have moved.
+
+Any cell and boundary conditions, and all neighbours: ænet's own search (`search`) misses some in cells that are much
+smaller than the cutoff.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from ase import Atoms
+from ase.geometry import complete_cell
+
+from aenet_py.accelerate import Kernel
+from aenet_py.errors import AenetError
+from aenet_py.neighbors.search import Environments
+
+_update = Kernel("aenet_py.neighbors.verlet_kernels:update", "i8 i8 i8 f8 f8* i8* i8* f8* i8* i4* f8*")
+_find = Kernel("aenet_py.neighbors.verlet_kernels:find", "i8 i8 i8 f8 f8* f8* f8* i8* i8* i8* i8* i8* i8* i8* i8* f8*")
+TINY = 1.0e-9  # of a cell vector: all atoms in a plane
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Pairs of atoms closer than reach + skin at positions (n, 3), Å, in a cell (3, 3) periodic along pbc (3,).
+
+    starts (n + 1,), partners (m,) : the pairs of each atom; shifts (m, 3) : cells between them.
+    """
+
+    reach: float
+    skin: float
+    positions: np.ndarray
+    cell: np.ndarray
+    pbc: np.ndarray
+    starts: np.ndarray
+    partners: np.ndarray
+    shifts: np.ndarray
+
+    def hold(self, atoms: Atoms) -> bool:
+        """Whether these pairs still hold all neighbours: same cell, nobody moved by more than half the skin."""
+        same = len(atoms) == len(self.positions) and np.array_equal(atoms.pbc, self.pbc)
+        if not same or not np.array_equal(atoms.cell.array, self.cell):
+            return False
+        moved = atoms.positions - self.positions
+        return bool(np.einsum("ij,ij->i", moved, moved).max(initial=0.0) <= (0.5 * self.skin) ** 2)
+
+
+def pairs(atoms: Atoms, reach: float, skin: float) -> Pairs:
+    """Find all pairs closer than reach + skin, Å; AenetError for positions or cells that are no numbers."""
+    n, pbc, positions = len(atoms), atoms.pbc.copy(), atoms.positions.copy()
+    cell = np.ascontiguousarray(complete_cell(atoms.cell.array))  # which may come back transposed
+    if not (np.isfinite(positions).all() and np.isfinite(cell).all()):
+        raise AenetError("found positions or cell vectors that are not numbers; expected numbers")
+    inverse = np.linalg.inv(cell)
+    scaled = positions @ inverse
+    wraps = np.where(pbc, np.floor(scaled), 0.0)
+    scaled -= wraps
+    low = np.where(pbc, 0.0, scaled.min(axis=0, initial=0.0))
+    span = np.where(pbc, 1.0, np.maximum(scaled.max(axis=0, initial=0.0) - low, TINY))
+    heights = span / np.linalg.norm(inverse, axis=0)  # of the space that is cut into bins, along each cell vector
+    most = max(1, round(2.0 * n ** (1 / 3)))
+    bins = np.clip((heights / (reach + skin)).astype(np.int64), 1, 4 * most)
+    while bins.prod() > 8 * n + 8:
+        bins[np.argmax(bins)] //= 2
+    extents = np.ceil((reach + skin) * bins / heights).astype(np.int64)
+    place = np.clip(((scaled - low) / span * bins).astype(np.int64), 0, bins - 1)
+    starts = np.empty(n + 1, dtype=np.int64)
+    head, following = np.empty(bins.prod(), dtype=np.int64), np.empty(n, dtype=np.int64)
+    capacity = 256 * n
+    while True:
+        partners, shifts = np.empty(capacity, dtype=np.int64), np.empty((capacity, 3))
+        total = _find(
+            n, capacity, len(head), reach + skin, cell, scaled, wraps, bins, pbc.astype(np.int64),
+            np.minimum(extents, np.where(pbc, extents, bins)), head, following, place, starts, partners, shifts,
+        )  # fmt: skip
+        if total <= capacity:
+            cell = atoms.cell.array.copy()
+            return Pairs(reach, skin, positions, cell, pbc, starts, partners[:total], shifts[:total])
+        capacity = total
+
+
+def environments(found: Pairs, atoms: Atoms, with_positions: bool = False) -> Environments:
+    """Neighbours closer than reach at the positions of atoms."""
+    n, m = len(atoms), len(found.partners)
+    positions = np.ascontiguousarray(atoms.positions)
+    offsets = np.ascontiguousarray(found.shifts @ found.cell)
+    first, index = np.empty(n + 1, dtype=np.int64), np.empty(m, dtype=np.int32)
+    vectors = np.empty((7 if with_positions else 4, m))
+    total = _update(
+        n, m, len(vectors), found.reach, positions, found.starts, found.partners, offsets, first, index, vectors
+    )
+    return Environments(np.array([0, n]), positions, np.zeros((n, 3)), first, index[:total], vectors[:, :total])
