@@ -39,9 +39,10 @@ def predict(deck: PredictInput, potential: Potential, say: Callable[[str], None]
     for number, path in enumerate(deck.structures, 1):
         structure = xsf.read(native(path), reference=False)
         symbols = [structure.symbols[s] for s in structure.species.tolist()]
-        prediction = potential.energy_forces(structure, deck.forces, in_order=deck.relaxation is not None)
-        if not report.is_certain(prediction):
-            prediction = potential.energy_forces(structure, deck.forces, in_order=True)
+        in_order = not deck.forces or deck.relaxation is not None
+        prediction = potential.energy_forces(structure, deck.forces, in_order)
+        if not in_order and not report.is_certain(prediction):
+            prediction = potential.energy_forces(structure, in_order=True)
         _check_numbers(structure, prediction)
         lattice, origin = box_of(structure)
         if not deck.quiet:

@@ -103,11 +103,16 @@ class Batch:
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """A whole file in memory."""
+    """A whole file in memory; `structures` holds what every structure and atom has, `footer` the statistics."""
 
     header: Header
     footer: Footer
     structures: Batch
+
+    @classmethod
+    def read(cls, path: str) -> TrainingSet:
+        """Read a training set in either form, ``.train`` or ``.train.ascii``; AenetError where it is not one."""
+        return read(path)
 
 
 @dataclass(frozen=True)
