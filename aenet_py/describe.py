@@ -100,7 +100,7 @@ def _of_setup(setup: Setup, statistics: FeatureStatistics) -> dict[str, Any]:
         "largest_cutoff": setup.r_max,
         "atoms": statistics.count,
     }
-    if setup.basis.lower() == "chebyshev":
+    if setup.basis.strip().lower() == "chebyshev":
         names = ("radial_cutoff", "radial_order", "angular_cutoff", "angular_order")
         found |= dict(zip(names, setup.parameters[0].tolist(), strict=False))
     return found

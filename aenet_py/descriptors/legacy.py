@@ -20,7 +20,7 @@ def angular_domain(setup: Setup, statistics: FeatureStatistics) -> AngularDomain
     average exceeds that of T_0.  On the old domain x = (2 cos - pi) / pi is at most (2 - pi) / pi, and with it the
     average of T_1 over that of T_0.
     """
-    if setup.basis.lower() != "chebyshev" or setup.parameters.shape[1] < 4:
+    if setup.basis.strip().lower() != "chebyshev" or setup.parameters.shape[1] < 4:
         return "unknown"
     radial_order, angular_order = setup.parameters[0, [1, 3]].tolist()
     if not (0 <= radial_order < setup.n_features and 1 <= angular_order < setup.n_features):

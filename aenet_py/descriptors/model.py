@@ -47,6 +47,8 @@ def model(
         raise AenetError(
             f"the set-ups have bases {' and '.join(sorted(set(kinds)))}; expected one kind for all species"
         )
+    if kinds[0] not in DESCRIPTORS:
+        raise AenetError(f"found set-ups of basis {setups[0].basis!r}; expected Chebyshev or Behler2011")
     descriptor = DESCRIPTORS[kinds[0]]
     basis = descriptor.basis(types, setups, legacy_angular)
     return Model(

@@ -26,7 +26,7 @@ def setup_info(setup: Setup, evaluations: int) -> str:
     parts.append(f" maximal cut-off  : {fixed(setup.r_max)} Angstrom\n")
     parts.append(f" size of basis    : {setup.n_features}\n")
     parts.append(f" evaluations      : {evaluations}\n\n")
-    parts.append(_chebyshev(setup) if setup.basis.lower() == "chebyshev" else _behler(setup))
+    parts.append(_chebyshev(setup) if setup.basis.strip().lower() == "chebyshev" else _behler(setup))
     return "".join(parts)
 
 

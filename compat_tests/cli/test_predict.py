@@ -175,6 +175,17 @@ def test_a_cut_potential(length, cluster, monkeypatch, capfdbinary):
     assert len(err.splitlines()) == 1
 
 
+@pytest.mark.parametrize(("basis", "message"), [("chebyshe\t", "have bases"), ("chebyshev\t", "")])
+def test_a_potential_of_another_basis(basis, message, cluster, monkeypatch, capfdbinary):
+    path = cluster / "O.pytorch.nn"
+    content = path.read_bytes()
+    place = content.lower().index(b"chebyshev")
+    path.write_bytes(content[:place] + basis.encode() + content[place + len(basis) :])
+    status, _, err = predict(cluster, monkeypatch, capfdbinary, "../xsf/s001.xsf")
+    assert status == bool(message)
+    assert message in err
+
+
 def test_potentials_of_other_species(cluster, monkeypatch, capfdbinary):
     other = FIXTURES / "three-species-long-angular" / "train-forces-adamax-cutoffs" / "expected" / "O.pytorch.nn"
     shutil.copyfile(other, cluster / "O.pytorch.nn")
