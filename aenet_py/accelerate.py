@@ -25,6 +25,7 @@ import numpy as np
 JIT_OPTIONS: dict[str, Any] = {"nopython": True, "nogil": True, "fastmath": False, "error_model": "numpy"}
 
 _CTYPES: dict[str, Any] = {"i8": ctypes.c_int64, "f8": ctypes.c_double}
+_NUMBER = (int, float)
 _RESOLVING = threading.Lock()  # neither LLVM's linker nor Numba is for two threads at once
 
 
@@ -85,7 +86,7 @@ class Kernel:
             with _RESOLVING:
                 self._call = self._call or self._resolve()
         # ``a.ctypes.data`` takes several times as long
-        return self._call(*[a if isinstance(a, int | float) else a.__array_interface__["data"][0] for a in args])
+        return self._call(*[a if isinstance(a, _NUMBER) else a.__array_interface__["data"][0] for a in args])
 
     def _resolve(self) -> Callable[..., int]:
         path = os.path.join(cache_folder(), f"{self.symbol}-{_fingerprint()}.o")

@@ -15,7 +15,7 @@ import numpy as np
 
 from aenet_py.accelerate import Kernel, scratch
 from aenet_py.descriptors import chebyshev, contraction, moments
-from aenet_py.descriptors.common import CoincidenceError
+from aenet_py.descriptors.common import CoincidenceError, row_length
 from aenet_py.descriptors.model import Model, model, species_of
 from aenet_py.errors import AenetError, InputError
 from aenet_py.formats import potential as potential_format
@@ -27,7 +27,11 @@ _evaluate = Kernel(
     "aenet_py.potential_kernels:evaluate",
     "i8 i8 i8 i8 i8 i8 i8 i8 i8* f8* i8* i8* i8* i8* f8* f8* f8* f8* f8* f8* f8* f8* f8* f8* f8* i8*",
 )
-PLAIN, IN_ORDER = 1, 2  # as in potential_kernels
+_through_moments = Kernel(
+    "aenet_py.potential_kernels:through_moments",
+    "i8 i8 i8 i8 i8 i8 i8 i8 i8 i8 i8 i8* i8* i4* f8* f8* i8* f8* f8* f8* i8* i8* i8* i8* f8* f8* f8* f8* f8* f8* f8* "
+    "i8* f8* f8* f8* f8* i8* f8* f8*",
+)
 LEAST_SCALE = 1.0e-10  # a feature that varies less in the training set counts as constant (stp_normalize)
 RANGE_MARGIN = 1.0e-8  # of a feature's range: rounding is no extrapolation
 
@@ -52,6 +56,11 @@ class Networks:
     high: np.ndarray
     energy: np.ndarray
     constant: tuple[int, ...]
+
+    @functools.cached_property
+    def most_values(self) -> int:
+        """Values of all layers of the largest network."""
+        return int(self.nodes.sum(axis=1).max()) + 1
 
 
 @dataclass(frozen=True)
@@ -151,12 +160,9 @@ class Potential:
         """
         basis, networks, references = self.model.basis, self.networks, self.networks.energy[types, 2]
         if forces and not in_order and self.tables is not None and isinstance(basis, chebyshev.Basis):
-            features, sums = moments.features(basis, self.tables, types, found)
-            energies, slopes, outside = evaluate_networks(networks, types, features, PLAIN)
-            values, virial = moments.forces(basis, self.tables, types, found, sums, slopes)
-            return Prediction(energies, references, values, virial, outside, features, found)
+            return through_moments(basis, self.tables, networks, types, found)
         features = self.model.descriptor.features(basis, types, found)
-        energies, slopes, outside = evaluate_networks(networks, types, features, IN_ORDER if forces else None)
+        energies, slopes, outside = evaluate_networks(networks, types, features, forces)
         if forces:
             values, virial = contraction.forces(self.model, types, found, slopes, networks.factors, networks.energy)
         else:
@@ -165,25 +171,48 @@ class Potential:
 
 
 def evaluate_networks(
-    networks: Networks, types: np.ndarray, features: np.ndarray, slopes: int | None
+    networks: Networks, types: np.ndarray, features: np.ndarray, slopes: bool
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Atomic energies (n,), slopes (n, most features), features out of range (n,).
 
-    slopes : PLAIN, of the energies by the features; IN_ORDER, of the networks' output by their normalised input.
+    slopes : whether those of the networks' output by their normalised input are wanted.
     """
     n, width = features.shape
     energies, outside = np.empty(n), np.empty(n, dtype=np.int64)
-    derivatives = np.empty((n, width) if slopes else (0, width))
+    derivatives = np.empty((n if slopes else 0, width))
     most_nodes = int(networks.nodes.max())
-    most_values = int(networks.nodes.sum(axis=1).max()) + 1
     _evaluate(
-        n, width, len(networks.layers), networks.nodes.shape[1], len(networks.weights), most_values, most_nodes,
-        slopes or 0, types, features, networks.layers, networks.nodes, networks.functions, networks.starts,
+        n, width, len(networks.layers), networks.nodes.shape[1], len(networks.weights), networks.most_values,
+        most_nodes, int(slopes), types, features, networks.layers, networks.nodes, networks.functions, networks.starts,
         networks.weights, networks.means, networks.factors, networks.low, networks.high, networks.energy,
-        scratch("values", most_values), scratch("slopes", most_values),
+        scratch("values", networks.most_values), scratch("slopes", networks.most_values),
         scratch("products", 2 * most_nodes * width), energies, derivatives, outside,
     )  # fmt: skip
     return energies, derivatives, outside
+
+
+def through_moments(
+    basis: chebyshev.Basis, constants: moments.Tables, networks: Networks, types: np.ndarray, found: Environments
+) -> Prediction:
+    """Energies, forces and virial of a structure, at a cost linear in the neighbours of an atom."""
+    n, (n_types, width) = len(types), networks.means.shape
+    stride, n_rows = moments.scratch_size(constants, found.most_neighbors)
+    n_moments = (constants.angular_order + 1) ** 2
+    features, energies, outside = np.zeros((n, width)), np.empty(n), np.empty(n, dtype=np.int64)
+    forces, virial = np.zeros((n, 3)), np.zeros((3, 3))
+    failed = _through_moments(
+        n, stride, n_rows, row_length(found.vectors), width, n_types, n_moments, constants.norms.shape[1],
+        networks.nodes.shape[1], len(networks.weights), networks.most_values, types, found.first, found.index,
+        found.vectors, basis.cutoffs, basis.orders, basis.weights, constants.norms, constants.expansion,
+        networks.layers, networks.nodes, networks.functions, networks.starts, networks.weights, networks.means,
+        networks.factors, networks.low, networks.high, networks.energy,
+        scratch("work", (2 * n_rows + 3) * stride), scratch("near", 2 * stride, np.int64),
+        scratch("sums", 4 * n_moments), scratch("chain", width + 2 * networks.most_values), features, energies,
+        outside, forces, virial,
+    )  # fmt: skip
+    if failed:
+        raise CoincidenceError(found.starts, failed - 1)
+    return Prediction(energies, networks.energy[types, 2], forces, virial, outside, features, found)
 
 
 def _check_types(types: tuple[str, ...], paths: list[str], files: tuple[PotentialFile, ...]) -> None:

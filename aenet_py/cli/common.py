@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -38,6 +39,7 @@ def run(command: Callable[[], int | None]) -> int:
     """Run a command, which may return an exit status; errors become one line on standard error and such a status."""
     try:
         with _sigterm_raises():
+            gc.freeze()  # modules stay: no use looking through them again and again
             status = command() or 0
             sys.stdout.flush()
     except AenetError as error:

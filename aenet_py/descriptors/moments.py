@@ -1,4 +1,4 @@
-"""Chebyshev features and forces through moments: see the kernels. Same values, other rounding, linear cost."""
+"""Constants of the moments of a Chebyshev basis: see the kernels. Same values, other rounding, linear cost."""
 
 from __future__ import annotations
 
@@ -9,19 +9,8 @@ import numpy as np
 from numpy.polynomial import chebyshev as series
 from numpy.polynomial import legendre
 
-from aenet_py.accelerate import Kernel, scratch
 from aenet_py.descriptors.chebyshev import Basis
-from aenet_py.descriptors.common import CoincidenceError, row_length
-from aenet_py.neighbors.search import Environments
 
-_features = Kernel(
-    "aenet_py.descriptors.moments_kernels:features",
-    "i8 i8 i8 i8 i8 i8 i8 i8* i8* i4* f8* f8* i8* f8* f8* f8* f8* i8* f8* f8*",
-)
-_sweep = Kernel(
-    "aenet_py.descriptors.moments_kernels:sweep",
-    "i8 i8 i8 i8 i8 i8 i8 i8* i8* i4* f8* f8* i8* f8* f8* f8* f8* i8* f8* f8* f8* f8* f8* f8*",
-)
 FIRST_ROW, LANES = 17, 8  # as in moments_kernels, which is not imported where its machine code is at hand
 
 
@@ -61,39 +50,9 @@ def tables(basis: Basis) -> Tables:
     return Tables(norms, expansion, int(basis.orders[:, 0].max()) + 1, order)
 
 
-def features(basis: Basis, constants: Tables, types: np.ndarray, found: Environments) -> tuple[np.ndarray, np.ndarray]:
-    """Features (n_atoms, most features of a species) and moments of all atoms of one structure."""
-    n_atoms, n_moments = len(types), (constants.angular_order + 1) ** 2
-    out, moments = np.zeros((n_atoms, int(basis.sizes.max()))), np.empty((n_atoms, 2, n_moments))
-    stride, work, near = _scratch(constants, found)
-    failed = _features(
-        n_atoms, stride, row_length(found.vectors), out.shape[1], len(basis.types), n_moments,
-        constants.norms.shape[1], types, found.first, found.index, found.vectors, basis.cutoffs, basis.orders,
-        basis.weights, constants.norms, constants.expansion, work, near, moments, out,
-    )  # fmt: skip
-    if failed:
-        raise CoincidenceError(found.starts, failed - 1)
-    return out, moments
-
-
-def forces(
-    basis: Basis, constants: Tables, types: np.ndarray, found: Environments, moments: np.ndarray, slopes: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Forces (n_atoms, 3), eV/Å, and virial (3, 3), eV; slopes (n_atoms, most features) eV."""
-    out, virial = np.zeros((len(types), 3)), np.zeros((3, 3))
-    stride, work, near = _scratch(constants, found)
-    _sweep(
-        len(types), stride, row_length(found.vectors), slopes.shape[1], len(basis.types), moments.shape[2],
-        constants.norms.shape[1], types, found.first, found.index, found.vectors, basis.cutoffs, basis.orders,
-        basis.weights, constants.norms, constants.expansion, work, near, moments, slopes, scratch("pull", 3 * stride),
-        scratch("coefficients", 2 * moments.shape[2]), out, virial,
-    )  # fmt: skip
-    return out, virial
-
-
-def _scratch(constants: Tables, found: Environments) -> tuple[int, np.ndarray, np.ndarray]:
+def scratch_size(constants: Tables, most_neighbors: int) -> tuple[int, int]:
+    """Length of the rows that the kernels fill for an atom, and how many of them, for each kind of feature."""
     # An odd number of cache lines: rows a power of two apart would share the same few places in the cache.
-    stride = 2 * LANES * (found.most_neighbors // (2 * LANES)) + 3 * LANES
+    stride = 2 * LANES * (most_neighbors // (2 * LANES)) + 3 * LANES
     order = constants.angular_order
-    rows = FIRST_ROW + max(constants.radial_terms + 2, (order + 1) * (order + 2) // 2 + 2 * (order + 1))
-    return stride, scratch("work", rows * stride), scratch("near", stride, np.int64)
+    return stride, FIRST_ROW + max(constants.radial_terms + 2, (order + 1) * (order + 2) // 2 + 2 * (order + 1))

@@ -8,9 +8,10 @@ harmonics, here S_l0 = P_l), a sum over pairs is half the square of a sum over n
 
 S_lm(u) = N_lm P_l^(m)(z) Re or Im (x + iy)^m, P_l^(m) the m-th derivative of P_l.  Any function that equals S_lm on the
 unit sphere has the right gradient along the sphere.  Sums here are in another order than ænet's.
-"""
 
-from numba import carray
+An atom goes through `atom_features` and, once its energy's slopes are known, `atom_pull`, which finds in the scratch
+arrays what the former left there.
+"""
 
 from aenet_py.accelerate import jit
 
@@ -153,64 +154,51 @@ def angular_moments(n, order, work, legendre, real, imaginary, moments):
                     moments[kind, l * l + m + l * part] = dot(legendre[l * (l + 1) // 2 + m], factor, n, sums)
 
 
-def features(
-    n_atoms, stride, row_length, n_features, n_types, n_moments, n_table, types_p, first_p, index_p, vectors_p,
-    cutoffs_p, orders_p, weights_p, norms_p, expansion_p, work_p, near_p, moments_p, out_p,
+@jit
+def atom_features(
+    begin, end, index, vectors, types, weights, ranges, orders, norms, expansion, radial, near_radial, angular,
+    near_angular, moments, values,
 ):  # fmt: skip
-    """Features of all atoms of a structure, and their moments.
+    """Features and moments (2, n) of the atom with the neighbours begin to end; returns how many count for each kind.
 
-    As `chebyshev_kernels.features`, and: norms (n_types, n_table) : N_lm^2 at l (l + 1) / 2 + m; expansion (n_types,
-    n_table) : coefficient of P_l in T_n at n (n + 1) / 2 + l; moments (n_atoms, 2, n_moments) is written.
+    As `chebyshev_kernels.features` with the rows of the atom's species, and: norms : N_lm^2 at l (l + 1) / 2 + m;
+    expansion : coefficient of P_l in T_n at n (n + 1) / 2 + l; radial, angular : scratch arrays as `gather` fills them.
     """
-    types, first = carray(types_p, (n_atoms,)), carray(first_p, (n_atoms + 1,))
-    index, vectors = carray(index_p, (row_length,)), carray(vectors_p, (4, row_length))
-    ranges, orders = carray(cutoffs_p, (n_types, 4)), carray(orders_p, (n_types, 3))
-    weights, near = carray(weights_p, (n_types, n_types)), carray(near_p, (stride,))
-    norms, expansion = carray(norms_p, (n_types, n_table)), carray(expansion_p, (n_types, n_table))
-    moments, out = carray(moments_p, (n_atoms, 2, n_moments)), carray(out_p, (n_atoms, n_features))
-    for atom in range(n_atoms):
-        t, begin, end = types[atom], first[atom], first[atom + 1]
-        terms, order, weighted = orders[t, 0] + 1, orders[t, 1], orders[t, 2] != 0
-        half = terms + order + 1
-        rows = max(terms + 1, (order + 1) * (order + 2) // 2 + 2 * (order + 1))
-        work = carray(work_p, (FIRST + rows, stride))
-        values, sums = out[atom], work[SUMS]
-        for k in range(begin, end):
-            if vectors[3, k] < COINCIDENT:
-                return 1 + atom
-        n, full = gather(begin, end, index, vectors, types, weights[t], ranges[t, 0], work, near)
-        polynomials = work[FIRST : FIRST + max(terms, 2)]
-        chebyshev(work[ARGUMENT], full, terms, polynomials)
-        for k in range(full):
-            work[P, k] = work[CUTOFF, k] * work[WEIGHT, k]
-        for f in range(terms):
-            values[f] = dot(polynomials[f], work[CUTOFF], full, sums)
-            if weighted:
-                values[half + f] = dot(polynomials[f], work[P], full, sums)
-        n, full = gather(begin, end, index, vectors, types, weights[t], ranges[t, 1], work, near)
-        powers = FIRST + (order + 1) * (order + 2) // 2
-        legendre, real, imaginary = work[FIRST:powers], work[powers:], work[powers + order + 1 :]
-        harmonics(full, order, work, legendre, real, imaginary)
-        angular_moments(full, order, work, legendre, real, imaginary, moments[atom])
-        for kind in range(2 if weighted else 1):
-            own = 0.0
-            for k in range(n):
-                value = work[CUTOFF, k] * (work[WEIGHT, k] if kind == 1 else 1.0)
-                own += value * value
-            here, result = moments[atom, kind], values[half * kind + terms :]
-            for f in range(order + 1):
-                result[f] = 0.0
-            for l in range(order + 1):
-                total = 0.0
-                for m in range(l + 1):
-                    square = here[l * l + m] * here[l * l + m]
-                    if m > 0:
-                        square += here[l * l + l + m] * here[l * l + l + m]
-                    total += norms[t, l * (l + 1) // 2 + m] * square
-                pairs = 0.5 * (total - own)
-                for f in range(l, order + 1):
-                    result[f] += expansion[t, f * (f + 1) // 2 + l] * pairs
-    return 0
+    terms, order, weighted = orders[0] + 1, orders[1], orders[2] != 0
+    half, sums = terms + order + 1, radial[SUMS]
+    n_radial, full = gather(begin, end, index, vectors, types, weights, ranges[0], radial, near_radial)
+    polynomials = radial[FIRST:]
+    chebyshev(radial[ARGUMENT], full, terms, polynomials)
+    for k in range(full):
+        radial[P, k] = radial[CUTOFF, k] * radial[WEIGHT, k]
+    for f in range(terms):
+        values[f] = dot(polynomials[f], radial[CUTOFF], full, sums)
+        if weighted:
+            values[half + f] = dot(polynomials[f], radial[P], full, sums)
+    n_angular, full = gather(begin, end, index, vectors, types, weights, ranges[1], angular, near_angular)
+    powers = FIRST + (order + 1) * (order + 2) // 2
+    legendre, real, imaginary = angular[FIRST:powers], angular[powers:], angular[powers + order + 1 :]
+    harmonics(full, order, angular, legendre, real, imaginary)
+    angular_moments(full, order, angular, legendre, real, imaginary, moments)
+    for kind in range(2 if weighted else 1):
+        own = 0.0
+        for k in range(n_angular):
+            value = angular[CUTOFF, k] * (angular[WEIGHT, k] if kind == 1 else 1.0)
+            own += value * value
+        here, result = moments[kind], values[half * kind + terms :]
+        for f in range(order + 1):
+            result[f] = 0.0
+        for l in range(order + 1):
+            total = 0.0
+            for m in range(l + 1):
+                square = here[l * l + m] * here[l * l + m]
+                if m > 0:
+                    square += here[l * l + l + m] * here[l * l + l + m]
+                total += norms[l * (l + 1) // 2 + m] * square
+            pairs = 0.5 * (total - own)
+            for f in range(l, order + 1):
+                result[f] += expansion[f * (f + 1) // 2 + l] * pairs
+    return n_radial, n_angular
 
 
 @jit
@@ -282,66 +270,36 @@ def angular_pull(n, order, plain_sum, other_sum, work, legendre, real, imaginary
         pull[2, place] += along * work[Z, k] + across * gz[k]
 
 
-def sweep(
-    n_atoms, stride, row_length, n_features, n_types, n_moments, n_table, types_p, first_p, index_p, vectors_p,
-    cutoffs_p, orders_p, weights_p, norms_p, expansion_p, work_p, near_p, moments_p, slopes_p, pull_p, coefficients_p,
-    forces_p, virial_p,
+@jit
+def atom_pull(
+    n_radial, n_angular, begin, end, orders, cutoff, norms, expansion, radial, near_radial, angular, near_angular,
+    moments, slopes, coefficients, pull,
 ):  # fmt: skip
-    """Forces on all atoms (n_atoms, 3) and virial (3, 3), added to; moments as `features` wrote them.
-
-    slopes (n_atoms, n_features) : derivatives of each atom's energy by its features; scratch: pull (3, stride),
-    coefficients (2, n_moments).
-    """
-    types, first = carray(types_p, (n_atoms,)), carray(first_p, (n_atoms + 1,))
-    index, vectors = carray(index_p, (row_length,)), carray(vectors_p, (4, row_length))
-    ranges, orders = carray(cutoffs_p, (n_types, 4)), carray(orders_p, (n_types, 3))
-    weights, near = carray(weights_p, (n_types, n_types)), carray(near_p, (stride,))
-    norms, expansion = carray(norms_p, (n_types, n_table)), carray(expansion_p, (n_types, n_table))
-    moments, slopes = carray(moments_p, (n_atoms, 2, n_moments)), carray(slopes_p, (n_atoms, n_features))
-    pull, coefficients = carray(pull_p, (3, stride)), carray(coefficients_p, (2, n_moments))
-    forces, virial = carray(forces_p, (n_atoms, 3)), carray(virial_p, (3, 3))
-    for atom in range(n_atoms):
-        t, begin, end = types[atom], first[atom], first[atom + 1]
-        terms, order, weighted = orders[t, 0] + 1, orders[t, 1], orders[t, 2] != 0
-        half = terms + order + 1
-        rows = max(terms + 1, (order + 1) * (order + 2) // 2 + 2 * (order + 1))
-        work = carray(work_p, (FIRST + rows, stride))
-        here = slopes[atom]
-        for k in range(end - begin):
-            pull[0, k], pull[1, k], pull[2, k] = 0.0, 0.0, 0.0
-        n, full = gather(begin, end, index, vectors, types, weights[t], ranges[t, 0], work, near)
-        polynomials = work[FIRST : FIRST + max(terms, 2)]
-        chebyshev(work[ARGUMENT], full, terms, polynomials)
-        radial_pull(n, terms, half, weighted, ranges[t, 0], here, work, polynomials, pull, near, begin)
-        n, full = gather(begin, end, index, vectors, types, weights[t], ranges[t, 1], work, near)
-        powers = FIRST + (order + 1) * (order + 2) // 2
-        legendre, real, imaginary = work[FIRST:powers], work[powers:], work[powers + order + 1 :]
-        harmonics(full, order, work, legendre, real, imaginary)
-        plain_sum, other_sum = 0.0, 0.0
-        for kind in range(2):
-            for l in range(order + 1):
-                c = 0.0
-                if kind == 0 or weighted:
-                    for f in range(l, order + 1):
-                        c += here[half * kind + terms + f] * expansion[t, f * (f + 1) // 2 + l]
-                if kind == 0:
-                    plain_sum += c
-                else:
-                    other_sum += c
-                for m in range(l + 1):
-                    factor = c * norms[t, l * (l + 1) // 2 + m]
-                    coefficients[kind, l * l + m] = factor * moments[atom, kind, l * l + m]
-                    if m > 0:
-                        coefficients[kind, l * l + l + m] = factor * moments[atom, kind, l * l + l + m]
-        angular_pull(
-            n, order, plain_sum, other_sum, work, legendre, real, imaginary, coefficients, pull, near, begin,
-        )  # fmt: skip
-        for k in range(end - begin):
-            neighbor = index[begin + k] - 1
-            for x in range(3):
-                force = pull[x, k]
-                forces[atom, x] += force
-                forces[neighbor, x] -= force
-                for y in range(3):
-                    virial[y, x] += vectors[y, begin + k] * force
-    return 0
+    """Writes pull (3, n) : dE/dr of the atom's neighbours; slopes : of its energy by its features; cutoff : radial."""
+    terms, order, weighted = orders[0] + 1, orders[1], orders[2] != 0
+    half = terms + order + 1
+    for k in range(end - begin):
+        pull[0, k], pull[1, k], pull[2, k] = 0.0, 0.0, 0.0
+    radial_pull(n_radial, terms, half, weighted, cutoff, slopes, radial, radial[FIRST:], pull, near_radial, begin)
+    plain_sum, other_sum = 0.0, 0.0
+    for kind in range(2):
+        for l in range(order + 1):
+            c = 0.0
+            if kind == 0 or weighted:
+                for f in range(l, order + 1):
+                    c += slopes[half * kind + terms + f] * expansion[f * (f + 1) // 2 + l]
+            if kind == 0:
+                plain_sum += c
+            else:
+                other_sum += c
+            for m in range(l + 1):
+                factor = c * norms[l * (l + 1) // 2 + m]
+                coefficients[kind, l * l + m] = factor * moments[kind, l * l + m]
+                if m > 0:
+                    coefficients[kind, l * l + l + m] = factor * moments[kind, l * l + l + m]
+    powers = FIRST + (order + 1) * (order + 2) // 2
+    legendre, real, imaginary = angular[FIRST:powers], angular[powers:], angular[powers + order + 1 :]
+    angular_pull(
+        n_angular, order, plain_sum, other_sum, angular, legendre, real, imaginary, coefficients, pull, near_angular,
+        begin,
+    )  # fmt: skip
