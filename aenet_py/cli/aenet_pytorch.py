@@ -133,7 +133,7 @@ def _train(deck: TrainInput, data: Data, draw: Draw, say: Say, tell: Say, stop: 
         torch.use_deterministic_algorithms(True, warn_only=True)
     as_tensors = device.type != "cpu" and deck.memory_mode != "disk"
     results.check_writable([checkpoint.PATH, "train.error", *results.potential_paths(deck)])
-    train, test = (batches.assemble(data.structures, part, as_tensors) for part in (draw.train, draw.test))
+    train, test = (batches.assemble(data, part, as_tensors) for part in (draw.train, draw.test))
     if deck.memory_mode == "gpu":
         train, test = ([batch.to(device) for batch in part] for part in (train, test))
     sizes = [setup.n_features for setup in data.setups]
@@ -141,7 +141,7 @@ def _train(deck: TrainInput, data: Data, draw: Draw, say: Say, tell: Say, stop: 
     state = State(networks, optimizers.start(deck.method, networks, deck.learning_rate, deck.regularization))
     scales = [torch.from_numpy(scale).to(device) for scale in data.feature_scales]
     unit = data.training.scale
-    mark = checkpoint.mark(deck, draw, data.structures)
+    mark = checkpoint.mark(deck, draw, data)
     restarted = checkpoint.load(state, deck, mark)
     if restarted and state.optimizer.settings["lr"] != deck.learning_rate and deck.schedule is None:
         rates = f"lr={deck.learning_rate:g} is not used, but {state.optimizer.settings['lr']:g} of model.restart"

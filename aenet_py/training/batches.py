@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from aenet_py.training.dataset import Structures
+from aenet_py.training.dataset import Data, Structures
 from aenet_py.training.forces import Centers, OnDevice, Packed
 from aenet_py.training.gradients import Pieces
 from aenet_py.workers import processors
@@ -23,13 +23,15 @@ LEAST_ATOMS = 64  # that are worth a thread of their own
 class Batch:
     """Structures as tensors, first those with forces; their atoms are numbered by structure, then network.
 
-    paths, energies (n,), n_atoms (n,) float64 : of the structures; features : per network (its atoms, n_features);
-    structures : per network (its atoms,), which structure each belongs to; n_with_forces : structures; forces
-    (n_atoms of these, 3), gradients : None if there are none.
+    paths, energies (n,), offsets (n,) eV : what was taken off them, n_atoms (n,) float64 : of the structures; features
+    : per network (its atoms, n_features); structures : per network (its atoms,), which structure each belongs to;
+    n_with_forces : structures; forces (n_atoms of these, 3), gradients : None if there are none.  Energies, forces and
+    features are normalised.
     """
 
     paths: list[str]
     energies: torch.Tensor
+    offsets: torch.Tensor
     n_atoms: torch.Tensor
     features: list[torch.Tensor]
     structures: list[torch.Tensor]
@@ -137,17 +139,18 @@ def _draw(structures: np.ndarray, counts: list[int], test_fraction: float) -> tu
     return found[0], found[1]
 
 
-def join(structures: Structures, with_forces: Sequence[int], energies_only: Sequence[int]) -> Batch:
+def join(data: Data, with_forces: Sequence[int], energies_only: Sequence[int]) -> Batch:
     """Some structures as a batch."""
+    structures = data.structures
     numbers, n_with_forces = np.array([*with_forces, *energies_only], dtype=np.int64), len(with_forces)
     counts = np.diff(structures.first_atoms)[numbers]
     first_atoms = np.concatenate([[0], np.cumsum(counts)])
     features, owners, centers = [], [], []
     before = first_atoms[:-1].copy()  # the first atom of each structure that the network at hand is for
-    for network, values in enumerate(structures.features):
+    for network in range(len(structures.features)):
         begins = structures.rows[numbers, network]
         in_each = structures.rows[numbers + 1, network] - begins
-        features.append(torch.from_numpy(values[_ranges(begins, in_each)]))
+        features.append(torch.from_numpy(data.features(network, _ranges(begins, in_each))))
         owner = np.repeat(np.arange(len(numbers)), in_each)
         owners.append(torch.from_numpy(owner))
         here = slice(int(in_each[:n_with_forces].sum()))
@@ -156,14 +159,16 @@ def join(structures: Structures, with_forces: Sequence[int], energies_only: Sequ
     n_forces = int(first_atoms[n_with_forces])
     atoms = _ranges(structures.first_atoms[numbers], counts)[:n_forces]
     first = numbers[:n_with_forces], counts[:n_with_forces]
+    forces = (structures.forces[atoms] * np.float32(data.training.scale)).astype(np.float64)
     return Batch(
         paths=[structures.paths[i] for i in numbers],
-        energies=torch.from_numpy(structures.energies[numbers]),
+        energies=torch.from_numpy(data.energies[numbers]),
+        offsets=torch.from_numpy(data.offsets[numbers]),
         n_atoms=torch.from_numpy(counts.astype(np.float64)),
         features=features,
         structures=owners,
         n_with_forces=n_with_forces,
-        forces=torch.from_numpy(structures.forces[atoms]) if n_forces else None,
+        forces=torch.from_numpy(forces) if n_forces else None,
         gradients=_packed(structures, *first, atoms, centers) if n_forces else None,
     )
 
@@ -200,11 +205,9 @@ def _ranges(begins: np.ndarray, counts: np.ndarray) -> np.ndarray:
     return np.repeat(begins - (np.cumsum(counts) - counts), counts) + np.arange(counts.sum())
 
 
-def assemble(
-    structures: Structures, numbers: Sequence[tuple[list[int], list[int]]], as_tensors: bool = False
-) -> list[Batch]:
+def assemble(data: Data, numbers: Sequence[tuple[list[int], list[int]]], as_tensors: bool = False) -> list[Batch]:
     """Batches of these structures; as_tensors : gradients as a device other than the processor wants them."""
-    batches = [join(structures, *chosen) for chosen in numbers if any(chosen)]
+    batches = [join(data, *chosen) for chosen in numbers if any(chosen)]
     if as_tensors:
         batches = [
             replace(batch, gradients=batch.gradients.as_tensors()) if isinstance(batch.gradients, Packed) else batch

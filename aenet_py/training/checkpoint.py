@@ -13,17 +13,17 @@ from aenet_py.errors import AenetError
 from aenet_py.inputs.train import TrainInput
 from aenet_py.training import optimizers
 from aenet_py.training.batches import Draw
-from aenet_py.training.dataset import Structures
+from aenet_py.training.dataset import Data
 from aenet_py.training.loop import Sums
 from aenet_py.training.state import State, Watch
 
 PATH = "model.restart"
 
 
-def mark(deck: TrainInput, draw: Draw, structures: Structures) -> str:
+def mark(deck: TrainInput, draw: Draw, data: Data) -> str:
     """What tells this training from others: a digest of its batches, energies and weight of the forces."""
-    named = [[[structures.paths[i] for i in part] for part in batch] for batch in (*draw.train, *draw.test)]
-    given = repr((named, len(draw.train), structures.energies.tolist(), deck.alpha))
+    named = [[[data.structures.paths[i] for i in part] for part in batch] for batch in (*draw.train, *draw.test)]
+    given = repr((named, len(draw.train), data.energies.tolist(), deck.alpha))
     return hashlib.sha256(given.encode()).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""From files to structures for training: which are used, normalised, their atoms ordered by network.
+"""From files to structures for training: which are used, their atoms ordered by network, how they are normalised.
 
 The original keeps features, forces and gradients in single precision and computes with them in double precision; so
 does this.
@@ -7,6 +7,7 @@ does this.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from dataclasses import dataclass
 
@@ -26,11 +27,11 @@ from aenet_py.training.packing import layout_of
 
 @dataclass(frozen=True)
 class Structures:
-    """Structures that are trained on, in the order of the file; the atoms of each are ordered by network.
+    """Structures that are trained on, in the order of the file and as it has them; atoms are ordered by network.
 
-    paths, energies (n,) : cohesive, normalised; first_atoms (n + 1,) : where each structure's atoms begin; forces
-    (n_atoms of all, 3) float64, normalised; features : per network (its atoms in all, n_features) float64, normalised;
-    rows (n + 1, n_networks) : where each structure's begin; gradients : None without FORCES.
+    paths, energies (n,) : cohesive, eV; first_atoms (n + 1,) : where each structure's atoms begin; forces (n_atoms of
+    all, 3) float32, eV/Å; features : per network (its atoms in all, n_features) float32; rows (n + 1, n_networks) :
+    where each structure's begin; gradients : None without FORCES.
     """
 
     paths: list[str]
@@ -51,10 +52,10 @@ class Structures:
 
 @dataclass(frozen=True)
 class Data:
-    """What is trained on.
+    """What is trained on, and what it is normalised with.
 
-    n_removed : structures above MAXENERGY; setups, statistics : per network; training : energies and their
-    normalisation.
+    n_removed : structures above MAXENERGY; setups, statistics : per network; training : energies and their scale;
+    shifts (n_networks,) : of an atom's energy, eV.
     """
 
     structures: Structures
@@ -62,11 +63,41 @@ class Data:
     setups: list[Setup]
     statistics: list[FeatureStatistics]
     training: Training
+    shifts: tuple[float, ...]
 
-    @property
+    @functools.cached_property
     def feature_scales(self) -> list[np.ndarray]:
         """One over the standard deviation of each feature, per network (n_features,)."""
         return [normalisation_of_features(values)[1] for values in self.statistics]
+
+    @functools.cached_property
+    def feature_shifts(self) -> list[np.ndarray]:
+        """Average of each feature, per network (n_features,)."""
+        return [normalisation_of_features(values)[0] for values in self.statistics]
+
+    @functools.cached_property
+    def counts(self) -> np.ndarray:
+        """Atoms of each network in each structure, (n, n_networks)."""
+        return np.diff(self.structures.rows, axis=0)
+
+    @functools.cached_property
+    def offsets(self) -> np.ndarray:
+        """The shifts of each structure's atoms, (n,) eV."""
+        if len(set(self.shifts)) == 1:
+            return self.counts.sum(axis=1) * self.shifts[0]  # as the original, which rounds otherwise than a sum
+        total = np.zeros(len(self.counts))
+        for count, shift in zip(self.counts.T, self.shifts, strict=True):
+            total += count * shift
+        return total
+
+    @functools.cached_property
+    def energies(self) -> np.ndarray:
+        """Energies normalised, (n,)."""
+        return (self.structures.energies - self.offsets) * self.training.scale
+
+    def features(self, network: int, rows: np.ndarray | slice) -> np.ndarray:
+        """Some of a network's features normalised, (n, n_features) float64."""
+        return (self.structures.features[network][rows] - self.feature_shifts[network]) * self.feature_scales[network]
 
 
 def read(deck: TrainInput) -> TrainingSet:
@@ -78,7 +109,7 @@ def read(deck: TrainInput) -> TrainingSet:
 
 
 def prepare(deck: TrainInput, found: TrainingSet) -> Data:
-    """Select, normalise and order the structures, and read their gradients with FORCES; AenetError as above."""
+    """Select and order the structures, and read their gradients with FORCES; AenetError as above."""
     order = _order_of_species(deck, found)
     entries, atoms, starts = found.structures.entries, found.structures.atoms, found.structures.starts
     counts = np.diff(starts)
@@ -98,21 +129,21 @@ def prepare(deck: TrainInput, found: TrainingSet) -> Data:
     sorting = sorting[is_kept[structure_of[sorting]]]
     features = []
     for network, values in enumerate(statistics):
-        shift, scale = normalisation_of_features(values)
-        mine = atoms.features[sorting[networks[sorting] == network], : len(shift)]
-        features.append((mine.astype(np.float32) - shift) * scale)
+        mine = atoms.features[sorting[networks[sorting] == network], : len(values.mean)]
+        features.append(mine.astype(np.float32))
     in_each = np.zeros((len(entries), len(order)), dtype=np.int64)
     np.add.at(in_each, (structure_of, networks), 1)
     structures = Structures(
         paths=[entries[i].path.strip() for i in kept],
-        energies=np.array([(entries[i].energy - entries[i].n_atoms * training.shift) * training.scale for i in kept]),
+        energies=np.array([entries[i].energy for i in kept]),
         first_atoms=np.concatenate([[0], np.cumsum(counts[is_kept])]),
-        forces=(atoms.forces[sorting].astype(np.float32) * np.float32(training.scale)).astype(np.float64),
+        forces=atoms.forces[sorting].astype(np.float32),
         features=features,
         rows=np.concatenate([np.zeros((1, len(order)), np.int64), np.cumsum(in_each[is_kept], axis=0)]),
         gradients=None if deck.alpha is None else _gradients(deck, found, networks, is_kept, setups),
     )
-    return Data(structures, len(entries) - len(kept), setups, statistics, training)
+    shifts = (training.shift,) * len(order)
+    return Data(structures, len(entries) - len(kept), setups, statistics, training, shifts)
 
 
 def gradients_of(training_set: str) -> str:

@@ -37,7 +37,7 @@ def potentials(deck: TrainInput, data: Data, networks: Networks) -> Iterator[tup
             network=network_of(networks.species[species], network),
             setup=data.setups[species],
             statistics=data.statistics[species],
-            training=data.training,
+            training=dataclasses.replace(data.training, shift=data.shifts[species]),
         )
         yield path, potential.to_trainer_text(found)
 
@@ -54,12 +54,12 @@ def write(files: dict[str, bytes]) -> None:
 
 def energies(networks: Networks, batches: Sequence[Batch], data: Data) -> str:
     """The lines of energies.train or energies.test."""
-    scale, shift = data.training.scale, data.training.shift
+    scale = data.training.scale
     lines = []
     for batch in batches:
         without = dataclasses.replace(batch, gradients=None).to(networks.values.device)
-        found = loop.evaluate(networks, without, []).energies.cpu() / scale + shift * batch.n_atoms.cpu()
-        reference = batch.energies.cpu() / scale + shift * batch.n_atoms.cpu()
+        found = loop.evaluate(networks, without, []).energies.cpu() / scale + batch.offsets
+        reference = batch.energies.cpu() / scale + batch.offsets
         rows = zip(batch.paths, batch.n_atoms.tolist(), reference.tolist(), found.tolist(), strict=True)
         lines += [report.energy_line(path, int(n), known, predicted) for path, n, known, predicted in rows]
     return "".join(lines)

@@ -28,7 +28,7 @@ from aenet_py.training.packing import Layout
 
 FOLDER = "tmp_batches"
 _BATCHES, _GRADIENTS = os.path.join(FOLDER, "batches"), os.path.join(FOLDER, "gradients")
-FORM = 1  # of these files
+FORM = 2  # of these files
 T = TypeVar("T")
 
 
@@ -122,7 +122,9 @@ def _restored(stored: dict[str, Any], deck: TrainInput) -> tuple[Data, Draw]:
     training = _made(Training, stored["data"]["training"])
     setups = [_made(Setup, setup) for setup in stored["setups"]]
     statistics = [_made(FeatureStatistics, values) for values in stored["statistics"]]
-    return Data(structures, stored["data"]["n_removed"], setups, statistics, training), _made(Draw, stored["draw"])
+    shifts = (training.shift,) * len(setups)
+    data = Data(structures, stored["data"]["n_removed"], setups, statistics, training, shifts)
+    return data, _made(Draw, stored["draw"])
 
 
 def _plain(values: Any) -> dict[str, Any]:

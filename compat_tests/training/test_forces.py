@@ -44,7 +44,7 @@ def read(deck, form, monkeypatch):
     data = data_of(dataclasses.replace(deck, memory_mode="disk" if form == "on disk" else "cpu"))
     chosen = np.flatnonzero(data.structures.with_forces)[::-1].tolist()
     others = np.flatnonzero(~data.structures.with_forces).tolist()
-    (batch,) = batches.assemble(data.structures, [(chosen, others)], as_tensors=form == "as tensors")
+    (batch,) = batches.assemble(data, [(chosen, others)], as_tensors=form == "as tensors")
     return data, batch.to(torch.device("cpu"))
 
 
