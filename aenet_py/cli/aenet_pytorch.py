@@ -19,11 +19,13 @@ from aenet_py.inputs import train as inputs
 if TYPE_CHECKING:
     import torch
 
-    from aenet_py.inputs.train import TrainInput
+    from aenet_py.inputs.train import TrainInput, Transfer
     from aenet_py.training.batches import Draw
+    from aenet_py.training.begin import Begun
     from aenet_py.training.dataset import Data
     from aenet_py.training.loop import Errors
     from aenet_py.training.state import State
+    from aenet_py.training.transfer import Origin
 
 DESCRIPTION = """Train neural-network potentials on a training set of generate.x, one network a species. The input file
 is the train.in of aenet-PyTorch; the training set may be the binary .train or the .train.ascii."""
@@ -71,7 +73,8 @@ def _prepare(deck: TrainInput, tell: Say) -> tuple[Data, Draw]:
 
     def tell_data(data: Data) -> None:
         with_forces = data.structures.with_forces
-        tell(report.data(data.training, len(with_forces), int(with_forces.sum()), data.n_removed))
+        n, n_forces = len(with_forces), int(with_forces.sum())
+        tell(report.data(data.training, n, n_forces, data.n_removed, deck.transfer is not None))
 
     if deck.load_batches:
         tell(report.loading_batches())
@@ -114,13 +117,26 @@ def _importing(module: str) -> Iterator[None]:
         sys.setswitchinterval(usual)
 
 
+def _report_transfer(deck: TrainInput, begun: Begun, wanted: Transfer, origin: Origin) -> str:
+    from aenet_py.report import train as report
+    from aenet_py.training import run, transfer
+
+    networks, unit = begun.state.networks, begun.data.training.scale
+    n_layers, n_frozen = [len(layers) for layers in networks.species], transfer.frozen(wanted, networks, origin)
+    rows = list(zip(deck.symbols, origin.paths, n_layers, n_frozen, origin.shifts, origin.added, strict=True))
+    alpha = deck.alpha or 0.0
+    errors = [run.errors(begun.state.tested, part, begun.scales, alpha) for part in (begun.train, begun.test)]
+    pairs = zip(*(vars(found).values() for found in errors), strict=True)
+    return report.transfer(wanted, rows, origin.scale, origin.error, [error / unit for pair in pairs for error in pair])
+
+
 def _train(deck: TrainInput, data: Data, draw: Draw, say: Say, tell: Say, stop: Callable[[], str | None]) -> bool:
     """Train and write the results; whether the training ended and was not stopped."""
     import torch
 
     from aenet_py.report import train as report
-    from aenet_py.training import batches, checkpoint, model, optimizers, results, run
-    from aenet_py.training.state import State
+    from aenet_py.training import checkpoint, results, run, transfer
+    from aenet_py.training.begin import begin
 
     torch.set_grad_enabled(False)
     torch.manual_seed(deck.torch_seed)
@@ -131,30 +147,19 @@ def _train(deck: TrainInput, data: Data, draw: Draw, say: Say, tell: Say, stop: 
         # So that a resumed training equals an uninterrupted one.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True, warn_only=True)
-    as_tensors = device.type != "cpu" and deck.memory_mode != "disk"
-    results.check_writable([checkpoint.PATH, "train.error", *results.potential_paths(deck)])
-    train, test = (batches.assemble(data, part, as_tensors) for part in (draw.train, draw.test))
-    if deck.memory_mode == "gpu":
-        train, test = ([batch.to(device) for batch in part] for part in (train, test))
-    sizes = [setup.n_features for setup in data.setups]
-    networks = model.draw(sizes, deck.networks, device)
-    state = State(networks, optimizers.start(deck.method, networks, deck.learning_rate, deck.regularization))
-    scales = [torch.from_numpy(scale).to(device) for scale in data.feature_scales]
+    begun = begin(deck, data, draw, device, common.warn)
+    data, state, train, test, origin = begun.data, begun.state, begun.train, begun.test, begun.origin
     unit = data.training.scale
-    mark = checkpoint.mark(deck, draw, data)
-    restarted = checkpoint.load(state, deck, mark)
-    if restarted and state.optimizer.settings["lr"] != deck.learning_rate and deck.schedule is None:
-        rates = f"lr={deck.learning_rate:g} is not used, but {state.optimizer.settings['lr']:g} of model.restart"
-        common.warn(f"{deck.path}: {rates}, as in the original")
-    if restarted and state.optimizer.settings["weight_decay"] != deck.regularization:
-        decays = f"REGULARIZATION {deck.regularization:g} is not used, but {state.optimizer.settings['weight_decay']:g}"
-        common.warn(f"{deck.path}: {decays} of model.restart, as in the original")
-    tell(report.networks(deck, sizes, restarted))
+    tell(report.networks(deck, [setup.n_features for setup in data.setups], begun.restarted))
+    if deck.transfer is not None and origin is not None:
+        say(_report_transfer(deck, begun, deck.transfer, origin))
     tell(report.details(deck, str(device)))
     tell(report.table_head())
+    kept = None if origin is None else transfer.stored(origin)
 
     def save(state: State, finished: bool, more: dict[str, bytes]) -> None:
-        files = {checkpoint.PATH: checkpoint.content(state, mark, deck.learning_rate, finished)}
+        content = checkpoint.content(state, begun.mark, deck.learning_rate, finished, kept)
+        files = {checkpoint.path_of(deck): content}
         files.update(results.potentials(deck, data, state.result))
         files["train.error"] = report.error_lines(state.table, deck.alpha is not None).encode()
         with common.uninterrupted():
@@ -170,7 +175,7 @@ def _train(deck: TrainInput, data: Data, draw: Draw, say: Say, tell: Say, stop: 
                 save(state, False, {})
 
         try:
-            stopped = run.epochs(deck, state, train, test, scales, unit, lambda: stop() is not None, after_epoch)
+            stopped = run.epochs(deck, state, train, test, begun.scales, unit, lambda: stop() is not None, after_epoch)
         except run.DivergedError as error:
             if error.good is not None:
                 save(error.good, False, {})
@@ -180,8 +185,8 @@ def _train(deck: TrainInput, data: Data, draw: Draw, say: Say, tell: Say, stop: 
     if stopped:
         save(state, False, {})
         common.note(
-            f"Stopped by {stop()} in epoch {state.epoch}; model.restart and the potentials are saved, and the same "
-            "command goes on from there."
+            f"Stopped by {stop()} in epoch {state.epoch}; {checkpoint.path_of(deck)} and the potentials are saved, and "
+            "the same command goes on from there."
         )
         return False
     files: dict[str, bytes] = {}

@@ -20,6 +20,7 @@ from aenet_py.structure import SYMBOL_LENGTH
 
 DEFAULT_R_MIN = 1.0
 BEHLER = "Behler2011"
+PARAMETERS = ("radial_Rc", "radial_N", "angular_Rc", "angular_N")  # of the Chebyshev basis
 # Of each kind of symmetry function: the species it names, and its parameters in the order they are stored.
 FUNCTIONS = {
     1: (("type2",), ("Rc",)),
@@ -145,7 +146,7 @@ def _basis(path: str, lines: list[str], number: int, line: str) -> tuple[str, in
     if number >= len(lines):
         raise InputError(path, "BASIS without parameters; expected radial_Rc, radial_N, angular_Rc, angular_N", number)
     values: dict[str, float] = {}
-    for key in ("radial_Rc", "radial_N", "angular_Rc", "angular_N"):
+    for key in PARAMETERS:
         parse: Callable[[str], float] = listio.real if key.endswith("Rc") else listio.integer
         value = parameter(path, number + 1, lines[number], key, parse)
         if value is None:
@@ -191,3 +192,18 @@ def _function(path: str, number: int, line: str) -> _Function:
     if values[0] <= 0:
         raise InputError(path, f"found Rc = {values[0]:g}; expected a cutoff above 0", number)
     return _Function(kind, tuple(values), tuple(symbol[:SYMBOL_LENGTH] for symbol in species), number)
+
+
+def written(setup: Setup) -> list[str]:
+    """What defines the features, a line of the file each: ENV and its species, basis, its parameters or functions."""
+    lines = [f"ENV {len(setup.env_types)}: {' '.join(setup.env_types)}", f"type={setup.basis.strip()}".lower()]
+    if setup.basis.strip().lower() == "chebyshev":
+        given = zip(PARAMETERS, setup.parameters[0].tolist(), strict=True)
+        return [*lines, " ".join(f"{name} = {value:.12g}" for name, value in given)]
+    rows = zip(setup.functions.tolist(), setup.parameters.tolist(), setup.environment.tolist(), strict=True)
+    for kind, values, around in rows:
+        species, names = FUNCTIONS[kind]
+        named = [f"{name}={setup.env_types[s - 1]}" for name, s in zip(species, around, strict=False)]
+        numbers = [f"{name}={value:.12g}" for name, value in zip(names, values, strict=False)]
+        lines.append(" ".join([f"G={kind}", *named, *numbers]))
+    return lines

@@ -19,10 +19,14 @@ VALUES = (
     "trainingset", "testpercent", "iterations", "iterwrite", "batchsize", "maxenergy", "maxforces", "npseed", "phseed",
     "memory_mode", "regularization", "mode", "checkpoint", "patience", "ema", "schedule",
 )  # fmt: skip
-NEXT_LINE = ("method", "forces")
+NEXT_LINE = ("method", "forces", "transfer")
 KEYWORDS = (*FLAGS, *VALUES, *NEXT_LINE, "networks")
-SETTINGS = {"method": ("method", "lr"), "forces": ("alpha",)}
-MODES = ("train", "batches")
+SETTINGS = {
+    "method": ("method", "lr"), "forces": ("alpha",), "transfer": ("source", "freeze", "features", "energy", "new"),
+}  # fmt: skip
+MODES = ("train", "batches", "transfer")
+ENERGIES = ("align", "source", "target")  # of a transfer
+HIDDEN = -1  # layers to freeze: all but the last
 MEMORY_MODES = ("cpu", "gpu", "disk")
 SCHEDULES = {"plateau": ("factor", "patience", "min_lr"), "cosine": ("min_lr",)}
 USUAL_AVERAGE = 0.999  # decay of EMA
@@ -50,12 +54,27 @@ class Schedule:
 
 
 @dataclass(frozen=True)
+class Transfer:
+    """Where a training begins.
+
+    source : a folder or a model.restart; freeze : how many layers of each network stay as they are, or HIDDEN; energy :
+    where its scale and shifts are from, one of ENERGIES; new : whether species that the source lacks get new networks.
+    """
+
+    source: str = "."
+    freeze: int = 1
+    energy: str = "align"
+    new: bool = False
+
+
+@dataclass(frozen=True)
 class TrainInput:
     """The deck.
 
     test_fraction : of the structures; batch_size : as asked for; max_energy (eV/atom, cohesive), max_forces (eV/Å) :
     structures above are left out, or their forces; alpha : weight of the force error; None without FORCES; checkpoint,
-    patience : epochs; average : decay of the exponential moving average of the networks.  None is off.
+    patience : epochs; average : decay of the exponential moving average of the networks; transfer : for MODE transfer.
+    None is off.
     """
 
     path: str
@@ -84,11 +103,17 @@ class TrainInput:
     schedule: Schedule | None
     average: float | None
     networks: tuple[NetworkInput, ...]
+    transfer: Transfer | None = None
 
     @property
     def reduces_rate(self) -> bool:
         """Whether the learning rate is reduced on a plateau."""
         return self.schedule is not None and self.schedule.kind == "plateau"
+
+    @property
+    def ending(self) -> str:
+        """What the potentials' names end with, behind those of NETWORKS."""
+        return ".ascii" if self.transfer is None else ".transfered.ascii"
 
     @property
     def symbols(self) -> tuple[str, ...]:
@@ -121,11 +146,13 @@ def read(path: str) -> TrainInput:
         line, following = found[keyword]
         pairs = [word.split("=", 1) for word in following[0].text.split()] if following else []
         if not pairs or any(len(pair) != 2 for pair in pairs):
-            raise InputError(path, f"expected a line of name=value behind {keyword.upper()}", line.number + 1)
+            place = (following[0] if following else line).number
+            raise InputError(path, f"expected a line of name=value behind {keyword.upper()}", place)
         for name, _ in pairs:
             if name.lower() not in SETTINGS[keyword]:
                 expected = " and ".join(f"{known}=" for known in SETTINGS[keyword])
-                raise InputError(path, f"found {name!r} behind {keyword.upper()}; expected {expected}", line.number + 1)
+                message = f"found {name!r} behind {keyword.upper()}; expected {expected}"
+                raise InputError(path, message, following[0].number)
         return following[0], {name.lower(): given for name, given in pairs}
 
     def number(line: Line, given: dict[str, str], name: str) -> float:
@@ -137,10 +164,6 @@ def read(path: str) -> TrainInput:
 
     def choice(keyword: str, options: tuple[str, ...]) -> str:
         given = value(keyword, str.lower, " or ".join(options), options[0]) or options[0]
-        if given == "transfer" and keyword == "mode":
-            raise InputError(
-                path, "MODE transfer is not supported yet; expected train or batches", found[keyword][0].number
-            )
         if given not in options:
             wanted = f"expected one of {', '.join(options)}"
             raise InputError(path, f"found {keyword.upper()} {given}; {wanted}", found[keyword][0].number)
@@ -159,6 +182,9 @@ def read(path: str) -> TrainInput:
     schedule = _schedule(path, found["schedule"][0]) if "schedule" in found else None
     if schedule is not None and schedule.least > number(method_line, method, "lr"):
         raise InputError(path, f"found min_lr={schedule.least:g}; expected less than lr", found["schedule"][0].number)
+    if "transfer" in found and mode != "transfer":
+        raise InputError(path, f"found TRANSFER in MODE {mode}; expected MODE transfer", found["transfer"][0].number)
+    transfer = _transfer(path, *settings("transfer")) if "transfer" in found else Transfer()
     positive = "a whole number, at least 1"
     return TrainInput(
         path=path,
@@ -187,7 +213,26 @@ def read(path: str) -> TrainInput:
         schedule=schedule,
         average=_average(path, found["ema"][0]) if "ema" in found else None,
         networks=_networks(path, found),
+        transfer=transfer if mode == "transfer" else None,
     )
+
+
+def _transfer(path: str, line: Line, given: dict[str, str]) -> Transfer:
+    def one_of(name: str, *options: str) -> str:
+        word = given.get(name, options[0]).lower()
+        if word not in options:
+            raise InputError(path, f"found {name}={given[name]}; expected {' or '.join(options)}", line.number)
+        return word
+
+    freeze = given.get("freeze", "1").lower()
+    try:
+        layers = HIDDEN if freeze == "hidden" else _natural(freeze)
+    except ValueError:
+        expected = "a number of layers, or hidden"
+        raise InputError(path, f"found freeze={given['freeze']}; expected {expected}", line.number) from None
+    one_of("features", "source")
+    new = "new" in given and bool(one_of("new", "random"))
+    return Transfer(given.get("source", Transfer.source), layers, one_of("energy", *ENERGIES), new)
 
 
 def _schedule(path: str, line: Line) -> Schedule:
@@ -236,7 +281,9 @@ def _entries(path: str, lines: list[Line]) -> dict[str, tuple[Line, list[Line]]]
             hint = f", did you mean {near[0].upper()}?" if near else ""
             raise InputError(path, f"found {line.text.split()[0]!r}; expected a keyword{hint}", line.number)
         body: list[Line] = []
-        if keyword in NEXT_LINE:
+        if keyword == "transfer" and len(line.text.split()) > 1:  # its settings may also stand behind it
+            found.setdefault(keyword, (line, [Line(line.number, line.text.split(maxsplit=1)[1])]))
+        elif keyword in NEXT_LINE:
             body = lines[position : position + 1]
         elif keyword == "networks":
             while position + len(body) < len(lines) and _first(lines[position + len(body)]) not in KEYWORDS:

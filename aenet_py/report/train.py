@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from aenet_py.formats.potential import Training
-from aenet_py.inputs.train import TrainInput
+from aenet_py.inputs.train import TrainInput, Transfer
 
 WIDTH = 70
 LINE, DOUBLE_LINE = "-" * WIDTH + "\n", "=" * WIDTH + "\n"
@@ -68,11 +68,16 @@ def reading() -> str:
     )
 
 
-def data(training: Training, n_structures: int, n_with_forces: int, n_removed: int) -> str:
+def data(training: Training, n_structures: int, n_with_forces: int, n_removed: int, transferred: bool = False) -> str:
+    """transferred : energies are normalised otherwise, as `transfer` reports."""
     text = (
-        "The network output energy will be normalized to the interval [-1,1].\n"
-        f"    Energy scaling factor:  f = {training.scale: 12.6f}\n"
-        f"    Atomic energy shift  :  s = {training.shift: 12.6f}\n\n"
+        ""
+        if transferred
+        else (
+            "The network output energy will be normalized to the interval [-1,1].\n"
+            f"    Energy scaling factor:  f = {training.scale: 12.6f}\n"
+            f"    Atomic energy shift  :  s = {training.shift: 12.6f}\n\n"
+        )
     )
     if n_removed:
         text += f"{n_removed} high-energy structures will be removed from the training set.\n"
@@ -127,6 +132,8 @@ def networks(deck: TrainInput, inputs: Sequence[int], restarted: bool) -> str:
     text = _title("Networks")
     if restarted:
         text += "Previous run files found. The training will be restarted from\nthat checkpoint.\n"
+    elif deck.transfer is not None:
+        text += "Training will be started from the networks of another one.\n"
     else:
         text += "Training will be started from scratch.\n"
     text += "Initializing networks:\n"
@@ -147,6 +154,39 @@ def details(deck: TrainInput, device: str) -> str:
         f"Training device : {device}\n"
         f"Memory mode     : {deck.memory_mode}\n\n"
     )
+
+
+def transfer(
+    wanted: Transfer, networks: Sequence[tuple[str, str, int, int, float, float | None]], scale: float,
+    before: float | None, errors: Sequence[float],
+) -> str:  # fmt: skip
+    """What a transfer takes over, and how good the networks are before they are trained.
+
+    networks : of each the symbol, the potential at the source ("" for a new one), how many layers it has and how many
+    are frozen, the shift of an atom's energy and what this adds to that of the source (eV); scale : of the energies;
+    before : error of the source's energies as they are, eV/atom; errors : as in `table_line`.
+    """
+    shifts = {
+        "align": "fitted to the structures to train on",
+        "source": "of the source",
+        "target": "of the training set",
+    }
+    text = _title("Transfer learning") + (
+        f"Source            : {wanted.source}\n"
+        "Features          : normalised with the averages and covariances of the source\n"
+        f"Energy scale      : f = {scale:.8f}, of the {'training set' if wanted.energy == 'target' else 'source'}\n"
+        f"Energy shifts     : {shifts[wanted.energy]} (energy={wanted.energy})\n\n"
+        "species   layers   frozen          shift (eV)    against source (eV)   from\n"
+    )
+    for symbol, path, n_layers, n_frozen, shift, added in networks:
+        against = f"{added: 22.8f}" if added is not None else f"{'-':>22}"
+        text += f"{symbol:>7}   {n_layers:6d}   {n_frozen:6d}   {shift: 17.8f} {against}   {path or 'new, random'}\n"
+    if before is not None:
+        text += f"\nEnergies of the training structures by the source as it is: error {before:.8f} eV/atom\n"
+    text += "\nErrors before the first epoch         training        testing\n"
+    for name, place in (("weighted sum", 0), ("energies (eV/atom)", 2), ("forces (eV/Angstrom)", 4)):
+        text += f"    {name:<24}    {errors[place]: 14.8f} {errors[place + 1]: 14.8f}\n"
+    return text + "\n"
 
 
 def table_head() -> str:
@@ -173,7 +213,7 @@ def resources(seconds: float, gigabytes: float, gpu_gigabytes: float) -> str:
 def saving(deck: TrainInput) -> str:
     text = _title("Storing results")
     text += "saving train energy error to : energy.train\nsaving test energy error to  : energy.test\n\n"
-    lines = [f"Saving the {n.symbol} network to file : {n.path}.ascii\n" for n in deck.networks]
+    lines = [f"Saving the {n.symbol} network to file : {n.path}{deck.ending}\n" for n in deck.networks]
     return text + "".join(lines)
 
 

@@ -140,17 +140,34 @@ def add_gradient(
                 by_sums[:n] += found[0][number] * changes[number - 1][1] * second(values[number][:n])
 
 
+def stored_weights(parameters: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> np.ndarray:
+    """Weights and biases of a network's layers in the order of potentials, (n_weights,)."""
+    blocks = [torch.cat((weight, bias[:, None]), dim=1).cpu().numpy().T for weight, bias in parameters]
+    return np.concatenate([block.ravel() for block in blocks])
+
+
+def take_weights(layers: Sequence[Layer], weights: np.ndarray) -> None:
+    """Give a network the weights that a potential stores."""
+    start = 0
+    for layer in layers:
+        n_out, n_in = layer.weight.shape
+        block = torch.from_numpy(weights[start : start + (n_in + 1) * n_out].reshape(n_in + 1, n_out))
+        layer.weight.copy_(block[:-1].T)
+        layer.bias.copy_(block[-1])
+        start += block.numel()
+
+
 def network_of(layers: Sequence[Layer], network: NetworkInput) -> Network:
     """A species' network as potentials store it (save_network_iesp)."""
     nodes = np.array([layers[0].weight.shape[1], *(len(layer.bias) for layer in layers)], dtype=np.int32)
-    blocks = [torch.cat((layer.weight, layer.bias[:, None]), dim=1).cpu().numpy().T for layer in layers]
+    sizes = [(n + 1) * after for n, after in zip(nodes[:-1].tolist(), nodes[1:].tolist(), strict=True)]
     activations = [ACTIVATIONS.index(name) for name in network.activations]
     return Network(
         nodes=nodes,
         activations=np.array([*activations, 0], dtype=np.int32),
-        weight_ends=np.array([0, *np.cumsum([block.size for block in blocks])], dtype=np.int32),
+        weight_ends=np.array([0, *np.cumsum(sizes)], dtype=np.int32),
         value_ends=np.array([0, *np.cumsum(nodes[:-1] + 1)], dtype=np.int32),
-        weights=np.concatenate([block.ravel() for block in blocks]),
+        weights=stored_weights([(layer.weight, layer.bias) for layer in layers]),
         most_nodes=int(nodes.max()),
         n_values=int((nodes[:-1] + 1).sum() + nodes[-1]),
     )

@@ -55,19 +55,25 @@ METHODS = {
 
 @dataclass
 class Optimizer:
-    """A method under way: its settings as torch stores them, and its arrays, each like the networks' values."""
+    """A method under way: its settings as torch stores them, and its arrays, each like the networks' values.
+
+    free : which values it changes, (n,) bool; None for all.
+    """
 
     method: Method
     settings: dict[str, Any]
     n_steps: torch.Tensor
     arrays: list[torch.Tensor] = field(default_factory=list)
+    free: torch.Tensor | None = None
 
 
-def start(method: str, networks: Networks, learning_rate: float, weight_decay: float) -> Optimizer:
+def start(
+    method: str, networks: Networks, learning_rate: float, weight_decay: float, free: torch.Tensor | None = None
+) -> Optimizer:
     chosen = METHODS[method]
     settings = {"lr": learning_rate, "weight_decay": weight_decay, **chosen.settings}
     arrays = [torch.zeros_like(networks.values) for _ in chosen.state]
-    return Optimizer(chosen, settings, torch.tensor(0.0), arrays)
+    return Optimizer(chosen, settings, torch.tensor(0.0), arrays, free)
 
 
 def step(optimizer: Optimizer, values: torch.Tensor, gradient: torch.Tensor) -> None:
@@ -75,12 +81,18 @@ def step(optimizer: Optimizer, values: torch.Tensor, gradient: torch.Tensor) -> 
     settings = {name: optimizer.settings[name] for name in ("lr", "weight_decay", *optimizer.method.used)}
     if "betas" in settings:
         settings["beta1"], settings["beta2"] = settings.pop("betas")
-    arrays = [[array] for array in optimizer.arrays]
+    whole = [values, *optimizer.arrays]
+    changed = whole if optimizer.free is None else [array[optimizer.free] for array in whole]
+    part = gradient if optimizer.free is None else gradient[optimizer.free]
+    arrays = [[array] for array in changed[1:]]
     if "amsgrad" in settings:
         arrays.append([])  # of maxima, which only that variant has
     optimizer.method.step(
-        [values], [gradient], *arrays, state_steps=[optimizer.n_steps], foreach=False, maximize=False, **settings
+        changed[:1], [part], *arrays, state_steps=[optimizer.n_steps], foreach=False, maximize=False, **settings
     )
+    if optimizer.free is not None:
+        for array, new in zip(whole, changed, strict=True):
+            array[optimizer.free] = new
 
 
 def state(optimizer: Optimizer, networks: Networks) -> dict[str, Any]:

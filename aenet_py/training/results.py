@@ -20,7 +20,7 @@ from aenet_py.training.model import Networks, network_of
 
 
 def potential_paths(deck: TrainInput) -> list[str]:
-    return [f"{native(network.path)}.ascii" for network in deck.networks]
+    return [native(network.path) + deck.ending for network in deck.networks]
 
 
 def check_writable(paths: Sequence[str]) -> None:

@@ -10,9 +10,8 @@ import io
 import os
 import zipfile
 import zlib
-from typing import Any, TypeVar
+from typing import Any
 
-import numpy as np
 import torch
 
 from aenet_py.descriptors.setup import Setup
@@ -25,11 +24,11 @@ from aenet_py.training.batches import Draw
 from aenet_py.training.dataset import Data, Structures
 from aenet_py.training.gradients import Gradients, Store
 from aenet_py.training.packing import Layout
+from aenet_py.training.plain import made, plain
 
 FOLDER = "tmp_batches"
 _BATCHES, _GRADIENTS = os.path.join(FOLDER, "batches"), os.path.join(FOLDER, "gradients")
 FORM = 2  # of these files
-T = TypeVar("T")
 
 
 def _settings(deck: TrainInput) -> dict[str, Any]:
@@ -51,17 +50,17 @@ def save(deck: TrainInput, data: Data, draw: Draw) -> None:
     stored: dict[str, Any] = {
         "form": FORM,
         "settings": _settings(deck),
-        "structures": {**_plain(data.structures), "gradients": None},
+        "structures": {**plain(data.structures), "gradients": None},
         "gradients": None,
-        "data": {"n_removed": data.n_removed, "training": _plain(data.training)},
-        "setups": [_plain(setup) for setup in data.setups],
-        "statistics": [_plain(values) for values in data.statistics],
-        "draw": _plain(draw),
+        "data": {"n_removed": data.n_removed, "training": plain(data.training)},
+        "setups": [plain(setup) for setup in data.setups],
+        "statistics": [plain(values) for values in data.statistics],
+        "draw": plain(draw),
     }
     with PendingFile(_GRADIENTS) as packed, PendingFile(_BATCHES) as batches:
         if gradients is not None:
             stored["gradients"] = {
-                "layouts": [_plain(layout) for layout in gradients.layouts],
+                "layouts": [plain(layout) for layout in gradients.layouts],
                 "starts": torch.from_numpy(gradients.starts),
                 "words": torch.from_numpy(gradients.words),
                 "length": gradients.store.length,
@@ -110,7 +109,7 @@ def _restored(stored: dict[str, Any], deck: TrainInput) -> tuple[Data, Draw]:
     gradients = None
     if stored["gradients"] is not None:
         found = stored["gradients"]
-        layouts = tuple(_made(Layout, layout) for layout in found["layouts"])
+        layouts = tuple(made(Layout, layout) for layout in found["layouts"])
         store = Store.opened(_GRADIENTS, found["length"], deck.memory_mode == "disk")
         checksum = 0
         for part in store.parts():
@@ -118,25 +117,10 @@ def _restored(stored: dict[str, Any], deck: TrainInput) -> tuple[Data, Draw]:
         if checksum != found["checksum"]:
             raise AenetError(f"{_GRADIENTS}: found other contents; expected those that {_BATCHES} was saved with")
         gradients = Gradients(store, layouts, found["starts"].numpy(), found["words"].numpy())
-    structures = _made(Structures, {**stored["structures"], "gradients": gradients})
-    training = _made(Training, stored["data"]["training"])
-    setups = [_made(Setup, setup) for setup in stored["setups"]]
-    statistics = [_made(FeatureStatistics, values) for values in stored["statistics"]]
+    structures = made(Structures, {**stored["structures"], "gradients": gradients})
+    training = made(Training, stored["data"]["training"])
+    setups = [made(Setup, setup) for setup in stored["setups"]]
+    statistics = [made(FeatureStatistics, values) for values in stored["statistics"]]
     shifts = (training.shift,) * len(setups)
     data = Data(structures, stored["data"]["n_removed"], setups, statistics, training, shifts)
-    return data, _made(Draw, stored["draw"])
-
-
-def _plain(values: Any) -> dict[str, Any]:
-    """The fields of a dataclass, arrays as tensors."""
-    return {name: _converted(value, np.ndarray, torch.from_numpy) for name, value in vars(values).items()}
-
-
-def _made(kind: type[T], values: dict[str, Any]) -> T:
-    return kind(**{name: _converted(value, torch.Tensor, torch.Tensor.numpy) for name, value in values.items()})
-
-
-def _converted(value: Any, kind: type, convert: Any) -> Any:
-    if isinstance(value, list):
-        return [_converted(item, kind, convert) for item in value]
-    return convert(value) if isinstance(value, kind) else value
+    return data, made(Draw, stored["draw"])

@@ -171,8 +171,7 @@ BAD = [
     (("lr=0.001", "lr=fast"), "found 'fast' for lr; expected a number"),
     (("alpha=0.1", "alpha=1.5"), "found alpha=1.5; expected 0 to 1"),
     (("MEMORY_MODE cpu", "MEMORY_MODE tape"), "train.in:12: found MEMORY_MODE tape; expected one of cpu, gpu, disk"),
-    (("VERBOSE", "MODE transfer"), "MODE transfer is not supported yet; expected train or batches"),
-    (("VERBOSE", "MODE test"), "found MODE test; expected one of train, batches"),
+    (("VERBOSE", "MODE test"), "found MODE test; expected one of train, batches, transfer"),
     (("VERBOSE", "LOAD_BATCHES"), "tmp_batches/batches: no such file; expected the batches that SAVE_BATCHES writes"),
     (("VERBOSE", "CHECKPOINT 0"), "found '0' behind CHECKPOINT; expected a whole number, at least 1, of epochs"),
     (("VERBOSE", "PATIENCE x"), "found 'x' behind PATIENCE; expected a whole number, at least 1, of epochs"),
@@ -374,6 +373,19 @@ MORE = [
 ]  # fmt: skip
 
 
+def interrupt_after(n_batches: int, monkeypatch) -> None:
+    """A signal comes while that batch is trained on."""
+    step, count = run_module._step, [0]
+
+    def counted(*arguments):
+        count[0] += 1
+        if count[0] == n_batches:
+            os.kill(os.getpid(), signal.SIGTERM if n_batches % 2 else signal.SIGINT)
+        return step(*arguments)
+
+    monkeypatch.setattr(run_module, "_step", counted)
+
+
 @pytest.mark.parametrize("more", MORE)
 @pytest.mark.parametrize("after", [1, 5, 9])
 def test_an_interrupted_training_goes_on_as_if_it_had_not_been(more, after, forces, capsys, monkeypatch):
@@ -383,15 +395,7 @@ def test_an_interrupted_training_goes_on_as_if_it_had_not_been(more, after, forc
     wanted = listing(forces)
     for path in (*forces.glob("*.nn.ascii"), *map(forces.joinpath, ("model.restart", "train.error", "energies.train"))):
         path.unlink()
-    step, count = run_module._step, [0]
-
-    def counted(*arguments):
-        count[0] += 1
-        if count[0] == after:
-            os.kill(os.getpid(), signal.SIGTERM if after % 2 else signal.SIGINT)
-        return step(*arguments)
-
-    monkeypatch.setattr(run_module, "_step", counted)
+    interrupt_after(after, monkeypatch)
     capsys.readouterr()
     assert main([]) == 0
     said = capsys.readouterr()

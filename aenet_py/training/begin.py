@@ -1,0 +1,82 @@
+"""How a training begins: with networks that are drawn, transferred, or left by an earlier run, and with its batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from aenet_py.inputs.train import TrainInput
+from aenet_py.training import batches, checkpoint, model, optimizers, results, transfer
+from aenet_py.training.batches import Batch, Draw
+from aenet_py.training.dataset import Data
+from aenet_py.training.state import State
+from aenet_py.training.transfer import Origin
+
+LEAST_SHIFT = 1e-6  # of atomic energies, eV, that is worth a warning
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A training about to begin or to go on.
+
+    data : normalised as the networks want it; train, test : its batches; scales : of the features; origin : of a
+    transfer; mark : what tells it from other trainings; restarted : whether an earlier run left the state.
+    """
+
+    data: Data
+    train: list[Batch]
+    test: list[Batch]
+    state: State
+    scales: list[torch.Tensor]
+    origin: Origin | None
+    mark: str
+    restarted: bool
+
+
+def begin(deck: TrainInput, data: Data, draw: Draw, device: torch.device, warn: Callable[[str], None]) -> Begun:
+    """Everything that the epochs need; AenetError where files cannot be written or do not fit."""
+    path = checkpoint.path_of(deck)
+    results.check_writable([path, "train.error", *results.potential_paths(deck)])
+    networks = model.draw([setup.n_features for setup in data.setups], deck.networks, device)
+    stored, origin, free = checkpoint.read(path), None, None
+    if deck.transfer is not None:
+        if stored is not None:
+            origin = transfer.resume(deck, deck.transfer, stored)
+        else:
+            origin = transfer.begin(deck, deck.transfer, data, draw, networks)
+            _warn_of_atomic_energies(deck, origin, warn)
+        data = origin.of(data)
+        free = transfer.free(deck, deck.transfer, networks, origin)
+    as_tensors = device.type != "cpu" and deck.memory_mode != "disk"
+    train, test = (batches.assemble(data, part, as_tensors) for part in (draw.train, draw.test))
+    if deck.memory_mode == "gpu":
+        train, test = ([batch.to(device) for batch in part] for part in (train, test))
+    optimizer = optimizers.start(deck.method, networks, deck.learning_rate, deck.regularization, free)
+    state, mark = State(networks, optimizer), checkpoint.mark(deck, draw, data)
+    if stored is not None:
+        checkpoint.load(state, stored, deck, mark)
+        _warn_of_settings(deck, state, path, warn)
+    scales = [torch.from_numpy(scale).to(device) for scale in data.feature_scales]
+    return Begun(data, train, test, state, scales, origin, mark, stored is not None)
+
+
+def _warn_of_settings(deck: TrainInput, state: State, path: str, warn: Callable[[str], None]) -> None:
+    """Where an earlier run's settings count and the deck has others."""
+    settings = state.optimizer.settings
+    if settings["lr"] != deck.learning_rate and deck.schedule is None:
+        rates = f"lr={deck.learning_rate:g} is not used, but {settings['lr']:g} of {path}"
+        warn(f"{deck.path}: {rates}, as in the original")
+    if settings["weight_decay"] != deck.regularization:
+        decays = f"REGULARIZATION {deck.regularization:g} is not used, but {settings['weight_decay']:g}"
+        warn(f"{deck.path}: {decays} of {path}, as in the original")
+
+
+def _warn_of_atomic_energies(deck: TrainInput, origin: Origin, warn: Callable[[str], None]) -> None:
+    """Where the source was trained on others: total energies move with them."""
+    pairs = zip(deck.symbols, origin.references, strict=True)
+    others = [f"{symbol} {value:+.6f}" for symbol, value in pairs if value is not None and abs(value) > LEAST_SHIFT]
+    if others:
+        shift = f"against the source, total energies are shifted by {', '.join(others)} eV an atom before any fit"
+        warn(f"{deck.training_set}: its atomic energies are not those that the source was trained on; {shift}")
