@@ -51,6 +51,8 @@ class ANNCalculator(Calculator):
             if member.tables is None and member.model.descriptor is not behler:
                 reason = "an angular cutoff above the radial one makes its energy depend on the order of neighbours"
                 raise AenetError(f"{reason}; expected another potential (predict.x can evaluate this one)")
+        if not 0 <= skin < np.inf:
+            raise AenetError(f"found skin={skin}; expected a distance in Angstrom, at least 0")
         self.skin = skin
         self._pairs: verlet.Pairs | None = None
         self._warned = False
@@ -60,6 +62,8 @@ class ANNCalculator(Calculator):
         system_changes: Sequence[str] = tuple(all_changes),
     ) -> None:  # fmt: skip
         """Fill `results`; ASE calls this."""
+        if not len(atoms or self.atoms or ()):
+            raise AenetError("found no atoms to calculate; expected some")
         super().calculate(atoms, properties, system_changes)
         structure: Atoms = self.atoms  # type: ignore[assignment]
         reach = max(member.model.r_max for member in self.members)

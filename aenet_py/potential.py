@@ -33,6 +33,7 @@ _through_moments = Kernel(
     "i8* f8* f8* f8* f8* i8* f8* f8*",
 )
 LEAST_SCALE = 1.0e-10  # a feature that varies less in the training set counts as constant (stp_normalize)
+LEAST_VARIANCE = 1.0e-13  # or, of its squared average: rounding of the sums is not far below
 RANGE_MARGIN = 1.0e-8  # of a feature's range: rounding is no extrapolation
 
 
@@ -69,7 +70,8 @@ class Prediction:
 
     atomic_energies : (n_atoms,) eV, total; atomic_references : (n_atoms,) eV, of the free atoms; forces : (n_atoms, 3)
     eV/Å; virial : (3, 3) eV, derivative of the energy by the strain; outside : (n_atoms,) how many features leave the
-    range of the training set; features : (n_atoms, most features); environments : positions and neighbours.
+    range of the training set; features : (n_atoms, most features); environments : positions and neighbours, the latter
+    good until this thread evaluates the next structure.
     """
 
     atomic_energies: np.ndarray
@@ -115,6 +117,8 @@ class Potential:
         which expanded angles differently (docs/predict.md).  AenetError for files that are no potentials, are for
         another species, or do not belong together.
         """
+        if not paths:
+            raise AenetError("found no potentials; expected one for each species")
         files = tuple(potential_format.read(path) for path in paths.values())
         types = tuple(paths)
         for symbol, path, file in zip(types, paths.values(), files, strict=True):
@@ -136,8 +140,11 @@ class Potential:
         """Energies, forces and virial of a structure, with the neighbours that predict.x finds.
 
         forces : whether they are wanted, with the virial; both are zero otherwise; in_order : sum as predict.x does, so
-        that the last bits are its own.  InputError for an unknown species, coinciding atoms or a flat cell.
+        that the last bits are its own.  InputError for an unknown species, no or coinciding atoms, a flat cell or
+        positions that are no numbers.
         """
+        if not (structure.n_atoms and np.isfinite(structure.positions).all()):
+            raise InputError(structure.path, "found no atoms, or positions that are no numbers; expected both")
         types = species_of(self.model, structure)
         found = environments([structure], self.model.r_min, self.model.r_max, as_predict=True)
         try:
@@ -239,8 +246,9 @@ def _networks(files: tuple[PotentialFile, ...], atomic_energies: list[float]) ->
         nodes[row, : layers[row]] = file.network.nodes
         functions[row, 1 : layers[row]] = file.network.activations
         means[row, :size] = statistics.mean
-        deviation = np.sqrt(np.maximum(statistics.square - statistics.mean * statistics.mean, 0.0))
-        varies = deviation > LEAST_SCALE
+        squared = statistics.mean * statistics.mean
+        deviation = np.sqrt(np.maximum(statistics.square - squared, 0.0))
+        varies = (deviation > LEAST_SCALE) & (deviation * deviation > LEAST_VARIANCE * squared)
         factors[row, :size][varies] = 1.0 / deviation[varies]
         constant.append(size - int(varies.sum()))
         margin = RANGE_MARGIN * (np.abs(statistics.low) + np.abs(statistics.high))

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from aenet_py.errors import InputError
 from aenet_py.inputs.predict import Relaxation
 from aenet_py.neighbors.search import BOX_MARGIN
 from aenet_py.potential import Potential, Prediction
@@ -57,14 +58,23 @@ def relax(
         target = search.send((fractions.ravel().copy(), prediction.cohesive_energy, -prediction.forces.ravel()))
         if target is None:
             say(report.converged(number))
-            return Relaxed(fractions @ box + origin, prediction, number, True)
+            return Relaxed(_printed(structure, fractions) @ box + origin, prediction, number, True)
         step = target.reshape(-1, 3) - fractions
         fractions = np.where(np.abs(step) <= LONGEST, target.reshape(-1, 3), fractions + np.sign(step) * LONGEST)
         if structure.cell is None:
             fractions, box, origin = _fit(fractions, box, origin)
         moved = replace(structure, positions=fractions @ box + origin)
-        prediction = potential.energy_forces(moved, in_order=True)
-    return Relaxed(fractions @ box + origin, prediction, wanted.steps, False)
+        try:
+            prediction = potential.energy_forces(moved, in_order=True)
+        except InputError as error:
+            reason = str(error).partition(": ")[2]
+            raise InputError(structure.path, f"in step {number} of the relaxation, {reason}") from None
+    return Relaxed(_printed(structure, fractions) @ box + origin, prediction, wanted.steps, False)
+
+
+def _printed(structure: Structure, fractions: np.ndarray) -> np.ndarray:
+    """Coordinates inside the cell, if there is one."""
+    return fractions if structure.cell is None else fractions - np.floor(fractions)
 
 
 def box_of(structure: Structure) -> tuple[np.ndarray, np.ndarray]:

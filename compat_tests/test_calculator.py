@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import itertools
+import pickle
 import warnings
 from pathlib import Path
 
@@ -314,6 +316,78 @@ def test_pairs_are_all_there(seed):
     ours = [(i, j, *s) for i, j, s in zip(first, found.partners, found.shifts.astype(int), strict=True)]
     assert len(ours) == len(set(ours))
     assert set(ours) == expected
+
+
+@pytest.mark.parametrize("system", ["cluster", "behler"])
+def test_calculators_can_be_copied_and_pickled(system):
+    make, paths = SYSTEMS[system]
+    atoms = make()
+    atoms.calc = ANNCalculator(paths)
+    energy = atoms.get_potential_energy()
+    for calculator in (copy.deepcopy(atoms.calc), pickle.loads(pickle.dumps(atoms.calc))):
+        other = make()
+        other.calc = calculator
+        assert other.get_potential_energy() == energy
+
+
+@pytest.mark.parametrize(
+    ("cell", "pbc", "message"),
+    [
+        ([[9, 0, 0], [0, 9, 0], [9, 9, 0]], True, "in a plane or on a line"),
+        ([[9, 0, 0], [18, 0, 0], [0, 0, 0]], False, "in a plane or on a line"),
+        ([[9, 0, 0], [0, 9, 0], [0, 0, 0]], True, "periodic along a missing cell vector"),
+        ([[9, 0, 0], [0, 9, 0], [0, 0, 1e-5]], True, "tiny against the cutoff"),
+    ],
+)
+def test_cells_that_make_no_sense(cell, pbc, message):
+    atoms = Atoms("CuO", [[0, 0, 0], [0, 0, 1.9]], cell=cell, pbc=pbc)
+    atoms.calc = ANNCalculator(networks())
+    with pytest.raises(AenetError, match=message):
+        atoms.get_potential_energy()
+
+
+@pytest.mark.parametrize("skin", [-0.1, np.nan, np.inf])
+def test_skins_that_make_no_sense(skin):
+    with pytest.raises(AenetError, match="expected a distance in Angstrom"):
+        ANNCalculator(networks(), skin=skin)
+
+
+def test_no_atoms():
+    with pytest.raises(AenetError, match="found no atoms"):
+        ANNCalculator(networks()).calculate()
+    atoms = Atoms(calculator=ANNCalculator(networks()))
+    with pytest.raises(AenetError, match="found no atoms"):
+        atoms.get_potential_energy()
+    with pytest.raises(AenetError, match="found no potentials"):
+        ANNCalculator({})
+
+
+@pytest.mark.parametrize("form", ["C float32", "F float64", "F float32"])
+def test_positions_of_any_kind(form):
+    """Structures made by scripts: kernels want C order and double precision."""
+    structure = xsf.read(str(CLUSTER / "xsf" / "s001.xsf"))
+    order, kind = form.split()
+    exact = structure.positions.astype(kind).astype(np.float64)
+    potential = Potential.load(networks())
+    wanted = potential.energy_forces(dataclasses.replace(structure, positions=exact)).energy
+    given = np.asarray(exact.astype(kind), order=order)
+    assert potential.energy_forces(dataclasses.replace(structure, positions=given)).energy == wanted
+    given[1, 1] = np.nan
+    with pytest.raises(AenetError, match="positions that are no numbers"):
+        potential.energy_forces(dataclasses.replace(structure, positions=given))
+
+
+def test_a_feature_that_does_not_vary_counts_for_nothing(tmp_path):
+    """Also where rounding leaves it a variance, which makes it very large when normalised."""
+    original = potential_format.read(networks()["Cu"])
+    statistics = original.statistics
+    mean, square = statistics.mean.copy(), statistics.square.copy()
+    mean[3], square[3] = 2.0, 4.0 * (1 + 4e-16)
+    statistics = dataclasses.replace(statistics, mean=mean, square=square)
+    (tmp_path / "Cu.nn").write_bytes(potential_format.to_binary(dataclasses.replace(original, statistics=statistics)))
+    potential = Potential.load({"Cu": str(tmp_path / "Cu.nn")})
+    assert potential.networks.constant == (1,)
+    assert potential.networks.factors[0, 3] == 0
 
 
 def test_what_cannot_be_evaluated():

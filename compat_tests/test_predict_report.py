@@ -40,6 +40,14 @@ def test_two_atoms_with_the_largest_force_are_not(prediction):
     assert not is_certain(dataclasses.replace(prediction, forces=forces))
 
 
+def test_large_forces_have_larger_rounding(prediction):
+    forces = prediction.forces.copy()
+    forces[2, 1] = 0.1234565 + 1e-9
+    assert is_certain(dataclasses.replace(prediction, forces=forces))
+    forces[0, 0] = 400.0
+    assert not is_certain(dataclasses.replace(prediction, forces=forces))
+
+
 def test_an_energy_between_two_digits_is_not(prediction):
     energies = prediction.atomic_energies.copy()
     energies[0] += np.floor(prediction.energy) + 0.123456785 - prediction.energy

@@ -39,7 +39,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("input", nargs="?", default="train.in", help="input file (default: train.in)")
     parser.add_argument("--version", action="version", version=f"aenet_py {__version__}")
     options = parser.parse_args(argv)
-    return common.run(lambda: train(options.input))
+    return common.run(lambda: train(options.input), left="what was saved before stays")
 
 
 def train(path: str) -> None:

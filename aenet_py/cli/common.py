@@ -35,8 +35,11 @@ def note(message: str) -> None:
     print(message, file=sys.stderr)
 
 
-def run(command: Callable[[], int | None]) -> int:
-    """Run a command, which may return an exit status; errors become one line on standard error and such a status."""
+def run(command: Callable[[], int | None], left: str = "nothing was written") -> int:
+    """Run a command, which may return an exit status; errors become one line on standard error and such a status.
+
+    left : what an interrupted command leaves behind, in words.
+    """
     try:
         with _sigterm_raises():
             gc.freeze()  # modules stay: no use looking through them again and again
@@ -45,15 +48,18 @@ def run(command: Callable[[], int | None]) -> int:
     except AenetError as error:
         return _fail(f"Error: {error}", FAILURE)
     except KeyboardInterrupt:
-        return _fail("Error: interrupted; nothing was written", 128 + signal.SIGINT)
+        return _fail(f"Error: interrupted; {left}", 128 + signal.SIGINT)
     except Terminated:
-        return _fail("Error: terminated; nothing was written", 128 + signal.SIGTERM)
-    except BrokenPipeError:
-        # Whoever read the report has gone; the interpreter must not try to flush it again.
+        return _fail(f"Error: terminated; {left}", 128 + signal.SIGTERM)
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        # Nobody takes the report any more; the interpreter must not try to flush it again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _fail("Error: standard output was closed; nothing was written", FAILURE)
+        reason = "was closed" if isinstance(error, BrokenPipeError) else f"cannot be written: {error.strerror}"
+        return _fail(f"Error: standard output {reason}; {left}", FAILURE)
     except MemoryError:
-        return _fail("Error: not enough memory; nothing was written", FAILURE)
+        return _fail(f"Error: not enough memory; {left}", FAILURE)
     return status
 
 

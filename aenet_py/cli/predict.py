@@ -24,10 +24,13 @@ structures. The input file is the predict.in of aenet."""
 def main(argv: list[str] | None = None) -> int:
     parser = common.Parser(prog="predict.x", description=DESCRIPTION)
     parser.add_argument("input", help="input file, usually predict.in")
-    parser.add_argument("structures", nargs="*", metavar="structure.xsf", help="structures in place of those of FILES")
+    parser.add_argument(
+        "structures", nargs="*", default=[], metavar="structure.xsf", help="structures in place of those of FILES"
+    )
     parser.add_argument("--version", action="version", version=f"aenet_py {__version__}")
     options = parser.parse_args(argv)
-    return common.run(lambda: run(options.input, [foreign(path) for path in options.structures]))
+    structures = [foreign(path) for path in options.structures]
+    return common.run(lambda: run(options.input, structures), left="the structures before have been printed")
 
 
 def run(path: str, structures: list[str]) -> None:

@@ -21,18 +21,23 @@ DESCRIPTORS: dict[str, ModuleType] = {"chebyshev": chebyshev, "behler2011": behl
 class Model:
     """What turns structures into features: species, their atomic energies (eV) and set-ups.
 
-    descriptor : the module that computes them; r_min, r_max : range of the neighbour search, Å; incomplete : whether
-    some set-up does not list all species.
+    kind : of basis, in lower case; r_min, r_max : range of the neighbour search, Å; incomplete : whether some set-up
+    does not list all species.
     """
 
     types: tuple[str, ...]
     atomic_energies: tuple[float, ...]
     setups: tuple[Setup, ...]
-    descriptor: ModuleType
+    kind: str
     basis: chebyshev.Basis | behler.Basis
     r_min: float
     r_max: float
     incomplete: bool
+
+    @property
+    def descriptor(self) -> ModuleType:
+        """The module that computes the features."""
+        return DESCRIPTORS[self.kind]
 
 
 def model(
@@ -49,13 +54,12 @@ def model(
         )
     if kinds[0] not in DESCRIPTORS:
         raise AenetError(f"found set-ups of basis {setups[0].basis!r}; expected Chebyshev or Behler2011")
-    descriptor = DESCRIPTORS[kinds[0]]
-    basis = descriptor.basis(types, setups, legacy_angular)
+    basis = DESCRIPTORS[kinds[0]].basis(types, setups, legacy_angular)
     return Model(
         types=tuple(types),
         atomic_energies=tuple(atomic_energies),
         setups=tuple(setups),
-        descriptor=descriptor,
+        kind=kinds[0],
         basis=basis,
         r_min=min(setup.r_min for setup in setups),
         r_max=max(setup.r_max for setup in setups),

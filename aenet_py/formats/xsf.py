@@ -24,7 +24,7 @@ from aenet_py.structure import SYMBOL_LENGTH, Structure
 
 
 def read(path: str, reference: bool = True) -> Structure:
-    """Read a structure with energy and forces, or, without reference, one that may lack them (then zero).
+    """Read a structure with energy and forces, or, without reference, one whose energy and forces count as zero.
 
     InputError names the line of anything else.
     """
@@ -41,7 +41,8 @@ def read(path: str, reference: bool = True) -> Structure:
         if "energy" in line:
             kind = next((k for k in ("cohesive energy", "total energy") if k in line), None)
             if kind is not None:
-                energies[kind] = _energy(path, number, line, kind)
+                if reference:
+                    energies[kind] = _energy(path, number, line, kind)
                 continue
         stripped = line.lstrip(" ")
         if stripped.startswith("#"):
@@ -131,36 +132,39 @@ def _numbers(path: str, number: int, line: str, found: list[str | None], n: int,
 def _atom_lines(
     path: str, lines: list[str], start: int, stop: int, reference: bool
 ) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
-    """Symbols in order of appearance, species (n,), positions and forces (n, 6)."""
-    if not reference:
-        rows = [line.split() for line in lines[start:stop]]
-        lines = [*lines[:start], *(" ".join([*row, *["0"] * 3] if len(row) == 4 else row) for row in rows)]
-    if len(lines[stop - 1].split()) < 7:
+    """Symbols in order of appearance, species (n,), positions and forces (n, 6); without reference no forces."""
+    n_values = 6 if reference else 3
+    last = lines[stop - 1].split()
+    if reference and len(last) < 7:
         raise InputError(
             path, f"no forces in {lines[stop - 1].strip()!r}; expected '<symbol> x y z fx fy fz' for every atom", stop
         )
     block = " ".join(lines[start:stop])
-    words = block.split()
-    names, flat = words[::7], []
-    # The usual case, quickly: seven words a line, blanks between, plain decimal numbers.
-    plain = len(words) == 7 * (stop - start) and all(map(str.isalpha, names))
+    words, width = block.split(), 7 if reference else len(last)
+    names, values = words[::width], np.empty((0, 0))
+    # The usual case, quickly: as many words a line, blanks between, plain decimal numbers.
+    plain = width > n_values and len(words) == width * (stop - start) and all(map(str.isalpha, names))
     plain = plain and "_" not in block and listio.is_plain(block)
     if plain:
-        del words[::7]
+        del words[::width]
         try:
             flat = list(map(float, words))
             plain = math.isfinite(sum(flat))
+            values = np.array(flat).reshape(-1, width - 1)
         except ValueError:
             plain = False
     if plain:
         names = [name[:SYMBOL_LENGTH] for name in names]
     else:
-        names, flat = [], []
+        names, rows = [], []
         for number in range(start, stop):
             found = listio.items(lines[number])
             names.append((found[0] or "")[:SYMBOL_LENGTH] if found else "")
-            what = "'<symbol> x y z fx fy fz'"
-            flat.extend(_numbers(path, number + 1, lines[number], found[1:], 6, what))
+            what = "'<symbol> x y z fx fy fz'" if reference else "'<symbol> x y z'"
+            rows.append(_numbers(path, number + 1, lines[number], found[1:], n_values, what))
+        values = np.array(rows)
     known = {name: i for i, name in enumerate(dict.fromkeys(names))}
     species = np.array([known[name] for name in names], dtype=np.int64)
-    return tuple(known), species, np.array(flat).reshape(-1, 6)
+    if not reference:
+        values = np.hstack([values[:, :3], np.zeros((len(names), 3))])
+    return tuple(known), species, values

@@ -157,7 +157,7 @@ def read_deck(
     """Take a deck apart.
 
     single : keywords on a line of their own; counted : followed by a number and as many lines, ``types`` among them;
-    per_type : followed by one line a species; followed : by one line.
+    per_type : followed by one line a species; followed : by one line, unless that begins with a keyword.
     """
     lines = content_lines(path, what)
     keywords = single | counted | per_type | followed
@@ -179,6 +179,8 @@ def read_deck(
                 n = _count(path, keyword, line, lines[position : position + 1])
                 position += 1
             body = lines[position : position + n]
+            if keyword in followed and (not body or first_word(body[0].text).lower() in keywords):
+                body, n = [], 0
             if len(body) < n:
                 message = f"{keyword.upper()} needs {n} lines, but the file ends after {len(body)} of them"
                 raise InputError(path, message, (body[-1] if body else line).number)

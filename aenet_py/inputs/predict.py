@@ -98,7 +98,14 @@ def _networks(deck: Deck, types: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _relaxation(deck: Deck, warn: Callable[[str], None]) -> Relaxation:
-    line = deck.entries["relax"].body[0]
+    entry = deck.entries["relax"]
+    if "=" in entry.rest:
+        warn(
+            f"{deck.path}:{entry.line.number}: found {entry.rest!r} behind RELAX, ignored; expected it on the next line"
+        )
+    if not entry.body:
+        return Relaxation()
+    line = entry.body[0]
 
     def value(name: str, parse: Callable[[str], T], default: T) -> T:
         found = parameter(deck.path, line.number, line.text, name, parse)

@@ -52,7 +52,7 @@ class Environments:
     @functools.cached_property
     def most_neighbors(self) -> int:
         """Neighbours of the atom that has most."""
-        return int(self.counts.max())
+        return int(self.counts.max(initial=0))
 
     def only(self, structure: int) -> Environments:
         """A copy with one of the structures alone."""
@@ -94,8 +94,8 @@ def environments(
     for number, structure in enumerate(structures):
         if structure.cell is not None:
             cells[number] = structure.cell
-    positions = np.concatenate([s.positions for s in structures])
-    given_forces = np.concatenate([s.forces for s in structures])
+    positions = np.ascontiguousarray(np.concatenate([s.positions for s in structures]), dtype=np.float64)
+    given_forces = np.ascontiguousarray(np.concatenate([s.forces for s in structures]), dtype=np.float64)
     cartesian, forces, grids = np.empty((n, 3)), np.empty((n, 3)), np.empty((n_structures, 10), dtype=np.int64)
     work = scratch("place", 3 * (5 + 3 * n_structures + n))
     failed = _place_atoms(

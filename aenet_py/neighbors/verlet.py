@@ -18,6 +18,7 @@ from aenet_py.neighbors.search import Environments
 
 _update = Kernel("aenet_py.neighbors.verlet_kernels:update", "i8 i8 i8 f8 f8* i8* i8* f8* i8* i4* f8*")
 _find = Kernel("aenet_py.neighbors.verlet_kernels:find", "i8 i8 i8 f8 f8* f8* f8* i8* i8* i8* i8* i8* i8* i8* i8* f8*")
+MOST_IMAGES = 10_000  # of the cell within reach, along a cell vector
 TINY = 1.0e-9  # of a cell vector: all atoms in a plane
 
 
@@ -47,8 +48,13 @@ class Pairs:
 
 
 def pairs(atoms: Atoms, reach: float, skin: float) -> Pairs:
-    """Find all pairs closer than reach + skin, Å; AenetError for positions or cells that are no numbers."""
+    """Find all pairs closer than reach + skin, Å; AenetError for positions or cells that do not make sense."""
     n, pbc, positions = len(atoms), atoms.pbc.copy(), atoms.positions.copy()
+    given = atoms.cell.array[atoms.cell.array.any(axis=1)]
+    if (pbc & ~atoms.cell.array.any(axis=1)).any():
+        raise AenetError("found boundary conditions that are periodic along a missing cell vector; expected a vector")
+    if np.isfinite(given).all() and np.linalg.matrix_rank(given) < len(given):
+        raise AenetError("found cell vectors in a plane or on a line; expected independent ones")
     cell = np.ascontiguousarray(complete_cell(atoms.cell.array))  # which may come back transposed
     if not (np.isfinite(positions).all() and np.isfinite(cell).all()):
         raise AenetError("found positions or cell vectors that are not numbers; expected numbers")
@@ -64,6 +70,8 @@ def pairs(atoms: Atoms, reach: float, skin: float) -> Pairs:
     while bins.prod() > 8 * n + 8:
         bins[np.argmax(bins)] //= 2
     extents = np.ceil((reach + skin) * bins / heights).astype(np.int64)
+    if extents[pbc].max(initial=0) > MOST_IMAGES:
+        raise AenetError("found a cell vector that is tiny against the cutoff; expected a longer one")
     place = np.clip(((scaled - low) / span * bins).astype(np.int64), 0, bins - 1)
     starts = np.empty(n + 1, dtype=np.int64)
     head, following = np.empty(bins.prod(), dtype=np.int64), np.empty(n, dtype=np.int64)

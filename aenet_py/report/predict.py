@@ -12,7 +12,7 @@ from aenet_py.potential import Prediction
 from aenet_py.report.blocks import NOTICE, setup_info, training_set_info
 from aenet_py.report.layout import banner, integer, real, timestamp
 
-UNCERTAINTY = 1.0e-11  # eV and eV/Å; sums in another order differ by some 1e-14
+UNCERTAINTY = 1.0e-11  # eV and eV/Å, and of the largest force; sums in another order differ by some 1e-14
 _FUNCTIONS = (
     "linear function (linear)",
     "hyperbolic tangent (tanh)",
@@ -127,13 +127,14 @@ def energy(cohesive: float, total: float, forces: np.ndarray | None) -> str:
 def is_certain(prediction: Prediction) -> bool:
     """Whether no digit printed could change with the order of sums: no value so close to the middle of two digits."""
     forces, energies = prediction.forces, prediction.atomic_energies
-    error = UNCERTAINTY + np.finfo(float).eps * float(np.abs(energies).sum()) * (2.0 + math.sqrt(len(energies)))
+    least = UNCERTAINTY * (1.0 + float(np.abs(forces).max()))
+    error = least + np.finfo(float).eps * float(np.abs(energies).sum()) * (2.0 + math.sqrt(len(energies)))
     squares = np.sort(np.einsum("ij,ij->i", forces, forces))
     if len(squares) > 1 and squares[-1] - squares[-2] < UNCERTAINTY * (1.0 + squares[-1]):
         return False  # two atoms share the largest force
     summed = np.array([rms(forces), *np.abs(forces).mean(axis=0), *forces.mean(axis=0)])
     totals = np.array([prediction.cohesive_energy, prediction.energy])
-    near = [(forces, 6, UNCERTAINTY), (summed, 6, UNCERTAINTY), (energies, 6, error), (totals, 8, error)]
+    near = [(forces, 6, least), (summed, 6, least), (energies, 6, error), (totals, 8, error)]
     return all(bool((np.abs(v * 10.0**d % 1.0 - 0.5) > 10.0**d * e).all()) for v, d, e in near)
 
 

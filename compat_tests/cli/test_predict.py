@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
 import tarfile
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 
 from aenet_py.cli import nnascii2bin
 from aenet_py.cli.predict import main
-from compat_tests.cli.cases import FIXTURES, SHARED, golden_files, listing, name_of
+from compat_tests.cli.cases import FIXTURES, SHARED, golden_files, listing, name_of, run
 
 DECKS = [
     *golden_files("*/train-*/predict.in"),
@@ -138,6 +139,55 @@ def test_timing_and_debug_files(cluster, monkeypatch, capfdbinary):
     rows = [line.split() for line in (cluster / "predict.debug").read_text().splitlines()]
     assert [len(row) for row in rows] == [44] * n_atoms
     assert "Structure: 2" in (cluster / "predict.time").read_text()
+
+
+@pytest.mark.parametrize(
+    ("given", "atoms"),
+    [
+        ("four words", "O  0.1 0 0\nH  1.0 0 0"),
+        ("commas", "O,0.1,0,0\nH 1.0,0 0"),
+        ("repeats", "O  0.1 2*0.0\nH  1.0 0.0 0"),
+        ("five words and a comment", "O  0.1 0 0 7\nH  1.0 0 0 ! hydrogen"),
+        ("forces that are no numbers", "O  0.1 0 0 nan nan nan\nH  1.0 0 0 0 0 0"),
+        ("an energy that is none", "O  0.1 0 0 0 0 0\nH  1.0 0 0 0 0 0\n\n# total energy = unknown"),
+    ],
+)
+def test_structures_are_read_as_far_as_needed(given, atoms, cluster, monkeypatch, capfdbinary):
+    (cluster / "plain.xsf").write_text("ATOMS\nO  0.1 0.0 0.0  0 0 0\nH  1.0 0.0 0.0  0 0 0\n")
+    (cluster / "other.xsf").write_text(f"ATOMS\n{atoms}\n")
+    status, out, _ = predict(cluster, monkeypatch, capfdbinary, "plain.xsf", "other.xsf")
+    assert status == 0, given
+    first, second = re.findall(r" Cartesian atomic coordinates.*?All forces", out, flags=re.DOTALL)
+    assert first == second
+
+
+@pytest.mark.parametrize(
+    "deck", ["RELAX\n\nFORCES", "RELAX method=bfgs steps=2\nFORCES", "FORCES\nRELAX", "RELAX\n steps=99"]
+)
+def test_relax_without_entries(deck, cluster, monkeypatch, capfdbinary):
+    change(cluster, ("FORCES", ""))
+    path = cluster / "predict.in"
+    text = path.read_text()
+    path.write_text(text + deck)
+    status, out, err = predict(cluster, monkeypatch, capfdbinary, "../xsf/s001.xsf")
+    assert status == 0
+    assert ("ignored; expected it on the next line" in err) == ("steps=2" in deck)
+    path.write_text(text + "RELAX\nmethod=bfgs steps=99 F_conv=0.01 E_conv=0.001\n")
+    assert without_dates(predict(cluster, monkeypatch, capfdbinary, "../xsf/s001.xsf")[1]) == without_dates(out)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a full device")
+@pytest.mark.parametrize("program", ["predict.x", "generate.x"])
+def test_a_report_that_cannot_be_written(program, cluster):
+    deck = "predict.in"
+    if program == "generate.x":
+        shutil.copytree(FIXTURES / "edges", cluster / "edges")
+        cluster, deck = cluster / "edges", "generate.in"
+    with open("/dev/full", "w") as full:
+        done = run(cluster, deck, program=program, stdout=full, stderr=subprocess.PIPE, capture_output=False)
+    assert done.returncode == 1
+    assert "Error: standard output cannot be written: No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 BAD = [
