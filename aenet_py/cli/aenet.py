@@ -7,6 +7,7 @@ import sys
 from aenet_py import __version__
 from aenet_py.cli import common, diff, info
 
+COMMANDS = {"info": info, "diff": diff}
 DESCRIPTION = "Tools around the training sets and potentials of aenet."
 
 
@@ -14,7 +15,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = common.Parser(prog="aenet-py", description=DESCRIPTION)
     parser.add_argument("--version", action="version", version=f"aenet_py {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for name, command in (("info", info), ("diff", diff)):
+    for name, command in COMMANDS.items():
         subparser = commands.add_parser(name, help=command.HELP, description=command.DESCRIPTION)
         command.add_arguments(subparser)
         subparser.set_defaults(command=command.run)

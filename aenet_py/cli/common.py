@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import gc
+import importlib.util
 import os
 import signal
 import sys
@@ -33,6 +34,13 @@ def warn(message: str) -> None:
 
 def note(message: str) -> None:
     print(message, file=sys.stderr)
+
+
+def need(*modules: str) -> None:
+    """AenetError unless these modules, which an extra installs, are there."""
+    for module in modules:
+        if importlib.util.find_spec(module) is None:
+            raise AenetError(f"this command needs {module}; expected it from pip install 'aenet_py[workflow]'")
 
 
 def run(command: Callable[[], int | None], left: str = "nothing was written") -> int:

@@ -1,0 +1,41 @@
+"""What all figures share: size, colours, how they are saved. matplotlib, without a display."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any
+
+from aenet_py.formats.output import PendingFile
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# Okabe and Ito's colours, which people with colour-blindness tell apart (jfly.uni-koeln.de/color).
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+STYLE: dict[Any, Any] = {
+    "axes.spines.right": False, "axes.spines.top": False, "font.size": 9,
+    "legend.frameon": False, "figure.dpi": 100, "savefig.dpi": 200,
+}  # fmt: skip
+PANEL = (3.4, 2.8)  # inches
+
+
+def panels(n_rows: int = 1, n_columns: int = 1, **options: Any) -> tuple[Figure, Any]:
+    """A figure and its axes, an array (n_rows, n_columns); options : of matplotlib's subplots."""
+    import matplotlib
+    from cycler import cycler
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context({**STYLE, "axes.prop_cycle": cycler(color=COLORS)}):
+        figure = Figure(figsize=(PANEL[0] * n_columns, PANEL[1] * n_rows), layout="constrained")
+        axes = figure.subplots(n_rows, n_columns, squeeze=False, **options)
+    return figure, axes
+
+
+def save(figure: Figure, path: str) -> None:
+    """Save as PNG, SVG or PDF, as the name ends; the file appears when complete, an older one is replaced."""
+    content = io.BytesIO()
+    ending = path.rpartition(".")[2].lower()
+    figure.savefig(content, format=ending if ending in ("png", "svg", "pdf") else "png", dpi=STYLE["savefig.dpi"])
+    with PendingFile(path) as file:
+        file.write(content.getvalue())
+        file.complete(replace=True)
