@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 STYLE: dict[Any, Any] = {
     "axes.spines.right": False, "axes.spines.top": False, "font.size": 9,
-    "legend.frameon": False, "figure.dpi": 100, "savefig.dpi": 200,
+    "figure.dpi": 100, "savefig.dpi": 200,
 }  # fmt: skip
 PANEL = (3.4, 2.8)  # inches
 
@@ -33,6 +33,10 @@ def panels(n_rows: int = 1, n_columns: int = 1, **options: Any) -> tuple[Figure,
 
 def save(figure: Figure, path: str) -> None:
     """Save as PNG, SVG or PDF, as the name ends; the file appears when complete, an older one is replaced."""
+    for axis in figure.axes:
+        legend = axis.get_legend()
+        if legend is not None:
+            legend.set_frame_on(False)
     content = io.BytesIO()
     ending = path.rpartition(".")[2].lower()
     figure.savefig(content, format=ending if ending in ("png", "svg", "pdf") else "png", dpi=STYLE["savefig.dpi"])

@@ -1,0 +1,155 @@
+"""Reference structures by ASE's EMT in place of DFT: a database of slabs with adsorbates, and clusters with water.
+
+EMT's parameters of H, C, N and O are made for tests: molecules fall apart on the metals, and no energy here is that of
+a real system.  What it has in common with DFT is what counts here: one smooth energy of all species and their forces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms, units
+from ase.build import add_adsorbate, fcc100, fcc111, molecule
+from ase.calculators.emt import EMT
+from ase.cluster import Octahedron
+from ase.constraints import FixCom
+from ase.data import atomic_numbers, reference_states
+from ase.md.langevin import Langevin
+from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
+from ase.optimize import FIRE
+
+METALS = ("Cu", "Au", "Ag", "Pd", "Pt", "Ni", "Al")
+SPECIES = ("H", "C", "N", "O", "Al", "Ni", "Cu", "Pd", "Ag", "Pt", "Au")  # ENV of all set-ups
+ADSORBATES = ("H", "C", "N", "O", "OH", "CO", "NO", "CH", "NH", "H2O", "CN")
+LARGEST_FORCE = 15.0  # eV/Å; structures above are left out of the database
+WARM_UP, EVERY = 200, 20  # steps of dynamics before the first frame, and between two
+FRAMES = 6  # of a database's system: on its way from a rattled start to a minimum
+SETUP = """DESCR
+  {symbol} among all species of the database
+END DESCR
+ATOM {symbol}
+ENV {n}
+{species}
+RMIN 0.5
+BASIS type=Chebyshev
+radial_Rc = 6.0  radial_N = 10  angular_Rc = 4.0  angular_N = 4
+"""
+
+
+def slab(rng: np.random.Generator) -> Atoms:
+    """A strained, rattled slab of one or two metals with an adsorbate."""
+    two = [str(metal) for metal in rng.choice(METALS, size=2, replace=False)]
+    lattice = np.mean([reference_states[atomic_numbers[metal]]["a"] for metal in two]) * rng.uniform(0.97, 1.03)
+    build, sites = (
+        (fcc111, ("ontop", "bridge", "fcc")) if rng.random() < 0.5 else (fcc100, ("ontop", "bridge", "hollow"))
+    )
+    atoms = build(two[0], size=(2, 2, 3), a=lattice, vacuum=7.0)
+    share = rng.choice([0.0, 0.25, 0.5])
+    atoms.symbols[rng.random(len(atoms)) < share] = two[1]
+    name = str(rng.choice(ADSORBATES))
+    adsorbate = molecule(name) if len(name) > 1 else Atoms(name)
+    adsorbate.rotate(rng.uniform(0, 360), rng.normal(size=3), center="COM")
+    adsorbate.positions -= adsorbate.positions[adsorbate.positions[:, 2].argmin()]
+    add_adsorbate(atoms, adsorbate, rng.uniform(1.2, 2.2), str(rng.choice(sites)))
+    atoms.pbc = True
+    atoms.rattle(rng.uniform(0.02, 0.2), rng=rng)
+    return atoms
+
+
+def database(n_structures: int, seed: int) -> Iterator[Atoms]:
+    """Slabs with adsorbates, some steps of each on the way to a minimum, as in a database of relaxations."""
+    rng = np.random.default_rng(seed)
+    n = 0
+    while n < n_structures:
+        atoms = slab(rng)
+        atoms.calc = EMT()
+        search = FIRE(atoms, logfile=None)
+        for frame in range(FRAMES):
+            found = evaluated(atoms)
+            if np.linalg.norm(found.arrays["forces"], axis=1).max() < LARGEST_FORCE and n < n_structures:
+                n += 1
+                yield found
+            search.run(fmax=0.01, steps=search.nsteps + 2 + frame)
+
+
+def cluster(n_gold: int, n_water: int, rng: np.random.Generator) -> Atoms:
+    """19 atoms of Cu and Au with water molecules around them, relaxed until nothing is torn apart."""
+    atoms = Octahedron("Cu", 3)
+    atoms.symbols[rng.permutation(len(atoms))[:n_gold]] = "Au"
+    for direction in directions(n_water, rng):
+        outermost = atoms.positions[(atoms.positions @ direction).argmax()]
+        water = molecule("H2O")
+        water.rotate([0, 0, 1], direction)
+        atoms += Atoms(water.symbols, water.positions + outermost + 2.2 * direction)
+    atoms.positions -= atoms.get_center_of_mass()
+    atoms.calc = EMT()
+    FIRE(atoms, logfile=None).run(fmax=1.0, steps=100)
+    return atoms
+
+
+def directions(n: int, rng: np.random.Generator) -> np.ndarray:
+    """Unit vectors, the farther apart the better of some draws, (n, 3)."""
+    draws = rng.normal(size=(50, n, 3))
+    draws /= np.linalg.norm(draws, axis=2, keepdims=True)
+    closest = [np.max(vectors @ vectors.T - 2 * np.eye(n)) for vectors in draws]
+    return draws[int(np.argmin(closest))]
+
+
+def dynamics(atoms: Atoms, n_frames: int, every: int, kelvin: float, rng: np.random.Generator) -> Iterator[Atoms]:
+    """Frames of Langevin dynamics in steps of 1 fs, the first ones left out."""
+    MaxwellBoltzmannDistribution(atoms, temperature_K=kelvin, rng=rng)
+    atoms.set_constraint(FixCom())
+    run = Langevin(atoms, 1.0 * units.fs, temperature_K=kelvin, friction=0.02 / units.fs, rng=rng, fixcm=False)
+    run.run(WARM_UP)
+    for _ in range(n_frames):
+        run.run(every)
+        yield evaluated(atoms)
+
+
+def clusters(n_structures: int, n_trajectories: int, seed: int) -> Iterator[Atoms]:
+    """Clusters with one water molecule at 400 K, of another composition in each trajectory."""
+    rng = np.random.default_rng(seed)
+    for trajectory in range(n_trajectories):
+        atoms = cluster(int(rng.integers(5, 15)), 1, rng)
+        n_frames = n_structures * (trajectory + 1) // n_trajectories - n_structures * trajectory // n_trajectories
+        yield from dynamics(atoms, n_frames, EVERY, 400.0, rng)
+
+
+def evaluated(atoms: Atoms) -> Atoms:
+    """A copy with its energy in info and its forces in arrays."""
+    found = Atoms(atoms.symbols, atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
+    found.info["energy"] = atoms.get_potential_energy()
+    found.arrays["forces"] = atoms.get_forces(apply_constraint=False)
+    return found
+
+
+def write(structures: Sequence[Atoms], folder: Path) -> list[str]:
+    """XSF files; their names."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for number, atoms in enumerate(structures):
+        rows = [f"# total energy = {atoms.info['energy']:.10f} eV"]
+        if atoms.pbc.any():
+            rows += ["CRYSTAL", "PRIMVEC", *(" ".join(f"{x:.10f}" for x in v) for v in atoms.cell.array)]
+            rows += ["PRIMCOORD", f"{len(atoms)} 1"]
+        else:
+            rows.append("ATOMS")
+        values = np.hstack([atoms.positions, atoms.arrays["forces"]])
+        rows += [f"{s:2s} " + " ".join(f"{x:.10f}" for x in v) for s, v in zip(atoms.symbols, values, strict=True)]
+        path = folder / f"{number:05d}.xsf"
+        path.write_text("\n".join(rows) + "\n")
+        paths.append(str(path))
+    return paths
+
+
+def atomic_energies(symbols: Sequence[str] = SPECIES) -> dict[str, float]:
+    """Energies of the free atoms, eV."""
+    return {symbol: Atoms(symbol, calculator=EMT()).get_potential_energy() for symbol in symbols}
+
+
+def write_setups(folder: Path) -> None:
+    for symbol in SPECIES:
+        text = SETUP.format(symbol=symbol, n=len(SPECIES), species="\n".join(SPECIES))
+        (folder / f"{symbol}.stp").write_text(text)

@@ -1,0 +1,185 @@
+"""What pre-training is worth: potentials of clusters with water from scratch and by transfer, on the same structures.
+
+    python docs/study/transfer.py --folder FOLDER [--quick]
+
+Makes a database of slabs with adsorbates and a set of CuAu clusters with a water molecule (see structures.py), trains
+on the database, then on 50 to 400 of the clusters, from new weights and from those of the database, with several
+seeds.  Leaves transfer.csv, transfer.png and, on standard output, a table with paired t-tests.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import structures
+from ase import Atoms
+from scipy.stats import ttest_rel
+
+from aenet_py import api, figures, tables
+from aenet_py.formats import xsf
+
+TARGET = ("Cu", "Au", "O", "H")
+FRAMES = 20  # of a trajectory of a cluster
+NETWORK = "2 15:tanh 15:tanh"
+TRANSFER = "MODE transfer\nTRANSFER\nsource=../pretrained freeze="
+WAYS = {"scratch": "MODE train", "freeze=1": f"{TRANSFER}1", "freeze=0": f"{TRANSFER}0"}
+DECK = """TRAININGSET set.train
+TESTPERCENT 10
+ITERATIONS {epochs}
+ITERWRITE 10
+BATCHSIZE {batch}
+NPSEED {seed}
+PHSEED {seed}
+FORCES
+alpha=0.3
+METHOD
+method=adamw lr={rate}
+REGULARIZATION 0.0001
+SCHEDULE cosine
+{mode}
+NETWORKS
+"""
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is done; epochs : of the pre-training, and of each training on clusters."""
+
+    database: int = 3000
+    clusters: int = 600
+    tested: int = 200
+    subsets: tuple[int, ...] = (50, 100, 200, 400)
+    seeds: int = 5
+    epochs: tuple[int, int] = (150, 200)
+
+
+QUICK = Size(database=40, clusters=20, tested=10, subsets=(10,), seeds=2, epochs=(5, 5))
+
+
+def train(folder: Path, paths: Sequence[str], symbols: Sequence[str], mode: str, seed: int, **settings: object) -> None:
+    """A training set of these structures, and a training on it."""
+    folder.mkdir()
+    structures.write_setups(folder)
+    energies = structures.atomic_energies(symbols)
+    setups = {symbol: str(folder / f"{symbol}.stp") for symbol in symbols}
+    api.generate(paths, setups, energies, str(folder / "set.train"), forces=True, threads=1)
+    networks = "".join(f"{symbol} {symbol}.nn {NETWORK}\n" for symbol in symbols)
+    (folder / "train.in").write_text(DECK.format(mode=mode, seed=seed, **settings) + networks)
+    command = [sys.executable, "-m", "aenet_py.cli.aenet_pytorch", "train.in"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"training in {folder}: {done.stderr}")
+    (folder / "train.out").write_text(done.stdout)
+    (folder / "set.train.forces").unlink()
+
+
+def errors(folder: Path, way: str, paths: Sequence[str]) -> tuple[float, float]:
+    """Root mean square errors of a potential: eV/atom, eV/Å (of force components)."""
+    ending = ".nn.ascii" if way == "scratch" else ".nn.transfered.ascii"
+    potential = api.Potential.load({symbol: str(folder / f"{symbol}{ending}") for symbol in TARGET})
+    energies, forces = [], []
+    for path in paths:
+        known = xsf.read(path)
+        found = potential.energy_forces(known)
+        energies.append((found.energy - known.total_energy) / known.n_atoms)
+        forces.append((found.forces - known.forces).ravel())
+    return float(np.sqrt(np.mean(np.square(energies)))), float(np.sqrt(np.mean(np.square(np.concatenate(forces)))))
+
+
+def run(folder: Path, n: int, seed: int, way: str, paths: Sequence[str], tested: Sequence[str], epochs: int) -> dict:
+    """Train on n of the structures, which depend on the seed only, and test."""
+    chosen = np.random.default_rng([n, seed]).choice(len(paths), size=n, replace=False)
+    place = folder / f"{way}-{n}-{seed}"
+    train(place, [paths[i] for i in chosen], TARGET, WAYS[way], seed, epochs=epochs, batch=16, rate=0.003)
+    energy, force = errors(place, way, tested)
+    return {"structures": n, "seed": seed, "way": way, "energy RMSE, eV/atom": energy, "force RMSE, eV/Å": force}
+
+
+ERRORS = ("energy RMSE, eV/atom", "force RMSE, eV/Å")
+
+
+def draw(rows: Sequence[dict], path: str) -> None:
+    """Errors against the number of structures, mean and standard deviation over the seeds."""
+    figure, axes = figures.panels(1, 2)
+    for axis, error in zip(axes[0], ERRORS, strict=True):
+        for way in WAYS:
+            sizes = sorted({row["structures"] for row in rows})
+            values = [[row[error] for row in rows if row["structures"] == n and row["way"] == way] for n in sizes]
+            middle, spread = np.mean(values, axis=1), np.std(values, axis=1, ddof=1)
+            axis.errorbar(sizes, 1000 * middle, 1000 * spread, marker="o", capsize=3, label=way)
+        axis.set(xscale="log", ylim=(0, None), xlabel="structures to train on", ylabel=error.replace(", ", " (m") + ")")
+        axis.set_xticks(sizes, map(str, sizes))
+        axis.minorticks_off()
+    axes[0, 0].legend()
+    figures.save(figure, path)
+
+
+def table(rows: Sequence[dict]) -> str:
+    """Means and standard deviations over the seeds, and p of paired t-tests against training from scratch."""
+    scratch, *others = WAYS
+    lines = ["| structures | RMSE | scratch | " + " | ".join(f"{way} | p" for way in others) + " |"]
+    lines.append("| --- " * (3 + 2 * len(others)) + "|")
+    for n, error in itertools.product(sorted({row["structures"] for row in rows}), ERRORS):
+        found = {
+            way: np.array([row[error] for row in rows if row["structures"] == n and row["way"] == way]) for way in WAYS
+        }
+        shown = {way: f"{1000 * v.mean():.1f} ± {1000 * v.std(ddof=1):.1f}" for way, v in found.items()}
+        cells = [f"{shown[way]} | {ttest_rel(found[scratch], found[way]).pvalue:.2g}" for way in others]
+        name = error.replace(" RMSE, e", ", me")
+        lines.append(f"| {n} | {name} | {shown[scratch]} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def prepared(folder: Path, name: str, make, *arguments: object) -> list[str]:
+    """Structure files in a folder, made unless they are there."""
+    place = folder / name
+    if not place.exists():
+        found: list[Atoms] = list(make(*arguments))
+        structures.write(found, folder / f"{name}.new")
+        (folder / f"{name}.new").rename(place)
+    return sorted(map(str, place.iterdir()))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, required=True, help="for everything that is made")
+    parser.add_argument("--quick", action="store_true", help="a very small study, to see that it runs")
+    options = parser.parse_args()
+    size, folder = QUICK if options.quick else Size(), options.folder.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    with ProcessPoolExecutor() as pool:
+        parts = [
+            pool.submit(prepared, folder, f"database-{part}", structures.database, size.database // 2, part)
+            for part in (1, 2)
+        ]
+        # Those tested are of other trajectories, with other compositions and arrangements.
+        clusters = [
+            pool.submit(prepared, folder, name, structures.clusters, n, max(1, n // FRAMES), seed)
+            for name, n, seed in (("clusters", size.clusters, 3), ("tested", size.tested, 4))
+        ]
+        if not (folder / "pretrained").exists():
+            settings = {"epochs": size.epochs[0], "batch": 64, "rate": 0.003}
+            slabs = [path for part in parts for path in part.result()]
+            train(folder / "pretrained", slabs, structures.SPECIES, "MODE train", 1, **settings)
+        cases = list(itertools.product(size.subsets, range(1, size.seeds + 1), WAYS))
+        for n, seed, way in cases:
+            shutil.rmtree(folder / f"{way}-{n}-{seed}", ignore_errors=True)
+        paths, tested = (part.result() for part in clusters)
+        jobs = [pool.submit(run, folder, *case, paths, tested, size.epochs[1]) for case in cases]
+        rows = [job.result() for job in jobs]
+    tables.write(str(folder / "transfer.csv"), list(rows[0]), rows)
+    draw(rows, str(folder / "transfer.png"))
+    print(table(rows))
+
+
+if __name__ == "__main__":
+    main()
