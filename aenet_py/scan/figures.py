@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,7 +27,8 @@ AXES = {
 }  # fmt: skip
 SIZES = ("radial_N", "angular_N")  # keywords that change the number of features
 CURVES = ("method", "lr")  # keywords that learning curves are told apart by
-PARTS = {"test": "-", "train": "--"}  # and their lines
+PARTS: dict[str, Any] = {"test": "-", "train": "--"}  # and their lines
+MARKERS = {"test": "o", "train": "s"}
 Place = Callable[[Mean], float | str]
 
 
@@ -43,10 +44,11 @@ def draw(deck: ScanInput, found: Sequence[Mean], reference: Settings) -> list[st
         fixed = [name for name in deck.values if name not in varied]
         return [mean for mean in found if all(mean.settings[name] == reference[name] for name in fixed)]
 
+    decays = sorted(near("regularization"), key=_number("regularization"))
     drawn = {"features": _against([("number of features", near(*SIZES), _size)])}
     drawn["cutoffs"] = _against([(AXES[name], near(name), _number(name)) for name in ("radial_Rc", "angular_Rc")])
     drawn["alpha"] = _against([(AXES["alpha"], near("alpha"), _number("alpha"))])
-    drawn["regularization"] = _against([(AXES["regularization"], near("regularization"), _text("regularization"))])
+    drawn["regularization"] = _against([(AXES["regularization"], decays, _text("regularization"))])
     drawn["nodes"] = _against([(AXES["nodes"], near("nodes"), _text("nodes"))])
     drawn["convergence"] = _convergence(near(*CURVES))
     written = []
@@ -61,7 +63,7 @@ def _size(mean: Mean) -> float:
     return mean.n_features
 
 
-def _number(name: str) -> Place:
+def _number(name: str) -> Callable[[Mean], float]:
     return lambda mean: float(mean.settings[name] or 0)
 
 
@@ -89,29 +91,31 @@ def _against(columns: Sequence[tuple[str, Sequence[Mean], Place]]) -> Figure | N
     for (row, kind), (column, (label, means, place)) in itertools.product(enumerate(kinds), enumerate(shown)):
         _errors(axes[row, column], kind, means, place)
         axes[row, column].set(xlabel=label, ylabel=AXES[kind])
-    axes[0, 0].legend()
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False)
     return figure
 
 
 def _errors(axis: Axes, kind: str, means: Sequence[Mean], place: Place) -> None:
     there = [mean for mean in means if mean.errors[f"{kind}_test"] is not None]
+    words = [place(mean) for mean in means]
     best: dict[float | str, Mean] = {}
     for mean in sorted(there, key=lambda mean: mean.errors[f"{kind}_test"] or 0.0):
         best.setdefault(place(mean), mean)
-    # Numbers in their order; words in that of the deck, in which the combinations are.
-    places = list(dict.fromkeys(place(mean) for mean in means if place(mean) in best))
-    places = sorted(places, key=lambda value: value if isinstance(value, float | int) else 0)
+    # Words stay in the order of the combinations, and no line joins them.
+    places = sorted(best, key=lambda value: words.index(value) if isinstance(value, str) else value)
     for color, (part, line) in zip(figures.COLORS, PARTS.items(), strict=False):
         name = f"{kind}_{part}"
         others = [mean for mean in there if mean is not best[place(mean)]]
-        axis.plot(
-            [place(mean) for mean in others], [_milli(mean.errors[name]) for mean in others],
-            ".", color=color, alpha=0.4,
-        )  # fmt: skip
         axis.errorbar(
             places, [_milli(best[at].errors[name]) for at in places],
             [_milli(best[at].spread[name] or 0.0) for at in places],
-            color=color, linestyle=line, marker="o", markersize=4, capsize=2, label=part,
+            linestyle="" if isinstance(words[0], str) else line, marker=MARKERS[part], markersize=4, color=color,
+            capsize=2, label=part,
+        )  # fmt: skip
+        axis.plot(
+            [place(mean) for mean in others], [_milli(mean.errors[name]) for mean in others],
+            ".", color=color, alpha=0.4,
         )  # fmt: skip
     axis.set_ylim(bottom=0)
 
@@ -125,23 +129,30 @@ def _convergence(means: Sequence[Mean]) -> Figure | None:
     kinds = _kinds(means)
     if not kinds or len(means) < 2:
         return None
+    from matplotlib.lines import Line2D
+    from matplotlib.ticker import LogFormatter
+
     methods = list(dict.fromkeys(str(mean.settings["method"]) for mean in means))
     rates = sorted({float(mean.settings["lr"] or 0) for mean in means})
     figure, axes = figures.panels(len(kinds), len(methods), sharex=True, sharey="row")
     for mean in means:
         column = methods.index(str(mean.settings["method"]))
-        rate = float(mean.settings["lr"] or 0)
-        color = figures.COLORS[rates.index(rate) % len(figures.COLORS)]
+        color = figures.COLORS[rates.index(float(mean.settings["lr"] or 0)) % len(figures.COLORS)]
         tables = [results.curves(result.run) for result in mean.results]
         curve = np.mean([table[: min(map(len, tables))] for table in tables], axis=0)
         for (row, kind), (part, line) in itertools.product(enumerate(kinds), PARTS.items()):
             values = MILLI * curve[:, 1 + list(KINDS).index(f"{kind}_{part}")]
-            label = f"lr {rate:g}, {part}"
-            axes[row, column].plot(curve[:, 0] + 1, values, line, color=color, linewidth=1.2, label=label)
+            axes[row, column].plot(curve[:, 0] + 1, values, line, color=color, linewidth=1.2)
     for (row, kind), (column, method) in itertools.product(enumerate(kinds), enumerate(methods)):
-        axes[row, column].set(yscale="log", title=method if row == 0 else "")
+        axes[row, column].set_yscale("log")
+        axes[row, column].yaxis.set_major_formatter("{x:g}")
+        axes[row, column].yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1.5, 0.5)))
         axes[row, 0].set_ylabel(AXES[kind])
         axes[-1, column].set_xlabel("epoch")
-        if row == 0:
-            axes[0, column].legend(fontsize=7)
+        axes[0, column].set_title(method, fontsize=9)
+    lines = [
+        Line2D([], [], color=color, label=f"lr {rate:g}") for color, rate in zip(figures.COLORS, rates, strict=False)
+    ]
+    lines += [Line2D([], [], color="grey", linestyle=line, label=part) for part, line in PARTS.items()]
+    figure.legend(handles=lines, loc="outside right upper", frameon=False)
     return figure

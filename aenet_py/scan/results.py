@@ -108,7 +108,7 @@ def curves(run: Run) -> np.ndarray:
 
 
 def means(results: Sequence[Result]) -> list[Mean]:
-    """Of each combination whose runs are all there, in their order."""
+    """Of each combination none of whose runs has failed, over those that are done; in their order."""
     found = []
     for _, group in itertools.groupby(results, lambda result: result.run.settings):
         of_one = tuple(group)
