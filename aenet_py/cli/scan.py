@@ -15,6 +15,7 @@ what is missing."""
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("input", help="input file: what to vary, around which train.in and generate.in")
+    parser.set_defaults(left="what is done stays, and the same command does the rest")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -53,9 +53,12 @@ def draw(deck: ScanInput, found: Sequence[Mean], reference: Settings) -> list[st
     drawn["convergence"] = _convergence(near(*CURVES))
     written = []
     for name, figure in drawn.items():
+        path = os.path.join(deck.folder, f"{name}.png")
         if figure is not None:
-            written.append(os.path.join(deck.folder, f"{name}.png"))
-            figures.save(figure, written[-1])
+            figures.save(figure, path)
+            written.append(path)
+        elif os.path.exists(path):  # of an earlier deck
+            os.unlink(path)
     return written
 
 

@@ -22,7 +22,7 @@ from aenet_py.inputs.train import TrainInput, hidden_layers
 
 TRAINING_SET = "features.train"
 FORCES_SEED = 1  # for a deck that leaves the structures with gradients to chance: all training sets must have the same
-ID_LENGTH = 8
+ID_LENGTH = 12
 Settings = Mapping[str, Value | None]  # of each keyword of SCANNED; None where there is none
 
 
@@ -62,10 +62,15 @@ class Run:
 
 @dataclass(frozen=True)
 class Base:
-    """What the decks say themselves: the trainer's, that of generate.x with the set-ups of its species."""
+    """What the decks say themselves.
+
+    train : that of the trainer; generate : that of generate.x as the folder of a training set needs it, but for the
+    set-ups; sources : what a training set is made from; setups : of each species; settings : those that are varied.
+    """
 
     train: TrainInput
     generate: GenerateInput | None
+    sources: tuple[str, ...]
     setups: tuple[Setup, ...]
     settings: Settings
 
@@ -106,7 +111,24 @@ def _base(deck: ScanInput, warn: Callable[[str], None]) -> Base:
         settings = {name: _common(values[name] for values in of_species) for name in PARAMETERS}
     networks = [",".join(network.layers) for network in train.networks]
     of_training = (train.method, train.learning_rate, train.regularization, train.alpha, _common(networks))
-    return Base(train, generate, setups, settings | dict(zip(TRAINING, of_training, strict=True)))
+    settings |= dict(zip(TRAINING, of_training, strict=True))
+    if generate is None:
+        return Base(train, None, (), setups, settings)
+    lists = [] if generate.forces_list is None else [generate.forces_list]
+    moved = _moved(generate, os.path.join(deck.folder, "features", "id"))
+    return Base(train, moved, (*map(native, generate.structures), *lists), setups, settings)
+
+
+def _moved(deck: GenerateInput, folder: str) -> GenerateInput:
+    """The deck for a folder of a scan."""
+    lists = [] if deck.forces_list is None else _from(folder, [foreign(deck.forces_list)])
+    return replace(
+        deck,
+        output=TRAINING_SET,
+        structures=tuple(_from(folder, deck.structures)),
+        forces_list=lists[0] if lists else None,
+        forces_seed=FORCES_SEED if deck.forces and deck.forces_seed is None else deck.forces_seed,
+    )
 
 
 def _setups_of(training_set: str) -> tuple[Setup, ...]:
@@ -167,21 +189,10 @@ def _features(deck: ScanInput, base: Base, settings: Settings) -> Features:
             raise InputError(deck.path, "both cutoffs are 0; expected RADIAL_RC or ANGULAR_RC above 0", line)
         files[f"{symbol}.stp"] = setup_inputs.to_text(changed).encode("latin-1") if wanted else _content(path)
         setups.append(changed)
-    inside = os.path.join(deck.folder, "features", "id")
-    own = base.generate
-    given = replace(
-        own,
-        output=TRAINING_SET,
-        setups=tuple(files),
-        structures=tuple(_from(inside, path) for path in own.structures),
-        forces_list=None if own.forces_list is None else _from(inside, foreign(own.forces_list)),
-        forces_seed=FORCES_SEED if own.forces and own.forces_seed is None else own.forces_seed,
-    )
-    files["generate.in"] = generate_inputs.to_text(given).encode("latin-1")
+    files["generate.in"] = generate_inputs.to_text(replace(base.generate, setups=tuple(files))).encode("latin-1")
     folder = os.path.join(deck.folder, "features", _id(files))
-    sources = [native(path) for path in own.structures] + ([own.forces_list] if own.forces_list else [])
     sizes = tuple(setup.n_features for setup in setups)
-    return Features(os.path.join(folder, TRAINING_SET), sizes, folder, files, tuple(sources))
+    return Features(os.path.join(folder, TRAINING_SET), sizes, folder, files, base.sources)
 
 
 def _content(path: str) -> bytes:
@@ -195,7 +206,7 @@ def _run(deck: ScanInput, base: Base, features: Features, settings: Settings, se
         nodes, activations = hidden_layers(str(settings["nodes"]).split(","))
         networks = tuple(replace(network, nodes=nodes, activations=activations) for network in networks)
     alpha = settings["alpha"]
-    training_set = _from(os.path.join(deck.folder, "runs", "id"), foreign(features.path))
+    (training_set,) = _from(os.path.join(deck.folder, "runs", "id"), [foreign(features.path)])
     if len(training_set.split()) > 1:
         raise AenetError(
             f"{native(training_set)}: this name has blanks; expected a training set that TRAININGSET can name"
@@ -217,10 +228,12 @@ def _run(deck: ScanInput, base: Base, features: Features, settings: Settings, se
     return Run(os.path.join(deck.folder, "runs", _id({"train.in": content})), given, features, settings)
 
 
-def _from(folder: str, path: str) -> str:
-    """A path that a deck has, as a deck in this folder must have it."""
-    inside, name = os.path.split(native(path))
-    return foreign(os.path.relpath(os.path.join(os.path.realpath(inside), name), os.path.realpath(folder)))
+def _from(folder: str, paths: Sequence[str]) -> list[str]:
+    """Paths that a deck here has, as a deck in this folder must have them."""
+    apart = [os.path.split(native(path)) for path in paths]
+    target = os.path.realpath(folder)
+    ways = {inside: os.path.relpath(os.path.realpath(inside), target) for inside in {inside for inside, _ in apart}}
+    return [foreign(os.path.join(ways[inside], name)) for inside, name in apart]
 
 
 def _id(files: Mapping[str, bytes]) -> str:
@@ -238,11 +251,9 @@ def changed_since(runs: Sequence[Run]) -> str | None:
     for run in runs:
         if run.features.folder is None:
             pairs[os.path.join(run.folder, "energies.test")] = (run.features.path,)
+    newest = {sources: max((os.stat(path).st_mtime_ns, path) for path in sources) for sources in set(pairs.values())}
     for made, sources in pairs.items():
-        if not os.path.exists(made):
-            continue
-        time = os.stat(made).st_mtime_ns
-        for source in sources:
-            if os.stat(source).st_mtime_ns > time:
-                return f"{source} has changed since {made} was made from it"
+        time, source = newest[sources]
+        if os.path.exists(made) and time > os.stat(made).st_mtime_ns:
+            return f"{source} has changed since {made} was made from it"
     return None
