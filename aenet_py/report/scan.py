@@ -36,7 +36,7 @@ def _table(deck: ScanInput, ranked: Sequence[Mean]) -> list[str]:
     kinds = [kind for kind in ERRORS if any(mean.errors[kind] is not None for mean in ranked)]
     n_seeds = max(len(mean.results) for mean in ranked)
     sorting = f"smallest {deck.sort} error of the test structures first"
-    spread = f"; mean ± standard deviation of {n_seeds} seeds" if n_seeds > 1 else ""
+    spread = [f"Mean ± standard deviation of {n_seeds} seeds"] if n_seeds > 1 else []
     head = [
         *(HEADS.get(name, name) for name in deck.values),
         "features",
@@ -55,7 +55,7 @@ def _table(deck: ScanInput, ranked: Sequence[Mean]) -> list[str]:
         rows.append([*settings, str(mean.n_features), *errors, time, mean.results[0].run.folder + more])
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
     text = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return [f"Root mean square errors, E in meV/atom, F in meV/Å, {sorting}{spread}", "", *text]
+    return [f"Root mean square errors, E in meV/atom, F in meV/Å, {sorting}", *spread, "", *text]
 
 
 def _error(mean: Mean, kind: str) -> str:

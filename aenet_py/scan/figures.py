@@ -95,7 +95,7 @@ def _against(columns: Sequence[tuple[str, Sequence[Mean], Place]]) -> Figure | N
         _errors(axes[row, column], kind, means, place)
         axes[row, column].set(xlabel=label, ylabel=AXES[kind])
     handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False)
+    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), fontsize=8, frameon=False)
     return figure
 
 
@@ -157,5 +157,6 @@ def _convergence(means: Sequence[Mean]) -> Figure | None:
         Line2D([], [], color=color, label=f"lr {rate:g}") for color, rate in zip(figures.COLORS, rates, strict=False)
     ]
     lines += [Line2D([], [], color="grey", linestyle=line, label=part) for part, line in PARTS.items()]
-    figure.legend(handles=lines, loc="outside right upper", frameon=False)
+    n_columns = min(len(lines), 3 * len(methods))
+    figure.legend(handles=lines, loc="outside upper center", ncols=n_columns, fontsize=8, frameon=False)
     return figure
