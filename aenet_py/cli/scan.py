@@ -29,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
     deck = inputs.read(options.input)
     runs = plan(deck, common.warn)
     if deck.jobs > processors():
-        common.warn(f"{deck.path}: found JOBS {deck.jobs}, but {processors()} processors; so many run at once")
+        common.warn(f"{deck.path}: found JOBS {deck.jobs}, more than the processors; {processors()} at once")
     with common.stopping() as stop, common.progress(len(runs), " runs") as advance:
         found = stages.perform(deck, runs, lambda: stop() is not None, advance)
     ranked = results.ranked(results.means(found), deck.sort)

@@ -127,7 +127,7 @@ def ranked(found: Sequence[Mean], sort: str) -> list[Mean]:
 
     def error(mean: Mean) -> float:
         value = mean.errors[f"{sort}_test"]
-        return np.inf if value is None else value
+        return value if value is not None and np.isfinite(value) else np.inf
 
     return sorted(found, key=error)
 

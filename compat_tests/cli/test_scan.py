@@ -25,9 +25,7 @@ GENERATE generate.in
 TRAIN train.in
 RADIAL_N 4 8
 SEEDS 1 2:5
-JOBS 2
 """
-PROGRAMS = {"aenet_py.cli.generate": "generate.x", "aenet_py.cli.aenet_pytorch": "aenet_pytorch.py"}
 
 
 def case(folder: Path, epochs: int = 4) -> Path:
@@ -154,7 +152,7 @@ def test_a_folder_runs_by_hand(done, tmp_path):
     for name, content in wanted.items():
         if name.startswith(("energies", "forces", "train.error")):
             assert (training / name).read_bytes() == content, name
-    generation = (training / json.dumps((training / "train.in").read_text().split()[1]).strip('"')).parent
+    generation = (training / (training / "train.in").read_text().split()[1]).parent
     kept = (generation / "features.train").read_bytes()
     (generation / "features.train").unlink()
     assert run(generation, "generate.in").returncode == 0
@@ -200,7 +198,7 @@ def test_a_bad_deck_writes_nothing(tmp_path, capsys):
     before = listing(folder)
     status, out, err = scan(capsys, folder)
     assert (status, out) == (1, "")
-    assert err == "Error: SCAN.in:6: found '2' behind ALPHA; expected weights of the force error, from 0 to 1\n"
+    assert err == "Error: SCAN.in:5: found '2' behind ALPHA; expected weights of the force error, from 0 to 1\n"
     assert listing(folder) == before
     assert not (folder / "scan").exists()
 
@@ -287,6 +285,6 @@ def test_more_jobs_than_processors(done, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(work, "run_all", lambda *given: seen.append(given[1]))
     seen: list[int] = []
     n = stages.processors()
-    status, _, err = scan(capsys, folder, GRID.replace("JOBS 2", f"JOBS {n + 1}"))
+    status, _, err = scan(capsys, folder, GRID + f"JOBS {n + 1}\n")
     assert (status, seen) == (0, [n, n])
-    assert err == f"Warning: SCAN.in: found JOBS {n + 1}, but {n} processors; so many run at once\n"
+    assert err == f"Warning: SCAN.in: found JOBS {n + 1}, more than the processors; {n} at once\n"
