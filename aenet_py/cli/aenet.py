@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 
 from aenet_py import __version__
-from aenet_py.cli import common, diff, info
+from aenet_py.cli import common, diff, info, scan
 
-COMMANDS = {"info": info, "diff": diff}
+COMMANDS = {"info": info, "diff": diff, "scan": scan}
 DESCRIPTION = "Tools around the training sets and potentials of aenet."
 
 
@@ -19,8 +19,9 @@ def main(argv: list[str] | None = None) -> int:
         subparser = commands.add_parser(name, help=command.HELP, description=command.DESCRIPTION)
         command.add_arguments(subparser)
         subparser.set_defaults(command=command.run)
+    parser.set_defaults(left=common.NOTHING)  # what an interrupted command leaves
     options = parser.parse_args(argv)
-    return common.run(lambda: options.command(options))
+    return common.run(lambda: options.command(options), options.left)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 from aenet_py.errors import AenetError
 
 FAILURE = 1
+NOTHING = "nothing was written"
 
 
 class Terminated(BaseException):
@@ -43,7 +44,7 @@ def need(*modules: str) -> None:
             raise AenetError(f"this command needs {module}; expected it from pip install 'aenet_py[workflow]'")
 
 
-def run(command: Callable[[], int | None], left: str = "nothing was written") -> int:
+def run(command: Callable[[], int | None], left: str = NOTHING) -> int:
     """Run a command, which may return an exit status; errors become one line on standard error and such a status.
 
     left : what an interrupted command leaves behind, in words.

@@ -84,6 +84,24 @@ def read(path: str, warn: Callable[[str], None]) -> GenerateInput:
     return result
 
 
+def to_text(deck: GenerateInput) -> str:
+    """A generate.in that is read as this deck."""
+    lines = [f'OUTPUT "{deck.output}"', "TYPES", str(len(deck.types))]
+    lines += [f"{symbol} {energy!r}" for symbol, energy in zip(deck.types, deck.atomic_energies, strict=True)]
+    lines.append("SETUPS")
+    lines += [f'{symbol} "{path}"' for symbol, path in zip(deck.types, deck.setups, strict=True)]
+    for keyword in ("forces", "timing", "debug"):
+        lines.append(f"{keyword.upper()} {'.true.' if getattr(deck, keyword) else '.false.'}")
+    lines.append(f"FORCESPERCENT {deck.forces_percent!r}")
+    if deck.forces_list is not None:
+        lines.append(f'FORCESLIST "{deck.forces_list}"')
+    if deck.forces_seed is not None:
+        lines.append(f"FORCESSEED {deck.forces_seed}")
+    if deck.quiet:
+        lines.append("VERBOSITY low")
+    return "\n".join([*lines, "FILES", str(len(deck.structures)), *deck.structures]) + "\n"
+
+
 def _percentage(text: str) -> float:
     value = listio.real(text)
     if not 0.0 <= value <= 100.0:

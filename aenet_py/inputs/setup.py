@@ -6,7 +6,7 @@ Source: read_Setup_parameters, read_basis_chebyshev, read_symmfunc_Behler2011 in
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -197,7 +197,7 @@ def _function(path: str, number: int, line: str) -> _Function:
 def written(setup: Setup) -> list[str]:
     """What defines the features, a line of the file each: ENV and its species, basis, its parameters or functions."""
     lines = [f"ENV {len(setup.env_types)}: {' '.join(setup.env_types)}", f"type={setup.basis.strip()}".lower()]
-    if setup.basis.strip().lower() == "chebyshev":
+    if is_chebyshev(setup):
         given = zip(PARAMETERS, setup.parameters[0].tolist(), strict=True)
         return [*lines, " ".join(f"{name} = {value:.12g}" for name, value in given)]
     rows = zip(setup.functions.tolist(), setup.parameters.tolist(), setup.environment.tolist(), strict=True)
@@ -207,3 +207,32 @@ def written(setup: Setup) -> list[str]:
         numbers = [f"{name}={value:.12g}" for name, value in zip(names, values, strict=False)]
         lines.append(" ".join([f"G={kind}", *named, *numbers]))
     return lines
+
+
+def to_text(setup: Setup) -> str:
+    """A set-up file that is read as this set-up, of a Chebyshev basis."""
+    lines = ["DESCR", *setup.description.removesuffix("$$").split("$$"), "END DESCR"] if setup.description else []
+    lines += [f"ATOM {setup.atom_type}", f"ENV {len(setup.env_types)}", *setup.env_types, f"RMIN {setup.r_min!r}"]
+    values = chebyshev_parameters(setup)
+    return (
+        "\n".join([*lines, f"BASIS type={setup.basis.strip()}", " ".join(f"{k} = {values[k]}" for k in values)]) + "\n"
+    )
+
+
+def is_chebyshev(setup: Setup) -> bool:
+    return setup.basis.strip().lower() == "chebyshev"
+
+
+def chebyshev_parameters(setup: Setup) -> dict[str, float]:
+    """PARAMETERS of a Chebyshev basis: cutoffs in Å, orders as whole numbers."""
+    given = zip(PARAMETERS, setup.parameters[0].tolist(), strict=True)
+    return {name: value if name.endswith("Rc") else int(value) for name, value in given}
+
+
+def with_parameters(setup: Setup, values: Mapping[str, float]) -> Setup:
+    """The same of a Chebyshev basis with some of its PARAMETERS changed."""
+    radial_cutoff, radial_order, angular_cutoff, angular_order = (chebyshev_parameters(setup) | dict(values)).values()
+    return chebyshev_setup(
+        setup.description, setup.atom_type, setup.env_types, setup.r_min, setup.basis,
+        radial_cutoff, int(radial_order), angular_cutoff, int(angular_order),
+    )  # fmt: skip

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -41,6 +42,11 @@ class NetworkInput:
     path: str
     nodes: tuple[int, ...]
     activations: tuple[str, ...]
+
+    @property
+    def layers(self) -> list[str]:
+        """nodes:activation of each hidden layer."""
+        return [f"{nodes}:{activation}" for nodes, activation in zip(self.nodes, self.activations, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -157,7 +163,7 @@ def read(path: str) -> TrainInput:
 
     def number(line: Line, given: dict[str, str], name: str) -> float:
         try:
-            return _non_negative(given[name])
+            return non_negative(given[name])
         except (KeyError, ValueError):
             shown = repr(given[name]) if name in given else "nothing"
             raise InputError(path, f"found {shown} for {name}; expected a number, at least 0", line.number) from None
@@ -185,36 +191,66 @@ def read(path: str) -> TrainInput:
     if "transfer" in found and mode != "transfer":
         raise InputError(path, f"found TRANSFER in MODE {mode}; expected MODE transfer", found["transfer"][0].number)
     transfer = _transfer(path, *settings("transfer")) if "transfer" in found else Transfer()
-    positive = "a whole number, at least 1"
+    at_least_one = "a whole number, at least 1"
     return TrainInput(
         path=path,
         training_set=required("trainingset", str, "a training set"),
         test_fraction=required("testpercent", _percentage, "a percentage, below 100") / 100,
-        epochs=required("iterations", _natural, "a whole number, at least 0"),
-        write_every=value("iterwrite", _positive, positive, 1) or 1,
-        batch_size=value("batchsize", _positive, positive, 256) or 256,
+        epochs=required("iterations", natural, "a whole number, at least 0"),
+        write_every=value("iterwrite", positive, at_least_one, 1) or 1,
+        batch_size=value("batchsize", positive, at_least_one, 256) or 256,
         max_energy=value("maxenergy", listio.real, "an energy in eV per atom", None) or None,
-        max_forces=value("maxforces", _non_negative, "a force in eV/Angstrom", None) or None,
+        max_forces=value("maxforces", non_negative, "a force in eV/Angstrom", None) or None,
         alpha=alpha,
-        numpy_seed=value("npseed", _natural, "a whole number, at least 0", 11) or 0,
-        torch_seed=value("phseed", _natural, "a whole number, at least 0", 22) or 0,
+        numpy_seed=value("npseed", natural, "a whole number, at least 0", 11) or 0,
+        torch_seed=value("phseed", natural, "a whole number, at least 0", 22) or 0,
         memory_mode=memory_mode,
         method=name,
         learning_rate=number(method_line, method, "lr"),
-        regularization=value("regularization", _non_negative, "a number, at least 0", 0.0) or 0.0,
+        regularization=value("regularization", non_negative, "a number, at least 0", 0.0) or 0.0,
         save_energies="save_energies" in found,
         save_forces="save_forces" in found,
         verbose="verbose" in found,
         mode=mode,
         save_batches="save_batches" in found or mode == "batches",
         load_batches="load_batches" in found,
-        checkpoint=value("checkpoint", _positive, f"{positive}, of epochs", None),
-        patience=value("patience", _positive, f"{positive}, of epochs", None),
+        checkpoint=value("checkpoint", positive, f"{at_least_one}, of epochs", None),
+        patience=value("patience", positive, f"{at_least_one}, of epochs", None),
         schedule=schedule,
         average=_average(path, found["ema"][0]) if "ema" in found else None,
         networks=_networks(path, found),
         transfer=transfer if mode == "transfer" else None,
     )
+
+
+def to_text(deck: TrainInput) -> str:
+    """A train.in that is read as this deck."""
+    values: list[tuple[str, object]] = [
+        ("TRAININGSET", deck.training_set), ("TESTPERCENT", f"{deck.test_fraction * 100:.15g}"),
+        ("ITERATIONS", deck.epochs), ("ITERWRITE", deck.write_every), ("BATCHSIZE", deck.batch_size),
+        ("MAXENERGY", deck.max_energy), ("MAXFORCES", deck.max_forces),
+        ("NPSEED", deck.numpy_seed), ("PHSEED", deck.torch_seed),
+        ("MEMORY_MODE", deck.memory_mode), ("MODE", deck.mode), ("REGULARIZATION", deck.regularization),
+        ("CHECKPOINT", deck.checkpoint), ("PATIENCE", deck.patience), ("EMA", deck.average),
+    ]  # fmt: skip
+    lines = [f"{keyword} {value}" for keyword, value in values if value is not None]
+    lines += [keyword.upper() for keyword in FLAGS if getattr(deck, keyword)]
+    if deck.schedule is not None:
+        given = dict(zip(("factor", "patience", "min_lr"), dataclasses.astuple(deck.schedule)[1:], strict=True))
+        settings = [f"{name}={given[name]}" for name in SCHEDULES[deck.schedule.kind]]
+        lines.append(" ".join(["SCHEDULE", deck.schedule.kind, *settings]))
+    lines += ["METHOD", f"method={deck.method} lr={deck.learning_rate}"]
+    if deck.alpha is not None:
+        lines += ["FORCES", f"alpha={deck.alpha}"]
+    if deck.transfer is not None:
+        wanted = deck.transfer
+        freeze = "hidden" if wanted.freeze == HIDDEN else wanted.freeze
+        new = " new=random" if wanted.new else ""
+        lines += ["TRANSFER", f"source={wanted.source} freeze={freeze} energy={wanted.energy}{new}"]
+    lines.append("NETWORKS")
+    for network in deck.networks:
+        lines.append(f"{network.symbol} {network.path} {len(network.nodes)} {' '.join(network.layers)}")
+    return "\n".join(lines) + "\n"
 
 
 def _transfer(path: str, line: Line, given: dict[str, str]) -> Transfer:
@@ -226,7 +262,7 @@ def _transfer(path: str, line: Line, given: dict[str, str]) -> Transfer:
 
     freeze = given.get("freeze", "1").lower()
     try:
-        layers = HIDDEN if freeze == "hidden" else _natural(freeze)
+        layers = HIDDEN if freeze == "hidden" else natural(freeze)
     except ValueError:
         expected = "a number of layers, or hidden"
         raise InputError(path, f"found freeze={given['freeze']}; expected {expected}", line.number) from None
@@ -246,7 +282,7 @@ def _schedule(path: str, line: Line) -> Schedule:
         if name not in SCHEDULES[kind]:
             raise InputError(path, f"found {word!r} behind SCHEDULE {kind}; expected {expected}", line.number)
         try:
-            settings[name] = _positive(given) if name == "patience" else _non_negative(given)
+            settings[name] = positive(given) if name == "patience" else non_negative(given)
         except ValueError:
             raise InputError(path, f"found {given!r} for {name}; expected a number, at least 0", line.number) from None
     if not 0 < settings.get("factor", 0.5) < 1:
@@ -260,7 +296,7 @@ def _schedule(path: str, line: Line) -> Schedule:
 def _average(path: str, line: Line) -> float:
     words = line.text.split()[1:] or [str(USUAL_AVERAGE)]
     try:
-        decay = _non_negative(words[0])
+        decay = non_negative(words[0])
     except ValueError:
         decay = 1.0
     if decay >= 1:
@@ -305,15 +341,13 @@ def _networks(path: str, found: dict[str, tuple[Line, list[Line]]]) -> tuple[Net
     for line in found["networks"][1]:
         words = line.text.split()
         expected = "expected: symbol, file, number of hidden layers, and nodes:activation for each"
-        layers = [word.split(":") for word in words[3:]]
         try:
-            nodes = tuple(_positive(layer[0]) for layer in layers)
-            activations = tuple(layer[1].lower() for layer in layers)
-            fits = int(words[2]) == len(layers) > 0
+            nodes, activations = hidden_layers(words[3:])
+            fits = int(words[2]) == len(nodes) > 0
         except (ValueError, IndexError):
             raise InputError(path, f"found {line.text!r}; {expected}", line.number) from None
         if not fits:
-            raise InputError(path, f"found {len(layers)} layers; expected {words[2]}, at least 1", line.number)
+            raise InputError(path, f"found {len(nodes)} layers; expected {words[2]}, at least 1", line.number)
         for activation in activations:
             if activation not in ACTIVATIONS:
                 message = f"found activation {activation!r}; expected one of {', '.join(ACTIVATIONS)}"
@@ -326,21 +360,29 @@ def _networks(path: str, found: dict[str, tuple[Line, list[Line]]]) -> tuple[Net
     return tuple(networks)
 
 
-def _natural(text: str) -> int:
+def hidden_layers(words: Sequence[str]) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """Nodes and activation function of each hidden layer, from words nodes:activation; ValueError if one is none."""
+    layers = [word.split(":") for word in words]
+    if any(len(layer) < 2 for layer in layers):
+        raise ValueError(words)
+    return tuple(positive(layer[0]) for layer in layers), tuple(layer[1].lower() for layer in layers)
+
+
+def natural(text: str) -> int:
     value = listio.integer(text)
     if value < 0:
         raise ValueError(text)
     return value
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
     value = listio.integer(text)
     if value < 1:
         raise ValueError(text)
     return value
 
 
-def _non_negative(text: str) -> float:
+def non_negative(text: str) -> float:
     value = float(text)
     if not 0 <= value < math.inf:
         raise ValueError(text)

@@ -1,0 +1,162 @@
+"""The figures of a scan: errors against what was varied, learning curves."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from aenet_py import figures
+from aenet_py.inputs.scan import ScanInput
+from aenet_py.scan import results
+from aenet_py.scan.plan import Settings
+from aenet_py.scan.results import KINDS, Mean
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+MILLI = 1000.0  # to meV/atom, meV/Å
+AXES = {
+    "energy": "RMSE of energies (meV/atom)", "force": "RMSE of forces (meV/Å)",
+    "radial_Rc": "radial cutoff (Å)", "angular_Rc": "angular cutoff (Å)", "alpha": "alpha (weight of forces)",
+    "regularization": "weight decay", "nodes": "hidden layers",
+}  # fmt: skip
+SIZES = ("radial_N", "angular_N")  # keywords that change the number of features
+CURVES = ("method", "lr")  # keywords that learning curves are told apart by
+PARTS: dict[str, Any] = {"test": "-", "train": "--"}  # and their lines
+MARKERS = {"test": "o", "train": "s"}
+Place = Callable[[Mean], float | str]
+
+
+def draw(deck: ScanInput, found: Sequence[Mean], reference: Settings) -> list[str]:
+    """Draw the figures whose keywords were scanned; paths of those written.
+
+    A figure shows the combinations that differ from the reference by its own keywords alone.
+    """
+
+    def near(*varied: str) -> list[Mean]:
+        if not any(name in deck.values for name in varied):
+            return []
+        fixed = [name for name in deck.values if name not in varied]
+        return [mean for mean in found if all(mean.settings[name] == reference[name] for name in fixed)]
+
+    decays = sorted(near("regularization"), key=_number("regularization"))
+    drawn = {"features": _against([("number of features", near(*SIZES), _size)])}
+    drawn["cutoffs"] = _against([(AXES[name], near(name), _number(name)) for name in ("radial_Rc", "angular_Rc")])
+    drawn["alpha"] = _against([(AXES["alpha"], near("alpha"), _number("alpha"))])
+    drawn["regularization"] = _against([(AXES["regularization"], decays, _text("regularization"))])
+    drawn["nodes"] = _against([(AXES["nodes"], near("nodes"), _text("nodes"))])
+    drawn["convergence"] = _convergence(near(*CURVES))
+    written = []
+    for name, figure in drawn.items():
+        path = os.path.join(deck.folder, f"{name}.png")
+        if figure is not None:
+            figures.save(figure, path)
+            written.append(path)
+        elif os.path.exists(path):  # of an earlier deck
+            os.unlink(path)
+    return written
+
+
+def _size(mean: Mean) -> float:
+    return mean.n_features
+
+
+def _number(name: str) -> Callable[[Mean], float]:
+    return lambda mean: float(mean.settings[name] or 0)
+
+
+def _text(name: str) -> Place:
+    """A place of its own for each value, which zero, too, has."""
+    return lambda mean: f"{mean.settings[name]:g}" if name != "nodes" else str(mean.settings[name]).replace(",", "\n")
+
+
+def _kinds(means: Sequence[Mean]) -> list[str]:
+    """energy, and force where there are errors of forces."""
+    return [kind for kind in ("energy", "force") if any(mean.errors[f"{kind}_test"] is not None for mean in means)]
+
+
+def _against(columns: Sequence[tuple[str, Sequence[Mean], Place]]) -> Figure | None:
+    """Errors against something: a column of panels for each that has several places, energies above forces.
+
+    columns : label of the axis, what is shown, and where on the axis.  The lines go through the best test error at each
+    place, of several combinations there.
+    """
+    shown = [column for column in columns if len({column[2](mean) for mean in column[1]}) > 1]
+    kinds = _kinds([mean for _, means, _ in shown for mean in means])
+    if not kinds:
+        return None
+    figure, axes = figures.panels(len(kinds), len(shown))
+    for (row, kind), (column, (label, means, place)) in itertools.product(enumerate(kinds), enumerate(shown)):
+        _errors(axes[row, column], kind, means, place)
+        axes[row, column].set(xlabel=label, ylabel=AXES[kind])
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), fontsize=8, frameon=False)
+    return figure
+
+
+def _errors(axis: Axes, kind: str, means: Sequence[Mean], place: Place) -> None:
+    there = [mean for mean in means if mean.errors[f"{kind}_test"] is not None]
+    words = [place(mean) for mean in means]
+    best: dict[float | str, Mean] = {}
+    for mean in sorted(there, key=lambda mean: mean.errors[f"{kind}_test"] or 0.0):
+        best.setdefault(place(mean), mean)
+    # Words stay in the order of the combinations, and no line joins them.
+    places = sorted(best, key=lambda value: words.index(value) if isinstance(value, str) else value)
+    for color, (part, line) in zip(figures.COLORS, PARTS.items(), strict=False):
+        name = f"{kind}_{part}"
+        others = [mean for mean in there if mean is not best[place(mean)]]
+        axis.errorbar(
+            places, [_milli(best[at].errors[name]) for at in places],
+            [_milli(best[at].spread[name] or 0.0) for at in places],
+            linestyle="" if isinstance(words[0], str) else line, marker=MARKERS[part], markersize=4, color=color,
+            capsize=2, label=part,
+        )  # fmt: skip
+        axis.plot(
+            [place(mean) for mean in others], [_milli(mean.errors[name]) for mean in others],
+            ".", color=color, alpha=0.4,
+        )  # fmt: skip
+    axis.set_ylim(bottom=0)
+
+
+def _milli(value: float | None) -> float:
+    return np.nan if value is None else MILLI * value
+
+
+def _convergence(means: Sequence[Mean]) -> Figure | None:
+    """Learning curves, means over the seeds: a column of panels for each optimiser, a colour for each learning rate."""
+    kinds = _kinds(means)
+    if not kinds or len(means) < 2:
+        return None
+    from matplotlib.lines import Line2D
+    from matplotlib.ticker import LogFormatter
+
+    methods = list(dict.fromkeys(str(mean.settings["method"]) for mean in means))
+    rates = sorted({float(mean.settings["lr"] or 0) for mean in means})
+    figure, axes = figures.panels(len(kinds), len(methods), sharex=True, sharey="row")
+    for mean in means:
+        column = methods.index(str(mean.settings["method"]))
+        color = figures.COLORS[rates.index(float(mean.settings["lr"] or 0)) % len(figures.COLORS)]
+        tables = [results.curves(result.run) for result in mean.results]
+        curve = np.mean([table[: min(map(len, tables))] for table in tables], axis=0)
+        for (row, kind), (part, line) in itertools.product(enumerate(kinds), PARTS.items()):
+            values = MILLI * curve[:, 1 + list(KINDS).index(f"{kind}_{part}")]
+            axes[row, column].plot(curve[:, 0] + 1, values, line, color=color, linewidth=1.2)
+    for (row, kind), (column, method) in itertools.product(enumerate(kinds), enumerate(methods)):
+        axes[row, column].set_yscale("log")
+        axes[row, column].yaxis.set_major_formatter("{x:g}")
+        axes[row, column].yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1.5, 0.5)))
+        axes[row, 0].set_ylabel(AXES[kind])
+        axes[-1, column].set_xlabel("epoch")
+        axes[0, column].set_title(method, fontsize=9)
+    lines = [
+        Line2D([], [], color=color, label=f"lr {rate:g}") for color, rate in zip(figures.COLORS, rates, strict=False)
+    ]
+    lines += [Line2D([], [], color="grey", linestyle=line, label=part) for part, line in PARTS.items()]
+    n_columns = min(len(lines), 3 * len(methods))
+    figure.legend(handles=lines, loc="outside upper center", ncols=n_columns, fontsize=8, frameon=False)
+    return figure

@@ -1,0 +1,259 @@
+"""Which runs a scan has, and what the folder of each holds before it begins."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from aenet_py.descriptors.setup import Setup
+from aenet_py.errors import AenetError, InputError
+from aenet_py.formats import trainset
+from aenet_py.formats.text import foreign, native
+from aenet_py.inputs import generate as generate_inputs
+from aenet_py.inputs import setup as setup_inputs
+from aenet_py.inputs import train as train_inputs
+from aenet_py.inputs.generate import GenerateInput
+from aenet_py.inputs.scan import TRAINING, ScanInput, Seed, Value
+from aenet_py.inputs.setup import PARAMETERS
+from aenet_py.inputs.train import TrainInput, hidden_layers
+
+TRAINING_SET = "features.train"
+FORCES_SEED = 1  # for a deck that leaves the structures with gradients to chance: all training sets must have the same
+ID_LENGTH = 12
+Settings = Mapping[str, Value | None]  # of each keyword of SCANNED; None where there is none
+
+
+@dataclass(frozen=True)
+class Features:
+    """A training set.
+
+    path : its file; sizes : features of each species; folder : where generate.x makes it, with these files; None for
+    one that is there; sources : what it is made from.
+    """
+
+    path: str
+    sizes: tuple[int, ...]
+    folder: str | None
+    files: Mapping[str, bytes]
+    sources: tuple[str, ...]
+
+    @property
+    def n_features(self) -> int:
+        """Of the species with most of them."""
+        return max(self.sizes, default=0)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A training: the folder it runs in, the deck there, what makes it another one than the others."""
+
+    folder: str
+    deck: TrainInput
+    features: Features
+    settings: Settings
+
+    @property
+    def seed(self) -> Seed:
+        return self.deck.numpy_seed, self.deck.torch_seed
+
+
+@dataclass(frozen=True)
+class Base:
+    """What the decks say themselves.
+
+    train : that of the trainer; generate : that of generate.x as the folder of a training set needs it, but for the
+    set-ups; sources : what a training set is made from; setups : of each species; settings : those that are varied.
+    """
+
+    train: TrainInput
+    generate: GenerateInput | None
+    sources: tuple[str, ...]
+    setups: tuple[Setup, ...]
+    settings: Settings
+
+
+def plan(deck: ScanInput, warn: Callable[[str], None]) -> list[Run]:
+    """All runs, combination after combination, the seeds of one together; InputError for what cannot be scanned."""
+    base = _base(deck, warn)
+    _check(deck, base)
+    seeds = deck.seeds or ((base.train.numpy_seed, base.train.torch_seed),)
+    made: dict[tuple[Value | None, ...], Features] = {}
+    runs = []
+    for settings in combinations(deck.values, base.settings, deck.mode):
+        key = tuple(settings[name] for name in PARAMETERS)
+        if key not in made:
+            made[key] = _features(deck, base, settings)
+        runs += [_run(deck, base, made[key], settings, seed) for seed in seeds]
+    return runs
+
+
+def combinations(values: Mapping[str, Sequence[Value]], base: Settings, mode: str) -> list[Settings]:
+    """All of them (grid), or the base and those that differ from it by one value (each)."""
+    if mode == "grid":
+        return [{**base, **dict(zip(values, chosen, strict=True))} for chosen in itertools.product(*values.values())]
+    others = [{**base, name: value} for name, given in values.items() for value in given if value != base[name]]
+    return [dict(base), *others]
+
+
+def _base(deck: ScanInput, warn: Callable[[str], None]) -> Base:
+    train = train_inputs.read(deck.train)
+    generate = None if deck.generate is None else generate_inputs.read(deck.generate, warn)
+    if generate is None:
+        setups = _setups_of(train.training_set)
+    else:
+        setups = tuple(setup_inputs.read(path, warn) for path in generate.setups)
+    settings: dict[str, Value | None] = dict.fromkeys(PARAMETERS)
+    if all(setup_inputs.is_chebyshev(setup) for setup in setups):
+        of_species = [setup_inputs.chebyshev_parameters(setup) for setup in setups]
+        settings = {name: _common(values[name] for values in of_species) for name in PARAMETERS}
+    networks = [",".join(network.layers) for network in train.networks]
+    of_training = (train.method, train.learning_rate, train.regularization, train.alpha, _common(networks))
+    settings |= dict(zip(TRAINING, of_training, strict=True))
+    if generate is None:
+        return Base(train, None, (), setups, settings)
+    lists = [] if generate.forces_list is None else [generate.forces_list]
+    moved = _moved(generate, os.path.join(deck.folder, "features", "id"))
+    return Base(train, moved, (*map(native, generate.structures), *lists), setups, settings)
+
+
+def _moved(deck: GenerateInput, folder: str) -> GenerateInput:
+    """The deck for a folder of a scan."""
+    lists = [] if deck.forces_list is None else _from(folder, [foreign(deck.forces_list)])
+    return replace(
+        deck,
+        output=TRAINING_SET,
+        structures=tuple(_from(folder, deck.structures)),
+        forces_list=lists[0] if lists else None,
+        forces_seed=FORCES_SEED if deck.forces and deck.forces_seed is None else deck.forces_seed,
+    )
+
+
+def _setups_of(training_set: str) -> tuple[Setup, ...]:
+    with trainset.open_source(native(training_set)) as source:
+        return trainset.footer_ahead(source, trainset.read_header(source)).setups
+
+
+def _common(values: Iterable[Value]) -> Value | None:
+    """The value of all species; where they differ, those of the species in their order, with blanks between."""
+    given = list(values)
+    if not given:
+        return None
+    return given[0] if len(set(given)) == 1 else " ".join(map(str, given))
+
+
+def _check(deck: ScanInput, base: Base) -> None:
+    """InputError for settings that cannot be scanned with these decks."""
+    train = base.train
+    for name in (name for name in PARAMETERS if name in deck.values):
+        found = f"found {name.upper()}"
+        if base.generate is None:
+            raise InputError(
+                deck.path, f"{found} without GENERATE; expected an input file of generate.x", deck.lines[name]
+            )
+        if base.settings[name] is None:
+            message = f"{found}, but not all set-ups of {deck.generate} are of the Chebyshev basis; expected that"
+            raise InputError(deck.path, message, deck.lines[name])
+    if "alpha" in deck.values and train.alpha is None:
+        message = f"found ALPHA, but {deck.train} has no FORCES; expected FORCES and alpha="
+        raise InputError(deck.path, message, deck.lines["alpha"])
+    if train.schedule is not None and min(_numbers(deck.values.get("lr", ())), default=1.0) < train.schedule.least:
+        message = f"found LR below min_lr={train.schedule.least:g} of {deck.train}; expected more"
+        raise InputError(deck.path, message, deck.lines["lr"])
+    if train.mode != "train":
+        raise InputError(deck.train, f"found MODE {train.mode}; expected MODE train, which is what a scan varies")
+    if train.load_batches or train.save_batches:
+        raise InputError(deck.train, "found LOAD_BATCHES or SAVE_BATCHES; expected neither: each run draws its own")
+    if train.test_fraction == 0:
+        raise InputError(deck.train, "found TESTPERCENT 0; expected more: a scan compares errors of test structures")
+    if base.generate is not None and train.alpha is not None and not base.generate.forces:
+        raise InputError(str(deck.generate), f"no FORCES found, but {deck.train} has; expected FORCES")
+
+
+def _numbers(values: Iterable[Value]) -> list[float]:
+    return [float(value) for value in values]
+
+
+def _features(deck: ScanInput, base: Base, settings: Settings) -> Features:
+    if base.generate is None:
+        sizes = tuple(setup.n_features for setup in base.setups)
+        return Features(native(base.train.training_set), sizes, None, {}, ())
+    wanted = {name: float(settings[name] or 0) for name in PARAMETERS if settings[name] != base.settings[name]}
+    setups, files = [], {}
+    for symbol, path, setup in zip(base.generate.types, base.generate.setups, base.setups, strict=True):
+        changed = setup_inputs.with_parameters(setup, wanted) if wanted else setup
+        if changed.r_max == 0:
+            line = min(deck.lines[name] for name in wanted)
+            raise InputError(deck.path, "both cutoffs are 0; expected RADIAL_RC or ANGULAR_RC above 0", line)
+        files[f"{symbol}.stp"] = setup_inputs.to_text(changed).encode("latin-1") if wanted else _content(path)
+        setups.append(changed)
+    files["generate.in"] = generate_inputs.to_text(replace(base.generate, setups=tuple(files))).encode("latin-1")
+    folder = os.path.join(deck.folder, "features", _id(files))
+    sizes = tuple(setup.n_features for setup in setups)
+    return Features(os.path.join(folder, TRAINING_SET), sizes, folder, files, base.sources)
+
+
+def _content(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def _run(deck: ScanInput, base: Base, features: Features, settings: Settings, seed: Seed) -> Run:
+    networks = base.train.networks
+    if settings["nodes"] != base.settings["nodes"]:
+        nodes, activations = hidden_layers(str(settings["nodes"]).split(","))
+        networks = tuple(replace(network, nodes=nodes, activations=activations) for network in networks)
+    alpha = settings["alpha"]
+    (training_set,) = _from(os.path.join(deck.folder, "runs", "id"), [foreign(features.path)])
+    if len(training_set.split()) > 1:
+        raise AenetError(
+            f"{native(training_set)}: this name has blanks; expected a training set that TRAININGSET can name"
+        )
+    given = replace(
+        base.train,
+        training_set=training_set,
+        numpy_seed=seed[0],
+        torch_seed=seed[1],
+        method=str(settings["method"]),
+        learning_rate=float(settings["lr"] or 0),
+        regularization=float(settings["regularization"] or 0),
+        alpha=None if alpha is None else float(alpha),
+        networks=tuple(replace(network, path=f"{network.symbol}.nn") for network in networks),
+        save_energies=True,
+        save_forces=base.train.alpha is not None,
+    )
+    content = train_inputs.to_text(given).encode("latin-1")
+    return Run(os.path.join(deck.folder, "runs", _id({"train.in": content})), given, features, settings)
+
+
+def _from(folder: str, paths: Sequence[str]) -> list[str]:
+    """Paths that a deck here has, as a deck in this folder must have them."""
+    apart = [os.path.split(native(path)) for path in paths]
+    target = os.path.realpath(folder)
+    ways = {inside: os.path.relpath(os.path.realpath(inside), target) for inside in {inside for inside, _ in apart}}
+    return [foreign(os.path.join(ways[inside], name)) for inside, name in apart]
+
+
+def _id(files: Mapping[str, bytes]) -> str:
+    """A name for a folder with these files, another one for others."""
+    found = hashlib.sha256()
+    for name, content in sorted(files.items()):
+        found.update(f"{name} {len(content)}\n".encode())
+        found.update(content)
+    return found.hexdigest()[:ID_LENGTH]
+
+
+def changed_since(runs: Sequence[Run]) -> str | None:
+    """A source that is newer than what was made of it, and that, in words; None if there is none."""
+    pairs = {run.features.path: run.features.sources for run in runs if run.features.folder is not None}
+    for run in runs:
+        if run.features.folder is None:
+            pairs[os.path.join(run.folder, "energies.test")] = (run.features.path,)
+    newest = {sources: max((os.stat(path).st_mtime_ns, path) for path in sources) for sources in set(pairs.values())}
+    for made, sources in pairs.items():
+        time, source = newest[sources]
+        if os.path.exists(made) and time > os.stat(made).st_mtime_ns:
+            return f"{source} has changed since {made} was made from it"
+    return None

@@ -1,0 +1,154 @@
+"""What the runs of a scan found: errors of energies and forces, learning curves, means over the seeds."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from aenet_py.inputs.scan import SCANNED
+from aenet_py.scan.plan import Run, Settings
+from aenet_py.scan.work import Outcome, outcome
+
+KINDS = {  # of errors, and their columns
+    "energy_train": "energy_rmse_train_eV_per_atom", "energy_test": "energy_rmse_test_eV_per_atom",
+    "force_train": "force_rmse_train_eV_per_A", "force_test": "force_rmse_test_eV_per_A",
+}  # fmt: skip
+TABLE = "results.csv"
+UNITS = {"radial_Rc": "radial_Rc_A", "angular_Rc": "angular_Rc_A"}
+COLUMNS = (
+    "folder", *(UNITS.get(name, name) for name in SCANNED), "npseed", "phseed", "features",
+    *KINDS.values(), "epochs", "seconds", "error",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Result:
+    """A run and what it found.
+
+    errors : of each of KINDS, None where there is none; epochs : trained; outcome : of its program; split : names of
+    the training and the test structures.
+    """
+
+    run: Run
+    errors: Mapping[str, float | None]
+    epochs: int
+    outcome: Outcome
+    split: tuple[frozenset[str], frozenset[str]]
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A combination of settings: means of the errors over the seeds, and their standard deviations (of n - 1)."""
+
+    settings: Settings
+    n_features: int
+    results: tuple[Result, ...]
+    errors: Mapping[str, float | None]
+    spread: Mapping[str, float | None]
+
+
+def read(run: Run) -> Result:
+    """The result of a run that is done."""
+    errors: dict[str, float | None] = {}
+    split = []
+    for part in ("train", "test"):
+        differences, paths = energies(os.path.join(run.folder, f"energies.{part}"))
+        errors[f"energy_{part}"] = _rms(differences)
+        split.append(frozenset(paths))
+        with_forces = run.deck.alpha is not None
+        lengths = forces(os.path.join(run.folder, f"forces.{part}")) if with_forces else np.empty(0)
+        errors[f"force_{part}"] = _rms(lengths)
+    epochs = run.deck.epochs
+    if run.deck.patience is not None:
+        table = curves(run)
+        epochs = int(table[-1, 0]) + 1 if len(table) else 0
+    return Result(run, errors, epochs, outcome(run.folder), (split[0], split[1]))
+
+
+def failed(run: Run, error: str) -> Result:
+    """The result of a run that is not to be had, because of this error."""
+    found = outcome(run.folder)
+    return Result(run, dict.fromkeys(KINDS), 0, Outcome(found.state, found.seconds, error), (frozenset(), frozenset()))
+
+
+def energies(path: str) -> tuple[np.ndarray, list[str]]:
+    """Differences to the reference, eV/atom, and names of the structures in energies.train or energies.test."""
+    rows = [line.split(None, 5) for line in _lines(path)]
+    values = np.array([row[:3] for row in rows], dtype=float).reshape(-1, 3)
+    return (values[:, 2] - values[:, 1]) / values[:, 0], [row[5].rstrip() for row in rows]
+
+
+def forces(path: str) -> np.ndarray:
+    """Lengths of the differences to the reference, eV/Å, of the atoms in forces.train or forces.test."""
+    rows = [line.split() for line in _lines(path) if not line.startswith("#")]
+    values = np.array([row[2:8] for row in rows], dtype=float).reshape(-1, 6)
+    return np.linalg.norm(values[:, 3:] - values[:, :3], axis=1)
+
+
+def _lines(path: str) -> list[str]:
+    with open(path, encoding="latin-1") as file:
+        return file.readlines()
+
+
+def _rms(values: np.ndarray) -> float | None:
+    return float(np.sqrt(np.mean(values**2))) if len(values) else None
+
+
+def curves(run: Run) -> np.ndarray:
+    """The learning curves of a run, (n, 5): epoch, and the errors of KINDS; those of the forces are 0 without them."""
+    rows = np.array([line.split() for line in _lines(os.path.join(run.folder, "train.error"))], dtype=float)
+    if rows.shape[1:] == (7,):
+        return rows[:, [0, 3, 4, 5, 6]]
+    rows = rows.reshape(-1, 3)  # without FORCES, the weighted sum is the error of the energies
+    return np.hstack([rows, np.zeros((len(rows), 2))])
+
+
+def means(results: Sequence[Result]) -> list[Mean]:
+    """Of each combination none of whose runs has failed, over those that are done; in their order."""
+    found = []
+    for _, group in itertools.groupby(results, lambda result: result.run.settings):
+        of_one = tuple(group)
+        if any(result.outcome.error is not None for result in of_one):
+            continue
+        values: dict[str, list[float | None]] = {kind: [r.errors[kind] for r in of_one] for kind in KINDS}
+        there = {kind: np.array([v for v in given if v is not None]) for kind, given in values.items()}
+        errors = {kind: float(given.mean()) if len(given) else None for kind, given in there.items()}
+        spread = {kind: float(given.std(ddof=1)) if len(given) > 1 else None for kind, given in there.items()}
+        found.append(Mean(of_one[0].run.settings, of_one[0].run.features.n_features, of_one, errors, spread))
+    return found
+
+
+def ranked(found: Sequence[Mean], sort: str) -> list[Mean]:
+    """The smallest error of the test structures first; sort : energy or force."""
+
+    def error(mean: Mean) -> float:
+        value = mean.errors[f"{sort}_test"]
+        return value if value is not None and np.isfinite(value) else np.inf
+
+    return sorted(found, key=error)
+
+
+def unequal_split(results: Sequence[Result]) -> tuple[Result, Result] | None:
+    """Two runs of one seed whose training and test structures differ, None if there are none."""
+    first: dict[int, Result] = {}
+    for result in results:
+        if result.outcome.error is None:
+            other = first.setdefault(result.run.deck.numpy_seed, result)
+            if other.split != result.split:
+                return other, result
+    return None
+
+
+def rows(results: Sequence[Result]) -> Iterator[dict[str, object]]:
+    """The rows of results.csv, under COLUMNS."""
+    for result in results:
+        run = result.run
+        row: dict[str, object] = {"folder": run.folder, "npseed": run.seed[0], "phseed": run.seed[1]}
+        row |= {UNITS.get(name, name): value for name, value in run.settings.items()}
+        row |= {column: result.errors[kind] for kind, column in KINDS.items()}
+        row |= {"features": run.features.n_features, "epochs": result.epochs}
+        yield row | {"seconds": result.outcome.seconds, "error": result.outcome.error}

@@ -1,0 +1,178 @@
+"""The programs that a scan starts, several at once, and what is known of each afterwards."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import aenet_py
+from aenet_py.errors import AenetError
+from aenet_py.formats.output import PendingFile
+
+OUTCOME = "outcome.json"
+WAIT = 0.05  # seconds between two looks at the programs
+FINISHED, STOPPED, FAILED = "finished", "stopped", "failed"
+
+
+@dataclass(frozen=True)
+class Job:
+    """A program and the folder it runs in.
+
+    module, argument : of the command; name : of its .out and .err; files : what the folder needs; results : what is
+    there if and only if the program has done its work.
+    """
+
+    folder: str
+    module: str
+    argument: str
+    name: str
+    files: Mapping[str, bytes]
+    results: tuple[str, ...]
+
+    @property
+    def is_done(self) -> bool:
+        return self._has_results and outcome(self.folder).state != FAILED
+
+    @property
+    def _has_results(self) -> bool:
+        return all(os.path.exists(os.path.join(self.folder, name)) for name in self.results)
+
+    def ended(self, status: int, stopped: bool) -> tuple[str, str | None]:
+        """The state a program that is over is in, and why it failed."""
+        if status == 0 and self._has_results:
+            return FINISHED, None
+        if stopped:
+            return STOPPED, None
+        path = Path(self.folder, f"{self.name}.err")
+        lines = [line for line in path.read_text(errors="replace").splitlines() if line.strip()]
+        ending = f"killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
+        return FAILED, lines[-1] if lines and status > 0 else ending
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What outcome.json of a folder holds; state : "" where it is not there; seconds : None where they are unknown."""
+
+    state: str = ""
+    seconds: float | None = None
+    error: str | None = None
+
+
+def outcome(folder: str) -> Outcome:
+    try:
+        with open(os.path.join(folder, OUTCOME), encoding="utf-8") as file:
+            return Outcome(**json.load(file))
+    except (FileNotFoundError, ValueError, TypeError):
+        return Outcome()
+
+
+@contextlib.contextmanager
+def locked(folder: str) -> Iterator[int]:
+    """A folder, made if need be, that no other scan works in; what is yielded must be open in its programs, too."""
+    try:
+        os.makedirs(folder, exist_ok=True)
+        lock = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise AenetError(f"{folder}: cannot be used as a folder: {error.strerror}") from None
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise AenetError(f"{folder}: another scan, or a run of one, works in this folder; expected none") from None
+        yield lock
+    finally:
+        os.close(lock)
+
+
+def run_all(
+    jobs: Sequence[Job], at_once: int, lock: int, stop: Callable[[], bool], after: Callable[[Job], None]
+) -> None:
+    """Run all jobs that are not done, at_once of them side by side.
+
+    Each has its share of the processors.  stop : asked again and again; then nothing new begins, and what runs is asked
+    to save its state and to end.  after : called when a job is over.
+    """
+    shares = _shares(at_once)
+    waiting = [job for job in jobs if not job.is_done]
+    running: dict[int, tuple[Job, subprocess.Popen, float]] = {}
+    stopped = False
+    try:
+        while running or (waiting and not stop()):
+            for slot in range(at_once):
+                if slot not in running and waiting and not stop():
+                    running[slot] = _start(waiting[0], shares[slot], lock)
+                    waiting.pop(0)
+            if stop() and not stopped:
+                stopped = True
+                for _, process, _ in running.values():
+                    process.terminate()
+            time.sleep(WAIT)
+            for slot, (job, process, began) in list(running.items()):
+                if process.poll() is None:
+                    continue
+                del running[slot]
+                _record(job, process.returncode, stopped, time.monotonic() - began)
+                after(job)
+    finally:
+        for _, process, _ in running.values():
+            process.kill()
+            process.wait()
+
+
+def _shares(at_once: int) -> list[set[int]]:
+    """Processors for each of the programs; empty sets where the system does not let us choose."""
+    if not hasattr(os, "sched_getaffinity"):
+        return [set()] * at_once
+    own = sorted(os.sched_getaffinity(0))
+    return [set(own[slot::at_once]) for slot in range(at_once)]
+
+
+def _start(job: Job, share: set[int], lock: int) -> tuple[Job, subprocess.Popen, float]:
+    before = outcome(job.folder)
+    try:
+        os.makedirs(job.folder, exist_ok=True)
+        if before.state in (FINISHED, FAILED):  # a trainer would go on from what these left
+            shutil.rmtree(job.folder)
+            os.makedirs(job.folder)
+    except OSError as error:
+        raise AenetError(f"{job.folder}: cannot be written: {error.strerror}") from None
+    for name, content in job.files.items():
+        with PendingFile(os.path.join(job.folder, name)) as file:
+            file.write(content)
+            file.complete(replace=True)
+    paths = [str(Path(aenet_py.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
+    with (
+        open(os.path.join(job.folder, f"{job.name}.out"), "ab") as out,
+        open(os.path.join(job.folder, f"{job.name}.err"), "wb") as err,
+    ):
+        # In a session of its own, since a second signal of a terminal would end it without saving anything.
+        process = subprocess.Popen(
+            [sys.executable, "-m", job.module, job.argument], cwd=job.folder, env=environment, stdin=subprocess.DEVNULL,
+            stdout=out, stderr=err, start_new_session=True, pass_fds=[lock],
+        )  # fmt: skip
+    if share:
+        with contextlib.suppress(OSError):  # it may be over already
+            os.sched_setaffinity(process.pid, share)
+    return job, process, time.monotonic()
+
+
+def _record(job: Job, status: int, stopped: bool, seconds: float) -> None:
+    state, error = job.ended(status, stopped)
+    before = outcome(job.folder)
+    if before.state == STOPPED:
+        seconds += before.seconds or 0.0
+    text = json.dumps({"state": state, "seconds": round(seconds, 3), "error": error}, indent=2)
+    with PendingFile(os.path.join(job.folder, OUTCOME)) as file:
+        file.write(f"{text}\n".encode())
+        file.complete(replace=True)

@@ -1,0 +1,111 @@
+"""Decks that are written are read as they were."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aenet_py.inputs import generate, setup, train
+from compat_tests.cli.cases import FIXTURES, golden_files, name_of
+
+WORDS = st.text("abcXYZ019._-/", min_size=1, max_size=12)
+NUMBERS = st.floats(0, 1e6, allow_subnormal=False)
+POSITIVE = st.integers(1, 10**6)
+NATURAL = st.integers(0, 2**31)
+ABOVE_0 = st.floats(1e-6, 1e6)
+
+
+def optional(some: st.SearchStrategy) -> st.SearchStrategy:
+    return st.none() | some
+
+
+def networks() -> st.SearchStrategy:
+    layers = st.lists(st.tuples(POSITIVE, st.sampled_from(train.ACTIVATIONS)), min_size=1, max_size=3)
+    one = layers.map(lambda of: (tuple(n for n, _ in of), tuple(name for _, name in of)))
+    return st.lists(one, min_size=1, max_size=4).map(
+        lambda many: tuple(train.NetworkInput(f"X{n}", f"nets/X{n}", *of) for n, of in enumerate(many))
+    )
+
+
+SCHEDULES = st.builds(train.Schedule, st.just("plateau"), st.floats(0.01, 0.99), POSITIVE, st.just(0.0)) | st.builds(
+    lambda least: train.Schedule("cosine", least=least), st.just(1e-9)
+)
+TRANSFERS = st.builds(
+    train.Transfer, WORDS, st.sampled_from([train.HIDDEN, 0, 1, 2]), st.sampled_from(train.ENERGIES), st.booleans()
+)
+DECKS = st.builds(
+    train.TrainInput,
+    path=st.just("train.in"), training_set=WORDS, test_fraction=st.integers(0, 99999).map(lambda n: n / 1000 / 100),
+    epochs=NATURAL, write_every=POSITIVE, batch_size=POSITIVE, max_energy=optional(st.floats(-1e6, -1e-6) | ABOVE_0),
+    max_forces=optional(ABOVE_0), alpha=optional(st.floats(0, 1)), numpy_seed=NATURAL, torch_seed=NATURAL,
+    memory_mode=st.sampled_from(train.MEMORY_MODES), method=st.sampled_from(train.METHODS), learning_rate=ABOVE_0,
+    regularization=NUMBERS, save_energies=st.booleans(), save_forces=st.booleans(), verbose=st.booleans(),
+    mode=st.just("train"), save_batches=st.booleans(), load_batches=st.booleans(), checkpoint=optional(POSITIVE),
+    patience=optional(POSITIVE), schedule=optional(SCHEDULES), average=optional(st.floats(0, 0.9999)),
+    networks=networks(), transfer=st.none(),
+)  # fmt: skip
+
+
+@given(DECKS, optional(TRANSFERS))
+def test_any_train_in(tmp_path_factory, deck, transfer):
+    if transfer is not None:
+        deck = dataclasses.replace(deck, mode="transfer", transfer=transfer)
+    path = tmp_path_factory.getbasetemp() / "train.in"
+    path.write_text(train.to_text(deck), encoding="latin-1")
+    assert dataclasses.replace(train.read(str(path)), path="train.in") == deck
+
+
+@pytest.mark.parametrize("path", golden_files("*/train-*/train.in"), ids=name_of)
+def test_train_in_of_the_original(path, tmp_path):
+    deck = train.read(str(path))
+    (tmp_path / "train.in").write_text(train.to_text(deck), encoding="latin-1")
+    assert dataclasses.replace(train.read(str(tmp_path / "train.in")), path=deck.path) == deck
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"output": "a name.train", "timing": True, "debug": True, "quiet": True},
+        {"forces": False, "forces_percent": 33.3, "forces_seed": -7},
+        {"forces_list": "a list.txt", "forces_seed": 5},
+        {"setups": ("Cu 1.stp", "Au.stp", "O.stp", "H.stp"), "structures": ("a structure.xsf",) * 2},
+    ],
+)
+def test_generate_in(changes, tmp_path, monkeypatch):
+    monkeypatch.chdir(FIXTURES / "cluster-cuau-h2o")
+    deck = dataclasses.replace(generate.read("generate.in", pytest.fail), **changes)
+    monkeypatch.chdir(tmp_path)
+    for path in {*deck.setups, *deck.structures, *([deck.forces_list] if deck.forces_list else [])}:
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).touch()
+    (tmp_path / "generate.in").write_text(generate.to_text(deck), encoding="latin-1")
+    assert generate.read("generate.in", pytest.fail) == deck
+
+
+def test_set_ups(tmp_path):
+    paths = golden_files("*/*.stp")
+    n_read = 0
+    for path in paths:
+        wanted = setup.read(str(path), [].append)
+        if not setup.is_chebyshev(wanted):
+            continue
+        (tmp_path / "X.stp").write_text(setup.to_text(wanted), encoding="latin-1")
+        found = setup.read(str(tmp_path / "X.stp"), pytest.fail)
+        for name, value in vars(wanted).items():
+            assert (vars(found)[name] == value).all() if name in ("functions", "parameters", "environment") else (
+                vars(found)[name] == value
+            ), (path, name)  # fmt: skip
+        n_read += 1
+    assert n_read > 10
+
+
+def test_other_parameters():
+    wanted = setup.read(str(FIXTURES / "cluster-cuau-h2o/Cu.stp"), pytest.fail)
+    found = setup.with_parameters(wanted, {"radial_N": 3, "angular_Rc": 9.5})
+    assert setup.chebyshev_parameters(found) == {"radial_Rc": 8.0, "radial_N": 3, "angular_Rc": 9.5, "angular_N": 5}
+    assert (found.n_features, found.r_max) == (2 * (4 + 6), 9.5)
+    assert (found.description, found.env_types, found.r_min) == (wanted.description, wanted.env_types, wanted.r_min)
