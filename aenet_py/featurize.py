@@ -171,7 +171,7 @@ def write_training_set(
     on_batch : called after some structures, in order; threads : workers, 1 for none beside the caller.
     """
     statistics = RunningStatistics(model.basis.sizes)
-    energies = _Energies(len(paths))
+    energies = RunningEnergies(len(paths))
     n_atoms = most_neighbors = 0
     train.write(trainset.header(trainset.Header(model.types, model.atomic_energies, len(paths))))
     if forces is not None:
@@ -256,7 +256,7 @@ def _write_gradients(
         offset += n_bytes
 
 
-class _Energies:
+class RunningEnergies:
     """Energy per atom: average over all structures announced, minimum and maximum (ts_write_structure_info)."""
 
     def __init__(self, n_structures: int):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 
 from aenet_py import __version__
-from aenet_py.cli import common, diff, info, scan
+from aenet_py.cli import common, diff, info, merge, scan
 
-COMMANDS = {"info": info, "diff": diff, "scan": scan}
+COMMANDS = {"info": info, "diff": diff, "merge": merge, "scan": scan}
 DESCRIPTION = "Tools around the training sets and potentials of aenet."
 
 

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
+import numpy as np
+
 from aenet_py.descriptors.setup import Setup, behler_setup, chebyshev_setup
 from aenet_py.errors import InputError
 from aenet_py.formats import listio
@@ -207,6 +209,13 @@ def written(setup: Setup) -> list[str]:
         numbers = [f"{name}={value:.12g}" for name, value in zip(names, values, strict=False)]
         lines.append(" ".join([f"G={kind}", *named, *numbers]))
     return lines
+
+
+def same(one: Setup, other: Setup) -> bool:
+    """Whether two set-ups are the same in everything, to the last bit."""
+    arrays = ("functions", "parameters", "environment")
+    alike = all(np.array_equal(getattr(one, name), getattr(other, name)) for name in arrays)
+    return alike and all(value == getattr(other, name) for name, value in vars(one).items() if name not in arrays)
 
 
 def to_text(setup: Setup) -> str:
