@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,12 @@ import numpy as np
 from aenet_py.errors import InputError
 
 SYMBOL_LENGTH = 2  # characters of a species' name that count
+
+
+def species_of_atoms(names: Sequence[str]) -> tuple[tuple[str, ...], np.ndarray]:
+    """Species in order of their first atom, and the index of each atom's among them, (n_atoms,) int64."""
+    known = {name: i for i, name in enumerate(dict.fromkeys(names))}
+    return tuple(known), np.array(list(map(known.__getitem__, names)), dtype=np.int64)
 
 
 @dataclass(frozen=True)
@@ -72,6 +79,10 @@ class Frame:
     @property
     def n_atoms(self) -> int:
         return len(self.species)
+
+    def names(self) -> list[str]:
+        """The species of each atom."""
+        return [self.symbols[s] for s in self.species.tolist()]
 
     def check_reference(self) -> None:
         """InputError unless energy and forces are there."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 
 from aenet_py import __version__
-from aenet_py.cli import common, diff, info
+from aenet_py.cli import common, convert, diff, info
 
-COMMANDS = {"info": info, "diff": diff}
-DESCRIPTION = "Tools around the training sets and potentials of aenet."
+COMMANDS = {"info": info, "diff": diff, "convert": convert}
+DESCRIPTION = "Tools around the structures, training sets and potentials of aenet."
 
 
 def main(argv: list[str] | None = None) -> int:

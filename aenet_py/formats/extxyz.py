@@ -14,15 +14,16 @@ from __future__ import annotations
 import functools
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from aenet_py.elements import NUMBER
 from aenet_py.errors import InputError
-from aenet_py.formats.frames import RawFrame
-from aenet_py.structure import Frame
+from aenet_py.formats import frames
+from aenet_py.formats.frames import RawFrame, Skip
+from aenet_py.structure import Frame, species_of_atoms
 
 # The first of these that a frame has counts, in any case.
 ENERGIES = ("energy", "free_energy", "ref_energy", "dft_energy")
@@ -86,6 +87,22 @@ def parse(raw: RawFrame) -> Frame:
     )
 
 
+def read(path: str, reference: bool = True, skip: Skip | None = None) -> Iterator[tuple[RawFrame, Frame]]:
+    """The frames of a file, with their lines; reference, skip : as in `frames.good`.
+
+    Behind a frame that tells no number of atoms the rest of the file cannot be read, and counts as one that is skipped.
+    """
+    try:
+        for raw in frames.read(path):
+            frame = frames.good(functools.partial(parse, raw), reference, skip)
+            if frame is not None:
+                yield raw, frame
+    except InputError as error:
+        if skip is None:
+            raise
+        skip(error)
+
+
 def _values(comment: str) -> dict[str, str]:
     """Values by key, in lower case; the first of a key counts.  Quotes and brackets are taken off."""
     found: dict[str, str] = {}
@@ -142,8 +159,7 @@ def _atoms(
     block = b" ".join(raw.lines[2:]).decode("latin-1")
     words, width, n_atoms = block.split(), columns.width, len(raw.lines) - 2
     names = words[columns.species :: width]
-    known = {name: i for i, name in enumerate(dict.fromkeys(names))}
-    if len(words) != n_atoms * width or not known.keys() <= NUMBER.keys() or "_" in block:
+    if len(words) != n_atoms * width or not NUMBER.keys() >= set(names) or "_" in block:
         raise _what_is_wrong(raw, path, columns)
     starts = [start for start in (columns.positions, columns.forces) if start is not None]
     try:
@@ -154,9 +170,9 @@ def _atoms(
     if not all(map(math.isfinite, map(sum, numbers))):
         raise _what_is_wrong(raw, path, columns)
     values = np.array(numbers).T
-    species = np.array(list(map(known.__getitem__, names)), dtype=np.int64)
+    symbols, species = species_of_atoms(names)
     forces = None if columns.forces is None else np.ascontiguousarray(values[:, 3:])
-    return tuple(known), species, np.ascontiguousarray(values[:, :3]), forces, tags
+    return symbols, species, np.ascontiguousarray(values[:, :3]), forces, tags
 
 
 def _what_is_wrong(raw: RawFrame, path: str, columns: Columns) -> InputError:
@@ -219,7 +235,7 @@ def _periodic(path: str, line: int, values: Mapping[str, str], has_cell: bool) -
 def text(frame: Frame) -> bytes:
     """A frame's lines; every number keeps all its digits."""
     kinds = "species:S:1:pos:R:3"
-    columns: list[Sequence] = [[frame.symbols[s] for s in frame.species.tolist()], *_reprs(frame.positions)]
+    columns: list[Sequence] = [frame.names(), *_reprs(frame.positions)]
     if frame.tags is not None:
         kinds += ":tags:I:1"
         columns.append(list(map(str, frame.tags.tolist())))

@@ -10,20 +10,24 @@ A file is read in blocks: memory does not grow with the number of frames.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from aenet_py.errors import AenetError, InputError
+from aenet_py.formats.output import PendingFile
+from aenet_py.structure import Frame
 
 if TYPE_CHECKING:
     import gzip
 
-BLOCK_BYTES = 1 << 20
+BLOCK_BYTES = 1 << 18
+XZ_PRESET = 1  # files are up to a third larger than with the usual 6, written ten times as fast
 MOST_ATOMS = 10**8  # in a frame; more is no number of atoms
 PLAIN = (".extxyz", ".xyz")
 COMPRESSED = (".xz", ".gz")
 WHAT = "an extended XYZ file"
+Skip = Callable[[InputError], None]
 
 
 @dataclass(frozen=True)
@@ -112,6 +116,52 @@ def lines_of(path: str, what: str) -> Iterator[bytes]:
             yield from pieces
     except _BrokenError as error:
         raise InputError(path, str(error)) from None
+
+
+def good(make: Callable[[], Frame], reference: bool, skip: Skip | None) -> Frame | None:
+    """A structure, or None for one that is not good and was skipped.
+
+    make : reads it or raises InputError; reference : energy and forces are required; skip : called instead of raising
+    InputError.
+    """
+    try:
+        frame = make()
+        if reference:
+            frame.check_reference()
+    except InputError as error:
+        if skip is None:
+            raise
+        skip(error)
+        return None
+    return frame
+
+
+class FramesFile(PendingFile):
+    """A file of frames that appears under its name when complete, compressed as that says."""
+
+    def __init__(self, path: str):
+        super().__init__(path)
+        self._compressor = _compressor(path)
+
+    def write(self, data: bytes | memoryview) -> None:
+        super().write(data if self._compressor is None else self._compressor.compress(data))
+
+    def complete(self, replace: bool) -> None:
+        if self._compressor is not None:
+            super().write(self._compressor.flush())
+        super().complete(replace)
+
+
+def _compressor(path: str) -> Any:
+    """What compresses, with methods compress and flush, or None."""
+    import lzma
+    import zlib
+
+    if path.endswith(".xz"):
+        return lzma.LZMACompressor(preset=XZ_PRESET)
+    if path.endswith(".gz"):
+        return zlib.compressobj(wbits=zlib.MAX_WBITS | 16)
+    return None
 
 
 def _n_atoms(path: str, index: int, number: int, line: bytes) -> int:

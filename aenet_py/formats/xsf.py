@@ -20,7 +20,7 @@ import numpy as np
 from aenet_py.errors import InputError
 from aenet_py.formats import listio
 from aenet_py.formats.text import BLANKS, read_text, split_lines
-from aenet_py.structure import SYMBOL_LENGTH, Frame, Structure
+from aenet_py.structure import SYMBOL_LENGTH, Frame, Structure, species_of_atoms
 
 WHAT = "an XSF structure file"
 _CELL, _PBC = "# cell = ", "# pbc = "
@@ -91,8 +91,8 @@ def text(frame: Frame) -> bytes:
         parts += [_CELL + " ".join(vectors)] if vectors else []
         parts.append("ATOMS")
     values = frame.positions if frame.forces is None else np.hstack([frame.positions, frame.forces])
-    for species, row in zip(frame.species.tolist(), values.tolist(), strict=True):
-        parts.append(f"{frame.symbols[species]:<2} " + " ".join(map(repr, row)))
+    for name, row in zip(frame.names(), values.tolist(), strict=True):
+        parts.append(f"{name:<2} " + " ".join(map(repr, row)))
     return ("\n".join(parts) + "\n").encode()
 
 
@@ -237,8 +237,7 @@ def _atom_lines(
             what = "'<symbol> x y z fx fy fz'" if reference else "'<symbol> x y z'"
             rows.append(_numbers(path, number + 1, lines[number], found[1:], n_values, what))
         values = np.array(rows)
-    known = {name: i for i, name in enumerate(dict.fromkeys(names))}
-    species = np.array([known[name] for name in names], dtype=np.int64)
+    symbols, species = species_of_atoms(names)
     if not reference:
         values = np.hstack([values[:, :3], np.zeros((len(names), 3))])
-    return tuple(known), species, values
+    return symbols, species, values
