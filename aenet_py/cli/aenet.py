@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 
 from aenet_py import __version__
-from aenet_py.cli import common, convert, diff, info
+from aenet_py.cli import common, convert, diff, info, select
 
-COMMANDS = {"info": info, "diff": diff, "convert": convert}
+COMMANDS = {"info": info, "diff": diff, "convert": convert, "select": select}
 DESCRIPTION = "Tools around the structures, training sets and potentials of aenet."
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 
 from aenet_py.cli import common
-from aenet_py.errors import InputError
 from aenet_py.exchange import convert, needs_ase
 from aenet_py.report import structures as report
 
@@ -13,7 +12,6 @@ HELP = "convert structures between extended XYZ, ASE databases and XSF"
 DESCRIPTION = """Convert structures between extended XYZ (.extxyz, .xyz, also .xz and .gz), databases of ASE (.db,
 .json) and XSF files with the energies that generate.x reads. Energies, forces, cells and periodicity are kept to the
 last digit."""
-SKIP = "skip structures that are not good, and say how many and why"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,17 +20,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "output", metavar="OUT", help="a new file; for XSF a folder, or a name with %%06d where the number shall be"
     )
     parser.add_argument("--incomplete", action="store_true", help="take structures without energy or forces, too")
-    parser.add_argument("--skip-bad", action="store_true", help=SKIP)
+    parser.add_argument("--skip-bad", action="store_true", help=report.SKIP_HELP)
 
 
 def run(options: argparse.Namespace) -> None:
     if needs_ase([*options.input, options.output]):
         common.need("ase")
-    skipped: list[InputError] = []
+    bad = report.Skipped()
     with common.progress(0, " structures") as advance:
         done = convert(
-            options.input, options.output, not options.incomplete, skipped.append if options.skip_bad else None,
+            options.input, options.output, not options.incomplete, bad.add if options.skip_bad else None,
             advance, common.uninterrupted,
         )  # fmt: skip
     print(report.converted(options.output, done), end="")
-    print(report.skipped(skipped), end="")
+    print(report.skipped(bad), end="")

@@ -140,8 +140,8 @@ class FramesFile(PendingFile):
     """A file of frames that appears under its name when complete, compressed as that says."""
 
     def __init__(self, path: str):
-        super().__init__(path)
         self._compressor = _compressor(path)
+        super().__init__(path)
 
     def write(self, data: bytes | memoryview) -> None:
         super().write(data if self._compressor is None else self._compressor.compress(data))

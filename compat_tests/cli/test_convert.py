@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +10,7 @@ import pytest
 
 from aenet_py.cli.aenet import main
 from aenet_py.formats import databases, extxyz, xsf
-from compat_tests.cli.cases import ROOT, listing
+from compat_tests.cli.cases import interrupt, listing
 from compat_tests.cli.test_generate_frames import fill, products
 from compat_tests.structures import as_text, check_same, make_frames, write
 
@@ -167,12 +163,5 @@ def test_what_is_wrong_is_named_and_nothing_written(folder, capsys, arguments, e
 def test_interrupted_it_leaves_nothing(folder, output):
     write(folder / "large.xyz", TEXT * 300)
     before = sorted(folder.rglob("*"))
-    program = [sys.executable, str(ROOT / "bin" / "aenet-py"), "convert", "large.xyz", output]
-    with subprocess.Popen(program, stderr=subprocess.PIPE, text=True) as process:
-        while process.poll() is None and not list(folder.glob(".*.partial")):
-            time.sleep(0.01)
-        process.send_signal(signal.SIGINT)
-        _, error = process.communicate()
-    assert process.returncode == 130
-    assert error == "Error: interrupted; nothing was written\n"
+    assert interrupt(folder, "convert", "large.xyz", output) == (130, "Error: interrupted; nothing was written\n")
     assert sorted(folder.rglob("*")) == before
