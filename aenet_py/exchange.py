@@ -129,8 +129,11 @@ def _xsf_files(pattern: str, publish: Publish) -> Iterator[Add]:
             if targets and not _NUMBER.search(name):
                 raise AenetError(f"{pattern}: found a second structure; expected a name with %d in it, or a folder")
             targets[str(len(targets))] = target
-            with open(os.path.join(pending.path, str(len(targets) - 1)), "wb") as file:
-                file.write(xsf.text(frame))
+            try:
+                with open(os.path.join(pending.path, str(len(targets) - 1)), "wb") as file:
+                    file.write(xsf.text(frame))
+            except OSError as error:
+                raise AenetError(f"{target}: cannot be written: {error.strerror}") from None
 
         yield add
         with publish():

@@ -53,13 +53,15 @@ def _frame(path: str, row: Any) -> Frame:
     wrong = [number for number in numbers if not 1 <= number <= len(SYMBOLS)]
     if wrong or not numbers:
         raise InputError(name, f"found {f'atomic number {wrong[0]}' if wrong else 'no atoms'}; expected elements")
-    energy, forces = row.get("energy"), row.get("forces")
+    energy, forces = row.get("energy", row.get("free_energy")), row.get("forces")
     values = [np.asarray(row.positions, dtype=np.float64), np.asarray(row.cell, dtype=np.float64)]
     values += [] if forces is None else [np.asarray(forces, dtype=np.float64)]
     if not all(np.isfinite(each).all() for each in values) or not (energy is None or np.isfinite(energy)):
         raise InputError(name, "found a value that is no number; expected finite ones")
     symbols, species = species_of_atoms([SYMBOLS[number - 1] for number in numbers])
     x, y, z = (bool(p) for p in row.pbc)
+    if (x or y or z) and not values[1].any():
+        raise InputError(name, "it is periodic, but has no cell; expected cell vectors in Å")
     return Frame(
         path=name,
         symbols=symbols,
@@ -82,6 +84,9 @@ def connect_new(path: str) -> Any:
 
 
 def write(database: Any, frame: Frame) -> None:
+    """Add a structure; AenetError where the database cannot take it, on a full disk say."""
+    import sqlite3
+
     from ase import Atoms
     from ase.calculators.singlepoint import SinglePointCalculator
 
@@ -89,4 +94,7 @@ def write(database: Any, frame: Frame) -> None:
     results = {name: getattr(frame, name) for name in ("energy", "forces") if getattr(frame, name) is not None}
     if results:
         atoms.calc = SinglePointCalculator(atoms, **results)
-    database.write(atoms, data={"system": frame.system} if frame.system is not None else {})
+    try:
+        database.write(atoms, data={"system": frame.system} if frame.system is not None else {})
+    except (sqlite3.Error, OSError) as error:
+        raise AenetError(f"{database.filename}: cannot be written: {error}") from None

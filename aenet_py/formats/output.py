@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -136,6 +135,8 @@ class PendingFolder:
         return self
 
     def __exit__(self, *_: object) -> None:
+        import shutil  # takes a while, and training sets need no folder
+
         shutil.rmtree(self.path, ignore_errors=True)
 
     def complete(self, targets: Mapping[str, str]) -> None:

@@ -81,6 +81,19 @@ def test_constraints_in_a_database_change_no_force():
     assert np.abs(made.forces[:2]).min() > 0
 
 
+def test_a_database_that_makes_no_sense(capsys):
+    from ase import Atoms
+    from ase.db import connect
+
+    connect("bare.db").write(Atoms("Cu", pbc=True))
+    connect("unknown.db").write(Atoms("X"))
+    for name, expected in (("bare", "it is periodic, but has no cell"), ("unknown", "found atomic number 0")):
+        assert main(["convert", "--incomplete", f"{name}.db", "b.xyz"]) == 1
+        assert capsys.readouterr().err.startswith(f"Error: {name}.db#1: {expected}; expected ")
+    assert main(["convert", "--incomplete", "--skip-bad", "bare.db", "b.xyz"]) == 1
+    assert capsys.readouterr().err == "Error: b.xyz: there is no structure to write; expected one at least\n"
+
+
 def test_ase_reads_a_database_we_wrote():
     from ase.db import connect
 
