@@ -43,7 +43,9 @@ UNITS = {
 }
 
 _DEFAULT_COLUMNS = "species:S:1:pos:R:3"
-_PAIR = re.compile(r"""([^\s="']+)\s*=\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|\[[^\]]*\]|\{[^}]*\}|[^\s"']+)""")
+_PAIR = re.compile(
+    r"""(?<![^\s"'])([^\s="']+)\s*=\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|\[[^\]]*\]|\{[^}]*\}|[^\s"']+)"""
+)
 _LOGICAL = {"t": True, "true": True, "1": True, "f": False, "false": False, "0": False}
 
 
@@ -164,8 +166,8 @@ def _atoms(
     starts = [start for start in (columns.positions, columns.forces) if start is not None]
     try:
         numbers = [list(map(float, words[start + i :: width])) for start in starts for i in range(3)]
-        tags = None if columns.tags is None else np.array(list(map(int, words[columns.tags :: width])))
-    except ValueError:
+        tags = None if columns.tags is None else np.array(list(map(int, words[columns.tags :: width])), np.int64)
+    except (ValueError, OverflowError):
         raise _what_is_wrong(raw, path, columns) from None
     if not all(map(math.isfinite, map(sum, numbers))):
         raise _what_is_wrong(raw, path, columns)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 BLOCK_BYTES = 1 << 18
 XZ_PRESET = 1  # files are up to a third larger than with the usual 6, written ten times as fast
-MOST_ATOMS = 10**8  # in a frame; more is no number of atoms
+MOST_DIGITS = 8  # of a frame's number of atoms; more is none
 PLAIN = (".extxyz", ".xyz")
 COMPRESSED = (".xz", ".gz")
 WHAT = "an extended XYZ file"
@@ -166,8 +166,8 @@ def _compressor(path: str) -> Any:
 
 def _n_atoms(path: str, index: int, number: int, line: bytes) -> int:
     words = line.split()
-    if len(words) == 1 and words[0].isdigit() and 0 < (n_atoms := int(words[0])) <= MOST_ATOMS:
-        return n_atoms
+    if len(words) == 1 and words[0].isdigit() and len(words[0]) <= MOST_DIGITS and int(words[0]) > 0:
+        return int(words[0])
     found = repr(line[:40].decode("latin-1").strip())
     raise InputError(frame_name(path, index), f"found {found}; expected the number of atoms of a frame", number)
 

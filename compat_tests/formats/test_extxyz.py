@@ -7,7 +7,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aenet_py.errors import AenetError, InputError
@@ -52,6 +52,49 @@ def test_ase_reads_the_same(tmp_path):
         assert np.array_equal(np.zeros((3, 3)) if ours.cell is None else ours.cell, atoms.cell[:])
 
 
+def test_what_ase_writes_is_read(tmp_path):
+    from ase import Atoms
+    from ase.calculators.singlepoint import SinglePointCalculator
+    from ase.constraints import FixAtoms
+    from ase.io import write as ase_write
+
+    path = tmp_path / "a.xyz"
+    for made in make_frames(10):
+        info = {"config": "a b", "charge": 1, "list": [1, 2], "note": "energy=7 pbc='F F F'"}
+        atoms = Atoms(made.names(), made.positions, cell=made.cell, pbc=made.pbc, info=info)
+        atoms.set_constraint(FixAtoms([0]))
+        atoms.calc = SinglePointCalculator(atoms, energy=made.energy, forces=made.forces, stress=[1, 2, 3, 4, 5, 6])
+        ase_write(path, atoms, format="extxyz", append=True)
+    for found, made in zip(read(path), make_frames(10), strict=True):
+        assert (found.energy, found.pbc) == (made.energy, made.pbc)
+        assert found.names() == made.names()
+        assert np.allclose(found.positions, made.positions, rtol=0, atol=1e-8)
+        assert np.allclose(found.forces, made.forces, rtol=0, atol=1e-8)
+        assert np.allclose(0 if found.cell is None else found.cell, 0 if made.cell is None else made.cell, atol=1e-8)
+
+
+@settings(deadline=None)
+@given(st.data())
+def test_whatever_a_file_holds_it_is_read_or_named(tmp_path_factory, data):
+    content = bytearray(GOOD.encode() * 2)
+    for _ in range(data.draw(st.integers(1, 4))):
+        place = data.draw(st.integers(0, len(content) - 1))
+        piece = data.draw(
+            st.sampled_from(
+                [b"", b" ", b"\n", b"9" * 5000, b":", b"-", b"=", b'"', b"'", b"nan", b"\xff", b"tags:I:1:"]
+            )
+        )
+        content[place : place + data.draw(st.integers(0, 3))] = piece
+    path = tmp_path_factory.mktemp("any") / "a.xyz"
+    path.write_bytes(content)
+    try:
+        for frame in read(path):
+            assert np.isfinite(frame.positions).all()
+            assert len(frame.names()) == len(frame.positions) > 0
+    except InputError as error:
+        assert str(error).startswith(str(path))  # noqa: PT017 - both ends are right
+
+
 def test_atoms_that_may_not_move_keep_their_forces(tmp_path):
     (made,) = make_frames(1)
     (found,) = read(write(tmp_path / "a.xyz", as_text(made)))
@@ -68,6 +111,13 @@ def test_what_is_written_is_read(tmp_path, number):
     path = tmp_path / "a.xsf"
     path.write_bytes(xsf.text(made))
     check_same(xsf.read_frame(str(path)), made)
+    if any(made.pbc):
+        from ase.io import read as ase_read
+
+        atoms = ase_read(path)
+        assert np.array_equal(atoms.positions, made.positions)
+        assert np.array_equal(atoms.cell[:], made.cell)
+        assert tuple(atoms.pbc) == made.pbc or made.pbc == (False, True, False)  # which XSF cannot say
     structure = xsf.read(str(path))
     assert structure.total_energy == made.energy
     assert np.array_equal(structure.forces, made.forces)
