@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from aenet_py.descriptors.model import model
 from aenet_py.errors import AenetError, InputError
 from aenet_py.featurize import Summary, write_training_set
+from aenet_py.formats import structures as structure_files
 from aenet_py.formats.output import PendingFile, already_exists
 from aenet_py.formats.text import foreign
 from aenet_py.formats.trainset import TrainingSet
@@ -27,7 +28,8 @@ def generate(
 
     Parameters
     ----------
-    structures : XSF files, with energies (eV), positions (Å) and forces (eV/Å).
+    structures : XSF or extended XYZ files, or frames `file#index` of the latter, with energies (eV), positions (Å)
+        and forces (eV/Å).
     setups : .stp file of each species, in the order that the training set lists them.
     atomic_energies : eV, of each species.
     output : the file to write; it must not exist.  Gradients of the features (1/Å) go to ``output + ".forces"``.
@@ -48,17 +50,19 @@ def generate(
         if read[-1].atom_type != symbol:
             raise InputError(path, f"this set-up is for {read[-1].atom_type!r}; expected one for {symbol!r}")
     together = model(tuple(setups), [atomic_energies[symbol] for symbol in setups], read)
-    numbers = range(len(structures)) if forces is True else forces or ()
+    given = structure_files.sources([foreign(path) for path in structures])
+    n_structures = structure_files.n_structures(given)
+    numbers = range(n_structures) if forces is True else forces or ()
     wanted = [int(number) for number in numbers]
-    wrong = [number for number in wanted if not 0 <= number < len(structures)]
+    wrong = [number for number in wanted if not 0 <= number < n_structures]
     if wrong:
-        raise AenetError(f"found structure {wrong[0]} under forces; expected numbers below {len(structures)}")
+        raise AenetError(f"found structure {wrong[0]} under forces; expected numbers below {n_structures}")
     chosen = frozenset(number + 1 for number in wanted)
     with contextlib.ExitStack() as stack:
         train = stack.enter_context(PendingFile(output))
         gradients = stack.enter_context(PendingFile(output + ".forces")) if forces is not False else None
         summary = write_training_set(
-            together, [foreign(path) for path in structures], chosen, train, gradients, lambda text: None,  # noqa: ARG005
+            together, given, chosen, train, gradients, lambda text: None,  # noqa: ARG005
             lambda batch: None, threads or processors(),  # noqa: ARG005
         )  # fmt: skip
         train.complete(replace=False)

@@ -9,9 +9,8 @@ thread, one structure after the other, so that the number of threads changes no 
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,8 +21,10 @@ from aenet_py.descriptors.model import Model, species_of
 from aenet_py.descriptors.statistics import NotANumberError, RunningStatistics
 from aenet_py.errors import AenetError, InputError
 from aenet_py.formats import gradients as gradients_format
-from aenet_py.formats import text, trainset, xsf
+from aenet_py.formats import structures as structure_files
+from aenet_py.formats import text, trainset
 from aenet_py.formats.output import PendingFile
+from aenet_py.formats.structures import Item, Source
 from aenet_py.formats.trainset import EnergyStatistics
 from aenet_py.neighbors.search import Environments, environments
 from aenet_py.report import generate as report
@@ -37,10 +38,10 @@ TASK_BYTES = 8 * CHUNK_BYTES  # gradients a thread takes at once
 
 @dataclass(frozen=True)
 class Job:
-    """Structures to compute together: the number of the first, from 1, and all paths as the deck has them."""
+    """Structures to compute together: the number of the first, from 1, and where each is."""
 
     number: int
-    paths: tuple[str, ...]
+    items: tuple[Item, ...]
 
 
 @dataclass(frozen=True)
@@ -85,27 +86,28 @@ class Summary:
     energies: EnergyStatistics
 
 
-def jobs(paths: Sequence[str]) -> Iterator[Job]:
-    """Cut a list of structures into batches; one call for many small structures costs much less than many calls."""
-    sizes = [_file_size(text.native(path)) for path in paths]
-    for start, stop, _ in _runs(sizes, BATCH_BYTES):
-        yield Job(start + 1, tuple(paths[start:stop]))
-
-
-def _file_size(path: str) -> int:
-    try:
-        return os.path.getsize(path)
-    except OSError:
-        return 0  # reading it will say what is wrong
+def jobs(items: Iterable[Item]) -> Iterator[Job]:
+    """Cut structures into batches; one call for many small structures costs much less than many calls."""
+    together: list[Item] = []
+    number, total = 1, 0
+    for item in items:
+        size = item.size
+        if together and total + size > BATCH_BYTES:
+            yield Job(number, tuple(together))
+            number, together, total = number + len(together), [], 0
+        together.append(item)
+        total += size
+    yield Job(number, tuple(together))
 
 
 def featurize(model: Model, job: Job, chosen: frozenset[int]) -> Batch:
     """Read structures and compute their features; environments are kept for those whose number is chosen."""
     began = time.perf_counter()
-    given = [xsf.read(text.native(path)) for path in job.paths]
+    given = [structure_files.read(item) for item in job.items]
+    names = [item.name for item in job.items]
     included = [structure for structure in given if len(structure.symbols) <= len(model.types)]
     if not included:
-        skipped = [_skipped(n, path, s) for n, (path, s) in enumerate(zip(job.paths, given, strict=True), job.number)]
+        skipped = [_skipped(n, path, s) for n, (path, s) in enumerate(zip(names, given, strict=True), job.number)]
         return Batch(tuple(skipped), np.empty(0, dtype=np.int64), np.empty((0, 0)), b"", (0.0, 0.0, 0.0))
     types_of = [species_of(model, structure) for structure in included]
     energies = iter([_cohesive_energy(model, s, t) for s, t in zip(included, types_of, strict=True)])
@@ -125,7 +127,7 @@ def featurize(model: Model, job: Job, chosen: frozenset[int]) -> Batch:
     rows = trainset.atoms(trainset.Atoms(types + 1, found.positions, found.forces, sizes, features), starts)
     structures: list[Featurized] = []
     records: list[bytes] = []
-    for number, (path, structure) in enumerate(zip(job.paths, given, strict=True), job.number):
+    for number, (path, structure) in enumerate(zip(names, given, strict=True), job.number):
         n_species = len(structure.symbols)
         if n_species > len(model.types):
             structures.append(_skipped(number, path, structure))
@@ -157,7 +159,7 @@ def _cohesive_energy(model: Model, structure: Structure, types: np.ndarray) -> f
 
 def write_training_set(
     model: Model,
-    paths: Sequence[str],
+    given: Sequence[Source],
     chosen: frozenset[int],
     train: PendingFile,
     forces: PendingFile | None,
@@ -167,17 +169,19 @@ def write_training_set(
 ) -> Summary:
     """Compute all structures and write them to train and forces (both left for the caller to complete).
 
-    chosen : numbers of the structures whose gradients are written, if forces is a file; say : takes the report;
-    on_batch : called after some structures, in order; threads : workers, 1 for none beside the caller.
+    given : what the deck lists; chosen : numbers of the structures whose gradients are written, if forces is a file;
+    say : takes the report; on_batch : called after some structures, in order; threads : workers, 1 for none beside
+    the caller.
     """
+    n_structures = structure_files.n_structures(given)
     statistics = RunningStatistics(model.basis.sizes)
-    energies = RunningEnergies(len(paths))
+    energies = RunningEnergies(n_structures)
     n_atoms = most_neighbors = 0
-    train.write(trainset.header(trainset.Header(model.types, model.atomic_energies, len(paths))))
+    train.write(trainset.header(trainset.Header(model.types, model.atomic_energies, n_structures)))
     if forces is not None:
-        forces.write(gradients_format.header(len(paths)))
+        forces.write(gradients_format.header(n_structures))
     with Workers(threads) as workers:
-        for batch in workers.in_order(lambda job: featurize(model, job, chosen), jobs(paths)):
+        for batch in workers.in_order(lambda job: featurize(model, job, chosen), jobs(structure_files.items(given))):
             say("".join(structure.lines for structure in batch.structures))
             if len(batch.types):
                 _add(statistics, batch)

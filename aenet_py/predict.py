@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from aenet_py.errors import InputError
-from aenet_py.formats import xsf
-from aenet_py.formats.text import native
+from aenet_py.formats import structures as structure_files
+from aenet_py.formats.structures import Source
 from aenet_py.inputs.predict import PredictInput
 from aenet_py.potential import Potential, Prediction
 from aenet_py.relax import box_of, relax
@@ -31,13 +31,16 @@ def load(deck: PredictInput) -> Potential:
     return Potential.load(dict(zip(deck.types, deck.networks, strict=True)), deck.legacy_angular)
 
 
-def predict(deck: PredictInput, potential: Potential, say: Callable[[str], None]) -> Iterator[Predicted]:
-    """Evaluate all structures of the deck; say takes the report, structure by structure.
+def predict(
+    deck: PredictInput, given: Sequence[Source], potential: Potential, say: Callable[[str], None]
+) -> Iterator[Predicted]:
+    """Evaluate all structures given, as the deck asks for; say takes the report, structure by structure.
 
     InputError for a structure that cannot be evaluated; those before it have been reported by then.
     """
-    for number, path in enumerate(deck.structures, 1):
-        structure = xsf.read(native(path), reference=False)
+    n_structures = structure_files.n_structures(given)
+    for number, item in enumerate(structure_files.items(given), 1):
+        path, structure = item.name, structure_files.read(item, reference=False)
         symbols = [structure.symbols[s] for s in structure.species.tolist()]
         in_order = not deck.forces or deck.relaxation is not None
         prediction = potential.energy_forces(structure, deck.forces, in_order)
@@ -59,7 +62,7 @@ def predict(deck: PredictInput, potential: Potential, say: Callable[[str], None]
             say(report.coordinates(symbols, relaxed.positions, last.forces, None, optimized=n_steps > 0))
             forces = last.forces
         say(report.energy(last.cohesive_energy, last.energy, forces))
-        if number < len(deck.structures):
+        if number < n_structures:
             say(report.between())
         yield Predicted(path, structure, prediction, n_steps)
 

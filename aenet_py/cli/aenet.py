@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 
 from aenet_py import __version__
-from aenet_py.cli import common, diff, info, merge, scan
+from aenet_py.cli import common, convert, diff, info, merge, scan, select
 
-COMMANDS = {"info": info, "diff": diff, "merge": merge, "scan": scan}
-DESCRIPTION = "Tools around the training sets and potentials of aenet."
+COMMANDS = {"info": info, "diff": diff, "convert": convert, "select": select, "merge": merge, "scan": scan}
+DESCRIPTION = "Tools around the structures, training sets and potentials of aenet."
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -13,6 +13,7 @@ from aenet_py.cli import common
 from aenet_py.descriptors.model import model as model_of
 from aenet_py.descriptors.setup import Setup
 from aenet_py.errors import AenetError, InputError
+from aenet_py.formats import structures as structure_files
 from aenet_py.formats.output import PendingFile, already_exists
 from aenet_py.formats.text import foreign
 from aenet_py.inputs import generate as inputs
@@ -44,9 +45,11 @@ def generate(path: str, threads: int) -> None:
     """Do what the deck at path asks for, with the report on standard output."""
     deck = inputs.read(path, common.warn)
     model = model_of(deck.types, deck.atomic_energies, _read_setups(deck))
-    chosen, seed = _choose_forces(deck)
     if os.path.exists(deck.output):
         raise already_exists(deck.output)
+    given = structure_files.sources(deck.structures)
+    n_structures = structure_files.n_structures(given)
+    chosen, seed = _choose_forces(deck, n_structures)
 
     def say(text: str) -> None:
         sys.stdout.buffer.write(text.encode("latin-1"))
@@ -58,11 +61,11 @@ def generate(path: str, threads: int) -> None:
         log = stack.enter_context(TimingLog("generate.time")) if deck.timing else None
         debug = stack.enter_context(PendingFile("generate.debug")) if deck.debug else None
         quiet = deck.quiet or sys.stdout.isatty()
-        advance = stack.enter_context(common.progress(len(deck.structures), " structures", wanted=not quiet))
+        advance = stack.enter_context(common.progress(n_structures, " structures", wanted=not quiet))
         if log is not None:
             say(report.timing_notice())
             log.line("Structural fingerprint basis initialized.")
-        say(report.start(deck.types, len(deck.structures), model.setups))
+        say(report.start(deck.types, n_structures, model.setups))
         if log is not None:
             log.line("Training set file started.")
 
@@ -73,13 +76,11 @@ def generate(path: str, threads: int) -> None:
                 debug.write(report.debug_lines(batch.features, model.basis.sizes[batch.types]).encode())
             advance(len(batch.structures))
 
-        summary = featurize.write_training_set(model, deck.structures, chosen, train, forces, say, on_batch, threads)
-        n_skipped = len(deck.structures) - summary.n_included
+        summary = featurize.write_training_set(model, given, chosen, train, forces, say, on_batch, threads)
+        n_skipped = n_structures - summary.n_included
         if n_skipped and not deck.quiet:
             common.warn(f"{deck.output}: {n_skipped} skipped structures stay counted in the header, as in the original")
-        say(
-            report.summary(foreign(deck.output), deck.types, len(deck.structures), summary.n_included, summary.energies)
-        )
+        say(report.summary(foreign(deck.output), deck.types, n_structures, summary.n_included, summary.energies))
         say(report.closing())
         sys.stdout.flush()
         if log is not None:
@@ -88,7 +89,7 @@ def generate(path: str, threads: int) -> None:
             log.line("Timing finished.")
         _publish(train, [file for file in (forces, log, debug) if file is not None])
     if seed is not None:
-        common.note(f"Forces of {len(chosen)} of {len(deck.structures)} structures, drawn with FORCESSEED {seed}")
+        common.note(f"Forces of {len(chosen)} of {n_structures} structures, drawn with FORCESSEED {seed}")
 
 
 def _publish(train: PendingFile, others: Sequence[PendingFile]) -> None:
@@ -113,9 +114,8 @@ def _read_setups(deck: inputs.GenerateInput) -> list[Setup]:
     return found
 
 
-def _choose_forces(deck: inputs.GenerateInput) -> tuple[frozenset[int], int | None]:
+def _choose_forces(deck: inputs.GenerateInput, n: int) -> tuple[frozenset[int], int | None]:
     """Numbers of the structures whose gradients are written, and the seed if they were drawn."""
-    n = len(deck.structures)
     if not deck.forces:
         return frozenset(), None
     if deck.forces_list is not None:

@@ -9,6 +9,7 @@ from aenet_py import __version__, predict
 from aenet_py.cli import common
 from aenet_py.descriptors.legacy import angular_domain
 from aenet_py.descriptors.model import species_of
+from aenet_py.formats import structures as structure_files
 from aenet_py.formats.output import PendingFile
 from aenet_py.formats.text import foreign
 from aenet_py.inputs import predict as inputs
@@ -25,7 +26,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = common.Parser(prog="predict.x", description=DESCRIPTION)
     parser.add_argument("input", help="input file, usually predict.in")
     parser.add_argument(
-        "structures", nargs="*", default=[], metavar="structure.xsf", help="structures in place of those of FILES"
+        "structures", nargs="*", default=[], metavar="structures", help="structures in place of those of FILES"
     )
     parser.add_argument("--version", action="version", version=f"aenet_py {__version__}")
     options = parser.parse_args(argv)
@@ -37,6 +38,8 @@ def run(path: str, structures: list[str]) -> None:
     """Do what the deck at path asks for, with the report on standard output."""
     deck = inputs.read(path, structures, common.warn)
     potential = predict.load(deck)
+    given = structure_files.sources(deck.structures)
+    n_structures = structure_files.n_structures(given)
 
     def say(text: str) -> None:
         sys.stdout.buffer.write(text.encode("latin-1"))
@@ -55,8 +58,8 @@ def run(path: str, structures: list[str]) -> None:
         log = stack.enter_context(TimingLog("predict.time")) if deck.timing else None
         debug = stack.enter_context(PendingFile("predict.debug")) if deck.debug else None
         quiet = deck.quiet or sys.stdout.isatty()
-        advance = stack.enter_context(common.progress(len(deck.structures), " structures", wanted=not quiet))
-        for number, item in enumerate(predict.predict(deck, potential, say), 1):
+        advance = stack.enter_context(common.progress(n_structures, " structures", wanted=not quiet))
+        for number, item in enumerate(predict.predict(deck, given, potential, say), 1):
             outside += bool(item.prediction.outside.any())
             if log is not None:
                 log.line(f"Structure: {number}")
@@ -73,9 +76,7 @@ def run(path: str, structures: list[str]) -> None:
             if file is not None:
                 file.complete(replace=True)
     if outside and not deck.quiet:
-        common.note(
-            f"{outside} of {len(deck.structures)} structures have features outside the range of the training set"
-        )
+        common.note(f"{outside} of {n_structures} structures have features outside the range of the training set")
 
 
 def _warn_of_domain(deck: inputs.PredictInput, potential: Potential) -> None:

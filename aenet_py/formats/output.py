@@ -6,7 +6,7 @@ import contextlib
 import errno
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from aenet_py.errors import AenetError
@@ -115,6 +115,42 @@ class PendingFile:
             if os.path.exists(self._target):
                 raise already_exists(self.path) from None
             os.replace(self._temporary, self._target)
+
+
+class PendingFolder:
+    """A folder under a temporary name beside a destination, for files that get their names together.
+
+    Leaving the ``with`` block removes it with what is still in it.
+    """
+
+    def __init__(self, destination: str):
+        parent, name = os.path.split(os.path.realpath(destination))
+        self.path = os.path.join(parent, f".{name}.{os.urandom(4).hex()}.partial")
+        try:
+            os.mkdir(self.path)
+        except OSError as error:
+            raise AenetError(f"{destination}: cannot be written: {error.strerror}") from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        import shutil  # takes a while, and training sets need no folder
+
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def complete(self, targets: Mapping[str, str]) -> None:
+        """Give files their names, which must be free; targets : by the names they have in the folder."""
+        for target in targets.values():
+            if os.path.exists(target):
+                raise already_exists(target)
+        target = ""
+        try:
+            for name, target in targets.items():
+                os.makedirs(os.path.dirname(target) or ".", exist_ok=True)
+                os.rename(os.path.join(self.path, name), target)
+        except OSError as error:
+            raise AenetError(f"{target}: cannot be written: {error.strerror}") from None
 
 
 def already_exists(path: str) -> AenetError:

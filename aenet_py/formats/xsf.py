@@ -20,7 +20,16 @@ import numpy as np
 from aenet_py.errors import InputError
 from aenet_py.formats import listio
 from aenet_py.formats.text import BLANKS, read_text, split_lines
-from aenet_py.structure import SYMBOL_LENGTH, Structure
+from aenet_py.structure import SYMBOL_LENGTH, Frame, Structure, species_of_atoms
+
+WHAT = "an XSF structure file"
+_CELL, _PBC = "# cell = ", "# pbc = "
+_PERIODIC = {
+    "CRYSTAL": (True, True, True),
+    "SLAB": (True, True, False),
+    "POLYMER": (True, False, False),
+    "MOLECULE": (False, False, False),
+}
 
 
 def read(path: str, reference: bool = True) -> Structure:
@@ -28,7 +37,70 @@ def read(path: str, reference: bool = True) -> Structure:
 
     InputError names the line of anything else.
     """
-    lines = split_lines(read_text(path, "an XSF structure file"))
+    return _parse(path, split_lines(read_text(path, WHAT)), reference)[0]
+
+
+def read_frame(path: str) -> Frame:
+    """Read a structure with all that `text` writes; energy and forces may be missing.
+
+    InputError for a cohesive energy, which is no total energy.
+    """
+    lines = split_lines(read_text(path, WHAT))
+    structure, energies, has_forces = _parse(path, lines, None)
+    if "cohesive energy" in energies:
+        raise InputError(path, "found a cohesive energy; expected a total energy alone")
+    cell = structure.cell
+    pbc = next((_PERIODIC[line.strip(BLANKS)] for line in lines if line.strip(BLANKS) in _PERIODIC), (True, True, True))
+    for number, line in enumerate(lines, 1):
+        if line.startswith(_CELL) and cell is None:
+            found = listio.items(line.removeprefix(_CELL))
+            cell = np.array(_numbers(path, number, line, found, 9, "a cell of nine numbers")).reshape(3, 3)
+            pbc = (False, False, False)
+        elif line.startswith(_PBC):
+            words = line.removeprefix(_PBC).split()
+            if len(words) != 3 or not {"T", "F"}.issuperset(words):
+                raise InputError(path, f"found {line!r}; expected three of T and F", number)
+            pbc = (words[0] == "T", words[1] == "T", words[2] == "T")
+    return Frame(
+        path=path,
+        symbols=structure.symbols,
+        species=structure.species,
+        positions=structure.positions,
+        cell=cell,
+        pbc=pbc if cell is not None else (False, False, False),
+        energy=energies.get("total energy"),
+        forces=structure.forces if has_forces else None,
+        first_line=structure.first_line,
+    )
+
+
+def text(frame: Frame) -> bytes:
+    """A structure's XSF file; every number keeps all its digits.
+
+    Comments, which `read_frame` reads and others skip, tell along which cell vectors it is periodic if not along all,
+    and the cell of a structure that is not periodic.
+    """
+    parts = [] if frame.energy is None else [f"# total energy = {frame.energy!r} eV"]
+    vectors = [] if frame.cell is None else [" ".join(map(repr, row)) for row in frame.cell.tolist()]
+    if any(frame.pbc):
+        section = next((name for name, pbc in _PERIODIC.items() if pbc == frame.pbc), "CRYSTAL")
+        if not all(frame.pbc):
+            parts.append(_PBC + " ".join("FT"[p] for p in frame.pbc))
+        parts += [section, "PRIMVEC", *vectors, "PRIMCOORD", f"{frame.n_atoms} 1"]
+    else:
+        parts += [_CELL + " ".join(vectors)] if vectors else []
+        parts.append("ATOMS")
+    values = frame.positions if frame.forces is None else np.hstack([frame.positions, frame.forces])
+    for name, row in zip(frame.names(), values.tolist(), strict=True):
+        parts.append(f"{name:<2} " + " ".join(map(repr, row)))
+    return ("\n".join(parts) + "\n").encode()
+
+
+def _parse(path: str, lines: list[str], reference: bool | None) -> tuple[Structure, dict[str, float], bool]:
+    """A structure, its energies by kind, and whether it has forces.
+
+    reference : energy and forces are required (true), not read (false), or read where they are (None).
+    """
     energies: dict[str, float] = {}
     cell: np.ndarray | None = None
     atoms: tuple[int, int] | None = None
@@ -41,7 +113,7 @@ def read(path: str, reference: bool = True) -> Structure:
         if "energy" in line:
             kind = next((k for k in ("cohesive energy", "total energy") if k in line), None)
             if kind is not None:
-                if reference:
+                if reference is not False:
                     energies[kind] = _energy(path, number, line, kind)
                 continue
         stripped = line.lstrip(" ")
@@ -71,8 +143,9 @@ def read(path: str, reference: bool = True) -> Structure:
         raise InputError(path, "no atoms found; expected a section PRIMCOORD or ATOMS with atom lines")
     if reference and not energies:
         raise InputError(path, "no energy found; expected a line '# total energy = <value> eV'")
-    symbols, species, values = _atom_lines(path, lines, *atoms, reference)
-    return Structure(
+    with_forces = len(lines[atoms[1] - 1].split()) >= 7 if reference is None else reference
+    symbols, species, values = _atom_lines(path, lines, *atoms, with_forces)
+    structure = Structure(
         path=path,
         symbols=symbols,
         species=species,
@@ -83,6 +156,7 @@ def read(path: str, reference: bool = True) -> Structure:
         cohesive_energy=energies.get("cohesive energy", 0.0),
         first_line=atoms[0] + 1,
     )
+    return structure, energies, with_forces
 
 
 def _energy(path: str, number: int, line: str, kind: str) -> float:
@@ -163,8 +237,7 @@ def _atom_lines(
             what = "'<symbol> x y z fx fy fz'" if reference else "'<symbol> x y z'"
             rows.append(_numbers(path, number + 1, lines[number], found[1:], n_values, what))
         values = np.array(rows)
-    known = {name: i for i, name in enumerate(dict.fromkeys(names))}
-    species = np.array([known[name] for name in names], dtype=np.int64)
+    symbols, species = species_of_atoms(names)
     if not reference:
         values = np.hstack([values[:, :3], np.zeros((len(names), 3))])
-    return tuple(known), species, values
+    return symbols, species, values

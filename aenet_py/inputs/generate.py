@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from aenet_py.errors import InputError
 from aenet_py.formats import listio
-from aenet_py.formats.text import native
+from aenet_py.formats.structures import path_of
 from aenet_py.inputs.keywords import Deck, Line, content_lines, first_word, read_deck
 from aenet_py.structure import SYMBOL_LENGTH
 
@@ -26,10 +26,10 @@ class GenerateInput:
     """What generate.in asks for.
 
     output : training set file; types : species in the order of the file; atomic_energies : eV, one a species;
-    setups : .stp file of each species; structures : XSF files, as the deck has them (latin-1, a character for a
-    byte); forces : whether to write gradients, for forces_percent of the structures drawn with forces_seed, or for
-    those that forces_list names; timing, debug : write generate.time, generate.debug; quiet : no progress bar, no
-    warnings (VERBOSITY low).
+    setups : .stp file of each species; structures : files of structures, as the deck has them (latin-1, a
+    character for a byte); forces : whether to write gradients, for forces_percent of the structures drawn with
+    forces_seed, or for those that forces_list names; timing, debug : write generate.time, generate.debug; quiet : no
+    progress bar, no warnings (VERBOSITY low).
     """
 
     path: str
@@ -131,14 +131,15 @@ def _setups(deck: Deck, types: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _files(deck: Deck) -> tuple[str, ...]:
-    entry = deck.require("files", "'FILES', the number of structures, and one XSF file a line")
+    entry = deck.require("files", "'FILES', the number of lines, and one XSF or extended XYZ file a line")
     for n, line in enumerate(entry.body):
-        if os.path.exists(native(line.text)):
+        path = path_of(line.text)
+        if os.path.exists(path):
             continue
         if first_word(line.text).lower() in SINGLE | COUNTED | PER_TYPE:
             message = f"FILES announces {len(entry.body)} structures, but after {n} of them comes {line.text!r}"
             raise InputError(deck.path, message, line.number)
-        raise deck.missing(line, native(line.text), "an XSF structure file")
+        raise deck.missing(line, path, "an XSF structure file")
     return tuple(line.text for line in entry.body)
 
 

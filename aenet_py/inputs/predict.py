@@ -32,11 +32,10 @@ class Relaxation:
 class PredictInput:
     """What predict.in asks for.
 
-    types : species; networks : potential file of each; structures : XSF files, as the deck has them (latin-1, a
-    character for a byte); forces, atomic_energies : whether to print them; relaxation : None without RELAX;
+    types : species; networks : potential file of each; structures : files of structures, as the deck has them (latin-1,
+    a character for a byte); forces, atomic_energies : whether to print them; relaxation : None without RELAX;
     legacy_angular : the potentials were trained by ænet before 2.0.4; timing, debug : write predict.time,
-    predict.debug; quiet : only
-    coordinates and energies (VERBOSITY low).
+    predict.debug; quiet : only coordinates and energies (VERBOSITY low).
     """
 
     path: str
@@ -62,7 +61,7 @@ def read(path: str, structures: Sequence[str], warn: Callable[[str], None]) -> P
     relaxation = _relaxation(deck, warn) if "relax" in deck.entries else None
     quiet = deck.is_quiet(warn)
     if not structures:
-        entry = deck.require("files", "'FILES', the number of structures, and one XSF file a line")
+        entry = deck.require("files", "'FILES', the number of lines, and one XSF or extended XYZ file a line")
         structures = [line.text for line in entry.body]
     result = PredictInput(
         path=path,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from aenet_py.compare import compare
@@ -50,6 +52,21 @@ def run(folder: Path, *arguments: str, program: str = "generate.x", **options) -
     """Run a launcher in a folder, as a user would."""
     options = {"capture_output": True, "text": True, "timeout": 300, "check": False, **options}
     return subprocess.run([sys.executable, str(ROOT / "bin" / program), *arguments], cwd=folder, **options)
+
+
+def interrupt(folder: Path, *arguments: str) -> tuple[int, str]:
+    """Run aenet-py and interrupt it when it has begun to write; its exit status and what it says."""
+    command = [sys.executable, str(ROOT / "bin" / "aenet-py"), *arguments]
+    with subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True) as process:
+        while process.poll() is None and not any(map(_is_begun, folder.glob(".*.partial"))):
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate()
+    return process.returncode, error
+
+
+def _is_begun(path: Path) -> bool:
+    return any(path.iterdir()) if path.is_dir() else path.stat().st_size > 0
 
 
 def listing(folder: Path) -> dict[str, bytes]:

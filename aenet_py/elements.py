@@ -1,0 +1,26 @@
+"""The chemical elements, by period, and where they stand in the periodic table."""
+
+from __future__ import annotations
+
+PERIODS = (
+    "H He",
+    "Li Be B C N O F Ne",
+    "Na Mg Al Si P S Cl Ar",
+    "K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr",
+    "Rb Sr Y Zr Nb Mo Tc Ru Rh Pd Ag Cd In Sn Sb Te I Xe",
+    "Cs Ba La Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm Yb Lu Hf Ta W Re Os Ir Pt Au Hg Tl Pb Bi Po At Rn",
+    "Fr Ra Ac Th Pa U Np Pu Am Cm Bk Cf Es Fm Md No Lr Rf Db Sg Bh Hs Mt Ds Rg Cn Nh Fl Mc Lv Ts Og",
+)
+SYMBOLS = tuple(symbol for period in PERIODS for symbol in period.split())
+NUMBER = {symbol: number for number, symbol in enumerate(SYMBOLS, 1)}
+
+
+def place(symbol: str) -> tuple[int, int]:
+    """Row and column of an element, from 1; lanthanides and actinides stand in rows 8 and 9, columns 3 to 17."""
+    period, members = next((n, each.split()) for n, each in enumerate(PERIODS, 1) if symbol in each.split())
+    first, last = members.index(symbol), len(members) - 1 - members.index(symbol)
+    if first < 2 and last > 0:
+        return period, first + 1
+    if period < 6 or last < 15:
+        return period, 18 - last
+    return period + 2, first + 1

@@ -1,0 +1,106 @@
+"""Figures of a selection: energies and forces, sizes, elements."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from aenet_py import figures
+from aenet_py.elements import SYMBOLS, place
+from aenet_py.selection.survey import Numbers
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+BINS = (15, 60)  # least and most along an axis
+SHOWN = (0.001, 0.999)  # quantiles of all frames; what is beyond counts at the margin
+LEAST_FORCE = 1e-3  # eV/Å, smaller ones are shown as this
+
+
+def energy_force(everything: Numbers, subset: Numbers) -> Figure:
+    """Two-dimensional histograms of energy per atom and largest force: of all, and of the subset over where all are."""
+    from matplotlib.colors import ListedColormap, LogNorm
+
+    def values(numbers: Numbers) -> tuple[np.ndarray, np.ndarray]:
+        return numbers.energy_per_atom, np.log10(np.maximum(numbers.largest_force, LEAST_FORCE))
+
+    def counts(numbers: Numbers) -> np.ndarray:
+        x, y = (np.clip(each, edge[0], edge[-1]) for each, edge in zip(values(numbers), edges, strict=True))
+        return np.histogram2d(x, y, bins=edges)[0].T
+
+    figure, axes = figures.panels(1, 2, sharex=True, sharey=True)
+    n_bins = int(np.clip(len(subset) ** 0.5, *BINS))
+    edges = [np.linspace(*_range(each), n_bins + 1) for each in values(everything)]
+    shares = [100 / len(numbers) * counts(numbers) for numbers in (everything, subset)]
+    somewhere = [np.where(share > 0, share, np.nan) for share in shares]
+    norm = LogNorm(np.nanmin(somewhere[0]), max(map(np.nanmax, somewhere)) * 1.001)
+    grid = (edges[0], 10 ** edges[1])
+    axes[0, 1].pcolormesh(*grid, somewhere[0], cmap=ListedColormap(["0.87"]), rasterized=True)
+    for panel, share, title in zip(
+        axes[0], somewhere, (f"all {len(everything):,}", f"chosen {len(subset):,}"), strict=True
+    ):
+        shown = panel.pcolormesh(*grid, share, cmap="viridis_r", norm=norm, rasterized=True)
+        panel.set_title(title, fontsize=9)
+        panel.set(yscale="log", xlabel="energy per atom (eV)")
+    axes[0, 0].set_ylabel("largest force (eV/Å)")
+    bar = figure.colorbar(shown, ax=axes[0, 1], format="%g", aspect=30, pad=0.02)
+    bar.minorticks_off()
+    bar.set_label("structures (%)", size=9)
+    bar.ax.tick_params(labelsize=9)
+    return figure
+
+
+def _range(values: np.ndarray) -> tuple[float, float]:
+    low, high = np.quantile(values, SHOWN).tolist()
+    margin = 0.02 * (high - low) or 0.5
+    return low - margin, high + margin
+
+
+def sizes(everything: Numbers, subset: Numbers) -> Figure:
+    """Share of the structures by number of atoms."""
+    figure, axes = figures.panels()
+    low, high = int(everything.n_atoms.min()), int(everything.n_atoms.max())
+    width = max(1, -(-(high - low + 1) // BINS[1]))
+    edges = np.arange(low - 0.5, high + width + 0.5, width)
+    for numbers, style in ((everything, {"color": "0.75", "label": "all"}), (subset, {"histtype": "step"})):
+        weights = np.full(len(numbers), 100 / len(numbers))
+        axes[0, 0].hist(numbers.n_atoms, edges, weights=weights, **{"label": "chosen", **style})
+    axes[0, 0].set(xlabel="atoms per structure", ylabel="structures (%)")
+    axes[0, 0].legend()
+    return figure
+
+
+def periodic_table(counts: Mapping[str, int], n_structures: int) -> Figure:
+    """The elements with the number of structures that have each."""
+    import matplotlib
+    from matplotlib.colors import LogNorm
+    from matplotlib.patches import Rectangle
+
+    figure, axes = figures.panels()
+    figure.set_size_inches(8.0, 4.6)
+    norm, colors = LogNorm(1, max(2, *counts.values())), matplotlib.colormaps["viridis_r"]
+    for symbol in SYMBOLS:
+        period, column = place(symbol)
+        row = period + 0.4 * (period > 7)
+        n = counts.get(symbol, 0)
+        red, green, blue, _ = colors(norm(n)) if n else (0.96, 0.96, 0.96, 1)
+        dark = 0.3 * red + 0.6 * green + 0.1 * blue < 0.5
+        ink = "white" if dark and n else "black" if n else "0.7"
+        axes[0, 0].add_patch(Rectangle((column, row), 0.94, 0.94, color=(red, green, blue)))
+        axes[0, 0].text(column + 0.47, row + 0.33, symbol, ha="center", va="center", color=ink, fontsize=8)
+        if n:
+            axes[0, 0].text(column + 0.47, row + 0.72, _short(n), ha="center", va="center", color=ink, fontsize=5)
+    axes[0, 0].set(xlim=(0.9, 19.1), ylim=(10.5, 0.9), aspect="equal")
+    axes[0, 0].set_title(f"structures with each element, of {n_structures:,}", fontsize=10)
+    axes[0, 0].axis("off")
+    return figure
+
+
+def _short(n: int) -> str:
+    """A number in four characters or so."""
+    for size, letter in ((10**6, "M"), (10**3, "k")):
+        if n >= size:
+            return f"{n / size:.3g}{letter}"
+    return str(n)
