@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from aenet_py.descriptors.setup import Setup
 from aenet_py.errors import AenetError, InputError
 from aenet_py.formats import trainset
+from aenet_py.formats.structures import path_of
 from aenet_py.formats.text import foreign, native
 from aenet_py.inputs import generate as generate_inputs
 from aenet_py.inputs import setup as setup_inputs
@@ -116,7 +117,7 @@ def _base(deck: ScanInput, warn: Callable[[str], None]) -> Base:
         return Base(train, None, (), setups, settings)
     lists = [] if generate.forces_list is None else [generate.forces_list]
     moved = _moved(generate, os.path.join(deck.folder, "features", "id"))
-    return Base(train, moved, (*map(native, generate.structures), *lists), setups, settings)
+    return Base(train, moved, (*map(path_of, generate.structures), *lists), setups, settings)
 
 
 def _moved(deck: GenerateInput, folder: str) -> GenerateInput:

@@ -13,6 +13,7 @@ import numpy as np
 from ase import Atoms, units
 from ase.build import add_adsorbate, fcc100, fcc111, molecule
 from ase.calculators.emt import EMT
+from ase.calculators.singlepoint import SinglePointCalculator
 from ase.cluster import Octahedron
 from ase.constraints import FixCom
 from ase.data import atomic_numbers, reference_states
@@ -68,7 +69,7 @@ def database(n_structures: int, seed: int) -> Iterator[Atoms]:
         search = FIRE(atoms, logfile=None)
         for frame in range(FRAMES):
             found = evaluated(atoms)
-            if np.linalg.norm(found.arrays["forces"], axis=1).max() < LARGEST_FORCE and n < n_structures:
+            if np.linalg.norm(found.get_forces(), axis=1).max() < LARGEST_FORCE and n < n_structures:
                 n += 1
                 yield found
             search.run(fmax=0.01, steps=search.nsteps + 2 + frame)
@@ -118,30 +119,11 @@ def clusters(n_structures: int, n_trajectories: int, seed: int) -> Iterator[Atom
 
 
 def evaluated(atoms: Atoms) -> Atoms:
-    """A copy with its energy in info and its forces in arrays."""
+    """A copy that keeps its energy and forces."""
     found = Atoms(atoms.symbols, atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
-    found.info["energy"] = atoms.get_potential_energy()
-    found.arrays["forces"] = atoms.get_forces(apply_constraint=False)
+    forces = atoms.get_forces(apply_constraint=False)
+    found.calc = SinglePointCalculator(found, energy=atoms.get_potential_energy(), forces=forces)
     return found
-
-
-def write(structures: Sequence[Atoms], folder: Path) -> list[str]:
-    """XSF files; their names."""
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = []
-    for number, atoms in enumerate(structures):
-        rows = [f"# total energy = {atoms.info['energy']:.10f} eV"]
-        if atoms.pbc.any():
-            rows += ["CRYSTAL", "PRIMVEC", *(" ".join(f"{x:.10f}" for x in v) for v in atoms.cell.array)]
-            rows += ["PRIMCOORD", f"{len(atoms)} 1"]
-        else:
-            rows.append("ATOMS")
-        values = np.hstack([atoms.positions, atoms.arrays["forces"]])
-        rows += [f"{s:2s} " + " ".join(f"{x:.10f}" for x in v) for s, v in zip(atoms.symbols, values, strict=True)]
-        path = folder / f"{number:05d}.xsf"
-        path.write_text("\n".join(rows) + "\n")
-        paths.append(str(path))
-    return paths
 
 
 def atomic_energies(symbols: Sequence[str] = SPECIES) -> dict[str, float]:

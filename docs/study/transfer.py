@@ -21,11 +21,11 @@ from pathlib import Path
 
 import numpy as np
 import structures
-from ase import Atoms
+from ase.io import write
 from scipy.stats import ttest_rel
 
 from aenet_py import api, figures, tables
-from aenet_py.formats import xsf
+from aenet_py.formats import extxyz
 
 TARGET = ("Cu", "Au", "O", "H")
 FRAMES = 20  # of a trajectory of a cluster
@@ -82,24 +82,24 @@ def train(folder: Path, paths: Sequence[str], symbols: Sequence[str], mode: str,
     (folder / "set.train.forces").unlink()
 
 
-def errors(folder: Path, way: str, paths: Sequence[str]) -> tuple[float, float]:
-    """Root mean square errors of a potential: eV/atom, eV/Å (of force components)."""
+def errors(folder: Path, way: str, path: str) -> tuple[float, float]:
+    """Root mean square errors of a potential for a file of structures: eV/atom, eV/Å (of force components)."""
     ending = ".nn.ascii" if way == "scratch" else ".nn.transfered.ascii"
     potential = api.Potential.load({symbol: str(folder / f"{symbol}{ending}") for symbol in TARGET})
     energies, forces = [], []
-    for path in paths:
-        known = xsf.read(path)
+    for _, frame in extxyz.read(path):
+        known = frame.structure()
         found = potential.energy_forces(known)
         energies.append((found.energy - known.total_energy) / known.n_atoms)
         forces.append((found.forces - known.forces).ravel())
     return float(np.sqrt(np.mean(np.square(energies)))), float(np.sqrt(np.mean(np.square(np.concatenate(forces)))))
 
 
-def run(folder: Path, n: int, seed: int, way: str, paths: Sequence[str], tested: Sequence[str], epochs: int) -> dict:
-    """Train on n of the structures, which depend on the seed only, and test."""
-    chosen = np.random.default_rng([n, seed]).choice(len(paths), size=n, replace=False)
+def run(folder: Path, n: int, seed: int, way: str, clusters: str, tested: str, n_clusters: int, epochs: int) -> dict:
+    """Train on n of the clusters, which depend on the seed only, and test."""
+    chosen = np.sort(np.random.default_rng([n, seed]).choice(n_clusters, size=n, replace=False))
     place = folder / f"{way}-{n}-{seed}"
-    train(place, [paths[i] for i in chosen], TARGET, WAYS[way], seed, epochs=epochs, batch=16, rate=0.003)
+    train(place, [f"{clusters}#{i}" for i in chosen], TARGET, WAYS[way], seed, epochs=epochs, batch=16, rate=0.003)
     energy, force = errors(place, way, tested)
     return {"structures": n, "seed": seed, "way": way, "energy RMSE, eV/atom": energy, "force RMSE, eV/Å": force}
 
@@ -139,14 +139,14 @@ def table(rows: Sequence[dict]) -> str:
     return "\n".join(lines)
 
 
-def prepared(folder: Path, name: str, make, *arguments: object) -> list[str]:
-    """Structure files in a folder, made unless they are there."""
-    place = folder / name
-    if not place.exists():
-        found: list[Atoms] = list(make(*arguments))
-        structures.write(found, folder / f"{name}.new")
-        (folder / f"{name}.new").rename(place)
-    return sorted(map(str, place.iterdir()))
+def prepared(folder: Path, name: str, make, *arguments: object) -> str:
+    """A file of structures in a folder, made unless it is there."""
+    path = folder / f"{name}.extxyz"
+    if not path.exists():
+        new = folder / f"{name}.new"
+        write(new, list(make(*arguments)), format="extxyz")
+        new.rename(path)
+    return str(path)
 
 
 def main() -> None:
@@ -168,13 +168,13 @@ def main() -> None:
         ]
         if not (folder / "pretrained").exists():
             settings = {"epochs": size.epochs[0], "batch": 64, "rate": 0.003}
-            slabs = [path for part in parts for path in part.result()]
+            slabs = [part.result() for part in parts]
             train(folder / "pretrained", slabs, structures.SPECIES, "MODE train", 1, **settings)
         cases = list(itertools.product(size.subsets, range(1, size.seeds + 1), WAYS))
         for n, seed, way in cases:
             shutil.rmtree(folder / f"{way}-{n}-{seed}", ignore_errors=True)
-        paths, tested = (part.result() for part in clusters)
-        jobs = [pool.submit(run, folder, *case, paths, tested, size.epochs[1]) for case in cases]
+        files = [part.result() for part in clusters]
+        jobs = [pool.submit(run, folder, *case, *files, size.clusters, size.epochs[1]) for case in cases]
         rows = [job.result() for job in jobs]
     tables.write(str(folder / "transfer.csv"), list(rows[0]), rows)
     draw(rows, str(folder / "transfer.png"))
