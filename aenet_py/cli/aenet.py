@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 
 from aenet_py import __version__
-from aenet_py.cli import common, diff, info
+from aenet_py.cli import common, diff, info, md
 
-COMMANDS = {"info": info, "diff": diff}
+COMMANDS = {"info": info, "diff": diff, "md": md}
 DESCRIPTION = "Tools around the training sets and potentials of aenet."
 
 
