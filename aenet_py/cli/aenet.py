@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 
 from aenet_py import __version__
-from aenet_py.cli import common, diff, info, md
+from aenet_py.cli import common, compare, diff, info, md, report
 
-COMMANDS = {"info": info, "diff": diff, "md": md}
+COMMANDS = {"info": info, "diff": diff, "md": md, "report": report, "compare": compare}
 DESCRIPTION = "Tools around the training sets and potentials of aenet."
 
 

@@ -153,8 +153,8 @@ def verdict(
         return "close contact", f"atoms {pair} are {contact.distance:.3f} Angstrom apart, less than {bound}"
     if beyond is not None and np.mean(beyond > limits.max_excess) > limits.max_share:
         n = int(np.count_nonzero(beyond > limits.max_excess))
-        what = f"{n} of {len(beyond)} atoms have features more than {limits.max_excess:g} widths beyond the range"
-        return "extrapolation", f"{what} of the training set, the farthest {beyond.max():.2f}"
+        what = f"{n} of {len(beyond)} atoms have features beyond the range of the training set by more than"
+        return "extrapolation", f"{what} {limits.max_excess:g} times its width, the farthest by {beyond.max():.2f}"
     if near.n_fragments > at_first and not limits.fragments:
         n = int(np.bincount(near.fragments).min())
         what = "an atom has" if n == 1 else f"{n} atoms have"

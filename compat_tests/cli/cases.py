@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+from aenet_py.cli import aenet
 from aenet_py.compare import compare
 from aenet_py.formats.records import RecordReader
 from aenet_py.report.diff import report
@@ -50,6 +52,22 @@ def run(folder: Path, *arguments: str, program: str = "generate.x", **options) -
     """Run a launcher in a folder, as a user would."""
     options = {"capture_output": True, "text": True, "timeout": 300, "check": False, **options}
     return subprocess.run([sys.executable, str(ROOT / "bin" / program), *arguments], cwd=folder, **options)
+
+
+def in_process(capsys, *arguments: object) -> tuple[int, str, str]:
+    """Status, standard output and standard error of aenet-py, without another process."""
+    try:
+        status = aenet.main([*map(str, arguments)])
+    except SystemExit as error:
+        status = int(error.code or 0)
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    """The rows of a CSV."""
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def listing(folder: Path) -> dict[str, bytes]:

@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 from ase.io import read, write
 
-from aenet_py.cli.aenet import main
-from compat_tests.cli.cases import ROOT, bad_files, listing
+from compat_tests.cli.cases import ROOT, bad_files, in_process, listing
 from compat_tests.test_calculator import CLUSTER, OTHERS, as_atoms, networks
 
 STRUCTURE = CLUSTER / "xsf" / "s001.xsf"
@@ -25,12 +24,7 @@ def md(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
 
     def call(*arguments, structure=STRUCTURE, potentials=POTENTIALS) -> tuple[int, str, str]:
-        try:
-            status = main(["md", str(structure), *potentials, *map(str, arguments)])
-        except SystemExit as error:
-            status = error.code
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
+        return in_process(capsys, "md", structure, *potentials, *arguments)
 
     return call
 

@@ -178,7 +178,7 @@ REASONS = {
         {"min_distance": 5.0},
         r"atoms \d+ \(\w+\) and \d+ \(\w+\) are 1.660 Angstrom apart, less than 5",
     ),
-    "extrapolation": ({"max_excess": 0.0, "max_share": 0.2}, r"\d of 15 atoms have features more than 0 widths beyond"),
+    "extrapolation": ({"max_excess": 0.0, "max_share": 0.2}, r"\d of 15 atoms have features beyond the range of the"),
 }
 
 
