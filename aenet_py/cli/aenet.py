@@ -18,9 +18,9 @@ def main(argv: list[str] | None = None) -> int:
     for name, command in COMMANDS.items():
         subparser = commands.add_parser(name, help=command.HELP, description=command.DESCRIPTION)
         command.add_arguments(subparser)
-        subparser.set_defaults(command=command.run)
+        subparser.set_defaults(command=command.run, left=getattr(command, "LEFT", "nothing was written"))
     options = parser.parse_args(argv)
-    return common.run(lambda: options.command(options))
+    return common.run(lambda: options.command(options), options.left)
 
 
 if __name__ == "__main__":

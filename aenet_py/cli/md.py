@@ -14,6 +14,7 @@ from aenet_py.errors import AenetError
 HELP = "molecular dynamics that stops when it becomes unphysical"
 DESCRIPTION = """Simulate a structure with trained potentials, at constant temperature or energy. Exit status 0 if the
 simulation came to its end, 2 if it stopped because it became unphysical."""
+LEFT = "what was saved before stays, and the same command with --restart goes on from there"
 UNPHYSICAL = 2
 
 
@@ -57,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    common.need("ase")
+    common.need("ase", "ase.md.bussi")
     from aenet_py.calculator import ANNCalculator
     from aenet_py.report import md as report
     from aenet_py.simulation import dynamics, start

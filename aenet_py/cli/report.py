@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    common.need("ase", "matplotlib")
+    common.need("ase", "ase.md.bussi", "matplotlib")
     if options.folder is not None:
         _training(options)
     else:
@@ -54,7 +54,9 @@ def _trajectory(options: argparse.Namespace) -> None:
     from aenet_py.judge import trajectory
     from aenet_py.report import judge as report
 
-    found, history = trajectory.examine(options.trajectory, options.skip, options.r_max, options.width)
+    size = os.path.getsize(options.trajectory) if os.path.exists(options.trajectory) else 0
+    with common.progress(size, "B") as advance:
+        found, history = trajectory.examine(options.trajectory, options.skip, options.r_max, options.width, advance)
     drawn = {"distances": trajectory.distances_figure(found), "history": trajectory.history_figure(history)}
     make_folder(options.output)
     kind, unit = ("g", "") if found.normalised else ("neighbors", "_per_A")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from io import TextIOWrapper
+from typing import BinaryIO
 
 import numpy as np
 from ase import Atoms, units
@@ -27,31 +28,46 @@ class History:
     total: np.ndarray
 
 
-def frames(path: str, skip: float = 0.0) -> Iterator[Atoms]:
-    """The structures of a trajectory of `md`, without those of the first skip ps; AenetError for anything else."""
-    if not os.path.exists(path):
-        raise AenetError(f"{path}: no such file; expected a trajectory")
-    number = 0
-    reader = iread(path, ":", format="extxyz")
-    while True:
-        try:
-            atoms = next(reader)
-        except StopIteration:
-            break
-        except Exception as error:  # which ASE's reader raises is not settled
-            reason = str(error).strip().partition("\n")[0] or type(error).__name__
-            raise AenetError(f"{path}: frame {number + 1} cannot be read: {reason}") from None
-        number += 1
-        if "time_ps" not in atoms.info:
-            raise AenetError(f"{path}: found no time_ps in frame {number}; expected a trajectory of aenet-py md")
-        if atoms.info["time_ps"] >= skip:
-            yield atoms
+def frames(path: str, skip: float = 0.0, advance: Callable[[int], object] = lambda n: None) -> Iterator[Atoms]:  # noqa: ARG005
+    """The structures of a trajectory of `md`, without those of the first skip ps; AenetError for anything else.
+
+    advance : called with the number of bytes read.
+    """
+    number = place = 0
+    with _opened(path) as file:
+        reader = iread(TextIOWrapper(file, encoding="utf-8"), ":", format="extxyz")
+        while True:
+            try:
+                atoms = next(reader)
+            except StopIteration:
+                break
+            except Exception as error:  # which ASE's reader raises is not settled
+                reason = str(error).strip().partition("\n")[0] or type(error).__name__
+                raise AenetError(f"{path}: frame {number + 1} cannot be read: {reason}") from None
+            number += 1
+            advance(file.tell() - place)
+            place = file.tell()
+            if "time_ps" not in atoms.info:
+                raise AenetError(f"{path}: found no time_ps in frame {number}; expected a trajectory of aenet-py md")
+            if atoms.info["time_ps"] >= skip:
+                yield atoms
     if not number:
         raise AenetError(f"{path}: found no frames; expected a trajectory of aenet-py md")
 
 
-def examine(path: str, skip: float, r_max: float, width: float) -> tuple[Distribution, History]:
-    """Distances and history of a trajectory, read once."""
+def _opened(path: str) -> BinaryIO:
+    try:
+        return open(path, "rb")
+    except FileNotFoundError:
+        raise AenetError(f"{path}: no such file; expected a trajectory") from None
+    except OSError as error:
+        raise AenetError(f"{path}: cannot be read: {error.strerror}; expected a trajectory") from None
+
+
+def examine(
+    path: str, skip: float, r_max: float, width: float, advance: Callable[[int], object] = lambda n: None  # noqa: ARG005
+) -> tuple[Distribution, History]:  # fmt: skip
+    """Distances and history of a trajectory, read once; the arguments as those of `frames` and `distribution`."""
     rows: list[tuple[float, float, float, float]] = []
 
     def seen(atoms: Atoms) -> None:
@@ -61,7 +77,7 @@ def examine(path: str, skip: float, r_max: float, width: float) -> tuple[Distrib
         rows.append((atoms.info["time_ps"], temperature, potential, potential + kinetic))
 
     try:
-        found = distribution(frames(path, skip), r_max, width, seen)
+        found = distribution(frames(path, skip, advance), r_max, width, seen)
     except AenetError as error:
         raise error if str(error).startswith(path) else AenetError(f"{path}: {error}") from None
     return found, History(*np.array(rows).T)

@@ -192,6 +192,7 @@ def _mark(atoms: Atoms, settings: Settings) -> dict[str, Any]:
     mark["structure"] = _digest([*arrays, atoms.get_momenta()] if settings.keep_velocities else arrays)
     if isinstance(atoms.calc, ANNCalculator):
         mark["skin"] = atoms.calc.skin
+        mark["legacy_angular"] = [member.legacy_angular for member in atoms.calc.members]
         networks = [member.networks for member in atoms.calc.members]
         mark["potentials"] = _digest([array for n in networks for array in (n.weights, n.means, n.factors, n.energy)])
     return mark

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import signal
 import subprocess
 import sys
@@ -77,6 +78,19 @@ def test_ctrl_c_and_going_on(md, tmp_path):
     assert bad_files(tmp_path) == []
     assert (tmp_path / "md.restart").read_bytes() != (tmp_path / "whole.restart").read_bytes()
     assert md(*arguments, "--restart")[0] == 0
+    for ending in ("csv", "extxyz", "restart"):
+        assert (tmp_path / f"whole.{ending}").read_bytes() == (tmp_path / f"md.{ending}").read_bytes()
+
+
+def test_a_full_disk(md, tmp_path):
+    command = [sys.executable, str(ROOT / "bin" / "aenet-py"), "md", str(STRUCTURE), *POTENTIALS, "--steps", "400"]
+    limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (30000, 30000))  # noqa: E731
+    found = subprocess.run([*command, *ANYTHING], capture_output=True, text=True, check=False, preexec_fn=limit)
+    assert (found.returncode, found.stdout) == (1, "")
+    assert found.stderr == "Error: md.extxyz: cannot be written: File too large\n"
+    assert bad_files(tmp_path) == []
+    assert md("--steps", 400, *ANYTHING, "--restart")[0] == 0
+    assert md("--steps", 400, *ANYTHING, "--output", "whole")[0] == 0
     for ending in ("csv", "extxyz", "restart"):
         assert (tmp_path / f"whole.{ending}").read_bytes() == (tmp_path / f"md.{ending}").read_bytes()
 
