@@ -60,11 +60,14 @@ class ANNCalculator(Calculator):
 
     @property
     def searched_at(self) -> np.ndarray | None:
-        """Positions (n_atoms, 3), Å, of the last search of neighbours, whose order all sums have until the next one.
-
-        A new calculator that is first asked there has the same neighbours in the same order.
-        """
+        """Positions (n_atoms, 3), Å, of the last search of neighbours, whose order all sums have until the next one."""
         return None if self._pairs is None else self._pairs.positions
+
+    def search(self, atoms: Atoms) -> verlet.Pairs:
+        """Search the neighbours of atoms, whatever was found before."""
+        reach = max(member.model.r_max for member in self.members)
+        self._pairs = verlet.pairs(atoms, reach, self.skin)
+        return self._pairs
 
     def calculate(
         self, atoms: Atoms | None = None, properties: Sequence[str] = ("energy",),
@@ -75,10 +78,10 @@ class ANNCalculator(Calculator):
             raise AenetError("found no atoms to calculate; expected some")
         super().calculate(atoms, properties, system_changes)
         structure: Atoms = self.atoms  # type: ignore[assignment]
-        reach = max(member.model.r_max for member in self.members)
-        if self._pairs is None or not self._pairs.hold(structure):
-            self._pairs = verlet.pairs(structure, reach, self.skin)
-        found = verlet.environments(self._pairs, structure, any(m.model.descriptor is behler for m in self.members))
+        pairs = self._pairs
+        if pairs is None or not pairs.hold(structure):
+            pairs = self.search(structure)
+        found = verlet.environments(pairs, structure, any(m.model.descriptor is behler for m in self.members))
         symbols = structure.get_chemical_symbols()
         predictions = [member.evaluate(_species(member, symbols), found) for member in self.members]
         self.predictions = predictions

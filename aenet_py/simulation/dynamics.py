@@ -169,7 +169,8 @@ def _rest(atoms: Atoms) -> None:
 def _resume(atoms: Atoms, begun: State, generator: np.random.Generator) -> None:
     if begun.searched_at is not None:
         atoms.positions[:] = begun.searched_at
-        atoms.get_forces()
+        atoms.calc.search(atoms)
+        atoms.calc.reset()
     atoms.positions[:] = begun.positions
     atoms.set_momenta(begun.momenta, apply_constraint=False)
     generator.bit_generator.state = begun.random
@@ -189,6 +190,7 @@ def _mark(atoms: Atoms, settings: Settings) -> dict[str, Any]:
     """What must be the same when a simulation goes on."""
     mark: dict[str, Any] = {k: v for k, v in dataclasses.asdict(settings).items() if k != "steps"}
     arrays = [atoms.numbers, atoms.positions, atoms.cell.array, atoms.pbc, atoms.get_masses()]
+    mark["constraints"] = [repr(constraint) for constraint in atoms.constraints]
     mark["structure"] = _digest([*arrays, atoms.get_momenta()] if settings.keep_velocities else arrays)
     if isinstance(atoms.calc, ANNCalculator):
         mark["skin"] = atoms.calc.skin
@@ -236,7 +238,7 @@ class _Simulation:
                 reason, message = ENDED, "its time is over"
                 break
             if stop():
-                reason, message = INTERRUPTED, "it was interrupted"
+                reason, message = INTERRUPTED, "it was asked to"
                 break
             if self.files is not None and time.monotonic() - saved > SAVE_EVERY:
                 self.files.save(self._state(""))

@@ -13,6 +13,8 @@ from aenet_py.errors import AenetError, InputError
 from aenet_py.formats import xsf
 from aenet_py.formats.text import foreign
 
+KEPT = {"numbers", "positions", "momenta", "masses"}
+
 
 def read(path: str) -> Atoms:
     """Read a structure: XSF as aenet has it, anything else as ASE does, ``PATH@NUMBER`` for one of several, the last by
@@ -33,6 +35,8 @@ def read(path: str) -> Atoms:
     if not np.isfinite(atoms.positions).all():
         raise AenetError(f"{path}: found positions that are no numbers; expected numbers")
     atoms.calc = None
+    for name in set(atoms.arrays) - KEPT:
+        del atoms.arrays[name]
     return atoms
 
 
