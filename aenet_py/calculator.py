@@ -14,7 +14,7 @@ from ase.stress import full_3x3_to_voigt_6_stress
 from aenet_py.descriptors import behler
 from aenet_py.errors import AenetError
 from aenet_py.neighbors import verlet
-from aenet_py.potential import Potential
+from aenet_py.potential import Potential, Prediction
 
 SKIN = 0.6  # Å
 
@@ -31,9 +31,9 @@ class ANNCalculator(Calculator):
     legacy_angular : the potentials were trained by ænet before 2.0.4.
 
     After a calculation `results["outside"]` ((n_atoms,) int) counts the features of each atom that leave the range of
-    the training set; the first time one does, a warning says so.  AenetError for potentials that do not belong
-    together, an unknown species, coinciding atoms, or potentials whose energy depends on the order of neighbours (an
-    angular cutoff above the radial one with several species).
+    the training set; the first time one does, a warning says so.  `predictions` is what each member says.  AenetError
+    for potentials that do not belong together, an unknown species, coinciding atoms, or potentials whose energy depends
+    on the order of neighbours (an angular cutoff above the radial one with several species).
     """
 
     implemented_properties = ["energy", "free_energy", "energies", "forces", "stress"]  # noqa: RUF012 (as ASE has it)
@@ -54,8 +54,20 @@ class ANNCalculator(Calculator):
         if not 0 <= skin < np.inf:
             raise AenetError(f"found skin={skin}; expected a distance in Angstrom, at least 0")
         self.skin = skin
+        self.predictions: list[Prediction] = []
         self._pairs: verlet.Pairs | None = None
         self._warned = False
+
+    @property
+    def searched_at(self) -> np.ndarray | None:
+        """Positions (n_atoms, 3), Å, of the last search of neighbours, whose order all sums have until the next one."""
+        return None if self._pairs is None else self._pairs.positions
+
+    def search(self, atoms: Atoms) -> verlet.Pairs:
+        """Search the neighbours of atoms, whatever was found before."""
+        reach = max(member.model.r_max for member in self.members)
+        self._pairs = verlet.pairs(atoms, reach, self.skin)
+        return self._pairs
 
     def calculate(
         self, atoms: Atoms | None = None, properties: Sequence[str] = ("energy",),
@@ -66,12 +78,13 @@ class ANNCalculator(Calculator):
             raise AenetError("found no atoms to calculate; expected some")
         super().calculate(atoms, properties, system_changes)
         structure: Atoms = self.atoms  # type: ignore[assignment]
-        reach = max(member.model.r_max for member in self.members)
-        if self._pairs is None or not self._pairs.hold(structure):
-            self._pairs = verlet.pairs(structure, reach, self.skin)
-        found = verlet.environments(self._pairs, structure, any(m.model.descriptor is behler for m in self.members))
+        pairs = self._pairs
+        if pairs is None or not pairs.hold(structure):
+            pairs = self.search(structure)
+        found = verlet.environments(pairs, structure, any(m.model.descriptor is behler for m in self.members))
         symbols = structure.get_chemical_symbols()
         predictions = [member.evaluate(_species(member, symbols), found) for member in self.members]
+        self.predictions = predictions
         energies = np.array([p.atomic_energies for p in predictions])
         forces = np.array([p.forces for p in predictions])
         outside = np.max([p.outside for p in predictions], axis=0)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import sys
 
 from aenet_py import __version__
-from aenet_py.cli import common, convert, diff, info, merge, scan, select
+from aenet_py.cli import common, compare, convert, diff, info, md, merge, report, scan, select
 
-COMMANDS = {"info": info, "diff": diff, "convert": convert, "select": select, "merge": merge, "scan": scan}
+COMMANDS = {
+    "info": info, "diff": diff, "convert": convert, "select": select, "merge": merge, "scan": scan, "md": md,
+    "report": report, "compare": compare,
+}  # fmt: skip
 DESCRIPTION = "Tools around the structures, training sets and potentials of aenet."
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import shutil
 import signal
@@ -10,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+from aenet_py.cli import aenet
 from aenet_py.compare import compare
 from aenet_py.formats.records import RecordReader
 from aenet_py.report.diff import report
@@ -67,6 +69,22 @@ def interrupt(folder: Path, *arguments: str) -> tuple[int, str]:
 
 def _is_begun(path: Path) -> bool:
     return any(path.iterdir()) if path.is_dir() else path.stat().st_size > 0
+
+
+def in_process(capsys, *arguments: object) -> tuple[int, str, str]:
+    """Status, standard output and standard error of aenet-py, without another process."""
+    try:
+        status = aenet.main([*map(str, arguments)])
+    except SystemExit as error:
+        status = int(error.code or 0)
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    """The rows of a CSV."""
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def listing(folder: Path) -> dict[str, bytes]:

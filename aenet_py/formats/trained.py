@@ -1,0 +1,122 @@
+"""Tables a training leaves: train.error, energies.train and .test, forces.train and .test, as the trainer writes them.
+
+train.error    epoch, then errors of the training and the test set: their weighted sum and, where forces are
+               trained, of energies (eV/atom) and forces (eV/Å); else the first two are those of energies
+energies.*     atoms, energy and predicted energy (eV), both per atom (eV/atom), path
+forces.*       a line "# atoms, error, path", and for each atom its number, error, force and predicted force (eV/Å)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from aenet_py.errors import InputError
+from aenet_py.formats.text import read_text
+
+ENERGY_COLUMNS, FORCE_COLUMNS = 5, 8
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Errors of the training and the test set by epoch.
+
+    epochs (n,); total, energies, forces : (n, 2), energies in eV/atom, forces in eV/Å or None, total as the trainer
+    weights them.
+    """
+
+    epochs: np.ndarray
+    total: np.ndarray
+    energies: np.ndarray
+    forces: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class Energies:
+    """paths of the structures; n_atoms (n,); reference, found : (n,) eV/atom."""
+
+    paths: tuple[str, ...]
+    n_atoms: np.ndarray
+    reference: np.ndarray
+    found: np.ndarray
+
+
+@dataclass(frozen=True)
+class Forces:
+    """paths of the structures; starts (n + 1,) : where each begins; reference, found (n_atoms, 3) : eV/Å."""
+
+    paths: tuple[str, ...]
+    starts: np.ndarray
+    reference: np.ndarray
+    found: np.ndarray
+
+
+def read_errors(path: str) -> Errors:
+    """Read train.error; InputError for anything else."""
+    rows, width = [], 0
+    for number, line in enumerate(_lines(path, "the errors of a training"), 1):
+        words = line.split()
+        width = width or len(words)
+        if len(words) != width or width not in (3, 7):
+            raise InputError(path, f"found {line.strip()!r}; expected an epoch and two or six errors", number)
+        rows.append(_numbers(path, number, words))
+    table = np.array(rows)
+    pairs = [table[:, i : i + 2] for i in range(1, width, 2)]
+    return Errors(table[:, 0].astype(np.int64), pairs[0], pairs[width == 7], pairs[2] if width == 7 else None)
+
+
+def read_energies(path: str) -> Energies:
+    """Read energies.train or energies.test; InputError for anything else."""
+    paths, rows = [], []
+    for number, line in enumerate(_lines(path, "energies of a training"), 1):
+        words = line.split(None, ENERGY_COLUMNS)
+        if len(words) != ENERGY_COLUMNS + 1:
+            raise InputError(path, f"found {line.strip()!r}; expected atoms, four energies and a path", number)
+        rows.append(_numbers(path, number, words[:ENERGY_COLUMNS]))
+        paths.append(words[-1].rstrip())
+    table = np.array(rows)
+    # From the total energies, which have more digits than those per atom.
+    n_atoms = table[:, 0].astype(np.int64)
+    if n_atoms.min() < 1:
+        raise InputError(path, "found a structure without atoms; expected atoms", int(np.argmin(n_atoms)) + 1)
+    return Energies(tuple(paths), n_atoms, table[:, 1] / n_atoms, table[:, 2] / n_atoms)
+
+
+def read_forces(path: str) -> Forces:
+    """Read forces.train or forces.test; InputError for anything else."""
+    lines = _lines(path, "forces of a training")
+    paths: list[str] = []
+    rows: list[list[float]] = []
+    starts = [0]
+    number = 0
+    while number < len(lines):
+        head = lines[number].split(None, 3)
+        if len(head) != 4 or head[0] != "#" or not head[1].isdecimal():
+            raise InputError(path, f"found {lines[number].strip()!r}; expected '# atoms error path'", number + 1)
+        stop = number + 1 + int(head[1])
+        if stop > len(lines):
+            raise InputError(path, f"found {len(lines) - number - 1} atoms; expected {head[1]}", number + 1)
+        for place in range(number + 1, stop):
+            words = lines[place].split()
+            if len(words) != FORCE_COLUMNS:
+                found = repr(lines[place].strip())
+                raise InputError(path, f"found {found}; expected an atom, its error and two forces", place + 1)
+            rows.append(_numbers(path, place + 1, words)[2:])
+        paths.append(head[3].rstrip())
+        starts.append(len(rows))
+        number = stop
+    table = np.array(rows).reshape(-1, 6)
+    return Forces(tuple(paths), np.array(starts), table[:, :3], table[:, 3:])
+
+
+def _lines(path: str, what: str) -> list[str]:
+    return read_text(path, what).splitlines()
+
+
+def _numbers(path: str, number: int, words: Sequence[str]) -> list[float]:
+    try:
+        return [float(word) for word in words]
+    except ValueError:
+        raise InputError(path, f"found {' '.join(words)!r}; expected numbers", number) from None

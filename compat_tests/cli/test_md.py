@@ -1,0 +1,150 @@
+"""aenet-py md: statuses, messages, files, interruption."""
+
+from __future__ import annotations
+
+import resource
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from ase.io import read, write
+
+from compat_tests.cli.cases import ROOT, bad_files, in_process, listing
+from compat_tests.test_calculator import CLUSTER, OTHERS, as_atoms, networks
+
+STRUCTURE = CLUSTER / "xsf" / "s001.xsf"
+POTENTIALS = [word for symbol, path in networks().items() for word in ("--potential", f"{symbol}={path}")]
+ANYTHING = ["--min-distance", "0", "--max-excess", "1e9", "--max-temperature", "1e9", "--allow-fragments"]
+
+
+@pytest.fixture
+def md(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments, structure=STRUCTURE, potentials=POTENTIALS) -> tuple[int, str, str]:
+        return in_process(capsys, "md", structure, *potentials, *arguments)
+
+    return call
+
+
+def test_it_comes_to_its_end(md, tmp_path):
+    status, out, err = md("--time", 0.01, "--every", 4, "--temperature", 200, *ANYTHING)
+    assert (status, err) == (0, "")
+    assert out.splitlines()[:3] == [
+        f"{STRUCTURE}: 15 atoms, NVT at 200 K, steps of 0.5 fs",
+        "  stable for     0.01 ps, 20 steps",
+        "  stopped        time: its time is over",
+    ]
+    assert sorted(listing(tmp_path)) == ["md.csv", "md.extxyz", "md.restart"]
+    assert [frame.info["step"] for frame in read("md.extxyz", ":")] == [0, 4, 8, 12, 16, 20]
+    assert np.allclose(read("md.extxyz", 0).positions, as_atoms(STRUCTURE).positions, atol=1e-8)
+
+
+def test_a_potential_that_makes_no_sense(md):
+    status, out, err = md("--time", 1)
+    assert (status, err) == (2, "")
+    assert "  stopped        close contact: atoms " in out
+
+
+def test_any_structure_and_a_committee(md, tmp_path):
+    atoms = as_atoms(STRUCTURE)
+    write("any.extxyz", [atoms, as_atoms(CLUSTER / "xsf" / "s005.xsf")])
+    others = [word for symbol, path in networks(OTHERS).items() for word in ("--potential", f"{symbol}={path}")]
+    options = ["--steps", 10, "--ensemble", "nve", *ANYTHING]
+    status, _, err = md(*options, structure="any.extxyz@0", potentials=POTENTIALS + others)
+    assert (status, err) == (0, "")
+    header, first = (tmp_path / "md.csv").read_text().splitlines()[:2]
+    assert dict(zip(header.split(","), first.split(","), strict=True))["energy_std_eV"].startswith("0.")
+    assert len(read("md.extxyz")) == 15
+    assert md("--steps", 1, *ANYTHING, "--output", "last", structure="any.extxyz")[0] == 0
+    assert len(read("last.extxyz")) == 13
+
+
+def test_ctrl_c_and_going_on(md, tmp_path):
+    arguments = ["--steps", "1500", "--every", "100", *ANYTHING]
+    assert md(*arguments, "--output", "whole")[0] == 0
+    command = [sys.executable, str(ROOT / "bin" / "aenet-py"), "md", str(STRUCTURE), *POTENTIALS, *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        while not (tmp_path / "md.restart").exists():
+            time.sleep(0.001)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted: it was asked to" in out
+    assert err == "The same command with --restart goes on from there.\n"
+    assert bad_files(tmp_path) == []
+    assert (tmp_path / "md.restart").read_bytes() != (tmp_path / "whole.restart").read_bytes()
+    assert md(*arguments, "--restart")[0] == 0
+    for ending in ("csv", "extxyz", "restart"):
+        assert (tmp_path / f"whole.{ending}").read_bytes() == (tmp_path / f"md.{ending}").read_bytes()
+
+
+def test_a_full_disk(md, tmp_path):
+    command = [sys.executable, str(ROOT / "bin" / "aenet-py"), "md", str(STRUCTURE), *POTENTIALS, "--steps", "400"]
+    limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (30000, 30000))  # noqa: E731
+    found = subprocess.run([*command, *ANYTHING], capture_output=True, text=True, check=False, preexec_fn=limit)
+    assert (found.returncode, found.stdout) == (1, "")
+    assert found.stderr == "Error: md.extxyz: cannot be written: File too large\n"
+    assert bad_files(tmp_path) == []
+    assert md("--steps", 400, *ANYTHING, "--restart")[0] == 0
+    assert md("--steps", 400, *ANYTHING, "--output", "whole")[0] == 0
+    for ending in ("csv", "extxyz", "restart"):
+        assert (tmp_path / f"whole.{ending}").read_bytes() == (tmp_path / f"md.{ending}").read_bytes()
+
+
+BAD = {
+    "no length": ([], "one of the arguments --time --steps is required"),
+    "negative": (["--time", "-1"], "found --time -1; expected a time of at least 0 ps"),
+    "no number": (["--time", "nan"], "found --time nan"),
+    "step": (["--time", "1", "--timestep", "0"], "a step above 0 fs"),
+    "taut": (["--steps", "1", "--taut", "0"], "found taut 0; expected a number above 0"),
+    "fewer": (["--steps", "1", "--potential", "Cu=Cu.nn"], "fewer potentials of Au and O and H than of others"),
+    "form": (["--steps", "1", "--potential", "Cu.nn"], "found --potential Cu.nn; expected EL=FILE"),
+    "folder": (["--steps", "1", "--output", "nowhere/md"], "nowhere/md.restart: cannot be written: No such file"),
+    "state": (["--steps", "1", "--restart"], "md.restart: no such file; expected the state of a simulation"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_options(md, tmp_path, name):
+    arguments, message = BAD[name]
+    status, out, err = md(*arguments)
+    assert (status, out) == (1, "")
+    assert message in err
+    assert err.count("\n") == 1
+    assert listing(tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("no.extxyz", None, "no.extxyz: no such file; expected a structure"),
+        ("no.xsf", None, "no.xsf: no such file; expected an XSF structure file"),
+        ("bad.cif", "nonsense", "bad.cif: cannot be read as a structure: "),
+        ("what", "nonsense", "what: cannot be read as a structure: "),
+        ("empty.xyz", "0\n\n", "empty.xyz: found no atoms"),
+        ("odd.xsf", "ATOMS\nXy 0 0 0\nXy 0 0 1\n", "odd.xsf: found species Xy; expected chemical elements"),
+        ("iron.xyz", "2\n\nFe 0 0 0\nFe 0 0 2\n", "found species Fe; expected those of the potentials: Cu Au O H"),
+        ("flat.xyz", '2\nLattice="1 0 0 2 0 0 0 0 1"\nCu 0 0 0\nCu 0 0 2\n', "cell vectors in a plane or on a line"),
+    ],
+)
+def test_bad_structures(md, tmp_path, name, content, message):
+    if content is not None:
+        (tmp_path / name).write_text(content)
+    before = listing(tmp_path)
+    status, out, err = md("--steps", 10, structure=name)
+    assert (status, out) == (1, "")
+    assert message in err
+    assert err.count("\n") == 1
+    assert listing(tmp_path) == before
+
+
+def test_nothing_is_overwritten(md, tmp_path):
+    assert md("--steps", 2, *ANYTHING)[0] == 0
+    before = listing(tmp_path)
+    status, _, err = md("--steps", 2, *ANYTHING)
+    assert (status, err.startswith("Error: md.extxyz: this file exists already")) == (1, True)
+    assert listing(tmp_path) == before
