@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from aenet_py.formats import trained
 from aenet_py.inputs.scan import SCANNED
 from aenet_py.scan.plan import Run, Settings
 from aenet_py.scan.work import Outcome, outcome
@@ -77,21 +78,18 @@ def failed(run: Run, error: str) -> Result:
 
 def energies(path: str) -> tuple[np.ndarray, list[str]]:
     """Differences to the reference, eV/atom, and names of the structures in energies.train or energies.test."""
-    rows = [line.split(None, 5) for line in _lines(path)]
-    values = np.array([row[:3] for row in rows], dtype=float).reshape(-1, 3)
-    return (values[:, 2] - values[:, 1]) / values[:, 0], [row[5].rstrip() for row in rows]
+    if not os.path.getsize(path):
+        return np.empty(0), []
+    found = trained.read_energies(path)
+    return found.found - found.reference, list(found.paths)
 
 
 def forces(path: str) -> np.ndarray:
     """Lengths of the differences to the reference, eV/Å, of the atoms in forces.train or forces.test."""
-    rows = [line.split() for line in _lines(path) if not line.startswith("#")]
-    values = np.array([row[2:8] for row in rows], dtype=float).reshape(-1, 6)
-    return np.linalg.norm(values[:, 3:] - values[:, :3], axis=1)
-
-
-def _lines(path: str) -> list[str]:
-    with open(path, encoding="latin-1") as file:
-        return file.readlines()
+    if not os.path.getsize(path):
+        return np.empty(0)
+    found = trained.read_forces(path)
+    return np.linalg.norm(found.found - found.reference, axis=1)
 
 
 def _rms(values: np.ndarray) -> float | None:
@@ -100,11 +98,12 @@ def _rms(values: np.ndarray) -> float | None:
 
 def curves(run: Run) -> np.ndarray:
     """The learning curves of a run, (n, 5): epoch, and the errors of KINDS; those of the forces are 0 without them."""
-    rows = np.array([line.split() for line in _lines(os.path.join(run.folder, "train.error"))], dtype=float)
-    if rows.shape[1:] == (7,):
-        return rows[:, [0, 3, 4, 5, 6]]
-    rows = rows.reshape(-1, 3)  # without FORCES, the weighted sum is the error of the energies
-    return np.hstack([rows, np.zeros((len(rows), 2))])
+    path = os.path.join(run.folder, "train.error")
+    if not os.path.getsize(path):
+        return np.empty((0, 5))
+    found = trained.read_errors(path)
+    forces = np.zeros_like(found.energies) if found.forces is None else found.forces
+    return np.column_stack([found.epochs, found.energies, forces])
 
 
 def means(results: Sequence[Result]) -> list[Mean]:
