@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 HELP = "figures and tables of a training or a trajectory"
 DESCRIPTION = """Of a training's folder (train.error, energies.*, forces.*): parity plots, learning curves, a table of
-errors. Of a trajectory of aenet-py md: distances by pair of species, temperature and energy over time."""
+errors. Of a trajectory: distances by pair of species and, of one of aenet-py md, temperature and energy over time."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("folder", nargs="?", metavar="FOLDER", help="of a training")
-    what.add_argument("--trajectory", metavar="FILE", help="a trajectory of aenet-py md (.extxyz)")
+    what.add_argument("--trajectory", metavar="FILE", help="of aenet-py md, or any .extxyz of the same atoms")
     add("-o", "--output", required=True, metavar="OUT", help="folder for the files, made if there is none")
     add("--format", choices=("png", "svg", "pdf"), default="png", help="of the figures (default: png)")
     add("--skip", type=float, default=0.0, metavar="PS", help="leave out the first time of the trajectory (default: 0)")
@@ -57,7 +57,9 @@ def _trajectory(options: argparse.Namespace) -> None:
     size = os.path.getsize(options.trajectory) if os.path.exists(options.trajectory) else 0
     with common.progress(size, "B") as advance:
         found, history = trajectory.examine(options.trajectory, options.skip, options.r_max, options.width, advance)
-    drawn = {"distances": trajectory.distances_figure(found), "history": trajectory.history_figure(history)}
+    drawn = {"distances": trajectory.distances_figure(found)}
+    if history is not None:
+        drawn["history"] = trajectory.history_figure(history)
     make_folder(options.output)
     kind, unit = ("g", "") if found.normalised else ("neighbors", "_per_A")
     columns = ["r_A", *(f"{kind}_{a}_{b}{unit}" for a, b in found.pairs)]

@@ -29,7 +29,7 @@ class History:
 
 
 def frames(path: str, skip: float = 0.0, advance: Callable[[int], object] = lambda n: None) -> Iterator[Atoms]:  # noqa: ARG005
-    """The structures of a trajectory of `md`, without those of the first skip ps; AenetError for anything else.
+    """The structures of a trajectory, of one of `md` without those of the first skip ps; AenetError for anything else.
 
     advance : called with the number of bytes read.
     """
@@ -47,12 +47,13 @@ def frames(path: str, skip: float = 0.0, advance: Callable[[int], object] = lamb
             number += 1
             advance(file.tell() - place)
             place = file.tell()
-            if "time_ps" not in atoms.info:
-                raise AenetError(f"{path}: found no time_ps in frame {number}; expected a trajectory of aenet-py md")
-            if atoms.info["time_ps"] >= skip:
+            time = atoms.info.get("time_ps")
+            if time is None and skip > 0:
+                raise AenetError(f"{path}: found no time_ps in frame {number}; expected it, as some time is left out")
+            if time is None or time >= skip:
                 yield atoms
     if not number:
-        raise AenetError(f"{path}: found no frames; expected a trajectory of aenet-py md")
+        raise AenetError(f"{path}: found no frames; expected a trajectory")
 
 
 def _opened(path: str) -> BinaryIO:
@@ -66,21 +67,25 @@ def _opened(path: str) -> BinaryIO:
 
 def examine(
     path: str, skip: float, r_max: float, width: float, advance: Callable[[int], object] = lambda n: None  # noqa: ARG005
-) -> tuple[Distribution, History]:  # fmt: skip
-    """Distances and history of a trajectory, read once; the arguments as those of `frames` and `distribution`."""
+) -> tuple[Distribution, History | None]:  # fmt: skip
+    """Distances and history of a trajectory, read once; the arguments as those of `frames` and `distribution`.
+
+    No history where frames have no `time_ps`, as those of other programs.
+    """
     rows: list[tuple[float, float, float, float]] = []
 
     def seen(atoms: Atoms) -> None:
         kinetic = atoms.get_kinetic_energy() if atoms.has("momenta") else np.nan
         potential = atoms.get_potential_energy() if atoms.calc is not None else np.nan
         temperature = 2.0 * kinetic / (max(degrees_of_freedom(atoms), 1) * units.kB)
-        rows.append((atoms.info["time_ps"], temperature, potential, potential + kinetic))
+        rows.append((atoms.info.get("time_ps", np.nan), temperature, potential, potential + kinetic))
 
     try:
         found = distribution(frames(path, skip, advance), r_max, width, seen)
     except AenetError as error:
         raise error if str(error).startswith(path) else AenetError(f"{path}: {error}") from None
-    return found, History(*np.array(rows).T)
+    history = History(*np.array(rows).T)
+    return found, history if np.isfinite(history.times).all() else None
 
 
 def distances_figure(found: Distribution) -> Figure:

@@ -42,14 +42,16 @@ def tests(found: Sequence[Test]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def trajectory(path: str, found: Distribution, history: History) -> str:
+def trajectory(path: str, found: Distribution, history: History | None) -> str:
     """Averages of a trajectory and first peaks."""
-    lines = [f"{path}: {many(found.n_frames, 'frame')}, {history.times[0]:g} to {history.times[-1]:g} ps"]
-    for name, values, unit in (
-        ("temperature", history.temperatures, "K"), ("potential energy", history.potential, "eV"),
-        ("total energy", history.total, "eV"),
-    ):  # fmt: skip
-        lines.append(f"  {name:20}{values.mean():.3f} {unit}, standard deviation {values.std():.3f}")
+    lines = [f"{path}: {many(found.n_frames, 'frame')}"]
+    if history is not None:
+        lines[0] += f", {history.times[0]:g} to {history.times[-1]:g} ps"
+        for name, values, unit in (
+            ("temperature", history.temperatures, "K"), ("potential energy", history.potential, "eV"),
+            ("total energy", history.total, "eV"),
+        ):  # fmt: skip
+            lines.append(f"  {name:20}{values.mean():.3f} {unit}, standard deviation {values.std():.3f}")
     what = "g(r)" if found.normalised else "neighbours per Å; there is no density to normalise them by"
     lines.append(f"  first peaks of {what}")
     for pair, (place, height) in zip(found.pairs, found.peaks, strict=True):

@@ -79,12 +79,21 @@ def test_a_trajectory(report, tmp_path, make):
     assert ("there is no density" in out) == (make is cluster)
 
 
+def test_a_trajectory_of_another_program(report, tmp_path):
+    """No times: distances, and no history."""
+    write("plain.extxyz", [cluster(), cluster()])
+    status, out, _ = report("--trajectory", "plain.extxyz", "-o", "out")
+    assert status == 0
+    assert out.startswith("plain.extxyz: 2 frames\n  first peaks of")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["distances.csv", "distances.png", "peaks.csv"]
+
+
 BAD = {
     "nothing": ([], "one of the arguments FOLDER --trajectory is required"),
     "both": (["run", "--trajectory", "x"], "not allowed with argument"),
     "folder": (["nowhere"], "nowhere: no such folder; expected that of a training"),
     "file": (["--trajectory", "x.extxyz"], "x.extxyz: no such file; expected a trajectory"),
-    "time": (["--trajectory", "plain.extxyz"], "plain.extxyz: found no time_ps in frame 1; expected a trajectory of"),
+    "time": (["--trajectory", "plain.extxyz", "--skip", "1"], "plain.extxyz: found no time_ps in frame 1; expected it"),
     "cut": (["--trajectory", "cut.extxyz"], "cut.extxyz: frame 1 cannot be read: "),
     "skip": (["--trajectory", "good.extxyz", "--skip", "9"], "good.extxyz: found no structures; expected at least one"),
     "width": (["--trajectory", "good.extxyz", "--width", "0"], "found bins of 0 to 8 Angstrom"),

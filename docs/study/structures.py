@@ -135,3 +135,9 @@ def write_setups(folder: Path) -> None:
     for symbol in SPECIES:
         text = SETUP.format(symbol=symbol, n=len(SPECIES), species="\n".join(SPECIES))
         (folder / f"{symbol}.stp").write_text(text)
+
+
+def trajectory(n_frames: int, n_water: int, kelvin: float, seed: int) -> Iterator[Atoms]:
+    """Frames of one cluster with 9 of its 19 atoms gold."""
+    rng = np.random.default_rng(seed)
+    yield from dynamics(cluster(9, n_water, rng), n_frames, EVERY, kelvin, rng)

@@ -12,8 +12,6 @@ from __future__ import annotations
 import argparse
 import itertools
 import shutil
-import subprocess
-import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -21,33 +19,14 @@ from pathlib import Path
 
 import numpy as np
 import structures
-from ase.io import write
 from scipy.stats import ttest_rel
+from training import TARGET, errors, prepared, train
 
-from aenet_py import api, figures, tables
-from aenet_py.formats import extxyz
+from aenet_py import figures, tables
 
-TARGET = ("Cu", "Au", "O", "H")
 FRAMES = 20  # of a trajectory of a cluster
-NETWORK = "2 15:tanh 15:tanh"
 TRANSFER = "MODE transfer\nTRANSFER\nsource=../pretrained freeze="
 WAYS = {"scratch": "MODE train", "freeze=1": f"{TRANSFER}1", "freeze=0": f"{TRANSFER}0"}
-DECK = """TRAININGSET set.train
-TESTPERCENT 10
-ITERATIONS {epochs}
-ITERWRITE 10
-BATCHSIZE {batch}
-NPSEED {seed}
-PHSEED {seed}
-FORCES
-alpha=0.3
-METHOD
-method=adamw lr={rate}
-REGULARIZATION 0.0001
-SCHEDULE cosine
-{mode}
-NETWORKS
-"""
 
 
 @dataclass(frozen=True)
@@ -65,42 +44,12 @@ class Size:
 QUICK = Size(database=40, clusters=20, tested=10, subsets=(10,), seeds=2, epochs=(5, 5))
 
 
-def train(folder: Path, paths: Sequence[str], symbols: Sequence[str], mode: str, seed: int, **settings: object) -> None:
-    """A training set of these structures, and a training on it."""
-    folder.mkdir()
-    structures.write_setups(folder)
-    energies = structures.atomic_energies(symbols)
-    setups = {symbol: str(folder / f"{symbol}.stp") for symbol in symbols}
-    api.generate(paths, setups, energies, str(folder / "set.train"), forces=True, threads=1)
-    networks = "".join(f"{symbol} {symbol}.nn {NETWORK}\n" for symbol in symbols)
-    (folder / "train.in").write_text(DECK.format(mode=mode, seed=seed, **settings) + networks)
-    command = [sys.executable, "-m", "aenet_py.cli.aenet_pytorch", "train.in"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"training in {folder}: {done.stderr}")
-    (folder / "train.out").write_text(done.stdout)
-    (folder / "set.train.forces").unlink()
-
-
-def errors(folder: Path, way: str, path: str) -> tuple[float, float]:
-    """Root mean square errors of a potential for a file of structures: eV/atom, eV/Å (of force components)."""
-    ending = ".nn.ascii" if way == "scratch" else ".nn.transfered.ascii"
-    potential = api.Potential.load({symbol: str(folder / f"{symbol}{ending}") for symbol in TARGET})
-    energies, forces = [], []
-    for _, frame in extxyz.read(path):
-        known = frame.structure()
-        found = potential.energy_forces(known)
-        energies.append((found.energy - known.total_energy) / known.n_atoms)
-        forces.append((found.forces - known.forces).ravel())
-    return float(np.sqrt(np.mean(np.square(energies)))), float(np.sqrt(np.mean(np.square(np.concatenate(forces)))))
-
-
 def run(folder: Path, n: int, seed: int, way: str, clusters: str, tested: str, n_clusters: int, epochs: int) -> dict:
     """Train on n of the clusters, which depend on the seed only, and test."""
     chosen = np.sort(np.random.default_rng([n, seed]).choice(n_clusters, size=n, replace=False))
     place = folder / f"{way}-{n}-{seed}"
     train(place, [f"{clusters}#{i}" for i in chosen], TARGET, WAYS[way], seed, epochs=epochs, batch=16, rate=0.003)
-    energy, force = errors(place, way, tested)
+    energy, force = errors(place, tested)
     return {"structures": n, "seed": seed, "way": way, "energy RMSE, eV/atom": energy, "force RMSE, eV/Å": force}
 
 
@@ -137,16 +86,6 @@ def table(rows: Sequence[dict]) -> str:
         name = error.replace(" RMSE, e", ", me")
         lines.append(f"| {n} | {name} | {shown[scratch]} | {' | '.join(cells)} |")
     return "\n".join(lines)
-
-
-def prepared(folder: Path, name: str, make, *arguments: object) -> str:
-    """A file of structures in a folder, made unless it is there."""
-    path = folder / f"{name}.extxyz"
-    if not path.exists():
-        new = folder / f"{name}.new"
-        write(new, list(make(*arguments)), format="extxyz")
-        new.rename(path)
-    return str(path)
 
 
 def main() -> None:

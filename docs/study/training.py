@@ -1,0 +1,83 @@
+"""What the studies share: files of structures, trainings in folders of their own, errors of potentials."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import structures
+from ase.io import write
+
+from aenet_py import api
+from aenet_py.formats import extxyz
+
+TARGET = ("Cu", "Au", "O", "H")
+NETWORK = "2 15:tanh 15:tanh"
+DECK = """TRAININGSET set.train
+TESTPERCENT 10
+ITERATIONS {epochs}
+ITERWRITE 10
+BATCHSIZE {batch}
+SAVE_ENERGIES
+SAVE_FORCES
+NPSEED {seed}
+PHSEED {seed}
+FORCES
+alpha=0.3
+METHOD
+method=adamw lr={rate}
+REGULARIZATION 0.0001
+SCHEDULE cosine
+{mode}
+NETWORKS
+"""
+
+
+def prepared(folder: Path, name: str, make, *arguments: object) -> str:
+    """A file of structures in a folder, made unless it is there."""
+    path = folder / f"{name}.extxyz"
+    if not path.exists():
+        new = folder / f"{name}.new"
+        write(new, list(make(*arguments)), format="extxyz")
+        new.rename(path)
+    return str(path)
+
+
+def train(folder: Path, paths: Sequence[str], symbols: Sequence[str], mode: str, seed: int, **settings: object) -> None:
+    """A training set of these structures, and a training on it."""
+    folder.mkdir()
+    structures.write_setups(folder)
+    energies = structures.atomic_energies(symbols)
+    setups = {symbol: str(folder / f"{symbol}.stp") for symbol in symbols}
+    api.generate(paths, setups, energies, str(folder / "set.train"), forces=True, threads=1)
+    networks = "".join(f"{symbol} {symbol}.nn {NETWORK}\n" for symbol in symbols)
+    (folder / "train.in").write_text(DECK.format(mode=mode, seed=seed, **settings) + networks)
+    command = [sys.executable, "-m", "aenet_py.cli.aenet_pytorch", "train.in"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"training in {folder}: {done.stderr}")
+    (folder / "train.out").write_text(done.stdout)
+    (folder / "set.train.forces").unlink()
+
+
+def potentials(folder: Path, symbols: Sequence[str] = TARGET) -> dict[str, str]:
+    """The files that a training left, those of a transfer if it was one."""
+    endings = [
+        ending for ending in (".nn.transfered.ascii", ".nn.ascii") if (folder / f"{symbols[0]}{ending}").exists()
+    ]
+    return {symbol: str(folder / f"{symbol}{endings[0]}") for symbol in symbols}
+
+
+def errors(folder: Path, path: str) -> tuple[float, float]:
+    """Root mean square errors of a potential for a file of structures: eV/atom, eV/Å (of force components)."""
+    potential = api.Potential.load(potentials(folder))
+    energies, forces = [], []
+    for _, frame in extxyz.read(path):
+        known = frame.structure()
+        found = potential.energy_forces(known)
+        energies.append((found.energy - known.total_energy) / known.n_atoms)
+        forces.append((found.forces - known.forces).ravel())
+    return float(np.sqrt(np.mean(np.square(energies)))), float(np.sqrt(np.mean(np.square(np.concatenate(forces)))))
