@@ -219,15 +219,14 @@ def _reserve_and_write(
     workers: Workers, model: Model, types: np.ndarray, found: Environments, forces: PendingFile
 ) -> None:
     """Set the place of a structure's gradients aside and have them computed and written there, piece by piece."""
-    n_features = model.basis.sizes[types].tolist()
-    sizes = list(map(gradients_format.atom_size, n_features, found.counts.tolist()))
+    sizes = gradient_sizes(model, types, found)
     offset = forces.reserve(sum(sizes))
-    for start, stop, n_bytes in _runs(sizes, TASK_BYTES):
+    for start, stop, n_bytes in runs(sizes, TASK_BYTES):
         workers.submit(_write_gradients, model, types, found, start, sizes[start:stop], forces, offset)
         offset += n_bytes
 
 
-def _runs(sizes: Sequence[int], most: int) -> Iterator[tuple[int, int, int]]:
+def runs(sizes: Sequence[int], most: int) -> Iterator[tuple[int, int, int]]:
     """Runs of consecutive items, start, stop and sum of their sizes, which is at most most, or of one item."""
     start, total = 0, 0
     for stop, size in enumerate(sizes):
@@ -243,21 +242,31 @@ def _write_gradients(
     forces: PendingFile, offset: int,
 ) -> None:  # fmt: skip
     """Compute and write the gradients of some atoms; sizes : bytes of the records of each, from first_atom on."""
-    for first, last, n_bytes in _runs(sizes, CHUNK_BYTES):
-        start, stop = first_atom + first, first_atom + last
-        values = model.descriptor.gradients(model.basis, types, found, start, stop).data.cast("B")
-        parts: list = []
-        position = 0
-        neighbors_from = found.first[start : stop + 1].tolist()
-        n_features_of = model.basis.sizes[types[start:stop]].tolist()
-        for i, (itype, n_features) in enumerate(zip(types[start:stop].tolist(), n_features_of, strict=True)):
-            neighbors = found.index[neighbors_from[i] : neighbors_from[i + 1]]
-            own = position + 24 * n_features
-            others = own + 24 * n_features * len(neighbors)
-            parts += gradients_format.atom(itype + 1, n_features, neighbors, values[position:own], values[own:others])
-            position = others
-        forces.write_at(offset, parts)
+    for first, last, n_bytes in runs(sizes, CHUNK_BYTES):
+        forces.write_at(offset, gradient_records(model, types, found, first_atom + first, first_atom + last))
         offset += n_bytes
+
+
+def gradient_records(model: Model, types: np.ndarray, found: Environments, start: int, stop: int) -> list:
+    """The records of the atoms start to stop in NAME.train.forces as buffers, good until this thread's next call."""
+    values = model.descriptor.gradients(model.basis, types, found, start, stop).data.cast("B")
+    parts: list = []
+    position = 0
+    neighbors_from = found.first[start : stop + 1].tolist()
+    n_features_of = model.basis.sizes[types[start:stop]].tolist()
+    for i, (itype, n_features) in enumerate(zip(types[start:stop].tolist(), n_features_of, strict=True)):
+        neighbors = found.index[neighbors_from[i] : neighbors_from[i + 1]]
+        own = position + 24 * n_features
+        others = own + 24 * n_features * len(neighbors)
+        parts += gradients_format.atom(itype + 1, n_features, neighbors, values[position:own], values[own:others])
+        position = others
+    return parts
+
+
+def gradient_sizes(model: Model, types: np.ndarray, found: Environments) -> list[int]:
+    """Bytes of each atom's records."""
+    n_features = model.basis.sizes[types].tolist()
+    return list(map(gradients_format.atom_size, n_features, found.counts.tolist()))
 
 
 class RunningEnergies:

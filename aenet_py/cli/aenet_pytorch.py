@@ -86,8 +86,9 @@ def _prepare(deck: TrainInput, tell: Say) -> tuple[Data, Draw]:
         tell(report.reading())
         common.note(need.check(deck))
         found = dataset.read(deck)
-        with _importing("torch"):
-            data = dataset.prepare(deck, found)
+        n, recompute = len(found.structures.entries), deck.memory_mode == "recompute"
+        with _importing("torch"), common.progress(n, " structures", wanted=recompute) as advance:
+            data = dataset.prepare(deck, found, advance)
         tell_data(data)
         tell(report.preparing())
         from aenet_py.training import batches

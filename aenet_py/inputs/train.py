@@ -18,7 +18,7 @@ ACTIVATIONS = ("linear", "tanh", "sigmoid")
 FLAGS = ("save_energies", "save_forces", "verbose", "save_batches", "load_batches")
 VALUES = (
     "trainingset", "testpercent", "iterations", "iterwrite", "batchsize", "maxenergy", "maxforces", "npseed", "phseed",
-    "memory_mode", "regularization", "mode", "checkpoint", "patience", "ema", "schedule",
+    "memory_mode", "forcespercent", "forcesseed", "regularization", "mode", "checkpoint", "patience", "ema", "schedule",
 )  # fmt: skip
 NEXT_LINE = ("method", "forces", "transfer")
 KEYWORDS = (*FLAGS, *VALUES, *NEXT_LINE, "networks")
@@ -28,7 +28,7 @@ SETTINGS = {
 MODES = ("train", "batches", "transfer")
 ENERGIES = ("align", "source", "target")  # of a transfer
 HIDDEN = -1  # layers to freeze: all but the last
-MEMORY_MODES = ("cpu", "gpu", "disk")
+MEMORY_MODES = ("cpu", "gpu", "disk", "recompute")
 SCHEDULES = {"plateau": ("factor", "patience", "min_lr"), "cosine": ("min_lr",)}
 USUAL_AVERAGE = 0.999  # decay of EMA
 T = TypeVar("T")
@@ -79,8 +79,8 @@ class TrainInput:
 
     test_fraction : of the structures; batch_size : as asked for; max_energy (eV/atom, cohesive), max_forces (eV/Å) :
     structures above are left out, or their forces; alpha : weight of the force error; None without FORCES; checkpoint,
-    patience : epochs; average : decay of the exponential moving average of the networks; transfer : for MODE transfer.
-    None is off.
+    patience : epochs; average : decay of the exponential moving average of the networks; transfer : for MODE transfer;
+    forces_percent, forces_seed : of the structures whose gradients MEMORY_MODE recompute takes.  None is off.
     """
 
     path: str
@@ -110,6 +110,8 @@ class TrainInput:
     average: float | None
     networks: tuple[NetworkInput, ...]
     transfer: Transfer | None = None
+    forces_percent: float = 100.0
+    forces_seed: int | None = None
 
     @property
     def reduces_rate(self) -> bool:
@@ -191,6 +193,14 @@ def read(path: str) -> TrainInput:
     if "transfer" in found and mode != "transfer":
         raise InputError(path, f"found TRANSFER in MODE {mode}; expected MODE transfer", found["transfer"][0].number)
     transfer = _transfer(path, *settings("transfer")) if "transfer" in found else Transfer()
+    percent = value("forcespercent", _share, "a percentage from 0 to 100", None)
+    for keyword in ("forcespercent", "forcesseed"):
+        if keyword in found and memory_mode != "recompute":
+            message = f"found {keyword.upper()}; expected it with MEMORY_MODE recompute only"
+            raise InputError(path, message, found[keyword][0].number)
+    if memory_mode == "recompute" and (mode == "batches" or {"save_batches", "load_batches"} & found.keys()):
+        message = "found MEMORY_MODE recompute; expected another one with SAVE_BATCHES, LOAD_BATCHES or MODE batches"
+        raise InputError(path, message, found["memory_mode"][0].number)
     at_least_one = "a whole number, at least 1"
     return TrainInput(
         path=path,
@@ -220,17 +230,21 @@ def read(path: str) -> TrainInput:
         average=_average(path, found["ema"][0]) if "ema" in found else None,
         networks=_networks(path, found),
         transfer=transfer if mode == "transfer" else None,
+        forces_percent=100.0 if percent is None else percent,
+        forces_seed=value("forcesseed", listio.integer, "a whole number", None),
     )
 
 
 def to_text(deck: TrainInput) -> str:
     """A train.in that is read as this deck."""
+    recompute = deck.memory_mode == "recompute"
     values: list[tuple[str, object]] = [
         ("TRAININGSET", deck.training_set), ("TESTPERCENT", f"{deck.test_fraction * 100:.15g}"),
         ("ITERATIONS", deck.epochs), ("ITERWRITE", deck.write_every), ("BATCHSIZE", deck.batch_size),
         ("MAXENERGY", deck.max_energy), ("MAXFORCES", deck.max_forces),
         ("NPSEED", deck.numpy_seed), ("PHSEED", deck.torch_seed),
-        ("MEMORY_MODE", deck.memory_mode), ("MODE", deck.mode), ("REGULARIZATION", deck.regularization),
+        ("MEMORY_MODE", deck.memory_mode), ("FORCESPERCENT", deck.forces_percent if recompute else None),
+        ("FORCESSEED", deck.forces_seed), ("MODE", deck.mode), ("REGULARIZATION", deck.regularization),
         ("CHECKPOINT", deck.checkpoint), ("PATIENCE", deck.patience), ("EMA", deck.average),
     ]  # fmt: skip
     lines = [f"{keyword} {value}" for keyword, value in values if value is not None]
@@ -385,6 +399,13 @@ def positive(text: str) -> int:
 def non_negative(text: str) -> float:
     value = float(text)
     if not 0 <= value < math.inf:
+        raise ValueError(text)
+    return value
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 100:
         raise ValueError(text)
     return value
 

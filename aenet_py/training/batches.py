@@ -13,7 +13,7 @@ import torch
 
 from aenet_py.training.dataset import Data, Structures
 from aenet_py.training.forces import Centers, OnDevice, Packed
-from aenet_py.training.gradients import Pieces
+from aenet_py.training.gradients import Later
 from aenet_py.workers import processors
 
 LEAST_ATOMS = 64  # that are worth a thread of their own
@@ -185,11 +185,11 @@ def _packed(
     assert found is not None
     begins, ends = found.words[numbers].T
     starts = found.starts[atoms]
-    values: np.ndarray | Pieces = found.store.values
-    if found.store.file is not None:
+    values: np.ndarray | Later | None = found.store.whole
+    if values is None:
         in_pieces = np.concatenate([[0], np.cumsum(ends - begins)])[:-1]
         starts = starts + np.repeat(in_pieces - begins, counts)
-        values = Pieces(found.store.file, begins, ends)
+        values = found.store.pieces(numbers, begins, ends)
     n_shares = max(1, min(processors(), len(atoms) // LEAST_ATOMS))
     words = np.cumsum(ends - begins)
     bounds = np.searchsorted(words, [words[-1] * i / n_shares for i in range(1, n_shares)])
@@ -230,5 +230,5 @@ def on_device(batches: Sequence[Batch], device: torch.device) -> Iterator[Batch]
 
 
 def _at_hand(batch: Batch, device: torch.device) -> bool:
-    in_file = isinstance(batch.gradients, Packed) and isinstance(batch.gradients.values, Pieces)
-    return batch.energies.device == device and not in_file
+    later = isinstance(batch.gradients, Packed) and not isinstance(batch.gradients.values, np.ndarray)
+    return batch.energies.device == device and not later

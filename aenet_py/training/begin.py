@@ -49,7 +49,7 @@ def begin(deck: TrainInput, data: Data, draw: Draw, device: torch.device, warn: 
             _warn_of_atomic_energies(deck, origin, warn)
         data = origin.of(data)
         free = transfer.free(deck, deck.transfer, networks, origin)
-    as_tensors = device.type != "cpu" and deck.memory_mode != "disk"
+    as_tensors = device.type != "cpu" and deck.memory_mode not in ("disk", "recompute")
     train, test = (batches.assemble(data, part, as_tensors) for part in (draw.train, draw.test))
     if deck.memory_mode == "gpu":
         train, test = ([batch.to(device) for batch in part] for part in (train, test))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,8 +20,9 @@ from aenet_py.formats import trainset
 from aenet_py.formats.potential import Training
 from aenet_py.formats.text import native
 from aenet_py.formats.trainset import FeatureStatistics, TrainingSet
+from aenet_py.inputs.generate import choose_forces
 from aenet_py.inputs.train import TrainInput
-from aenet_py.training import gradients
+from aenet_py.training import gradients, recompute
 from aenet_py.training.gradients import Gradients, Wanted
 from aenet_py.training.packing import layout_of
 
@@ -108,8 +110,11 @@ def read(deck: TrainInput) -> TrainingSet:
     return found
 
 
-def prepare(deck: TrainInput, found: TrainingSet) -> Data:
-    """Select and order the structures, and read their gradients with FORCES; AenetError as above."""
+def prepare(deck: TrainInput, found: TrainingSet, advance: Callable[[int], object] = lambda n: None) -> Data:  # noqa: ARG005
+    """Select and order the structures, and read their gradients with FORCES; AenetError as above.
+
+    advance : called with how many structures are done, where their gradients are computed.
+    """
     order = _order_of_species(deck, found)
     entries, atoms, starts = found.structures.entries, found.structures.atoms, found.structures.starts
     counts = np.diff(starts)
@@ -140,7 +145,7 @@ def prepare(deck: TrainInput, found: TrainingSet) -> Data:
         forces=atoms.forces[sorting].astype(np.float32),
         features=features,
         rows=np.concatenate([np.zeros((1, len(order)), np.int64), np.cumsum(in_each[is_kept], axis=0)]),
-        gradients=None if deck.alpha is None else _gradients(deck, found, networks, is_kept, setups),
+        gradients=None if deck.alpha is None else _gradients(deck, found, networks, is_kept, setups, advance),
     )
     shifts = (training.shift,) * len(order)
     return Data(structures, len(entries) - len(kept), setups, statistics, training, shifts)
@@ -152,20 +157,30 @@ def gradients_of(training_set: str) -> str:
 
 
 def _gradients(
-    deck: TrainInput, found: TrainingSet, networks: np.ndarray, is_kept: np.ndarray, setups: list[Setup]
-) -> Gradients:
+    deck: TrainInput, found: TrainingSet, networks: np.ndarray, is_kept: np.ndarray, setups: list[Setup],
+    advance: Callable[[int], object],
+) -> Gradients:  # fmt: skip
     """Gradients of the structures that are kept, but of none with a force above MAXFORCES."""
     atoms, starts = found.structures.atoms, found.structures.starts
     largest = np.maximum.reduceat(abs(atoms.forces).max(axis=1), starts[:-1])
     used = is_kept & (largest < (math.inf if deck.max_forces is None else deck.max_forces))
+    layouts = tuple(layout_of(setup, deck.symbols) for setup in setups)
+    kept_atoms = np.repeat(is_kept, np.diff(starts))
+    if deck.memory_mode == "recompute":
+        seed = deck.numpy_seed if deck.forces_seed is None else deck.forces_seed
+        chosen = np.array(choose_forces(len(used), deck.forces_percent, seed), dtype=np.int64) - 1
+        used &= np.isin(np.arange(len(used)), chosen)
+        share = deck.batch_size / max(1, int(is_kept.sum()))
+        store, words, begins = recompute.prepare(deck.training_set, found, networks, used, layouts, share, advance)
+        return Gradients(
+            store.only(np.flatnonzero(is_kept).tolist()), store.layouts, begins[kept_atoms], words[is_kept]
+        )
     wanted = [
         Wanted(entry, atoms.types[begin:end], networks[begin:end], bool(use))
         for entry, begin, end, use in zip(found.structures.entries, starts[:-1], starts[1:], used, strict=True)
     ]
-    layouts = tuple(layout_of(setup, deck.symbols) for setup in setups)
     path = gradients_of(native(deck.training_set))
     read = gradients.read(path, wanted, layouts, deck.training_set, on_disk=deck.memory_mode == "disk")
-    kept_atoms = np.repeat(is_kept, np.diff(starts))
     return dataclasses.replace(read, starts=read.starts[kept_atoms], words=read.words[is_kept])
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from aenet_py.accelerate import Kernel, scratch
-from aenet_py.training.gradients import Pieces
+from aenet_py.training.gradients import Later
 from aenet_py.training.packing import LANES, PAIR_ROWS, Layout
 from aenet_py.workers import processors
 
@@ -44,13 +44,13 @@ class Packed:
     """Gradients of a batch as they are packed.
 
     shares (n_shares + 1, n_networks) : the centers of each network that each thread works on, whole structures, so that
-    no two add to the same force; values : the words that starts refer to, or the pieces of a file to read them from.
+    no two add to the same force; values : the words that starts refer to, or where they are to be had.
     """
 
     species: tuple[Centers, ...]
     n_atoms: int
     shares: list[list[int]]
-    values: np.ndarray | Pieces
+    values: np.ndarray | Later
 
     @property
     def rows(self) -> list[int]:
@@ -61,11 +61,11 @@ class Packed:
         """Ready for use: read if they are in a file, as tensors on any device but the processor."""
         if device.type != "cpu":
             return self.as_tensors().to(device)
-        return dataclasses.replace(self, values=self.values.read()) if isinstance(self.values, Pieces) else self
+        return self if isinstance(self.values, np.ndarray) else dataclasses.replace(self, values=self.values.read())
 
     def as_tensors(self) -> OnDevice:
         """The same gradients as tensors, in the processor's memory."""
-        values = self.values.read() if isinstance(self.values, Pieces) else self.values
+        values = self.values if isinstance(self.values, np.ndarray) else self.values.read()
         species = tuple(_pairs(centers, values) for centers in self.species)
         return OnDevice(species, tuple(centers.layout for centers in self.species), self.n_atoms)
 

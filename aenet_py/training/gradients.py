@@ -6,7 +6,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 import numpy as np
 
@@ -62,6 +62,16 @@ class Store:
             raise AenetError(f"{path}: cannot be read: {error.strerror}") from None
         return store
 
+    @property
+    def whole(self) -> np.ndarray | None:
+        """All words, if they are in memory."""
+        return self.values if self.file is None else None
+
+    def pieces(self, _: np.ndarray, begins: np.ndarray, ends: np.ndarray) -> Pieces:
+        """What is between these words, to be read when it is needed."""
+        assert self.file is not None
+        return Pieces(self.file, begins, ends)
+
     def parts(self) -> Iterator[memoryview]:
         """Everything, piece by piece."""
         for begin in range(0, self.length, PART):
@@ -91,6 +101,23 @@ class Store:
                 data = data[self.file.write(data) :]
         except OSError as error:
             raise AenetError(f"the file of MEMORY_MODE disk cannot be written: {error.strerror}") from None
+
+
+class Later(Protocol):
+    """Gradients of some structures that are not at hand yet."""
+
+    def read(self) -> np.ndarray:
+        """Their words, one structure behind the other, (n_words,) float32."""
+        ...
+
+
+class Source(Protocol):
+    """Where the gradients of all structures are: all at hand, or to be had when they are needed."""
+
+    @property
+    def whole(self) -> np.ndarray | None: ...
+
+    def pieces(self, numbers: np.ndarray, begins: np.ndarray, ends: np.ndarray, /) -> Later: ...
 
 
 @dataclass(frozen=True)
@@ -136,7 +163,7 @@ class Gradients:
     and end, which is the same place where it has none.
     """
 
-    store: Store
+    store: Source
     layouts: tuple[Layout, ...]
     starts: np.ndarray
     words: np.ndarray
@@ -181,6 +208,13 @@ def _read(path: str, structures: Sequence[Wanted], layouts: tuple[Layout, ...], 
     return Gradients(store, layouts, np.concatenate(starts), words)
 
 
+def places_of(networks: np.ndarray) -> np.ndarray:
+    """The place of each atom (n_atoms,) when a structure's are ordered by network."""
+    places = np.empty(len(networks), dtype=np.int64)
+    places[np.argsort(networks, kind="stable")] = np.arange(len(networks))
+    return places
+
+
 def _pack_structure(
     source: RecordReader,
     number: int,
@@ -191,8 +225,7 @@ def _pack_structure(
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """Read and pack a structure's atoms: the words, in which of them each atom's begin, the most neighbours."""
     n_atoms, networks = wanted.entry.n_atoms, wanted.networks
-    places = np.empty(n_atoms, dtype=np.int64)
-    places[np.argsort(networks, kind="stable")] = np.arange(n_atoms)
+    places = places_of(networks)
     begins, done, used, most, n_bytes = np.empty_like(places), 0, 0, 0, gradients.AHEAD
     while done < n_atoms:
         content = np.frombuffer(source.window.view(source.offset, n_bytes), dtype=np.uint8)

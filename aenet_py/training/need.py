@@ -41,8 +41,8 @@ def estimate(deck: TrainInput) -> Need:
         footer = trainset.footer_ahead(source, header)
         share = 1.0 if isinstance(source, RecordReader) else 8 / TEXT_VALUE
         features = COPIES * share * source.window.size
-    if deck.alpha is None or not footer.setups:
-        return Need(features, 0, 0)
+    if deck.alpha is None or not footer.setups or deck.memory_mode == "recompute":
+        return Need(features, 0, 0)  # what two batches need when recomputed is known once it has been computed
     try:
         size = os.path.getsize(gradients_of(path))
     except OSError:

@@ -59,6 +59,7 @@ def save(deck: TrainInput, data: Data, draw: Draw) -> None:
     }
     with PendingFile(_GRADIENTS) as packed, PendingFile(_BATCHES) as batches:
         if gradients is not None:
+            assert isinstance(gradients.store, Store)
             stored["gradients"] = {
                 "layouts": [plain(layout) for layout in gradients.layouts],
                 "starts": torch.from_numpy(gradients.starts),

@@ -89,6 +89,7 @@ def fine_tuned(folder: Path, way: str, seed: int, clusters: str, reference: str,
         "md", f"{reference}@0",
         *itertools.chain(*(("--potential", f"{symbol}={path}") for symbol, path in potentials(place).items())),
         "--time", size.ps, "--temperature", 300, "--timestep", 0.5, "--seed", seed, "--every", 20,
+        "--max-share", 1,  # ranges of features depend on the way; what counts here is what the atoms do
         "--output", place / "md", allowed=(0, 2),
     )  # fmt: skip
     stable, reason = re.search(r"stable for +(\S+) ps", said), re.search(r"stopped +(.+?):", said)
