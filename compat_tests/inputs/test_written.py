@@ -41,7 +41,7 @@ DECKS = st.builds(
     path=st.just("train.in"), training_set=WORDS, test_fraction=st.integers(0, 99999).map(lambda n: n / 1000 / 100),
     epochs=NATURAL, write_every=POSITIVE, batch_size=POSITIVE, max_energy=optional(st.floats(-1e6, -1e-6) | ABOVE_0),
     max_forces=optional(ABOVE_0), alpha=optional(st.floats(0, 1)), numpy_seed=NATURAL, torch_seed=NATURAL,
-    memory_mode=st.sampled_from(train.MEMORY_MODES), method=st.sampled_from(train.METHODS), learning_rate=ABOVE_0,
+    memory_mode=st.sampled_from(train.MEMORY_MODES[:3]), method=st.sampled_from(train.METHODS), learning_rate=ABOVE_0,
     regularization=NUMBERS, save_energies=st.booleans(), save_forces=st.booleans(), verbose=st.booleans(),
     mode=st.just("train"), save_batches=st.booleans(), load_batches=st.booleans(), checkpoint=optional(POSITIVE),
     patience=optional(POSITIVE), schedule=optional(SCHEDULES), average=optional(st.floats(0, 0.9999)),
@@ -49,10 +49,16 @@ DECKS = st.builds(
 )  # fmt: skip
 
 
-@given(DECKS, optional(TRANSFERS))
-def test_any_train_in(tmp_path_factory, deck, transfer):
+RECOMPUTED = st.fixed_dictionaries({"forces_percent": st.floats(0, 100), "forces_seed": optional(NATURAL)})
+
+
+@given(DECKS, optional(TRANSFERS), optional(RECOMPUTED))
+def test_any_train_in(tmp_path_factory, deck, transfer, recomputed):
     if transfer is not None:
         deck = dataclasses.replace(deck, mode="transfer", transfer=transfer)
+    if recomputed is not None:
+        batches = {"save_batches": False, "load_batches": False}
+        deck = dataclasses.replace(deck, memory_mode="recompute", **batches, **recomputed)
     path = tmp_path_factory.getbasetemp() / "train.in"
     path.write_text(train.to_text(deck), encoding="latin-1")
     assert dataclasses.replace(train.read(str(path)), path="train.in") == deck
