@@ -2,26 +2,46 @@
 
 from __future__ import annotations
 
-import csv
 import subprocess
 import sys
+from pathlib import Path
 
-import pytest
-
-from compat_tests.cli.cases import ROOT
+from compat_tests.cli.cases import ROOT, table
 
 PNG = b"\x89PNG"
 
 
-@pytest.mark.parametrize("program", ["transfer"])
-def test_a_study_runs(program, tmp_path):
-    command = [sys.executable, str(ROOT / "docs" / "study" / f"{program}.py"), "--folder", str(tmp_path), "--quick"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+def rows_of(program: str, folder: Path) -> tuple[list[dict[str, str]], str]:
+    """The rows of the table that a study leaves, and what it prints."""
+    command = [sys.executable, str(ROOT / "docs" / "study" / f"{program}.py"), "--folder", str(folder), "--quick"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    with open(tmp_path / f"{program}.csv", newline="") as file:
-        rows = list(csv.DictReader(file))
+    assert (folder / f"{program}.png").read_bytes().startswith(PNG)
+    return table(folder / f"{program}.csv"), done.stdout
+
+
+def test_transfer(tmp_path):
+    rows, said = rows_of("transfer", tmp_path)
     assert len(rows) == 6
     assert {row["way"] for row in rows} == {"scratch", "freeze=1", "freeze=0"}
     assert all(0 < float(row["force RMSE, eV/Å"]) < 5 for row in rows)
-    assert (tmp_path / f"{program}.png").read_bytes().startswith(PNG)
-    assert done.stdout.count("\n| 10 |") == 2
+    assert said.count("\n| 10 |") == 2
+
+
+def test_from_a_database_to_a_simulation(tmp_path):
+    rows, said = rows_of("study", tmp_path)
+    ways = [row["way"] for row in rows]
+    assert ways == ["scratch"] * 2 + ["random"] * 2 + ["any"] * 2 + ["both"] * 2 + ["EMT"]
+    assert all(0 < float(row["6: force RMSE, eV/Å"]) < 5 and float(row["1: temperature, K"]) > 0 for row in rows[:-1])
+    assert 1.5 < float(rows[-1]["1: Cu-O, Å"]) < 2.5
+    assert all(f"\n| {way} |" in said for way in ("random", "any", "both", "EMT"))
+    for name in (
+        "any.extxyz",
+        "any-elements.png",
+        "comparison/tests.csv",
+        "both-1/md.csv",
+        "both-1/md-judged/peaks.csv",
+    ):
+        assert (tmp_path / name).exists()
+    for row in table(tmp_path / "both.csv"):
+        assert {"Cu", "Au"} <= set(row["elements"].split())

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from ase import Atoms, units
-from ase.build import add_adsorbate, fcc100, fcc111, molecule
+from ase.build import fcc100, fcc111, molecule
 from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.cluster import Octahedron
@@ -21,7 +21,7 @@ from ase.md.langevin import Langevin
 from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
 from ase.optimize import FIRE
 
-METALS = ("Cu", "Au", "Ag", "Pd", "Pt", "Ni", "Al")
+METALS = {"Cu": 2, "Au": 2, "Ag": 1, "Pd": 1, "Pt": 1, "Ni": 1, "Al": 1}  # and how often
 SPECIES = ("H", "C", "N", "O", "Al", "Ni", "Cu", "Pd", "Ag", "Pt", "Au")  # ENV of all set-ups
 ADSORBATES = ("H", "C", "N", "O", "OH", "CO", "NO", "CH", "NH", "H2O", "CN")
 LARGEST_FORCE = 15.0  # eV/Å; structures above are left out of the database
@@ -40,20 +40,23 @@ radial_Rc = 6.0  radial_N = 10  angular_Rc = 4.0  angular_N = 4
 
 
 def slab(rng: np.random.Generator) -> Atoms:
-    """A strained, rattled slab of one or two metals with an adsorbate."""
-    two = [str(metal) for metal in rng.choice(METALS, size=2, replace=False)]
+    """A strained, rattled slab of one or two metals with one to four adsorbates."""
+    shares = np.array(list(METALS.values())) / sum(METALS.values())
+    two = [str(metal) for metal in rng.choice(list(METALS), size=2, replace=False, p=shares)]
     lattice = np.mean([reference_states[atomic_numbers[metal]]["a"] for metal in two]) * rng.uniform(0.97, 1.03)
-    build, sites = (
-        (fcc111, ("ontop", "bridge", "fcc")) if rng.random() < 0.5 else (fcc100, ("ontop", "bridge", "hollow"))
-    )
+    build = fcc111 if rng.random() < 0.5 else fcc100
     atoms = build(two[0], size=(2, 2, 3), a=lattice, vacuum=7.0)
     share = rng.choice([0.0, 0.25, 0.5])
     atoms.symbols[rng.random(len(atoms)) < share] = two[1]
-    name = str(rng.choice(ADSORBATES))
-    adsorbate = molecule(name) if len(name) > 1 else Atoms(name)
-    adsorbate.rotate(rng.uniform(0, 360), rng.normal(size=3), center="COM")
-    adsorbate.positions -= adsorbate.positions[adsorbate.positions[:, 2].argmin()]
-    add_adsorbate(atoms, adsorbate, rng.uniform(1.2, 2.2), str(rng.choice(sites)))
+    top = atoms.positions[:, 2].max()
+    spots = rng.permutation([(0.0, 0.0), (0.5, 0.0), (0.0, 0.5), (0.5, 0.5)]) + rng.uniform(0, 0.5, size=2)
+    for spot in spots[: rng.integers(1, 5)]:
+        name = str(rng.choice(ADSORBATES))
+        adsorbate = molecule(name) if len(name) > 1 else Atoms(name)
+        adsorbate.rotate(rng.uniform(0, 360), rng.normal(size=3), center="COM")
+        adsorbate.positions -= adsorbate.positions[adsorbate.positions[:, 2].argmin()]
+        adsorbate.positions += spot @ atoms.cell.array[:2] + [0, 0, top + rng.uniform(1.2, 2.2)]
+        atoms += adsorbate
     atoms.pbc = True
     atoms.rattle(rng.uniform(0.02, 0.2), rng=rng)
     return atoms
