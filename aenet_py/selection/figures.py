@@ -68,7 +68,7 @@ def sizes(everything: Numbers, subset: Numbers) -> Figure:
         weights = np.full(len(numbers), 100 / len(numbers))
         axes[0, 0].hist(numbers.n_atoms, edges, weights=weights, **{"label": "chosen", **style})
     axes[0, 0].set(xlabel="atoms per structure", ylabel="structures (%)")
-    axes[0, 0].legend()
+    axes[0, 0].legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
     return figure
 
 
