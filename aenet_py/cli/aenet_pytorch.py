@@ -95,7 +95,7 @@ def _run(path: str, ranks: Ranks, voice: Voice) -> None:
     voice.say(report.opening())
     tell(report.parameters(deck))
     if ranks.size > 1:
-        voice.note(f"{ranks.size} processes train together, with {ranks.threads} threads each on this machine.")
+        voice.note(f"{ranks.size} processes train together; threads of each on this machine: {ranks.threads}.")
     data, draw = ranks.together(lambda: _prepare(deck, ranks, tell, voice.note))
     with common.stopping() as stop:
         ended = deck.mode == "batches" or _train(deck, data, draw, ranks, voice, tell, stop)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import torch
 
 T = TypeVar("T")
-TIMEOUT = datetime.timedelta(minutes=10)  # until a process that does not answer counts as lost
+TIMEOUT = datetime.timedelta(minutes=30)  # until a process that does not answer counts as lost
 _GIVEN = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # what torchrun tells each process
 
 
