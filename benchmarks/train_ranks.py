@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -42,10 +43,13 @@ def main() -> None:
     parser.add_argument("--example", type=Path, default=ROOT.parent / "shared" / "tio2")
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--repeat", type=int, default=2)
+    parser.add_argument("--batch-size", type=int, default=128)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         prepare(options.example, folder, options.epochs)
+        deck = folder / "train.in"
+        deck.write_text(re.sub(r"(?m)^BATCHSIZE .*$", f"BATCHSIZE {options.batch_size}", deck.read_text()))
         train(command(1, 1), folder, 1)  # compiles the kernels where that has not been done
         table, weights = results(folder)
         found: dict[str, list[tuple[float, ...]]] = {title: [] for title, *_ in CASES}

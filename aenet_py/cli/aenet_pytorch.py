@@ -85,7 +85,7 @@ def _silent(text: str) -> None: ...
 
 def _run(path: str, ranks: Ranks, voice: Voice) -> None:
     deck = ranks.together(lambda: inputs.read(path))
-    ranks.agree(f"a {path}", repr(deck))
+    ranks.agree(f"decks {path}", deck)
     from aenet_py.report import train as report
 
     def tell(text: str) -> None:
@@ -204,7 +204,7 @@ def _train(
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True, warn_only=True)
     begun = ranks.together(lambda: begin(deck, data, draw, device, ranks, voice.warn))
-    ranks.agree("data, or a state to go on from,", (begun.mark, run.checksum(begun.state)))
+    ranks.agree("data, or states to go on from", (begun.mark, run.checksum(begun.state)))
     data, state, train, test, origin = begun.data, begun.state, begun.train, begun.test, begun.origin
     unit = data.training.scale
     tell(report.networks(deck, [setup.n_features for setup in data.setups], begun.restarted))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import os
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -106,11 +107,18 @@ class Ranks:
         return results[0]
 
     def agree(self, what: str, value: object) -> None:
-        """SharedError unless `value` is the same in all processes."""
-        found = self.gathered(value) if self.size > 1 else []
-        for rank, other in enumerate(found):
-            if other != found[0]:
-                raise SharedError(f"process {rank} has {what} other than process 0; expected the same in all")
+        """SharedError unless `value`, by its repr, is the same in all processes."""
+        if self.size == 1:
+            return
+        import torch
+        from torch import distributed
+
+        number = zlib.crc32(repr(value).encode())
+        ends = torch.tensor([number, -number])
+        with _noticing():
+            distributed.all_reduce(ends, distributed.ReduceOp.MAX)  # of objects takes ten times as long
+        if ends[0] != -ends[1]:
+            raise SharedError(f"the processes have different {what}; expected the same in all")
 
     def outlast(self) -> None:
         """Wait, in any process but the first, until that one has left."""

@@ -221,7 +221,7 @@ def test_a_signal_to_one_process_stops_all(forces, monkeypatch):
 
 
 BAD = {
-    "decks": ((), (("BATCHSIZE 6", "BATCHSIZE 5"),), "process 1 has a train.in other than process 0"),
+    "decks": ((), (("BATCHSIZE 6", "BATCHSIZE 5"),), "the processes have different decks train.in; expected the same in all"),
     "batches": (
         small := (("BATCHSIZE 6", "BATCHSIZE 1"), ("FORCES\nalpha=0.1", "")), small,
         "train.in: found a batch of 1 structures and 2 processes; expected a larger BATCHSIZE or fewer processes",
@@ -229,7 +229,7 @@ BAD = {
     "keyword": (word := (("METHOD", "METHODS"),), word, "train.in:17: found 'METHODS'; expected a keyword"),
     "file": ((), (), "cluster.train.ascii: no such file (process 1 of 0 to 1)"),
     "cut": ((), (), "cluster.train.forces: "),
-    "state": ((), (), "process 1 has data, or a state to go on from, other than process 0"),
+    "state": ((), (), "the processes have different data, or states to go on from"),
 }  # fmt: skip
 
 
