@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import importlib
 import os
 import resource
@@ -17,18 +18,21 @@ from aenet_py.cli import common
 from aenet_py.inputs import train as inputs
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
 
     from aenet_py.inputs.train import TrainInput, Transfer
-    from aenet_py.training.batches import Draw
     from aenet_py.training.begin import Begun
     from aenet_py.training.dataset import Data
+    from aenet_py.training.draws import Draw
     from aenet_py.training.loop import Errors
+    from aenet_py.training.ranks import Ranks
     from aenet_py.training.state import State
     from aenet_py.training.transfer import Origin
 
 DESCRIPTION = """Train neural-network potentials on a training set of generate.x, one network a species. The input file
-is the train.in of aenet-PyTorch; the training set may be the binary .train or the .train.ascii."""
+is the train.in of aenet-PyTorch; the training set may be the binary .train or the .train.ascii. Several processes train
+together under torchrun --nproc-per-node K."""
 
 Say = Callable[[str], None]
 SHORT = 1e-4  # seconds until a thread that imports lets another one go on
@@ -42,34 +46,70 @@ def main(argv: list[str] | None = None) -> int:
     return common.run(lambda: train(options.input), left="what was saved before stays")
 
 
-def train(path: str) -> None:
-    """Do what the deck at path asks for, with the report on standard output."""
-    deck = inputs.read(path)
-    from aenet_py.report import train as report
+@dataclasses.dataclass(frozen=True)
+class Voice:
+    """How a process speaks: say on standard output, note and warn on standard error."""
 
-    def say(text: str) -> None:
-        sys.stdout.buffer.write(text.encode("latin-1"))
-        sys.stdout.flush()
+    say: Say
+    note: Say
+    warn: Say
+
+
+def train(path: str) -> int:
+    """Do what the deck at path asks for, with the report on standard output; the exit status.
+
+    With several processes the first one speaks and writes, and is the last to leave.
+    """
+    from aenet_py.training import ranks as processes
+
+    with processes.joined() as ranks:
+        if ranks.rank == 0:
+            _run(path, ranks, Voice(_say, common.note, common.warn))
+            return 0
+        try:
+            _run(path, ranks, Voice(_silent, _silent, _silent))
+        except (processes.SharedError, KeyboardInterrupt, common.Terminated):
+            ranks.outlast()
+            return common.FAILURE
+        ranks.outlast()
+        return 0
+
+
+def _say(text: str) -> None:
+    sys.stdout.buffer.write(text.encode("latin-1"))
+    sys.stdout.flush()
+
+
+def _silent(text: str) -> None: ...
+
+
+def _run(path: str, ranks: Ranks, voice: Voice) -> None:
+    deck = ranks.together(lambda: inputs.read(path))
+    ranks.agree(f"decks {path}", deck)
+    from aenet_py.report import train as report
 
     def tell(text: str) -> None:
         if deck.verbose:
-            say(text)
+            voice.say(text)
 
-    say(report.opening())
+    voice.say(report.opening())
     tell(report.parameters(deck))
-    data, draw = _prepare(deck, tell)
+    if ranks.size > 1:
+        voice.note(f"{ranks.size} processes train together; threads of each on this machine: {ranks.threads}.")
+    data, draw = ranks.together(lambda: _prepare(deck, ranks, tell, voice.note))
     with common.stopping() as stop:
-        ended = deck.mode == "batches" or _train(deck, data, draw, say, tell, stop)
+        ended = deck.mode == "batches" or _train(deck, data, draw, ranks, voice, tell, stop)
     if ended:
-        say(report.closing())
+        voice.say(report.closing())
 
 
-def _prepare(deck: TrainInput, tell: Say) -> tuple[Data, Draw]:
+def _prepare(deck: TrainInput, ranks: Ranks, tell: Say, note: Say) -> tuple[Data, Draw]:
     """Read the training set and draw the batches, or load both; save them where that is asked for."""
     import numpy as np
 
     from aenet_py.report import train as report
-    from aenet_py.training import dataset, need
+    from aenet_py.training import dataset, draws, need
+    from aenet_py.training import ranks as processes
 
     def tell_data(data: Data) -> None:
         with_forces = data.structures.with_forces
@@ -84,24 +124,36 @@ def _prepare(deck: TrainInput, tell: Say) -> tuple[Data, Draw]:
         tell_data(data)
     else:
         tell(report.reading())
-        common.note(need.check(deck))
+        note(ranks.together(lambda: need.check(deck, ranks)))
         found = dataset.read(deck)
-        n, recompute = len(found.structures.entries), deck.memory_mode == "recompute"
+        mine = None
+        if ranks.size > 1 and not (deck.save_batches and ranks.rank == 0):
+            draw = _draw(deck, dataset.with_forces_ahead(deck, found))
+            n_atoms = np.diff(found.structures.starts)[dataset.kept(deck, found)]
+            mine = draws.shared(draw, n_atoms, ranks.rank, ranks.size)
+        n, recompute = len(found.structures.entries), deck.memory_mode == "recompute" and ranks.rank == 0
         with _importing("torch"), common.progress(n, " structures", wanted=recompute) as advance:
-            data = dataset.prepare(deck, found, advance)
+            data = dataset.prepare(deck, found, mine, advance)
         tell_data(data)
         tell(report.preparing())
-        from aenet_py.training import batches
-
-        np.random.seed(deck.numpy_seed)  # noqa: NPY002 - the original's generator
-        draw = batches.draw(data.structures.with_forces, deck.batch_size, deck.test_fraction)
+        draw = _draw(deck, data.structures.with_forces)
         tell(report.batches(deck.batch_size, len(draw.train), draw.energy_size, draw.force_size))
-    if deck.save_batches:
+    processes.check(draw, ranks, deck.path)
+    if deck.save_batches and ranks.rank == 0:
         tell(report.saving_batches())
         from aenet_py.training import saved
 
         saved.save(deck, data, draw)
     return data, draw
+
+
+def _draw(deck: TrainInput, with_forces: np.ndarray) -> Draw:
+    import numpy as np
+
+    from aenet_py.training import draws
+
+    np.random.seed(deck.numpy_seed)  # noqa: NPY002 - the original's generator
+    return draws.draw(with_forces, deck.batch_size, deck.test_fraction)
 
 
 @contextlib.contextmanager
@@ -118,7 +170,7 @@ def _importing(module: str) -> Iterator[None]:
         sys.setswitchinterval(usual)
 
 
-def _report_transfer(deck: TrainInput, begun: Begun, wanted: Transfer, origin: Origin) -> str:
+def _report_transfer(deck: TrainInput, begun: Begun, ranks: Ranks, wanted: Transfer, origin: Origin) -> str:
     from aenet_py.report import train as report
     from aenet_py.training import run, transfer
 
@@ -126,39 +178,47 @@ def _report_transfer(deck: TrainInput, begun: Begun, wanted: Transfer, origin: O
     n_layers, n_frozen = [len(layers) for layers in networks.species], transfer.frozen(wanted, networks, origin)
     rows = list(zip(deck.symbols, origin.paths, n_layers, n_frozen, origin.shifts, origin.added, strict=True))
     alpha = deck.alpha or 0.0
-    errors = [run.errors(begun.state.tested, part, begun.scales, alpha) for part in (begun.train, begun.test)]
+    errors = [run.errors(begun.state.tested, part, begun.scales, ranks, alpha) for part in (begun.train, begun.test)]
     pairs = zip(*(vars(found).values() for found in errors), strict=True)
     return report.transfer(wanted, rows, origin.scale, origin.error, [error / unit for pair in pairs for error in pair])
 
 
-def _train(deck: TrainInput, data: Data, draw: Draw, say: Say, tell: Say, stop: Callable[[], str | None]) -> bool:
+def _train(
+    deck: TrainInput, data: Data, draw: Draw, ranks: Ranks, voice: Voice, tell: Say, stop: Callable[[], str | None]
+) -> bool:
     """Train and write the results; whether the training ended and was not stopped."""
     import torch
 
     from aenet_py.report import train as report
     from aenet_py.training import checkpoint, results, run, transfer
     from aenet_py.training.begin import begin
+    from aenet_py.training.ranks import LostError
 
+    say = voice.say
     torch.set_grad_enabled(False)
     torch.manual_seed(deck.torch_seed)
-    device = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
+    device = ranks.together(ranks.device)
     if device.type == "cpu":
         torch.set_num_threads(1)  # its threads wait by spinning, and take the time of those that sum gradients
     else:
         # So that a resumed training equals an uninterrupted one.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True, warn_only=True)
-    begun = begin(deck, data, draw, device, common.warn)
+    begun = ranks.together(lambda: begin(deck, data, draw, device, ranks, voice.warn))
+    ranks.agree("data, or states to go on from", (begun.mark, run.checksum(begun.state)))
     data, state, train, test, origin = begun.data, begun.state, begun.train, begun.test, begun.origin
     unit = data.training.scale
     tell(report.networks(deck, [setup.n_features for setup in data.setups], begun.restarted))
     if deck.transfer is not None and origin is not None:
-        say(_report_transfer(deck, begun, deck.transfer, origin))
+        say(_report_transfer(deck, begun, ranks, deck.transfer, origin))
     tell(report.details(deck, str(device)))
     tell(report.table_head())
     kept = None if origin is None else transfer.stored(origin)
+    goes_on = f"{checkpoint.path_of(deck)} and the potentials are saved, and the same command goes on from there"
 
     def save(state: State, finished: bool, more: dict[str, bytes]) -> None:
+        if ranks.rank:
+            return
         content = checkpoint.content(state, begun.mark, deck.learning_rate, finished, kept)
         files = {checkpoint.path_of(deck): content}
         files.update(results.potentials(deck, data, state.result))
@@ -168,7 +228,7 @@ def _train(deck: TrainInput, data: Data, draw: Draw, say: Say, tell: Say, stop: 
 
     began = time.time()
     with contextlib.ExitStack() as stack:
-        advance = stack.enter_context(_progress(deck, state, unit, say))
+        advance = stack.enter_context(_progress(deck, state, unit, say, ranks.rank == 0))
 
         def after_epoch(trained: Errors, written: bool) -> None:
             advance(trained, report.table_line(*state.table[-1]) if written else "")
@@ -176,7 +236,12 @@ def _train(deck: TrainInput, data: Data, draw: Draw, say: Say, tell: Say, stop: 
                 save(state, False, {})
 
         try:
-            stopped = run.epochs(deck, state, train, test, begun.scales, unit, lambda: stop() is not None, after_epoch)
+            stopped = run.epochs(
+                deck, state, train, test, begun.scales, ranks, unit, lambda: stop() is not None, after_epoch
+            )
+        except LostError as error:
+            save(state, False, {})
+            raise LostError(f"{error}; {goes_on}") from None
         except run.DivergedError as error:
             if error.good is not None:
                 save(error.good, False, {})
@@ -185,17 +250,14 @@ def _train(deck: TrainInput, data: Data, draw: Draw, say: Say, tell: Say, stop: 
     say(report.resources(time.time() - began, memory, _gpu_memory(device)))
     if stopped:
         save(state, False, {})
-        common.note(
-            f"Stopped by {stop()} in epoch {state.epoch}; {checkpoint.path_of(deck)} and the potentials are saved, and "
-            "the same command goes on from there."
-        )
+        voice.note(f"Stopped by {stop() or 'a signal'} in epoch {state.epoch}; {goes_on}.")
         return False
     files: dict[str, bytes] = {}
     for name, part in (("train", train), ("test", test)):
         if deck.save_energies:
-            files[f"energies.{name}"] = results.energies(state.result, part, data).encode("latin-1")
+            files[f"energies.{name}"] = results.energies(state.result, part, data, ranks).encode("latin-1")
         if deck.save_forces and deck.alpha is not None:
-            files[f"forces.{name}"] = results.forces(state.result, part, data).encode("latin-1")
+            files[f"forces.{name}"] = results.forces(state.result, part, data, ranks).encode("latin-1")
     tell(report.saving(deck))
     save(state, True, files)
     return True
@@ -209,12 +271,14 @@ def _gpu_memory(device: torch.device) -> float:
 
 
 @contextlib.contextmanager
-def _progress(deck: TrainInput, state: State, unit: float, say: Say) -> Iterator[Callable[[Errors, str], None]]:
+def _progress(
+    deck: TrainInput, state: State, unit: float, say: Say, wanted: bool
+) -> Iterator[Callable[[Errors, str], None]]:
     """A line on a terminal: epoch, errors of the training set, time left.
 
     What is yielded is called after each epoch with the errors and with what is to be said, if anything.
     """
-    if not sys.stderr.isatty():
+    if not wanted or not sys.stderr.isatty():
         yield lambda _, text: say(text)
         return
     import tqdm

@@ -135,5 +135,27 @@ def read(
     source.finish()
 
 
+def skip_atoms(source: RecordReader, number: int, entry: Entry) -> int:
+    """For `read`: go on behind a structure's atoms, of which only the sizes are looked at."""
+    source.window.ahead, most_neighbors = _HEAD.size, 0
+    for atom in range(1, entry.n_atoms + 1):
+        source.place = f"structure {number}, atom {atom}"
+        head = source.window.view(source.offset, _HEAD.size)
+        if len(head) < _HEAD.size:
+            raise source.error("found the end of the file; expected an atom")
+        n_features, n = _HEAD.unpack(head)[4:6]
+        if n_features < 1 or n < 0:
+            raise source.error(f"found {n_features} features and {n} neighbours; expected at least 1 and 0")
+        source.skip(ATOM_RECORDS, atom_size(n_features, n))
+        most_neighbors = max(most_neighbors, n)
+    return most_neighbors
+
+
+def selected(path: str) -> list[bool]:
+    """Whether each structure's gradients are in the file, of which little is read; InputError if it is broken."""
+    with RecordReader(path) as source:
+        return [step.selected for step in read(source, skip_atoms) if isinstance(step, Entry)]
+
+
 def _footer_follows(source: RecordReader) -> bool:
     return source.window.size - source.offset <= records.record_size(4)

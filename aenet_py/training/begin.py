@@ -9,8 +9,10 @@ import torch
 
 from aenet_py.inputs.train import TrainInput
 from aenet_py.training import batches, checkpoint, model, optimizers, results, transfer
-from aenet_py.training.batches import Batch, Draw
+from aenet_py.training.batches import Batch
 from aenet_py.training.dataset import Data
+from aenet_py.training.draws import Draw
+from aenet_py.training.ranks import Ranks
 from aenet_py.training.state import State
 from aenet_py.training.transfer import Origin
 
@@ -35,10 +37,13 @@ class Begun:
     restarted: bool
 
 
-def begin(deck: TrainInput, data: Data, draw: Draw, device: torch.device, warn: Callable[[str], None]) -> Begun:
+def begin(
+    deck: TrainInput, data: Data, draw: Draw, device: torch.device, ranks: Ranks, warn: Callable[[str], None]
+) -> Begun:
     """Everything that the epochs need; AenetError where files cannot be written or do not fit."""
     path = checkpoint.path_of(deck)
-    results.check_writable([path, "train.error", *results.potential_paths(deck)])
+    if ranks.rank == 0:
+        results.check_writable([path, "train.error", *results.potential_paths(deck)])
     networks = model.draw([setup.n_features for setup in data.setups], deck.networks, device)
     stored, origin, free = checkpoint.read(path), None, None
     if deck.transfer is not None:
@@ -50,7 +55,7 @@ def begin(deck: TrainInput, data: Data, draw: Draw, device: torch.device, warn: 
         data = origin.of(data)
         free = transfer.free(deck, deck.transfer, networks, origin)
     as_tensors = device.type != "cpu" and deck.memory_mode not in ("disk", "recompute")
-    train, test = (batches.assemble(data, part, as_tensors) for part in (draw.train, draw.test))
+    train, test = (batches.assemble(data, part, as_tensors, ranks) for part in (draw.train, draw.test))
     if deck.memory_mode == "gpu":
         train, test = ([batch.to(device) for batch in part] for part in (train, test))
     optimizer = optimizers.start(deck.method, networks, deck.learning_rate, deck.regularization, free)

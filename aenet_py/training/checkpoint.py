@@ -17,8 +17,8 @@ import torch
 from aenet_py.errors import AenetError
 from aenet_py.inputs.train import TrainInput
 from aenet_py.training import optimizers
-from aenet_py.training.batches import Draw
 from aenet_py.training.dataset import Data
+from aenet_py.training.draws import Draw
 from aenet_py.training.loop import Sums
 from aenet_py.training.state import State, Watch
 

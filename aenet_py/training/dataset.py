@@ -16,6 +16,7 @@ import numpy as np
 
 from aenet_py.descriptors.setup import Setup
 from aenet_py.errors import AenetError, InputError
+from aenet_py.formats import gradients as files
 from aenet_py.formats import trainset
 from aenet_py.formats.potential import Training
 from aenet_py.formats.text import native
@@ -33,7 +34,8 @@ class Structures:
 
     paths, energies (n,) : cohesive, eV; first_atoms (n + 1,) : where each structure's atoms begin; forces (n_atoms of
     all, 3) float32, eV/Å; features : per network (its atoms in all, n_features) float32; rows (n + 1, n_networks) :
-    where each structure's begin; gradients : None without FORCES.
+    where each structure's begin; with_forces (n,) bool : whether its forces are trained on; gradients : of these, or of
+    this process's share of them, None without FORCES.
     """
 
     paths: list[str]
@@ -42,14 +44,8 @@ class Structures:
     forces: np.ndarray
     features: list[np.ndarray]
     rows: np.ndarray
+    with_forces: np.ndarray
     gradients: Gradients | None
-
-    @property
-    def with_forces(self) -> np.ndarray:
-        """Whether each structure's forces are trained on, (n,) bool."""
-        if self.gradients is None:
-            return np.zeros(len(self.paths), dtype=bool)
-        return self.gradients.words[:, 1] > self.gradients.words[:, 0]
 
 
 @dataclass(frozen=True)
@@ -110,21 +106,62 @@ def read(deck: TrainInput) -> TrainingSet:
     return found
 
 
-def prepare(deck: TrainInput, found: TrainingSet, advance: Callable[[int], object] = lambda n: None) -> Data:  # noqa: ARG005
-    """Select and order the structures, and read their gradients with FORCES; AenetError as above.
+def kept(deck: TrainInput, found: TrainingSet) -> np.ndarray:
+    """Which structures are below MAXENERGY, (n,) bool; AenetError if none is."""
+    entries, limit = found.structures.entries, deck.max_energy
+    is_kept = np.array([limit is None or entry.energy / entry.n_atoms <= limit for entry in entries])
+    if not is_kept.any():
+        raise AenetError(f"{deck.training_set}: every structure is above MAXENERGY; there is nothing to train on")
+    return is_kept
 
-    advance : called with how many structures are done, where their gradients are computed.
+
+def with_forces(deck: TrainInput, found: TrainingSet, selected: np.ndarray | list[bool]) -> np.ndarray:
+    """Which structures' forces are trained on, (n,) bool: with FORCES, those without one above MAXFORCES.
+
+    selected (n,) : whether there are gradients of them.
+    """
+    largest = np.maximum.reduceat(abs(found.structures.atoms.forces).max(axis=1), found.structures.starts[:-1])
+    return np.array(selected) & (largest < (math.inf if deck.max_forces is None else deck.max_forces))
+
+
+def with_forces_ahead(deck: TrainInput, found: TrainingSet) -> np.ndarray:
+    """The same of the structures that are kept, before gradients are read, (n_kept,) bool; AenetError as above."""
+    is_kept = kept(deck, found)
+    if deck.alpha is None:
+        return np.zeros(int(is_kept.sum()), dtype=bool)
+    if deck.memory_mode == "recompute":
+        return with_forces(deck, found, _chosen(deck, len(is_kept)))[is_kept]
+    path = gradients_of(native(deck.training_set))
+    selected = files.selected(path)
+    if len(selected) != len(is_kept):
+        raise InputError(path, f"found {len(selected)} structures; expected {len(is_kept)}, as in {deck.training_set}")
+    return with_forces(deck, found, selected)[is_kept]
+
+
+def _chosen(deck: TrainInput, n: int) -> np.ndarray:
+    """The structures whose gradients MEMORY_MODE recompute takes, (n,) bool: those that generate.x would choose."""
+    seed = deck.numpy_seed if deck.forces_seed is None else deck.forces_seed
+    chosen = np.array(choose_forces(n, deck.forces_percent, seed), dtype=np.int64) - 1
+    return np.isin(np.arange(n), chosen)
+
+
+def prepare(
+    deck: TrainInput, found: TrainingSet, mine: np.ndarray | None = None,
+    advance: Callable[[int], object] = lambda n: None,  # noqa: ARG005
+) -> Data:  # fmt: skip
+    """Select and order the structures, and read gradients with FORCES; AenetError as above.
+
+    mine (n,) bool : which of the structures that are kept need gradients here, if not all. advance : called with
+    how many structures are done, where gradients are computed.
     """
     order = _order_of_species(deck, found)
     entries, atoms, starts = found.structures.entries, found.structures.atoms, found.structures.starts
     counts = np.diff(starts)
     per_atom = [entry.energy / entry.n_atoms for entry in entries]
-    is_kept = np.array([deck.max_energy is None or energy <= deck.max_energy for energy in per_atom])
-    kept = np.flatnonzero(is_kept).tolist()
-    if not kept:
-        raise AenetError(f"{deck.training_set}: every structure is above MAXENERGY; there is nothing to train on")
+    is_kept = kept(deck, found)
+    numbers = np.flatnonzero(is_kept).tolist()
     of_networks = np.argsort(order)
-    training = _normalisation(deck, found, of_networks, [per_atom[i] for i in kept])
+    training = _normalisation(deck, found, of_networks, [per_atom[i] for i in numbers])
     setups = [found.footer.setups[t] for t in of_networks]
     setups = [dataclasses.replace(setup, description=setup.description.strip()) for setup in setups]
     statistics = [found.footer.statistics[t] for t in of_networks]
@@ -134,21 +171,25 @@ def prepare(deck: TrainInput, found: TrainingSet, advance: Callable[[int], objec
     sorting = sorting[is_kept[structure_of[sorting]]]
     features = []
     for network, values in enumerate(statistics):
-        mine = atoms.features[sorting[networks[sorting] == network], : len(values.mean)]
-        features.append(mine.astype(np.float32))
+        chosen = atoms.features[sorting[networks[sorting] == network], : len(values.mean)]
+        features.append(chosen.astype(np.float32))
     in_each = np.zeros((len(entries), len(order)), dtype=np.int64)
     np.add.at(in_each, (structure_of, networks), 1)
+    packed, selected = None, np.zeros(len(entries), dtype=bool)
+    if deck.alpha is not None:
+        packed, selected = _gradients(deck, found, networks, is_kept, mine, setups, advance)
     structures = Structures(
-        paths=[entries[i].path.strip() for i in kept],
-        energies=np.array([entries[i].energy for i in kept]),
+        paths=[entries[i].path.strip() for i in numbers],
+        energies=np.array([entries[i].energy for i in numbers]),
         first_atoms=np.concatenate([[0], np.cumsum(counts[is_kept])]),
         forces=atoms.forces[sorting].astype(np.float32),
         features=features,
         rows=np.concatenate([np.zeros((1, len(order)), np.int64), np.cumsum(in_each[is_kept], axis=0)]),
-        gradients=None if deck.alpha is None else _gradients(deck, found, networks, is_kept, setups, advance),
+        with_forces=selected[is_kept],
+        gradients=packed,
     )
     shifts = (training.shift,) * len(order)
-    return Data(structures, len(entries) - len(kept), setups, statistics, training, shifts)
+    return Data(structures, len(entries) - len(numbers), setups, statistics, training, shifts)
 
 
 def gradients_of(training_set: str) -> str:
@@ -157,31 +198,32 @@ def gradients_of(training_set: str) -> str:
 
 
 def _gradients(
-    deck: TrainInput, found: TrainingSet, networks: np.ndarray, is_kept: np.ndarray, setups: list[Setup],
-    advance: Callable[[int], object],
-) -> Gradients:  # fmt: skip
-    """Gradients of the structures that are kept, but of none with a force above MAXFORCES."""
+    deck: TrainInput, found: TrainingSet, networks: np.ndarray, is_kept: np.ndarray, mine: np.ndarray | None,
+    setups: list[Setup], advance: Callable[[int], object],
+) -> tuple[Gradients, np.ndarray]:  # fmt: skip
+    """Gradients of those of the structures kept that need them here, and which structures have forces to train on."""
     atoms, starts = found.structures.atoms, found.structures.starts
-    largest = np.maximum.reduceat(abs(atoms.forces).max(axis=1), starts[:-1])
-    used = is_kept & (largest < (math.inf if deck.max_forces is None else deck.max_forces))
+    recomputed = deck.memory_mode == "recompute"
+    chosen = _chosen(deck, len(is_kept)) if recomputed else np.ones(len(is_kept), dtype=bool)
+    used = is_kept & with_forces(deck, found, chosen)
+    if mine is not None:
+        used[is_kept] &= mine
     layouts = tuple(layout_of(setup, deck.symbols) for setup in setups)
     kept_atoms = np.repeat(is_kept, np.diff(starts))
-    if deck.memory_mode == "recompute":
-        seed = deck.numpy_seed if deck.forces_seed is None else deck.forces_seed
-        chosen = np.array(choose_forces(len(used), deck.forces_percent, seed), dtype=np.int64) - 1
-        used &= np.isin(np.arange(len(used)), chosen)
+    if recomputed:
         share = deck.batch_size / max(1, int(is_kept.sum()))
         store, words, begins = recompute.prepare(deck.training_set, found, networks, used, layouts, share, advance)
-        return Gradients(
-            store.only(np.flatnonzero(is_kept).tolist()), store.layouts, begins[kept_atoms], words[is_kept]
-        )
+        store = store.only(np.flatnonzero(is_kept).tolist())
+        computed = Gradients(store, store.layouts, begins[kept_atoms], words[is_kept])
+        return computed, with_forces(deck, found, chosen)
     wanted = [
         Wanted(entry, atoms.types[begin:end], networks[begin:end], bool(use))
         for entry, begin, end, use in zip(found.structures.entries, starts[:-1], starts[1:], used, strict=True)
     ]
     path = gradients_of(native(deck.training_set))
-    read = gradients.read(path, wanted, layouts, deck.training_set, on_disk=deck.memory_mode == "disk")
-    return dataclasses.replace(read, starts=read.starts[kept_atoms], words=read.words[is_kept])
+    read, selected = gradients.read(path, wanted, layouts, deck.training_set, on_disk=deck.memory_mode == "disk")
+    read = dataclasses.replace(read, starts=read.starts[kept_atoms], words=read.words[is_kept])
+    return read, with_forces(deck, found, selected)
 
 
 def _refuse_what_is_no_number(deck: TrainInput, found: TrainingSet) -> None:

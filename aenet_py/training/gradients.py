@@ -169,8 +169,13 @@ class Gradients:
     words: np.ndarray
 
 
-def read(path: str, structures: Sequence[Wanted], layouts: tuple[Layout, ...], of: str, on_disk: bool) -> Gradients:
-    """Read a file of gradients of these structures; InputError where it is not that of the training set `of`."""
+def read(
+    path: str, structures: Sequence[Wanted], layouts: tuple[Layout, ...], of: str, on_disk: bool
+) -> tuple[Gradients, np.ndarray]:
+    """Read a file of gradients of these structures; InputError where it is not that of the training set `of`.
+
+    Besides the gradients: which structures the file has any of, (n,) bool, used or not.
+    """
     try:
         return _read(path, structures, layouts, of, on_disk)
     except OtherFormError:
@@ -181,8 +186,10 @@ def read(path: str, structures: Sequence[Wanted], layouts: tuple[Layout, ...], o
         raise InputError(path, f"structure {error.args[0]!r} has gradients that are not numbers") from None
 
 
-def _read(path: str, structures: Sequence[Wanted], layouts: tuple[Layout, ...], of: str, on_disk: bool) -> Gradients:
-    words = np.zeros((len(structures), 2), dtype=np.int64)
+def _read(
+    path: str, structures: Sequence[Wanted], layouts: tuple[Layout, ...], of: str, on_disk: bool
+) -> tuple[Gradients, np.ndarray]:
+    words, selected = np.zeros((len(structures), 2), dtype=np.int64), np.zeros(len(structures), dtype=bool)
     starts = [np.full(wanted.entry.n_atoms, -1, dtype=np.int64) for wanted in structures]
     with RecordReader(path) as source:
         n_atoms = sum(wanted.entry.n_atoms for wanted in structures)
@@ -203,9 +210,10 @@ def _read(path: str, structures: Sequence[Wanted], layouts: tuple[Layout, ...], 
             if not isinstance(given, gradients.Entry) or (given.path, given.n_atoms) != (entry.path, entry.n_atoms):
                 shown = f"{given.path!r}" if isinstance(given, gradients.Entry) else "the end"
                 raise InputError(path, f"found {shown} as structure {number}; expected {entry.path!r}, as in {of}")
+            selected[number - 1] = given.selected
         for _ in steps:
             raise InputError(path, f"found more structures than {of} has; expected {len(structures)}")
-    return Gradients(store, layouts, np.concatenate(starts), words)
+    return Gradients(store, layouts, np.concatenate(starts), words), selected
 
 
 def places_of(networks: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ import torch
 from aenet_py.training import model
 from aenet_py.training.batches import Batch
 from aenet_py.training.model import Networks
+from aenet_py.training.ranks import Ranks
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,8 @@ class Sums:
 @dataclass(frozen=True)
 class Terms:
     """What a batch's loss is made of: squared errors of the energies per atom, root mean square error of the forces.
+
+    All are of the whole batch, over all processes.
 
     What a batch has nothing of stays a single-precision zero of one element, which takes the loss to single precision
     with it: the original's weights depend on that.
@@ -92,20 +95,25 @@ def evaluate(networks: Networks, batch: Batch, scales: Sequence[torch.Tensor]) -
     return Found(values, slopes, energies, batch.gradients.forces(scaled))
 
 
-def terms(batch: Batch, found: Found) -> Terms:
+def terms(batch: Batch, found: Found, ranks: Ranks) -> Terms:
     squares, n = (found.energies - batch.energies) ** 2 / batch.n_atoms**2, batch.n_with_forces
-    parts = [torch.sum(part).cpu() if len(part) else torch.zeros(1) for part in (squares[:n], squares[n:])]
-    force_error, n_atoms = torch.zeros(1), 0
+    parts = [torch.sum(squares[:n]), torch.sum(squares[n:]), batch.energies.new_zeros(())]
     if batch.forces is not None and found.forces is not None:
-        n_atoms = len(batch.forces)
-        force_error = torch.sqrt(torch.sum((found.forces - batch.forces) ** 2) / n_atoms).cpu()
-    return Terms(parts[0], parts[1], force_error, len(squares), n_atoms)
+        parts[2] = torch.sum((found.forces - batch.forces) ** 2)
+    whole, sums = batch.whole, ranks.sum(torch.stack(parts).cpu())
+    return Terms(
+        sums[0] if whole.n_with_forces else torch.zeros(1),
+        sums[1] if whole.n_with_forces < whole.n_structures else torch.zeros(1),
+        torch.sqrt(sums[2] / whole.n_atoms) if whole.n_atoms else torch.zeros(1),
+        whole.n_structures,
+        whole.n_atoms,
+    )
 
 
 def gradient(
     networks: Networks, batch: Batch, found: Found, terms: Terms, scales: Sequence[torch.Tensor], alpha: float
 ) -> torch.Tensor | None:
-    """Gradient of a batch's loss by the networks' values; None where the loss is no number.
+    """Gradient of a batch's loss by the networks' values, this process's part; None where the loss is no number.
 
     alpha : weight of the force error.
     """

@@ -13,6 +13,7 @@ from aenet_py.formats.text import native
 from aenet_py.inputs.train import TrainInput
 from aenet_py.training.dataset import gradients_of
 from aenet_py.training.packing import layout_of, most_words
+from aenet_py.training.ranks import Ranks
 
 PROGRAM = 400e6  # bytes of Python, torch and their own
 COPIES = 3  # of the features: as read, normalised, in batches
@@ -22,15 +23,16 @@ GIGABYTE = 1e9
 
 @dataclass(frozen=True)
 class Need:
-    """Bytes of memory that will be needed at most; disk : of the working folder."""
+    """Bytes of memory that will be needed at most; disk : of the working folder; processes : on this machine."""
 
     features: float
     gradients: float
     disk: float
+    processes: int = 1
 
     @property
     def memory(self) -> float:
-        return PROGRAM + self.features + self.gradients
+        return self.processes * PROGRAM + self.features + self.gradients
 
 
 def estimate(deck: TrainInput) -> Need:
@@ -55,9 +57,20 @@ def estimate(deck: TrainInput) -> Need:
     return Need(features, in_batches, packed)
 
 
-def check(deck: TrainInput) -> str:
-    """What will be needed, in words; AenetError if there is less."""
-    need, available = estimate(deck), memory.available()
+def of_machine(need: Need, deck: TrainInput, ranks: Ranks) -> Need:
+    """What the processes on this machine need: each has all features and its share of the gradients.
+
+    The one that saves batches has all gradients.
+    """
+    n, share = ranks.local_size, ranks.local_size / ranks.size
+    if deck.save_batches and ranks.size > 1:
+        share += 1
+    return Need(n * need.features, share * need.gradients, share * need.disk, n)
+
+
+def check(deck: TrainInput, ranks: Ranks) -> str:
+    """What will be needed on this machine, in words; AenetError if there is less."""
+    need, available = of_machine(estimate(deck), deck, ranks), memory.available()
     parts = f"features {need.features / GIGABYTE:.2f}, gradients {need.gradients / GIGABYTE:.2f}"
     found = f"{need.memory / GIGABYTE:.2f} GB of memory ({parts})"
     if need.memory > available:

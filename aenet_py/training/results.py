@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -17,6 +18,7 @@ from aenet_py.training import loop
 from aenet_py.training.batches import Batch, on_device
 from aenet_py.training.dataset import Data
 from aenet_py.training.model import Networks, network_of
+from aenet_py.training.ranks import Ranks
 
 
 def potential_paths(deck: TrainInput) -> list[str]:
@@ -52,31 +54,42 @@ def write(files: dict[str, bytes]) -> None:
             file.complete(replace=True)
 
 
-def energies(networks: Networks, batches: Sequence[Batch], data: Data) -> str:
+Block = tuple[int, int, str]  # lines of a structure, behind its batch's number and its place there
+
+
+def energies(networks: Networks, batches: Sequence[Batch], data: Data, ranks: Ranks) -> str:
     """The lines of energies.train or energies.test."""
     scale = data.training.scale
-    lines = []
-    for batch in batches:
+    blocks: list[Block] = []
+    for number, batch in enumerate(batches):
         without = dataclasses.replace(batch, gradients=None).to(networks.values.device)
         found = loop.evaluate(networks, without, []).energies.cpu() / scale + batch.offsets
         reference = batch.energies.cpu() / scale + batch.offsets
         rows = zip(batch.paths, batch.n_atoms.tolist(), reference.tolist(), found.tolist(), strict=True)
-        lines += [report.energy_line(path, int(n), known, predicted) for path, n, known, predicted in rows]
-    return "".join(lines)
+        lines = [report.energy_line(path, int(n), known, predicted) for path, n, known, predicted in rows]
+        blocks += [(number, place, line) for place, line in zip(batch.places.tolist(), lines, strict=True)]
+    return _in_order(blocks, ranks)
 
 
-def forces(networks: Networks, batches: Sequence[Batch], data: Data) -> str:
+def forces(networks: Networks, batches: Sequence[Batch], data: Data, ranks: Ranks) -> str:
     """The lines of forces.train or forces.test."""
     scale = data.training.scale
     scales = [torch.from_numpy(values).to(networks.values.device) for values in data.feature_scales]
-    lines: list[str] = []
-    for batch in on_device(batches, networks.values.device):
+    blocks: list[Block] = []
+    for number, batch in enumerate(on_device(batches, networks.values.device)):
         predicted = loop.evaluate(networks, batch, scales).forces
         if predicted is None or batch.forces is None:
             continue
         found, reference = (values.cpu().numpy() / scale for values in (predicted, batch.forces))
         start, n = 0, batch.n_with_forces
-        for path, n_atoms in zip(batch.paths[:n], batch.n_atoms[:n].int().tolist(), strict=True):
-            lines += report.force_lines(path, reference[start : start + n_atoms], found[start : start + n_atoms])
+        rows = zip(batch.places[:n].tolist(), batch.paths[:n], batch.n_atoms[:n].int().tolist(), strict=True)
+        for place, path, n_atoms in rows:
+            here = slice(start, start + n_atoms)
+            blocks.append((number, place, "".join(report.force_lines(path, reference[here], found[here]))))
             start += n_atoms
-    return "".join(lines)
+    return _in_order(blocks, ranks)
+
+
+def _in_order(blocks: list[Block], ranks: Ranks) -> str:
+    """The lines of all processes, in the order of the batches."""
+    return "".join(lines for *_, lines in sorted(itertools.chain(*ranks.gathered(blocks))))

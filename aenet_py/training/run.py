@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Callable, Sequence
 
 import torch
 
-from aenet_py.errors import AenetError
 from aenet_py.inputs.train import TrainInput
 from aenet_py.training import loop, optimizers
 from aenet_py.training import state as states
 from aenet_py.training.batches import Batch, on_device
 from aenet_py.training.loop import Errors, Sums
 from aenet_py.training.model import Networks
+from aenet_py.training.ranks import Ranks, SharedError
 from aenet_py.training.state import State
 
 
-class DivergedError(AenetError):
+class DivergedError(SharedError):
     """The loss is no longer a number; good : the last state with which it was one, None if there is none."""
 
     def __init__(self, state: State, good: State | None):
@@ -30,11 +31,12 @@ class DivergedError(AenetError):
 
 def epochs(
     deck: TrainInput, state: State, train: Sequence[Batch], test: Sequence[Batch], scales: Sequence[torch.Tensor],
-    unit: float, stop: Callable[[], bool], after_epoch: Callable[[Errors, bool], None],
+    ranks: Ranks, unit: float, stop: Callable[[], bool], after_epoch: Callable[[Errors, bool], None],
 ) -> bool:  # fmt: skip
-    """Train until the last epoch, early stopping or stop(), which is asked after each batch; whether that was it.
+    """Train until the last epoch, early stopping or stop(), which is asked in each batch; whether that was it.
 
-    unit : normalised per eV; after_epoch : called with the training errors, and whether the table got a line.
+    unit : normalised per eV; after_epoch : called with the training errors, and whether the table got a line.  It is
+    enough if one process is to stop.  LostError leaves the state as it is behind a batch.
     """
     alpha, device, good = deck.alpha or 0.0, state.networks.values.device, None
     while state.epoch < deck.epochs:
@@ -42,14 +44,15 @@ def epochs(
             rate = states.cosine(deck.schedule, deck.learning_rate, state.epoch, deck.epochs)
             state.optimizer.settings["lr"] = rate
         for batch in on_device(train[state.batch :], device):
-            good = _step(deck, state, batch, scales, alpha, good)
-            if stop():
+            good, stopped = _step(deck, state, batch, scales, ranks, alpha, stop, good)
+            if stopped:
                 return True
+        ranks.agree("weights", checksum(state))
         trained = state.sums.errors(alpha)
         written = state.epoch % deck.write_every == 0
         watched = deck.patience is not None or deck.reduces_rate
         if written or watched:
-            tested = errors(state.tested, test, scales, alpha)
+            tested = errors(state.tested, test, scales, ranks, alpha)
             if not math.isfinite(tested.total):
                 raise DivergedError(state, good)
             _watch(deck, state, tested.total if test else trained.total)
@@ -63,25 +66,33 @@ def epochs(
     return False
 
 
-def errors(networks: Networks, batches: Sequence[Batch], scales: Sequence[torch.Tensor], alpha: float) -> Errors:
+def errors(
+    networks: Networks, batches: Sequence[Batch], scales: Sequence[torch.Tensor], ranks: Ranks, alpha: float
+) -> Errors:
     """Errors of networks on batches, without training on them."""
     sums = Sums()
     for batch in on_device(batches, networks.values.device):
-        sums = sums.plus(loop.terms(batch, loop.evaluate(networks, batch, scales)))
+        sums = sums.plus(loop.terms(batch, loop.evaluate(networks, batch, scales), ranks))
     return sums.errors(alpha)
 
 
 def _step(
-    deck: TrainInput, state: State, batch: Batch, scales: Sequence[torch.Tensor], alpha: float, good: State | None
-) -> State:
-    """Train on a batch; what the state was before.  good : the last state with which the loss was a number."""
+    deck: TrainInput, state: State, batch: Batch, scales: Sequence[torch.Tensor], ranks: Ranks, alpha: float,
+    stop: Callable[[], bool], good: State | None,
+) -> tuple[State, bool]:  # fmt: skip
+    """Train on a batch; what the state was before, and whether stop() was true in any process.
+
+    good : the last state with which the loss was a number.
+    """
     found = loop.evaluate(state.networks, batch, scales)
-    terms = loop.terms(batch, found)
+    terms = loop.terms(batch, found, ranks)
     gradient = loop.gradient(state.networks, batch, found, terms, scales, alpha)
     if gradient is None:
         raise DivergedError(state, good)
+    # One sum for both, so that all processes stop behind the same batch.
+    sums = ranks.sum(torch.cat([gradient, gradient.new_tensor([stop()])]))
     before = states.copy(state)
-    optimizers.step(state.optimizer, state.networks.values, gradient)
+    optimizers.step(state.optimizer, state.networks.values, sums[:-1])
     if not torch.isfinite(state.networks.values).all():
         raise DivergedError(state, before)
     if deck.average is not None:
@@ -89,7 +100,16 @@ def _step(
         state.averaged = values.clone() if state.averaged is None else torch.lerp(values, state.averaged, deck.average)
     state.sums = state.sums.plus(terms)
     state.batch += 1
-    return before
+    return before, bool(sums[-1])
+
+
+def checksum(state: State) -> int:
+    """Of everything that the next steps depend on."""
+    found = zlib.crc32(repr((state.epoch, state.batch, state.optimizer.settings)).encode())
+    for array in (state.networks.values, *state.optimizer.arrays, state.averaged, state.best):
+        if array is not None:
+            found = zlib.crc32(array.cpu().numpy().data, found)
+    return found
 
 
 def _watch(deck: TrainInput, state: State, error: float) -> None:

@@ -20,15 +20,15 @@ from aenet_py.formats.output import PendingFile
 from aenet_py.formats.potential import Training
 from aenet_py.formats.trainset import FeatureStatistics
 from aenet_py.inputs.train import TrainInput
-from aenet_py.training.batches import Draw
 from aenet_py.training.dataset import Data, Structures
+from aenet_py.training.draws import Draw
 from aenet_py.training.gradients import Gradients, Store
 from aenet_py.training.packing import Layout
 from aenet_py.training.plain import made, plain
 
 FOLDER = "tmp_batches"
 _BATCHES, _GRADIENTS = os.path.join(FOLDER, "batches"), os.path.join(FOLDER, "gradients")
-FORM = 2  # of these files
+FORM = 3  # of these files
 
 
 def _settings(deck: TrainInput) -> dict[str, Any]:

@@ -18,8 +18,8 @@ from aenet_py.errors import AenetError, InputError
 from aenet_py.formats.trainset import FeatureStatistics
 from aenet_py.inputs.train import HIDDEN, TrainInput, Transfer
 from aenet_py.training import checkpoint, model, source
-from aenet_py.training.batches import Draw
 from aenet_py.training.dataset import Data
+from aenet_py.training.draws import Draw
 from aenet_py.training.model import Networks
 from aenet_py.training.plain import made, plain
 from aenet_py.training.source import Source

@@ -1,0 +1,122 @@
+"""Which structures are trained on and which tested, in which batches, and by which process: the original's draws."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Which structures the batches have: for each batch the numbers of those with forces and of those without.
+
+    energy_size, force_size : average numbers of structures in a training batch.
+    """
+
+    train: list[tuple[list[int], list[int]]]
+    test: list[tuple[list[int], list[int]]]
+    energy_size: int
+    force_size: int
+
+
+def split(n: int, test_fraction: float) -> tuple[list[int], list[int]]:
+    """Training and test structures of n (split_database); draws from NumPy's global generator."""
+    indices = list(range(n))
+    np.random.shuffle(indices)  # noqa: NPY002 - the original's generator
+    n_test = math.floor(test_fraction * n)
+    return indices[n_test:], indices[:n_test]
+
+
+def number_of_batches(n: int, size: float) -> int:
+    """So that the last batch is not much smaller than the others (get_N_batch)."""
+    if size <= 0:
+        return min(n, 1)
+    found = int(n / size)
+    rest = n - found * size
+    if (rest >= int(size / 2) or found == 0) and rest != 0:
+        found += 1
+    return found
+
+
+def sizes(n: int, n_batches: int) -> list[int]:
+    """Structures in each batch, the larger ones at random places (get_batch_indexes_N_batch)."""
+    base, extra = divmod(n, n_batches)
+    counts = np.array([base + (i < extra) for i in range(n_batches)])
+    np.random.shuffle(counts)  # noqa: NPY002 - the original's generator
+    return counts.tolist()
+
+
+def draw(with_forces: np.ndarray, batch_size: int, test_fraction: float) -> Draw:
+    """Draw the batches (select_batch_size, select_batches); with_forces : whether each structure has them."""
+    energies_only, forces = np.flatnonzero(~with_forces), np.flatnonzero(with_forces)
+    n_energy, n_force = len(energies_only), len(forces)
+    train_e, test_e = split(n_energy, test_fraction)
+    train_f, test_f = split(n_force, test_fraction)
+    share = n_force / (n_force + n_energy)
+    if share <= 0.5:
+        size: float = round((1 - share) * batch_size)
+        counts = [number_of_batches(len(part), size) for part in (train_e, test_e)]
+    else:
+        size = share * batch_size
+        counts = [number_of_batches(len(part), size) for part in (train_f, test_f)]
+    if n_force:
+        counts = [min(count, n_force) for count in counts]
+    energy = _draw(energies_only, counts, test_fraction)
+    force = _draw(forces, counts, test_fraction)
+    return Draw(
+        list(itertools.zip_longest(force[0], energy[0], fillvalue=[])),
+        list(itertools.zip_longest(force[1], energy[1], fillvalue=[])),
+        _mean_size(energy[0]),
+        _mean_size(force[0]),
+    )
+
+
+def _mean_size(parts: list[list[int]]) -> int:
+    return round(float(np.mean([len(part) for part in parts]))) if parts else 0
+
+
+def _draw(structures: np.ndarray, counts: list[int], test_fraction: float) -> tuple[list[list[int]], list[list[int]]]:
+    if not len(structures):
+        return [], []
+    found: list[list[list[int]]] = []
+    for chosen, n_batches in zip(split(len(structures), test_fraction), counts, strict=True):
+        parts, start = [], 0
+        for n in sizes(len(chosen), n_batches) if n_batches else []:
+            parts.append(structures[chosen[start : start + n]].tolist())
+            start += n
+        found.append(parts)
+    return found[0], found[1]
+
+
+def share(n_with_forces: int, n_atoms: np.ndarray, rank: int, size: int) -> np.ndarray:
+    """Which structures of a batch the process `rank` of `size` works on: their places in it, in order.
+
+    n_atoms (n,) : of the structures, first those with forces, which are divided first.  The largest come first, each
+    to the process that has the fewest atoms so far.
+    """
+    if size == 1:
+        return np.arange(len(n_atoms))
+    loads, owners = [0] * size, np.empty(len(n_atoms), dtype=np.int64)
+    for part in (slice(0, n_with_forces), slice(n_with_forces, len(n_atoms))):
+        for place in (part.start + np.argsort(-n_atoms[part], kind="stable")).tolist():
+            owners[place] = loads.index(min(loads))
+            loads[owners[place]] += int(n_atoms[place])
+    return np.flatnonzero(owners == rank)
+
+
+def shared(draw: Draw, n_atoms: np.ndarray, rank: int, size: int) -> np.ndarray:
+    """Which structures a process works on in any batch, (n,) bool; n_atoms (n,) : of all structures."""
+    mine = np.zeros(len(n_atoms), dtype=bool)
+    for with_forces, energies_only in (*draw.train, *draw.test):
+        numbers = np.array([*with_forces, *energies_only], dtype=np.int64)
+        mine[numbers[share(len(with_forces), n_atoms[numbers], rank, size)]] = True
+    return mine
+
+
+def smallest(batches: Sequence[tuple[list[int], list[int]]]) -> int:
+    """Structures of the smallest batch, 0 if there is none."""
+    return min((len(first) + len(second) for first, second in batches if first or second), default=0)
