@@ -221,7 +221,7 @@ def test_a_signal_to_one_process_stops_all(forces, monkeypatch):
 
 
 BAD = {
-    "decks": ((), (("BATCHSIZE 6", "BATCHSIZE 5"),), "the processes have different decks train.in; expected the same in all"),
+    "decks": ((), (("BATCHSIZE 6", "BATCHSIZE 5"),), "the processes have different decks train.in; expected the same"),
     "batches": (
         small := (("BATCHSIZE 6", "BATCHSIZE 1"), ("FORCES\nalpha=0.1", "")), small,
         "train.in: found a batch of 1 structures and 2 processes; expected a larger BATCHSIZE or fewer processes",
