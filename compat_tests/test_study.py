@@ -39,8 +39,8 @@ def test_from_a_database_to_a_simulation(tmp_path):
         "any.extxyz",
         "any-elements.png",
         "comparison/tests.csv",
-        "both-1/md.csv",
-        "both-1/md-judged/peaks.csv",
+        "both-1/six.csv",
+        "both-1/one-judged/peaks.csv",
     ):
         assert (tmp_path / name).exists()
     for row in table(tmp_path / "both.csv"):
