@@ -136,11 +136,11 @@ class Pool:
     def __init__(self, world: World):
         self._world = world
         self._events: queue.SimpleQueue[Task | Answer | End] = queue.SimpleQueue()
-        self._talker = threading.Thread(target=self._talk, daemon=True)
+        self._talker = threading.Thread(target=self._talk_or_abort, daemon=True)
         self._own: Any = None
         self._threads: list[int] = []
         self._pending: dict[int, tuple[Future, Callable[[Pieces], None] | None]] = {}
-        self._finishing = threading.Lock()
+        self._changing = threading.Lock()
         self._number = 0
 
     def begin(self, threads: int | None, arguments: Sequence[str], paths: Iterable[str]) -> int:
@@ -182,16 +182,21 @@ class Pool:
 
     def shutdown(self, cancel_futures: bool) -> None:
         """Nothing is written any more; what other ranks have not answered is not waited for: they may be gone."""
-        with self._finishing:
+        with self._changing:
             self._pending.clear()
         self._own.shutdown(cancel_futures=cancel_futures)
 
     def dismiss(self, status: int) -> None:
         """Let the other ranks exit with a status."""
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # nothing is left to interrupt
         if self._talker.ident is None:
             self._talker.start()
         self._events.put(End(status))
         self._talker.join()
+
+    def _talk_or_abort(self) -> None:
+        with _aborting(self._world.comm):
+            self._talk()
 
     def _talk(self) -> None:
         """All messages from and to the other ranks, so that one thread alone calls MPI."""
@@ -220,29 +225,28 @@ class Pool:
             while waiting and max(free) > 0:
                 task = waiting.popleft()
                 rank = max(range(len(free)), key=free.__getitem__)
-                free[rank] -= 1
-                rank_of[task.number] = rank
-                if rank == 0:
-                    self._compute(task)
-                else:
-                    requests.append(comm.isend(self._for_others(task), dest=rank))
+                request = self._start(task, rank)
+                if request is not None:
+                    free[rank] -= 1
+                    rank_of[task.number] = rank
+                    requests += request
             requests = [request for request in requests if not request.test()[0]]
 
-    def _for_others(self, task: Task) -> Task:
-        """The task as another rank does it, which returns what there is to write."""
-        _, write = self._pending.get(task.number, (None, None))
-        return task if write is None else Task(task.number, _collect, (task.function, *task.arguments))
-
-    def _compute(self, task: Task) -> None:
-        """Do a task in this rank's threads, which write themselves."""
-        future, write = self._pending.get(task.number, (None, None))
-        if future is None:
-            return
-        self._pending[task.number] = future, None
-        self._own.submit(lambda: self._events.put(_attempt(task, write or _unchanged)))
+    def _start(self, task: Task, rank: int) -> list[Any] | None:
+        """Give a task to a rank; what to wait for until it has it, or None for a task that was dropped."""
+        with self._changing:
+            future, write = self._pending.get(task.number, (None, None))
+            if future is None:
+                return None
+            if rank > 0:  # that returns what there is to write
+                sent = task if write is None else Task(task.number, _collect, (task.function, *task.arguments))
+                return [self._world.comm.isend(sent, dest=rank)]
+            self._pending[task.number] = future, None
+            self._own.submit(lambda: self._events.put(_attempt(task, write or _unchanged)))
+            return []
 
     def _finish(self, answer: Answer) -> None:
-        with self._finishing:
+        with self._changing:
             future, write = self._pending.pop(answer.number, (None, None))
             if future is None:
                 return
@@ -261,14 +265,21 @@ def follow(world: World, arguments: Sequence[str]) -> int:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # rank 0 cleans up and then ends all
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    try:
+    with _aborting(world.comm):
         return _follow(world, arguments)
+
+
+@contextlib.contextmanager
+def _aborting(comm: Any) -> Iterator[None]:
+    """What nobody expects ends all ranks: the others would wait for this one."""
+    try:
+        yield
     except BaseException:
         import traceback
 
         traceback.print_exc()
         sys.stderr.flush()
-        world.comm.Abort(1)
+        comm.Abort(1)
         raise
 
 
@@ -301,9 +312,12 @@ def _follow(world: World, arguments: Sequence[str]) -> int:
 
 
 def _messages(comm: Any) -> Iterator[Any]:
-    """What has arrived."""
-    while (message := comm.improbe()) is not None:
-        yield message.recv()
+    """What has arrived.  (improbe would wait for all parts of a message, which a sender gives one after the other.)"""
+    from mpi4py import MPI
+
+    status = MPI.Status()
+    while comm.iprobe(status=status):
+        yield comm.recv(source=status.Get_source())
 
 
 def _check(order: Begin, arguments: tuple[str, ...], rank: int) -> None:

@@ -36,13 +36,16 @@ def main(argv: list[str] | None = None) -> int:
     )
     wanted = mpi.parse_known_args(arguments)[0].mpi
     if ranks.launched() if wanted is None else wanted:
-        return common.run(lambda: _with_others(mpi, arguments))
+        return _with_others(mpi, arguments)
     return _command(mpi, arguments, None)
 
 
 def _with_others(mpi: argparse.ArgumentParser, arguments: list[str]) -> int:
     """The command under MPI: rank 0 does it, the other ranks compute."""
-    world = ranks.world()
+    try:
+        world = ranks.world()
+    except AenetError as error:
+        return common.fail(f"Error: {error}", common.FAILURE)
     if world.rank > 0:
         return ranks.follow(world, arguments)
     if world.size == 1:
@@ -72,7 +75,7 @@ def _command(mpi: argparse.ArgumentParser, arguments: list[str], pool: ranks.Poo
             return Workers(options.threads or processors())
         return Workers(pool.begin(options.threads, arguments, [deck.path, *deck.setups]), pool)
 
-    return common.run(lambda: generate(options.input, workers))
+    return common.run(lambda: generate(options.input, workers, nameless=pool is not None))
 
 
 def _positive(text: str) -> int:
@@ -81,8 +84,11 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-def generate(path: str, workers_for: Callable[[inputs.GenerateInput], Workers]) -> None:
-    """Do what the deck at path asks for, with the report on standard output."""
+def generate(path: str, workers_for: Callable[[inputs.GenerateInput], Workers], nameless: bool) -> None:
+    """Do what the deck at path asks for, with the report on standard output.
+
+    nameless : files have no names before they are complete, because launchers kill processes that they stop.
+    """
     deck = inputs.read(path, common.warn)
     model = model_of(deck.types, deck.atomic_energies, _read_setups(deck))
     if os.path.exists(deck.output):
@@ -97,10 +103,10 @@ def generate(path: str, workers_for: Callable[[inputs.GenerateInput], Workers]) 
 
     say(report.opening())
     with contextlib.ExitStack() as stack:
-        train = stack.enter_context(PendingFile(deck.output))
-        forces = stack.enter_context(PendingFile(deck.output + ".forces")) if deck.forces else None
-        log = stack.enter_context(TimingLog("generate.time")) if deck.timing else None
-        debug = stack.enter_context(PendingFile("generate.debug")) if deck.debug else None
+        train = stack.enter_context(PendingFile(deck.output, nameless))
+        forces = stack.enter_context(PendingFile(deck.output + ".forces", nameless)) if deck.forces else None
+        log = stack.enter_context(TimingLog("generate.time", nameless)) if deck.timing else None
+        debug = stack.enter_context(PendingFile("generate.debug", nameless)) if deck.debug else None
         quiet = deck.quiet or sys.stdout.isatty()
         advance = stack.enter_context(common.progress(n_structures, " structures", wanted=not quiet))
         if log is not None:
