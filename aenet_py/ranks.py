@@ -12,12 +12,9 @@ from __future__ import annotations
 import collections
 import contextlib
 import functools
-import hashlib
-import importlib.util
 import os
 import queue
 import signal
-import socket
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -27,12 +24,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from aenet_py.errors import AenetError
-from aenet_py.workers import Pieces, WriteAt, affinity, write_pieces
+from aenet_py.workers import LAUNCHERS, Pieces, WriteAt, affinity, write_pieces
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE")  # Open MPI; MPICH, Intel, srun --mpi=pmi2; MVAPICH
 RANKS = ("OMPI_COMM_WORLD_RANK", "PMI_RANK", "MV2_COMM_WORLD_RANK", "PMIX_RANK")  # the last: srun --mpi=pmix
 PAUSE = 0.001  # seconds between two looks for messages: waiting for them inside MPI would take a processor
 AHEAD = 2  # tasks a thread of another rank has at hand
@@ -90,12 +86,6 @@ class Answer:
     error: BaseException | None = None
 
 
-def launched() -> bool:
-    """Whether the environment says that an MPI launcher started this process and others."""
-    found = [os.environ[name] for name in SIZES if name in os.environ]
-    return any(size != "1" for size in found) if found else "PMIX_RANK" in os.environ
-
-
 def world() -> World:
     """Start MPI.  AenetError, or on other ranks than the first a silent exit, where that cannot be."""
     try:
@@ -107,6 +97,9 @@ def world() -> World:
 
 
 def _world() -> World:
+    import importlib.util
+    import socket
+
     if importlib.util.find_spec("mpi4py") is None:
         raise AenetError("running under MPI needs mpi4py; expected it from pip install 'aenet_py[mpi]'")
     import mpi4py
@@ -119,7 +112,7 @@ def _world() -> World:
         reason = str(error).splitlines()[0]
         raise AenetError(f"mpi4py cannot load an MPI library: {reason}; expected the one of mpirun") from None
     comm = pkl5.Intracomm(MPI.COMM_WORLD)
-    started = next((os.environ[name] for name in SIZES if name in os.environ), "1")
+    started = next((os.environ[name] for name in LAUNCHERS if name in os.environ), "1")
     if started != str(comm.size) == "1":
         message = f"the launcher started {started} processes, each of which finds itself alone"
         raise AenetError(f"{message}; expected mpi4py with the MPI library of the launcher")
@@ -334,6 +327,8 @@ def _check(order: Begin, arguments: tuple[str, ...], rank: int) -> None:
 
 
 def _digest(path: str) -> str:
+    import hashlib
+
     try:
         with open(path, "rb") as file:
             return hashlib.sha256(file.read()).hexdigest()

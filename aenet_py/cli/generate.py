@@ -7,8 +7,9 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
-from aenet_py import __version__, featurize, ranks
+from aenet_py import __version__, featurize
 from aenet_py.cli import common
 from aenet_py.descriptors.model import model as model_of
 from aenet_py.descriptors.setup import Setup
@@ -20,7 +21,10 @@ from aenet_py.inputs import generate as inputs
 from aenet_py.inputs import setup as setups
 from aenet_py.report import generate as report
 from aenet_py.report.timing import TimingLog
-from aenet_py.workers import Workers, processors
+from aenet_py.workers import Workers, launched, processors
+
+if TYPE_CHECKING:
+    from aenet_py import ranks
 
 DESCRIPTION = """Turn atomic structures with energies and forces into a training set: one file of features and, with
 FORCES, one of their gradients. The input file is the generate.in of aenet."""
@@ -35,13 +39,15 @@ def main(argv: list[str] | None = None) -> int:
         help="share the work with the other processes of mpirun (default: if there are others)",
     )
     wanted = mpi.parse_known_args(arguments)[0].mpi
-    if ranks.launched() if wanted is None else wanted:
+    if launched() if wanted is None else wanted:
         return _with_others(mpi, arguments)
     return _command(mpi, arguments, None)
 
 
 def _with_others(mpi: argparse.ArgumentParser, arguments: list[str]) -> int:
     """The command under MPI: rank 0 does it, the other ranks compute."""
+    from aenet_py import ranks  # a run without MPI starts faster
+
     try:
         world = ranks.world()
     except AenetError as error:
