@@ -15,7 +15,7 @@ from aenet_py.formats.text import foreign
 from aenet_py.formats.trainset import TrainingSet
 from aenet_py.inputs import setup as setups_file
 from aenet_py.potential import Potential, Prediction
-from aenet_py.workers import processors
+from aenet_py.workers import Workers, processors
 
 __all__ = ["Potential", "Prediction", "Summary", "TrainingSet", "generate"]
 
@@ -63,7 +63,7 @@ def generate(
         gradients = stack.enter_context(PendingFile(output + ".forces")) if forces is not False else None
         summary = write_training_set(
             together, given, chosen, train, gradients, lambda text: None,  # noqa: ARG005
-            lambda batch: None, threads or processors(),  # noqa: ARG005
+            lambda batch: None, Workers(threads or processors()),  # noqa: ARG005
         )  # fmt: skip
         train.complete(replace=False)
         if gradients is not None:

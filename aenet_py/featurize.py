@@ -4,11 +4,12 @@
                                                   └─> gradients ──> NAME.train.forces       (in any order)
 
 Structures are worked on side by side; what depends on their order (statistics, files, report) is done by the caller's
-thread, one structure after the other, so that the number of threads changes no byte.
+thread, one structure after the other, so that the number of threads, or of processes under MPI, changes no byte.
 """
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ from aenet_py.formats.trainset import EnergyStatistics
 from aenet_py.neighbors.search import Environments, environments
 from aenet_py.report import generate as report
 from aenet_py.structure import Structure
-from aenet_py.workers import Workers
+from aenet_py.workers import Pieces, Workers
 
 BATCH_BYTES = 48_000  # of structure files a thread takes at once, unless one file is longer
 CHUNK_BYTES = 700_000  # gradients computed before they are written: they should still be in the processor's cache
@@ -38,10 +39,14 @@ TASK_BYTES = 8 * CHUNK_BYTES  # gradients a thread takes at once
 
 @dataclass(frozen=True)
 class Job:
-    """Structures to compute together: the number of the first, from 1, and where each is."""
+    """Structures to compute together: the number of the first, from 1, and where each is.
+
+    chosen : numbers of those whose gradients follow.
+    """
 
     number: int
     items: tuple[Item, ...]
+    chosen: frozenset[int]
 
 
 @dataclass(frozen=True)
@@ -86,21 +91,25 @@ class Summary:
     energies: EnergyStatistics
 
 
-def jobs(items: Iterable[Item]) -> Iterator[Job]:
+def jobs(items: Iterable[Item], chosen: frozenset[int]) -> Iterator[Job]:
     """Cut structures into batches; one call for many small structures costs much less than many calls."""
+
+    def job() -> Job:
+        return Job(number, tuple(together), chosen.intersection(range(number, number + len(together))))
+
     together: list[Item] = []
     number, total = 1, 0
     for item in items:
         size = item.size
         if together and total + size > BATCH_BYTES:
-            yield Job(number, tuple(together))
+            yield job()
             number, together, total = number + len(together), [], 0
         together.append(item)
         total += size
-    yield Job(number, tuple(together))
+    yield job()
 
 
-def featurize(model: Model, job: Job, chosen: frozenset[int]) -> Batch:
+def featurize(model: Model, job: Job) -> Batch:
     """Read structures and compute their features; environments are kept for those whose number is chosen."""
     began = time.perf_counter()
     given = [structure_files.read(item) for item in job.items]
@@ -136,7 +145,7 @@ def featurize(model: Model, job: Job, chosen: frozenset[int]) -> Batch:
         records += [trainset.entry(trainset.Entry(path, structure.n_atoms, n_species, energy)), rows[place]]
         symbols = [structure.symbols[s] for s in structure.species.tolist()]
         lines = report.structure(number, n_species, energy / structure.n_atoms, path, symbols, counts[atoms])
-        kept = found.only(place) if number in chosen else None
+        kept = found.only(place) if number in job.chosen else None
         structures.append(Featurized(number, path, n_species, atoms, energy, kept, lines))
         place += 1
     seconds = (been_read - began, been_found - been_read, computed - been_found)
@@ -165,13 +174,12 @@ def write_training_set(
     forces: PendingFile | None,
     say: Callable[[str], None],
     on_batch: Callable[[Batch], None],
-    threads: int,
+    workers: Workers,
 ) -> Summary:
     """Compute all structures and write them to train and forces (both left for the caller to complete).
 
     given : what the deck lists; chosen : numbers of the structures whose gradients are written, if forces is a file;
-    say : takes the report; on_batch : called after some structures, in order; threads : workers, 1 for none beside
-    the caller.
+    say : takes the report; on_batch : called after some structures, in order; workers : compute, and are used up.
     """
     n_structures = structure_files.n_structures(given)
     statistics = RunningStatistics(model.basis.sizes)
@@ -180,8 +188,9 @@ def write_training_set(
     train.write(trainset.header(trainset.Header(model.types, model.atomic_energies, n_structures)))
     if forces is not None:
         forces.write(gradients_format.header(n_structures))
-    with Workers(threads) as workers:
-        for batch in workers.in_order(lambda job: featurize(model, job, chosen), jobs(structure_files.items(given))):
+    with workers:
+        given_jobs = jobs(structure_files.items(given), chosen)
+        for batch in workers.in_order(functools.partial(featurize, model), given_jobs):
             say("".join(structure.lines for structure in batch.structures))
             if len(batch.types):
                 _add(statistics, batch)
@@ -222,7 +231,8 @@ def _reserve_and_write(
     sizes = gradient_sizes(model, types, found)
     offset = forces.reserve(sum(sizes))
     for start, stop, n_bytes in runs(sizes, TASK_BYTES):
-        workers.submit(_write_gradients, model, types, found, start, sizes[start:stop], forces, offset)
+        part = found.around(start, stop)
+        workers.fill(forces.write_at, offset, _gradients, model, types, part, start, sizes[start:stop])
         offset += n_bytes
 
 
@@ -237,14 +247,12 @@ def runs(sizes: Sequence[int], most: int) -> Iterator[tuple[int, int, int]]:
     yield start, len(sizes), total
 
 
-def _write_gradients(
-    model: Model, types: np.ndarray, found: Environments, first_atom: int, sizes: Sequence[int],
-    forces: PendingFile, offset: int,
-) -> None:  # fmt: skip
-    """Compute and write the gradients of some atoms; sizes : bytes of the records of each, from first_atom on."""
+def _gradients(
+    model: Model, types: np.ndarray, found: Environments, first_atom: int, sizes: Sequence[int]
+) -> Pieces:  # fmt: skip
+    """The gradients of some atoms as their file has them; sizes : bytes of the records of each, from first_atom on."""
     for first, last, n_bytes in runs(sizes, CHUNK_BYTES):
-        forces.write_at(offset, gradient_records(model, types, found, first_atom + first, first_atom + last))
-        offset += n_bytes
+        yield n_bytes, gradient_records(model, types, found, first_atom + first, first_atom + last)
 
 
 def gradient_records(model: Model, types: np.ndarray, found: Environments, start: int, stop: int) -> list:

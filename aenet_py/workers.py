@@ -1,41 +1,71 @@
-"""Threads that work ahead."""
+"""Threads, and processes of MPI, that work ahead."""
 
 from __future__ import annotations
 
 import collections
 import itertools
 import os
-from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future, ThreadPoolExecutor
+    from concurrent.futures import Future
 
 T = TypeVar("T")
 R = TypeVar("R")
+# The number of processes, from Open MPI; from MPICH, Intel MPI and srun --mpi=pmi2; from MVAPICH.
+LAUNCHERS = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE")
+Pieces = Iterable[tuple[int, Sequence]]  # of a file: their number of bytes, and buffers, good until the next piece
+WriteAt = Callable[[int, Sequence], None]  # writes buffers from a place in a file on
+
+
+def launched() -> bool:
+    """Whether the environment says that an MPI launcher started this process and others."""
+    found = [os.environ[name] for name in LAUNCHERS if name in os.environ]
+    return any(size != "1" for size in found) if found else "PMIX_RANK" in os.environ
+
+
+def affinity() -> frozenset[int]:
+    """The processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return frozenset(os.sched_getaffinity(0))
+    return frozenset(range(os.cpu_count() or 1))
 
 
 def processors() -> int:
     """How many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return len(affinity())
+
+
+def write_pieces(write_at: WriteAt, offset: int, pieces: Pieces) -> None:
+    """Write pieces one behind the other."""
+    for n_bytes, parts in pieces:
+        write_at(offset, parts)
+        offset += n_bytes
+
+
+class Pool(Protocol):
+    """What does the work: functions as of an Executor, and pieces of files, computed anywhere and written."""
+
+    def submit(self, function: Callable[..., R], /, *arguments: object) -> Future[R]: ...
+
+    def fill(
+        self, write_at: WriteAt, offset: int, function: Callable[..., Pieces], /, *arguments: object
+    ) -> Future[None]: ...
+
+    def shutdown(self, *, cancel_futures: bool) -> None: ...
 
 
 class Workers:
-    """Threads for work that comes back in order (`in_order`) and work that only has to be done (`submit`).
+    """Work that comes back in order (`in_order`) and parts of files that only have to be written (`fill`).
 
-    One thread means the caller's own.  Leaving the ``with`` block waits for everything, or, after an exception, drops
-    what has not begun.
+    Threads do it, one being the caller's own, or a pool that has as many.  Leaving the ``with`` block waits for
+    everything, or, after an exception, drops what has not begun.
     """
 
-    def __init__(self, threads: int):
+    def __init__(self, threads: int, pool: Pool | None = None):
         self._threads = threads
-        self._pool: ThreadPoolExecutor | None = None
-        if threads > 1:
-            from concurrent.futures import ThreadPoolExecutor
-
-            self._pool = ThreadPoolExecutor(threads)
+        self._pool = _threads(threads) if pool is None and threads > 1 else pool
         self._submitted: collections.deque[Future] = collections.deque()
 
     def __enter__(self) -> Workers:
@@ -63,10 +93,23 @@ class Workers:
                 return
             yield ahead.popleft().result()
 
-    def submit(self, function: Callable[..., None], *args: object) -> None:
+    def fill(self, write_at: WriteAt, offset: int, function: Callable[..., Pieces], *arguments: object) -> None:
+        """Have the pieces that function gives written from offset on."""
         if self._pool is None:
-            function(*args)
+            write_pieces(write_at, offset, function(*arguments))
             return
         while len(self._submitted) > 2 * self._threads:
             self._submitted.popleft().result()
-        self._submitted.append(self._pool.submit(function, *args))
+        self._submitted.append(self._pool.fill(write_at, offset, function, *arguments))
+
+
+def _threads(n: int) -> Pool:
+    from concurrent.futures import ThreadPoolExecutor  # takes a while, and one thread needs no pool
+
+    class Threads(ThreadPoolExecutor):
+        def fill(
+            self, write_at: WriteAt, offset: int, function: Callable[..., Pieces], /, *arguments: object
+        ) -> Future[None]:
+            return self.submit(lambda: write_pieces(write_at, offset, function(*arguments)))
+
+    return Threads(n)

@@ -50,29 +50,30 @@ def run(command: Callable[[], int | None], left: str = NOTHING) -> int:
     left : what an interrupted command leaves behind, in words.
     """
     try:
-        with _sigterm_raises():
+        with _signals_raise():
             gc.freeze()  # modules stay: no use looking through them again and again
             status = command() or 0
             sys.stdout.flush()
     except AenetError as error:
-        return _fail(f"Error: {error}", FAILURE)
+        return fail(f"Error: {error}", FAILURE)
     except KeyboardInterrupt:
-        return _fail(f"Error: interrupted; {left}", 128 + signal.SIGINT)
+        return fail(f"Error: interrupted; {left}", 128 + signal.SIGINT)
     except Terminated:
-        return _fail(f"Error: terminated; {left}", 128 + signal.SIGTERM)
+        return fail(f"Error: terminated; {left}", 128 + signal.SIGTERM)
     except OSError as error:
         if error.filename is not None:
             raise
         # Nobody takes the report any more; the interpreter must not try to flush it again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         reason = "was closed" if isinstance(error, BrokenPipeError) else f"cannot be written: {error.strerror}"
-        return _fail(f"Error: standard output {reason}; {left}", FAILURE)
+        return fail(f"Error: standard output {reason}; {left}", FAILURE)
     except MemoryError:
-        return _fail(f"Error: not enough memory; {left}", FAILURE)
+        return fail(f"Error: not enough memory; {left}", FAILURE)
     return status
 
 
-def _fail(message: str, status: int) -> int:
+def fail(message: str, status: int) -> int:
+    """Say what went wrong; returns the status."""
     with contextlib.suppress(OSError, ValueError):
         sys.stdout.flush()
     print(message, file=sys.stderr)
@@ -129,12 +130,20 @@ def stopping() -> Iterator[Callable[[], str | None]]:
 
 
 @contextlib.contextmanager
-def _sigterm_raises() -> Iterator[None]:
-    def stop(*_: object) -> None:
-        raise Terminated
+def _signals_raise() -> Iterator[None]:
+    """SIGTERM and Ctrl-C are exceptions, once: launchers send several, and another would interrupt the cleaning up."""
+    previous: dict[signal.Signals, Any] = {}
 
-    previous = signal.signal(signal.SIGTERM, stop)
+    def stop(number: int, _: object) -> None:
+        for each in previous:
+            signal.signal(each, signal.SIG_IGN)
+        raise KeyboardInterrupt if number == signal.SIGINT else Terminated
+
+    for each in (signal.SIGINT, signal.SIGTERM):
+        if each == signal.SIGTERM or signal.getsignal(each) is signal.default_int_handler:
+            previous[each] = signal.signal(each, stop)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for each, handler in previous.items():
+            signal.signal(each, handler)

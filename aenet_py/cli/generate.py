@@ -6,7 +6,8 @@ import argparse
 import contextlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from aenet_py import __version__, featurize
 from aenet_py.cli import common
@@ -20,19 +21,67 @@ from aenet_py.inputs import generate as inputs
 from aenet_py.inputs import setup as setups
 from aenet_py.report import generate as report
 from aenet_py.report.timing import TimingLog
-from aenet_py.workers import processors
+from aenet_py.workers import Workers, launched, processors
+
+if TYPE_CHECKING:
+    from aenet_py import ranks
 
 DESCRIPTION = """Turn atomic structures with energies and forces into a training set: one file of features and, with
 FORCES, one of their gradients. The input file is the generate.in of aenet."""
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = common.Parser(prog="generate.x", description=DESCRIPTION)
+    arguments = sys.argv[1:] if argv is None else argv
+    mpi = common.Parser(prog="generate.x", add_help=False)
+    mpi.add_argument(
+        "--mpi",
+        action=argparse.BooleanOptionalAction,
+        help="share the work with the other processes of mpirun (default: if there are others)",
+    )
+    wanted = mpi.parse_known_args(arguments)[0].mpi
+    if launched() if wanted is None else wanted:
+        return _with_others(mpi, arguments)
+    return _command(mpi, arguments, None)
+
+
+def _with_others(mpi: argparse.ArgumentParser, arguments: list[str]) -> int:
+    """The command under MPI: rank 0 does it, the other ranks compute."""
+    from aenet_py import ranks  # a run without MPI starts faster
+
+    try:
+        world = ranks.world()
+    except AenetError as error:
+        return common.fail(f"Error: {error}", common.FAILURE)
+    if world.rank > 0:
+        return ranks.follow(world, arguments)
+    if world.size == 1:
+        return _command(mpi, arguments, None)
+    pool, status = ranks.Pool(world), common.FAILURE
+    try:
+        status = _command(mpi, arguments, pool)
+    except SystemExit as stop:  # --help, or a wrong option
+        status = int(stop.code or 0)
+        raise
+    finally:
+        pool.dismiss(status)
+    return status
+
+
+def _command(mpi: argparse.ArgumentParser, arguments: list[str], pool: ranks.Pool | None) -> int:
+    parser = common.Parser(prog="generate.x", description=DESCRIPTION, parents=[mpi])
     parser.add_argument("input", help="input file, usually generate.in")
-    parser.add_argument("--threads", type=_positive, metavar="N", help="threads to use (default: all processors)")
+    parser.add_argument(
+        "--threads", type=_positive, metavar="N", help="threads to use, of each process (default: all processors)"
+    )
     parser.add_argument("--version", action="version", version=f"aenet_py {__version__}")
-    options = parser.parse_args(argv)
-    return common.run(lambda: generate(options.input, options.threads or processors()))
+    options = parser.parse_args(arguments)
+
+    def workers(deck: inputs.GenerateInput) -> Workers:
+        if pool is None:
+            return Workers(options.threads or processors())
+        return Workers(pool.begin(options.threads, arguments, [deck.path, *deck.setups]), pool)
+
+    return common.run(lambda: generate(options.input, workers, nameless=pool is not None))
 
 
 def _positive(text: str) -> int:
@@ -41,8 +90,11 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-def generate(path: str, threads: int) -> None:
-    """Do what the deck at path asks for, with the report on standard output."""
+def generate(path: str, workers_for: Callable[[inputs.GenerateInput], Workers], nameless: bool) -> None:
+    """Do what the deck at path asks for, with the report on standard output.
+
+    nameless : files have no names before they are complete, because launchers kill processes that they stop.
+    """
     deck = inputs.read(path, common.warn)
     model = model_of(deck.types, deck.atomic_energies, _read_setups(deck))
     if os.path.exists(deck.output):
@@ -50,16 +102,17 @@ def generate(path: str, threads: int) -> None:
     given = structure_files.sources(deck.structures)
     n_structures = structure_files.n_structures(given)
     chosen, seed = _choose_forces(deck, n_structures)
+    workers = workers_for(deck)
 
     def say(text: str) -> None:
         sys.stdout.buffer.write(text.encode("latin-1"))
 
     say(report.opening())
     with contextlib.ExitStack() as stack:
-        train = stack.enter_context(PendingFile(deck.output))
-        forces = stack.enter_context(PendingFile(deck.output + ".forces")) if deck.forces else None
-        log = stack.enter_context(TimingLog("generate.time")) if deck.timing else None
-        debug = stack.enter_context(PendingFile("generate.debug")) if deck.debug else None
+        train = stack.enter_context(PendingFile(deck.output, nameless))
+        forces = stack.enter_context(PendingFile(deck.output + ".forces", nameless)) if deck.forces else None
+        log = stack.enter_context(TimingLog("generate.time", nameless)) if deck.timing else None
+        debug = stack.enter_context(PendingFile("generate.debug", nameless)) if deck.debug else None
         quiet = deck.quiet or sys.stdout.isatty()
         advance = stack.enter_context(common.progress(n_structures, " structures", wanted=not quiet))
         if log is not None:
@@ -76,7 +129,7 @@ def generate(path: str, threads: int) -> None:
                 debug.write(report.debug_lines(batch.features, model.basis.sizes[batch.types]).encode())
             advance(len(batch.structures))
 
-        summary = featurize.write_training_set(model, given, chosen, train, forces, say, on_batch, threads)
+        summary = featurize.write_training_set(model, given, chosen, train, forces, say, on_batch, workers)
         n_skipped = n_structures - summary.n_included
         if n_skipped and not deck.quiet:
             common.warn(f"{deck.output}: {n_skipped} skipped structures stay counted in the header, as in the original")

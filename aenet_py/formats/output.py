@@ -41,9 +41,12 @@ class PendingFile:
 
     `write` appends; `write_at` fills a place that `reserve` set aside, from any thread.  `complete` gives the file its
     name; leaving the ``with`` block without it removes the file.
+
+    nameless : without the temporary name, where the file system knows such files (O_TMPFILE): then nothing is left of a
+    process that is killed, either.
     """
 
-    def __init__(self, path: str):
+    def __init__(self, path: str, nameless: bool = False):
         self.path = path
         self._size = self._allocated = 0
         self._target = os.path.realpath(path)
@@ -52,7 +55,10 @@ class PendingFile:
         folder, name = os.path.split(self._target)
         self._temporary = os.path.join(folder, f".{name}.{os.urandom(4).hex()}.partial")
         try:
-            self._fd = os.open(self._temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o666)
+            fd = _nameless(folder) if nameless else None
+            self._named = fd is None
+            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
+            self._fd = os.open(self._temporary, flags, 0o666) if fd is None else fd
         except OSError as error:
             raise AenetError(f"{path}: cannot be written: {error.strerror}") from None
 
@@ -97,6 +103,8 @@ class PendingFile:
         """Give the file its name; AenetError if a file of that name exists and replace is false."""
         try:
             os.ftruncate(self._fd, self._size)
+            if not self._named:  # any descriptor makes this linkat, which follows the link in /proc
+                os.link(f"/proc/self/fd/{self._fd}", self._temporary, src_dir_fd=self._fd, follow_symlinks=True)
             if replace:
                 os.replace(self._temporary, self._target)
             else:
@@ -115,6 +123,16 @@ class PendingFile:
             if os.path.exists(self._target):
                 raise already_exists(self.path) from None
             os.replace(self._temporary, self._target)
+
+
+def _nameless(folder: str) -> int | None:
+    """A descriptor of a new file without a name, or None where there are no such files."""
+    if not (hasattr(os, "O_TMPFILE") and os.path.isdir("/proc/self/fd")):
+        return None
+    try:
+        return os.open(folder, os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, 0o666)
+    except OSError:  # whatever is wrong, a file with a name says it
+        return None
 
 
 class PendingFolder:

@@ -67,6 +67,18 @@ class Environments:
             vectors=self.vectors[:, begin:end].copy(),
         )
 
+    def around(self, start: int, stop: int) -> Environments:
+        """Neighbours of atoms start .. stop - 1 alone, of one structure and without positions and forces."""
+        begin, end = self.first[start], self.first[stop]
+        return Environments(
+            starts=self.starts,
+            positions=self.positions[:0],
+            forces=self.forces[:0],
+            first=self.first.clip(begin, end) - begin,
+            index=self.index[begin:end],
+            vectors=self.vectors[:, begin:end],
+        )
+
 
 def close_packing(r_min: float, r_max: float) -> int:
     """Neighbours within r_max in a close packing of atoms r_min apart (lcl_nmax_nbdist)."""

@@ -13,8 +13,8 @@ STEPS = ("reading geometries", "in the neighbor list", "evaluating structural fi
 class TimingLog(PendingFile):
     """Seconds since the start with what was done by then, and seconds spent on each of STEPS, over all threads."""
 
-    def __init__(self, path: str):
-        super().__init__(path)
+    def __init__(self, path: str, nameless: bool = False):
+        super().__init__(path, nameless)
         self._start = time.perf_counter()
         self._spent = [0.0] * len(STEPS)
 

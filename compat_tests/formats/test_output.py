@@ -10,19 +10,34 @@ from aenet_py.errors import AenetError
 from aenet_py.formats.output import PendingFile
 
 
-def test_parts_in_any_order(tmp_path):
+@pytest.mark.parametrize("nameless", [False, True])
+@pytest.mark.parametrize("replace", [False, True])
+def test_parts_in_any_order(tmp_path, nameless, replace):
     path = tmp_path / "file"
-    with PendingFile(str(path)) as file:
+    if replace:
+        path.write_bytes(b"older")
+    with PendingFile(str(path), nameless) as file:
         file.write(b"head ")
         places = [file.reserve(3) for _ in range(2000)]
         file.write(b" tail")
         for i in reversed(range(2000)):
             file.write_at(places[i], [b"%03d" % (i % 1000)])
         file.write_at(0, [bytes([byte]) for byte in b"HEAD"])
-        assert os.listdir(tmp_path) != ["file"]
-        file.complete(replace=False)
+        assert path.exists() == replace
+        file.complete(replace)
     assert path.read_bytes() == b"HEAD " + b"".join(b"%03d" % (i % 1000) for i in range(2000)) + b" tail"
     assert os.listdir(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize("nameless", [False, True])
+def test_another_file_of_the_name_stays(tmp_path, nameless):
+    with PendingFile(str(tmp_path / "file"), nameless) as file:
+        (tmp_path / "file").write_bytes(b"another")
+        file.write(b"ours")
+        with pytest.raises(AenetError, match="exists already"):
+            file.complete(replace=False)
+    assert os.listdir(tmp_path) == ["file"]
+    assert (tmp_path / "file").read_bytes() == b"another"
 
 
 def test_more_buffers_than_the_system_takes_at_once(tmp_path):
