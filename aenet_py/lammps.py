@@ -9,9 +9,14 @@ that is done here (`neighbors.ghosts`): periodic images by their tag, atoms of o
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import functools
+import signal
+import traceback
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from threading import current_thread, main_thread
 from typing import Any
 
 import numpy as np
@@ -30,7 +35,7 @@ from aenet_py.potential import Potential, Prediction
 FIX = "aenet"
 SKIN = 0.6  # Å
 VOIGT = ([0, 1, 2, 0, 0, 1], [0, 1, 2, 1, 2, 2])  # xx, yy, zz, xy, xz, yz, as LAMMPS has them
-ERROR_ALL = 2  # LMP_ERROR_ALL of LAMMPS' library.h
+CALLS = ("command", "commands_list", "commands_string", "file")  # of LAMMPS, that may run dynamics
 
 
 def attach(
@@ -45,8 +50,8 @@ def attach(
     Defines ``pair_style zero`` with the potentials' cutoff, so that LAMMPS keeps the ghosts it takes, and the fix
     ``aenet``: f_aenet is the energy (eV), f_aenet[1] how many atoms have features outside the range of the training
     set; the first time one does, a warning says so.  AenetError for other units or another pair style, types without
-    an element, unknown species, or potentials that do not belong together.  What goes wrong in a run ends it, and the
-    LAMMPS call that runs raises.
+    an element, unknown species, or potentials that do not belong together.  What goes wrong in a run ends it, and lmp's
+    method that runs it raises AenetError, for which lmp's methods are wrapped.
     """
     potential = Potential.load(potentials, legacy_angular)
     potential.check_order()
@@ -58,7 +63,43 @@ def attach(
     lmp.commands_list([f"pair_style zero {potential.model.r_max!r}", "pair_coeff * *"])
     lmp.command(f"fix {FIX} all external pf/callback 1 1")
     lmp.fix_external_set_vector_length(FIX, 1)
-    lmp.set_fix_external_callback(FIX, _External(lmp, potential, types, skin, comm))
+    external = _External(lmp, potential, types, skin, comm)
+    lmp.set_fix_external_callback(FIX, external)
+    for name in CALLS:
+        setattr(lmp, name, _raising(getattr(lmp, name), external))
+
+
+def _raising(call: Callable, external: _External) -> Callable:
+    """A method of LAMMPS that raises what went wrong in the callback: nothing can pass through LAMMPS itself."""
+
+    @functools.wraps(call)
+    def checked(*arguments: Any, **options: Any) -> Any:
+        try:
+            with _interrupts_kept(external):
+                return call(*arguments, **options)
+        finally:
+            failure, external.failure = external.failure, None
+            if failure is not None:
+                raise failure
+
+    return checked
+
+
+@contextlib.contextmanager
+def _interrupts_kept(external: _External) -> Iterator[None]:
+    """Ctrl-C ends the run after the step; raised within the callback, it would be lost."""
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler or current_thread() is not main_thread():
+        yield
+        return
+
+    def keep(*_: Any) -> None:
+        external.failure = KeyboardInterrupt()
+
+    signal.signal(signal.SIGINT, keep)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _check(lmp: Any, elements: Sequence[str]) -> None:
@@ -91,22 +132,35 @@ class _External:
         self.route: ghosts.Route | None = None
         self.pairs: verlet.Pairs | None = None
         self.warned = False
+        self.failure: BaseException | None = None
 
     def __call__(self, _caller: Any, _step: int, n_local: int, _tags: Any, _x: Any, forces: np.ndarray) -> None:
+        try:
+            self.fill(n_local, forces)
+        except BaseException as error:
+            if self.comm is not None:  # the others wait for this one
+                traceback.print_exc()
+                self.comm.Abort(1)
+            self.failure = error
+        if self.failure is not None:
+            self.lmp.force_timeout()
+
+    def fill(self, n_local: int, forces: np.ndarray) -> None:
+        """One step; errors of the structure are left in `failure`, of all processes."""
         n = self.lmp.extract_setting("nall")
         tags, numbers = (self.lmp.numpy.extract_atom(name, nelem=n) for name in ("id", "type"))
         around = Atoms(np.zeros(n, dtype=int), self.lmp.numpy.extract_atom("x", nelem=n, dim=3))
         if self.any(n_local != self.n_local or not np.array_equal(tags, self.tags)):
             self.sort(n_local, tags.astype(np.int64))
-        prediction, failure = None, ""
+        prediction = None
         try:
             prediction = self.evaluate(around, self.types[numbers[self.holders] - 1])
         except CoincidenceError as error:
-            failure = f"atom {tags[error.atom]} coincides with another atom; expected atoms apart"
-        except BaseException as error:  # Ctrl-C, too: nothing can pass through LAMMPS, and other processes wait
-            failure = str(error) or type(error).__name__
-        if self.any(prediction is None):
-            self.stop(failure)
+            self.failure = AenetError(f"atom {tags[error.atom]} coincides with another atom; expected atoms apart")
+        except AenetError as error:
+            self.failure = error
+        if self.any(self.failure is not None):
+            self.failure = self.failure or AenetError("another process of LAMMPS found an error; expected none")
         elif prediction is not None:
             self.report(prediction, forces)
 
@@ -150,10 +204,3 @@ class _External:
             if self.comm is None or self.comm.rank == 0:
                 message = f"{n_outside:.0f} of {n_atoms:.0f} atoms have features outside the range of the training set"
                 warnings.warn(f"{message}; see f_{FIX}[1]", stacklevel=2)
-
-    def stop(self, failure: str) -> None:
-        """End the run; LAMMPS raises the error where it returns to Python."""
-        failures = [failure] if self.comm is None else self.comm.allgather(failure)
-        message = next(text for text in failures if text)
-        self.lmp.lib.lammps_error(self.lmp.lmp, ERROR_ALL, message.encode())
-        self.lmp.force_timeout()
