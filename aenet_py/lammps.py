@@ -128,7 +128,7 @@ class _External:
     def __init__(self, lmp: Any, potential: Potential, types: np.ndarray, skin: float, comm: Any):
         self.lmp, self.potential, self.types, self.skin, self.comm = lmp, potential, types, skin, comm
         self.n_local, self.tags = 0, np.empty(0, dtype=np.int64)  # of the atoms and ghosts known
-        self.rows, self.holders = ghosts.rows(self.tags, 0)
+        self.numbers, self.holders = np.empty(0, dtype=np.int32), np.empty(0, dtype=np.int64)
         self.route: ghosts.Route | None = None
         self.pairs: verlet.Pairs | None = None
         self.warned = False
@@ -149,20 +149,30 @@ class _External:
         """One step; errors of the structure are left in `failure`, of all processes."""
         n = self.lmp.extract_setting("nall")
         tags, numbers = (self.lmp.numpy.extract_atom(name, nelem=n) for name in ("id", "type"))
-        around = Atoms(np.zeros(n, dtype=int), self.lmp.numpy.extract_atom("x", nelem=n, dim=3))
+        around = Atoms(numbers=np.zeros(n, dtype=int), positions=self.lmp.numpy.extract_atom("x", nelem=n, dim=3))
         if self.any(n_local != self.n_local or not np.array_equal(tags, self.tags)):
             self.sort(n_local, tags.astype(np.int64))
         prediction = None
         try:
+            self.check()
             prediction = self.evaluate(around, self.types[numbers[self.holders] - 1])
         except CoincidenceError as error:
             self.failure = AenetError(f"atom {tags[error.atom]} coincides with another atom; expected atoms apart")
         except AenetError as error:
             self.failure = error
         if self.any(self.failure is not None):
-            self.failure = self.failure or AenetError("another process of LAMMPS found an error; expected none")
+            if self.comm is not None:
+                said = self.comm.allgather(None if self.failure is None else str(self.failure) or "interrupted")
+                self.failure = self.failure or AenetError(next(text for text in said if text))
         elif prediction is not None:
             self.report(prediction, forces)
+
+    def check(self) -> None:
+        """AenetError if LAMMPS no longer keeps the ghosts within the cutoff, or would not use the forces."""
+        if self.lmp.extract_global("pair_style") != "zero":
+            raise AenetError("found another pair_style in LAMMPS; expected zero, which keeps the potentials' ghosts")
+        if self.lmp.extract_global("respa_levels"):
+            raise AenetError("found run_style respa in LAMMPS, which leaves out the potentials; expected verlet")
 
     def any(self, condition: bool) -> bool:
         """Whether it holds in any process."""
@@ -171,7 +181,8 @@ class _External:
     def sort(self, n_local: int, tags: np.ndarray) -> None:
         """Take notice of the atoms and ghosts that a process has now."""
         self.n_local, self.tags, self.pairs = n_local, tags, None
-        self.rows, self.holders = ghosts.rows(tags, n_local)
+        rows, self.holders = ghosts.rows(tags, n_local)
+        self.numbers = np.append(0, rows + 1).astype(np.int32)  # of distinct atoms, by number among all, from 1
         if self.comm is not None:
             distinct = tags[self.holders]
             self.route = ghosts.route(self.comm, distinct[:n_local], distinct[n_local:])
@@ -181,8 +192,7 @@ class _External:
         if self.pairs is None or not self.pairs.hold(around):
             self.pairs = verlet.pairs(around, self.potential.model.r_max, self.skin, self.n_local)
         found = verlet.environments(self.pairs, around, self.potential.needs_positions)
-        index = (self.rows[found.index - 1] + 1).astype(np.int32)
-        return self.potential.evaluate(types, dataclasses.replace(found, index=index))
+        return self.potential.evaluate(types, dataclasses.replace(found, index=self.numbers[found.index]))
 
     def report(self, prediction: Prediction, forces: np.ndarray) -> None:
         """Hand LAMMPS what it asks of a fix: energy and virial of all, forces and energies of the own atoms."""

