@@ -11,7 +11,6 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
 
-from aenet_py.descriptors import behler
 from aenet_py.errors import AenetError
 from aenet_py.neighbors import verlet
 from aenet_py.potential import Potential, Prediction
@@ -48,9 +47,7 @@ class ANNCalculator(Calculator):
             raise AenetError("found no potentials; expected at least one for each species")
         self.members = [Potential.load(paths, legacy_angular) for paths in members]
         for member in self.members:
-            if member.tables is None and member.model.descriptor is not behler:
-                reason = "an angular cutoff above the radial one makes its energy depend on the order of neighbours"
-                raise AenetError(f"{reason}; expected another potential (predict.x can evaluate this one)")
+            member.check_order()
         if not 0 <= skin < np.inf:
             raise AenetError(f"found skin={skin}; expected a distance in Angstrom, at least 0")
         self.skin = skin
@@ -81,9 +78,9 @@ class ANNCalculator(Calculator):
         pairs = self._pairs
         if pairs is None or not pairs.hold(structure):
             pairs = self.search(structure)
-        found = verlet.environments(pairs, structure, any(m.model.descriptor is behler for m in self.members))
+        found = verlet.environments(pairs, structure, any(m.needs_positions for m in self.members))
         symbols = structure.get_chemical_symbols()
-        predictions = [member.evaluate(_species(member, symbols), found) for member in self.members]
+        predictions = [member.evaluate(member.types_of(symbols), found) for member in self.members]
         self.predictions = predictions
         energies = np.array([p.atomic_energies for p in predictions])
         forces = np.array([p.forces for p in predictions])
@@ -101,16 +98,3 @@ class ANNCalculator(Calculator):
             n = int(np.count_nonzero(outside))
             message = f"{n} of {len(symbols)} atoms have features outside the range of the training set"
             warnings.warn(f"{message}; see results['outside']", stacklevel=2)
-
-
-def _species(potential: Potential, symbols: Sequence[str]) -> np.ndarray:
-    places = {symbol: place for place, symbol in enumerate(potential.types)}
-    unknown = sorted(set(symbols) - set(places))
-    if unknown:
-        raise AenetError(f"found species {' '.join(unknown)}; expected those of the potentials: {' '.join(places)}")
-    present = sorted({places[symbol] for symbol in symbols})
-    for center in present:
-        for other in present:
-            if potential.model.basis.unknown[center, other]:
-                raise AenetError(f"the potential of {potential.types[center]} does not know {potential.types[other]}")
-    return np.array([places[symbol] for symbol in symbols], dtype=np.int64)

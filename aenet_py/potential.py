@@ -7,14 +7,15 @@ structure ─> environments ─> features ─> networks ─> atomic energies
 
 from __future__ import annotations
 
+import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from aenet_py.accelerate import Kernel, scratch
-from aenet_py.descriptors import chebyshev, contraction, moments
+from aenet_py.descriptors import behler, chebyshev, contraction, moments
 from aenet_py.descriptors.common import CoincidenceError, row_length
 from aenet_py.descriptors.model import Model, model, species_of
 from aenet_py.errors import AenetError, InputError
@@ -29,8 +30,8 @@ _evaluate = Kernel(
 )
 _through_moments = Kernel(
     "aenet_py.potential_kernels:through_moments",
-    "i8 i8 i8 i8 i8 i8 i8 i8 i8 i8 i8 i8* i8* i4* f8* f8* i8* f8* f8* f8* i8* i8* i8* i8* f8* f8* f8* f8* f8* f8* f8* "
-    "i8* f8* f8* f8* f8* i8* f8* f8*",
+    "i8 i8 i8 i8 i8 i8 i8 i8 i8 i8 i8 i8 i8* i8* i4* f8* f8* i8* f8* f8* f8* i8* i8* i8* i8* f8* f8* f8* f8* f8* f8* "
+    "f8* i8* f8* f8* f8* f8* i8* f8* f8*",
 )
 LEAST_SCALE = 1.0e-10  # a feature that varies less in the training set counts as constant (stp_normalize)
 LEAST_VARIANCE = 1.0e-13  # or, of its squared average: rounding of the sums is not far below
@@ -158,22 +159,51 @@ class Potential:
         basis = self.model.basis
         return moments.tables(basis) if isinstance(basis, chebyshev.Basis) and moments.applies(basis) else None
 
+    @property
+    def needs_positions(self) -> bool:
+        """Whether environments must hold the positions of neighbours."""
+        return self.model.descriptor is behler
+
+    def check_order(self) -> None:
+        """AenetError if the energy depends on the order of neighbours, which simulations do not keep."""
+        if self.tables is None and self.model.descriptor is not behler:
+            reason = "an angular cutoff above the radial one makes its energy depend on the order of neighbours"
+            raise AenetError(f"{reason}; expected another potential (predict.x can evaluate this one)")
+
+    def types_of(self, symbols: Sequence[str]) -> np.ndarray:
+        """Index into `types` of each symbol, (n,) int64; AenetError for one that a network does not know."""
+        places = {symbol: place for place, symbol in enumerate(self.types)}
+        unknown = sorted(set(symbols) - set(places))
+        if unknown:
+            raise AenetError(f"found species {' '.join(unknown)}; expected those of the potentials: {' '.join(places)}")
+        present = sorted({places[symbol] for symbol in symbols})
+        for center in present:
+            for other in present:
+                if self.model.basis.unknown[center, other]:
+                    raise AenetError(f"the potential of {self.types[center]} does not know {self.types[other]}")
+        return np.array([places[symbol] for symbol in symbols], dtype=np.int64)
+
     def evaluate(
         self, types: np.ndarray, found: Environments, forces: bool = True, in_order: bool = False
     ) -> Prediction:
         """As `energy_forces`; types (n_atoms,) int64 : index into `types`; found : one structure's environments.
 
-        CoincidenceError if two atoms coincide.
+        found may be those of the first atoms alone (found.starts says how many): energies, virial and features are
+        then of these, and forces, of all atoms, are the derivatives of their energy.  CoincidenceError if two atoms
+        coincide.
         """
-        basis, networks, references = self.model.basis, self.networks, self.networks.energy[types, 2]
+        n_centers = int(found.starts[-1])
+        basis, networks, references = self.model.basis, self.networks, self.networks.energy[types[:n_centers], 2]
         if forces and not in_order and self.tables is not None and isinstance(basis, chebyshev.Basis):
             return through_moments(basis, self.tables, networks, types, found)
-        features = self.model.descriptor.features(basis, types, found)
+        every = _with_lone_atoms(found, len(types))
+        features = self.model.descriptor.features(basis, types, every)
         energies, slopes, outside = evaluate_networks(networks, types, features, forces)
         if forces:
-            values, virial = contraction.forces(self.model, types, found, slopes, networks.factors, networks.energy)
+            values, virial = contraction.forces(self.model, types, every, slopes, networks.factors, networks.energy)
         else:
             values, virial = np.zeros((len(types), 3)), np.zeros((3, 3))
+        energies, outside, features = energies[:n_centers], outside[:n_centers], features[:n_centers]
         return Prediction(energies, references, values, virial, outside, features, found)
 
 
@@ -201,17 +231,18 @@ def evaluate_networks(
 def through_moments(
     basis: chebyshev.Basis, constants: moments.Tables, networks: Networks, types: np.ndarray, found: Environments
 ) -> Prediction:
-    """Energies, forces and virial of a structure, at a cost linear in the neighbours of an atom."""
-    n, (n_types, width) = len(types), networks.means.shape
+    """As `Potential.evaluate`, at a cost linear in the neighbours of an atom."""
+    n, (n_types, width) = int(found.starts[-1]), networks.means.shape
     stride, n_rows = moments.scratch_size(constants, found.most_neighbors)
     n_moments = (constants.angular_order + 1) ** 2
     features, energies, outside = np.zeros((n, width)), np.empty(n), np.empty(n, dtype=np.int64)
-    forces, virial = np.zeros((n, 3)), np.zeros((3, 3))
+    forces, virial = np.zeros((len(types), 3)), np.zeros((3, 3))
     failed = _through_moments(
-        n, stride, n_rows, row_length(found.vectors), width, n_types, n_moments, constants.norms.shape[1],
-        networks.nodes.shape[1], len(networks.weights), networks.most_values, types, found.first, found.index,
-        found.vectors, basis.cutoffs, basis.orders, basis.weights, constants.norms, constants.expansion,
-        networks.layers, networks.nodes, networks.functions, networks.starts, networks.weights, networks.means,
+        n, len(types), stride, n_rows, row_length(found.vectors), width, n_types, n_moments,
+        constants.norms.shape[1], networks.nodes.shape[1], len(networks.weights), networks.most_values, types,
+        found.first, found.index, found.vectors, basis.cutoffs, basis.orders, basis.weights, constants.norms,
+        constants.expansion, networks.layers, networks.nodes, networks.functions, networks.starts, networks.weights,
+        networks.means,
         networks.factors, networks.low, networks.high, networks.energy,
         scratch("work", (2 * n_rows + 3) * stride), scratch("near", 2 * stride, np.int64),
         scratch("sums", 4 * n_moments), scratch("chain", width + 2 * networks.most_values), features, energies,
@@ -219,7 +250,14 @@ def through_moments(
     )  # fmt: skip
     if failed:
         raise CoincidenceError(found.starts, failed - 1)
-    return Prediction(energies, networks.energy[types, 2], forces, virial, outside, features, found)
+    return Prediction(energies, networks.energy[types[:n], 2], forces, virial, outside, features, found)
+
+
+def _with_lone_atoms(found: Environments, n_atoms: int) -> Environments:
+    """Environments of all atoms, of which those beyond found's have no neighbours."""
+    n = int(found.starts[-1])
+    first = np.append(found.first, np.repeat(found.first[-1], n_atoms - n))
+    return dataclasses.replace(found, starts=np.array([0, n_atoms]), first=first)
 
 
 def _check_types(types: tuple[str, ...], paths: list[str], files: tuple[PotentialFile, ...]) -> None:

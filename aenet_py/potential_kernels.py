@@ -138,19 +138,20 @@ def evaluate(
 
 
 def through_moments(
-    n_atoms, stride, n_rows, row_length, width, n_types, n_moments, n_table, most_layers, n_weights, most_values,
-    types_p, first_p, index_p, vectors_p, cutoffs_p, orders_p, species_p, norms_p, expansion_p, layers_p, nodes_p,
-    functions_p, starts_p, weights_p, means_p, factors_p, low_p, high_p, energy_p, work_p, near_p, sums_p, chain_p,
-    features_p, energies_p, outside_p, forces_p, virial_p,
+    n_centers, n_atoms, stride, n_rows, row_length, width, n_types, n_moments, n_table, most_layers, n_weights,
+    most_values, types_p, first_p, index_p, vectors_p, cutoffs_p, orders_p, species_p, norms_p, expansion_p, layers_p,
+    nodes_p, functions_p, starts_p, weights_p, means_p, factors_p, low_p, high_p, energy_p, work_p, near_p, sums_p,
+    chain_p, features_p, energies_p, outside_p, forces_p, virial_p,
 ):  # fmt: skip
-    """Atomic energies, forces and virial of a structure, atom by atom, through moments; 1 + atom if it coincides.
+    """Energies of the first n_centers atoms, and what these add to forces and virial, through moments.
 
-    Arguments as of `evaluate` and `chebyshev_kernels.features`, whose weights are species (n_types, n_types) here;
-    norms, expansion (n_types, n_table) : see `atom_features`.  Scratch: work (2 n_rows + 3, stride), near (2,
-    stride), sums (4, n_moments), chain (width + 2 most_values).  Writes features (n_atoms, width); adds to forces
-    (n_atoms, 3) and virial (3, 3), the derivative of the energy by the strain.
+    Returns 0, or 1 + an atom that coincides with another.  Arguments as of `evaluate` and `chebyshev_kernels.features`,
+    whose weights are species (n_types, n_types) here; norms, expansion (n_types, n_table) : see `atom_features`.
+    Scratch: work (2 n_rows + 3, stride), near (2, stride), sums (4, n_moments), chain (width + 2 most_values).  Writes
+    features (n_centers, width), energies and outside (n_centers); adds to forces (n_atoms, 3) and virial (3, 3), the
+    derivative of the energy by the strain.
     """
-    types, first = carray(types_p, (n_atoms,)), carray(first_p, (n_atoms + 1,))
+    types, first = carray(types_p, (n_atoms,)), carray(first_p, (n_centers + 1,))
     index, vectors = carray(index_p, (row_length,)), carray(vectors_p, (4, row_length))
     ranges, orders = carray(cutoffs_p, (n_types, 4)), carray(orders_p, (n_types, 3))
     species, near = carray(species_p, (n_types, n_types)), carray(near_p, (2, stride))
@@ -160,14 +161,14 @@ def through_moments(
     weights, energy = carray(weights_p, (n_weights,)), carray(energy_p, (n_types, 3))
     means, factors = carray(means_p, (n_types, width)), carray(factors_p, (n_types, width))
     low, high = carray(low_p, (n_types, width)), carray(high_p, (n_types, width))
-    features, energies = carray(features_p, (n_atoms, width)), carray(energies_p, (n_atoms,))
-    outside, forces = carray(outside_p, (n_atoms,)), carray(forces_p, (n_atoms, 3))
+    features, energies = carray(features_p, (n_centers, width)), carray(energies_p, (n_centers,))
+    outside, forces = carray(outside_p, (n_centers,)), carray(forces_p, (n_atoms, 3))
     virial, work = carray(virial_p, (3, 3)), carray(work_p, (2 * n_rows + 3, stride))
     radial, angular, pull = work[:n_rows], work[n_rows : 2 * n_rows], work[2 * n_rows :]
     sums, chain = carray(sums_p, (4, n_moments)), carray(chain_p, (width + 2 * most_values,))
     moments, coefficients = sums[:2], sums[2:]
     slopes, values, slopes_of = chain[:width], chain[width : width + most_values], chain[width + most_values :]
-    for atom in range(n_atoms):
+    for atom in range(n_centers):
         t, begin, end = types[atom], first[atom], first[atom + 1]
         for k in range(begin, end):
             if vectors[3, k] < COINCIDENT:

