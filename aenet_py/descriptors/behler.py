@@ -110,7 +110,7 @@ def _place(symbol: str, env_types: Sequence[str]) -> int:
 
 def features(basis: Basis, types: np.ndarray, found: Environments) -> np.ndarray:
     """As `chebyshev.features`; found has positions of neighbours."""
-    n_atoms, out = len(types), np.empty((len(types), int(basis.sizes.max())))
+    n_atoms, out = len(types), np.empty((int(found.starts[-1]), int(basis.sizes.max())))
     stride, work, near = _scratch(basis, found)
     failed = _features(
         len(found.starts) - 1, n_atoms, row_length(found.vectors), len(basis.functions), len(basis.types),

@@ -112,7 +112,7 @@ def features(
     triples = carray(triples_p, (n_rows, n_species, n_species, 2))
     work, near = carray(work_p, (3 + 2 * n_functions, stride)), carray(near_p, (stride,))
     for s in range(n_structures):
-        local_types = types[starts[s] : starts[s + 1]]
+        local_types = types[starts[s] :]
         for atom in range(starts[s], starts[s + 1]):
             begin, n, row, values = first[atom], first[atom + 1] - first[atom], rows[types[atom]], out[atom]
             around = locals_of[types[atom]]

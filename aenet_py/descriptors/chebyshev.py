@@ -73,11 +73,12 @@ def basis(types: Sequence[str], setups: Sequence[Setup], legacy_angular: bool = 
 def features(basis: Basis, types: np.ndarray, found: Environments) -> np.ndarray:
     """Features of every atom, (n_atoms, most features of a species); each species fills its own number of columns.
 
-    types : (n_atoms,) int64, 0-based species.  CoincidenceError if two atoms coincide.
+    types : (n_atoms,) int64, 0-based species; may go on with those of neighbours beyond the atoms of found.
+    CoincidenceError if two atoms coincide.
     """
     n_atoms = len(types)
     stride, work, near = _scratch(basis, found, 1)
-    out = np.empty((n_atoms, int(basis.sizes.max())))
+    out = np.empty((int(found.starts[-1]), int(basis.sizes.max())))
     failed = _features(
         len(found.starts) - 1, n_atoms, stride, row_length(found.vectors), out.shape[1], len(basis.types),
         found.starts, types, found.first, found.index, found.vectors,

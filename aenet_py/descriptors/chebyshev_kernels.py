@@ -219,7 +219,7 @@ def features(
 ):  # fmt: skip
     """Features of all atoms.
 
-    starts (n_structures + 1): first atom of each structure; types (n_atoms): 0-based species; first, index, vectors
+    starts (n_structures + 1): first atom of each structure; types (n_atoms): 0-based species, of more atoms if need be; first, index, vectors
     (4, n_neighbors): neighbours as `search` writes them; cutoffs (n_types, 4): radial and angular, Å, and
     the lowest and highest cosine of the angular polynomials; orders
     (n_types, 3): radial, angular, and whether features are weighted; weights (n_types, n_types): of each species
@@ -237,7 +237,7 @@ def features(
     near = carray(near_p, (stride,))
     out = carray(out_p, (n_atoms, n_features))
     structure = 0
-    for atom in range(n_atoms):
+    for atom in range(starts[n_structures]):
         while atom >= starts[structure + 1]:
             structure += 1
         types_here = types[starts[structure] :]

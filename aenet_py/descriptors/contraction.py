@@ -21,15 +21,16 @@ def forces(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Forces (n_atoms, 3), eV/Å, and virial (3, 3), eV, of one structure.
 
-    slopes : (n_atoms, most features), derivatives of each atom's network by its normalised input; factors : (n_types,
-    most features) of that normalisation; scales : (n_types, 3), energy scale first, eV.
+    found : environments of all atoms or of the first n_centers; slopes : (n_centers, most features), derivatives of
+    each one's network by its normalised input; factors : (n_types, most features) of that normalisation; scales :
+    (n_types, 3), energy scale first, eV.
     """
-    n_atoms = len(types)
+    n_atoms, n_centers = len(types), int(found.starts[-1])
     out, virial = np.zeros((n_atoms, 3)), np.zeros((3, 3))
     sums = scratch("sums", 3 * (found.most_neighbors + 1))
-    ends = np.cumsum(3 * model.basis.sizes[types] * (found.counts + 1))
+    ends = np.cumsum(3 * model.basis.sizes[types[:n_centers]] * (found.counts + 1))
     start = 0
-    while start < n_atoms:
+    while start < n_centers:
         done = ends[start - 1] if start else 0
         stop = max(start + 1, int(np.searchsorted(ends, done + CHUNK, side="right")))
         gradients = model.descriptor.gradients(model.basis, types, found, start, stop)
