@@ -232,7 +232,7 @@ def _reserve_and_write(
     offset = forces.reserve(sum(sizes))
     for start, stop, n_bytes in runs(sizes, TASK_BYTES):
         part = found.around(start, stop)
-        workers.fill(forces.write_at, offset, _gradients, model, types, part, start, sizes[start:stop])
+        workers.fill(forces, offset, _gradients, model, types, part, start, sizes[start:stop])
         offset += n_bytes
 
 

@@ -119,7 +119,9 @@ def _check(lmp: Any, elements: Sequence[str]) -> None:
     if lmp.has_id("fix", FIX):
         raise AenetError("found potentials in this LAMMPS already; expected to attach them once")
     if lmp.extract_setting("world_size") > 1 and lmp.get_mpi_comm() is None:
-        raise AenetError("LAMMPS runs in several processes; expected mpi4py: pip install 'aenet_py[lammps]'")
+        raise AenetError(
+            "LAMMPS runs in several processes; expected an mpi4py that it knows: pip install 'aenet_py[lammps]'"
+        )
 
 
 class _External:

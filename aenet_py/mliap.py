@@ -1,6 +1,6 @@
 """Potentials in LAMMPS' ML-IAP: what ``pair_style mliap unified`` loads, in a LAMMPS that has Python inside.
 
-LAMMPS' pairs of each of its atoms ─> environments ─> Potential ─> derivatives of the atom's energy by its pairs' vectors
+LAMMPS' pairs of each of its atoms ─> environments ─> Potential ─> derivatives of the energy by the pairs' vectors
                                           forces on both atoms, virial, sums over processes: LAMMPS <──┘
 """
 

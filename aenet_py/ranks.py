@@ -4,14 +4,14 @@
                                                                            └──> the other ranks, and back
     others   follow: orders of rank 0 ──> threads of this rank ──> answers to rank 0
 
-Rank 0 alone reads decks, writes files and prints.  mpi4py is imported by `world` only.
+Rank 0 alone reads decks and prints, and writes all files but for parts that ranks of its machine fill in.
+mpi4py is imported by `world` only.
 """
 
 from __future__ import annotations
 
 import collections
 import contextlib
-import functools
 import os
 import queue
 import signal
@@ -24,7 +24,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from aenet_py.errors import AenetError
-from aenet_py.workers import LAUNCHERS, Pieces, WriteAt, affinity, write_pieces
+from aenet_py.formats.output import Handle
+from aenet_py.workers import LAUNCHERS, Pieces, SharedTarget, affinity, write_pieces
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -80,6 +81,17 @@ class End:
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where in a file what a task gives is written."""
+
+    target: SharedTarget
+    offset: int
+
+    def write(self, pieces: Pieces) -> None:
+        write_pieces(self.target, self.offset, pieces)
+
+
+@dataclass(frozen=True)
 class Answer:
     number: int
     value: Any = None
@@ -132,7 +144,7 @@ class Pool:
         self._talker = threading.Thread(target=self._talk_or_abort, daemon=True)
         self._own: Any = None
         self._threads: list[int] = []
-        self._pending: dict[int, tuple[Future, Callable[[Pieces], None] | None]] = {}
+        self._pending: dict[int, tuple[Future, Place | None]] = {}
         self._changing = threading.Lock()
         self._number = 0
 
@@ -160,16 +172,16 @@ class Pool:
     def submit(self, function: Callable[..., Any], *arguments: object) -> Future:
         return self._submit(function, arguments, None)
 
-    def fill(self, write_at: WriteAt, offset: int, function: Callable[..., Pieces], *arguments: object) -> Future:
-        """Have pieces computed on any rank, and written by this one."""
-        return self._submit(function, arguments, functools.partial(write_pieces, write_at, offset))
+    def fill(self, target: SharedTarget, offset: int, function: Callable[..., Pieces], *arguments: object) -> Future:
+        """Have pieces computed on any rank, and written by it if it is on this machine, by this one otherwise."""
+        return self._submit(function, arguments, Place(target, offset))
 
-    def _submit(self, function: Callable, arguments: tuple, write: Callable[[Pieces], None] | None) -> Future:
+    def _submit(self, function: Callable, arguments: tuple, place: Place | None) -> Future:
         from concurrent.futures import Future
 
         self._number += 1
         future: Future = Future()
-        self._pending[self._number] = future, write
+        self._pending[self._number] = future, place
         self._events.put(Task(self._number, function, arguments))
         return future
 
@@ -228,23 +240,31 @@ class Pool:
     def _start(self, task: Task, rank: int) -> list[Any] | None:
         """Give a task to a rank; what to wait for until it has it, or None for a task that was dropped."""
         with self._changing:
-            future, write = self._pending.get(task.number, (None, None))
+            future, place = self._pending.get(task.number, (None, None))
             if future is None:
                 return None
-            if rank > 0:  # that returns what there is to write
-                sent = task if write is None else Task(task.number, _collect, (task.function, *task.arguments))
-                return [self._world.comm.isend(sent, dest=rank)]
+            if rank > 0:
+                return [self._world.comm.isend(self._elsewhere(task, place, rank), dest=rank)]
             self._pending[task.number] = future, None
-            self._own.submit(lambda: self._events.put(_attempt(task, write or _unchanged)))
+            self._own.submit(lambda: self._events.put(_attempt(task, place.write if place else _unchanged)))
             return []
+
+    def _elsewhere(self, task: Task, place: Place | None, rank: int) -> Task:
+        """What another rank does of a task whose pieces belong to a place: it returns those it cannot write there."""
+        if place is None:
+            return task
+        if self._world.hosts[rank] != self._world.hosts[0]:
+            return Task(task.number, _collect, (task.function, *task.arguments))
+        where = (place.target.handle, place.offset)
+        return Task(task.number, _write_or_collect, (*where, task.function, *task.arguments))
 
     def _finish(self, answer: Answer) -> None:
         with self._changing:
-            future, write = self._pending.pop(answer.number, (None, None))
+            future, place = self._pending.pop(answer.number, (None, None))
             if future is None:
                 return
-            if write is not None and answer.error is None:
-                answer = _attempt(Task(answer.number, write, (answer.value,)), _unchanged)
+            if place is not None and answer.error is None:
+                answer = _attempt(Task(answer.number, place.write, (answer.value,)), _unchanged)
         if answer.error is None:
             future.set_result(answer.value)
         else:
@@ -349,6 +369,14 @@ def _answer(answers: queue.SimpleQueue[Answer], task: Task) -> None:
 
 def _unchanged(value: Any) -> Any:
     return value
+
+
+def _write_or_collect(handle: Handle, offset: int, function: Callable[..., Pieces], *arguments: object) -> Pieces:
+    """Write what function gives into rank 0's file, or return it where that cannot be reached."""
+    if not handle.is_reachable:
+        return _collect(function, *arguments)
+    write_pieces(handle, offset, function(*arguments))
+    return []
 
 
 def _collect(function: Callable[..., Pieces], *arguments: object) -> Pieces:

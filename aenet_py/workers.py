@@ -6,7 +6,7 @@ import collections
 import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -16,7 +16,6 @@ R = TypeVar("R")
 # The number of processes, from Open MPI; from MPICH, Intel MPI and srun --mpi=pmi2; from MVAPICH.
 LAUNCHERS = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE")
 Pieces = Iterable[tuple[int, Sequence]]  # of a file: their number of bytes, and buffers, good until the next piece
-WriteAt = Callable[[int, Sequence], None]  # writes buffers from a place in a file on
 
 
 def launched() -> bool:
@@ -37,10 +36,23 @@ def processors() -> int:
     return len(affinity())
 
 
-def write_pieces(write_at: WriteAt, offset: int, pieces: Pieces) -> None:
+class Target(Protocol):
+    """A file that parts are written into, in any order; see formats.output."""
+
+    def write_at(self, offset: int, parts: Sequence, /) -> None: ...
+
+
+class SharedTarget(Target, Protocol):
+    """One that other processes of this machine may write into, through its handle."""
+
+    @property
+    def handle(self) -> Any: ...
+
+
+def write_pieces(target: Target, offset: int, pieces: Pieces) -> None:
     """Write pieces one behind the other."""
     for n_bytes, parts in pieces:
-        write_at(offset, parts)
+        target.write_at(offset, parts)
         offset += n_bytes
 
 
@@ -50,7 +62,7 @@ class Pool(Protocol):
     def submit(self, function: Callable[..., R], /, *arguments: object) -> Future[R]: ...
 
     def fill(
-        self, write_at: WriteAt, offset: int, function: Callable[..., Pieces], /, *arguments: object
+        self, target: SharedTarget, offset: int, function: Callable[..., Pieces], /, *arguments: object
     ) -> Future[None]: ...
 
     def shutdown(self, *, cancel_futures: bool) -> None: ...
@@ -93,14 +105,14 @@ class Workers:
                 return
             yield ahead.popleft().result()
 
-    def fill(self, write_at: WriteAt, offset: int, function: Callable[..., Pieces], *arguments: object) -> None:
+    def fill(self, target: SharedTarget, offset: int, function: Callable[..., Pieces], *arguments: object) -> None:
         """Have the pieces that function gives written from offset on."""
         if self._pool is None:
-            write_pieces(write_at, offset, function(*arguments))
+            write_pieces(target, offset, function(*arguments))
             return
         while len(self._submitted) > 2 * self._threads:
             self._submitted.popleft().result()
-        self._submitted.append(self._pool.fill(write_at, offset, function, *arguments))
+        self._submitted.append(self._pool.fill(target, offset, function, *arguments))
 
 
 def _threads(n: int) -> Pool:
@@ -108,8 +120,8 @@ def _threads(n: int) -> Pool:
 
     class Threads(ThreadPoolExecutor):
         def fill(
-            self, write_at: WriteAt, offset: int, function: Callable[..., Pieces], /, *arguments: object
+            self, target: SharedTarget, offset: int, function: Callable[..., Pieces], /, *arguments: object
         ) -> Future[None]:
-            return self.submit(lambda: write_pieces(write_at, offset, function(*arguments)))
+            return self.submit(lambda: write_pieces(target, offset, function(*arguments)))
 
     return Threads(n)

@@ -219,9 +219,9 @@ def features(
 ):  # fmt: skip
     """Features of all atoms.
 
-    starts (n_structures + 1): first atom of each structure; types (n_atoms): 0-based species, of more atoms if need be; first, index, vectors
-    (4, n_neighbors): neighbours as `search` writes them; cutoffs (n_types, 4): radial and angular, Å, and
-    the lowest and highest cosine of the angular polynomials; orders
+    starts (n_structures + 1): first atom of each structure; types (n_atoms): 0-based species, of more atoms if
+    need be; first, index, vectors (4, n_neighbors): neighbours as `search` writes them; cutoffs (n_types, 4): radial
+    and angular, Å, and the lowest and highest cosine of the angular polynomials; orders
     (n_types, 3): radial, angular, and whether features are weighted; weights (n_types, n_types): of each species
     around each.  Scratch: work (POLYNOMIALS + most polynomials, stride) and near (stride), stride at least BLOCK and
     the number of neighbours of any atom.  Writes out (n_atoms, n_features), of each row as many as the species has.

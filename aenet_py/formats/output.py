@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from aenet_py.errors import AenetError
@@ -86,18 +88,13 @@ class PendingFile:
 
     def write_at(self, offset: int, parts: Sequence) -> None:
         """Write buffers one behind the other."""
-        for start in range(0, len(parts), 1000):  # the system takes about a thousand buffers at a time
-            chunk = [memoryview(part).cast("B") for part in parts[start : start + 1000]]
-            while chunk:
-                try:
-                    done = os.pwritev(self._fd, chunk, offset)
-                except OSError as error:
-                    raise AenetError(f"{self.path}: cannot be written: {error.strerror}") from None
-                offset += done
-                while chunk and done >= len(chunk[0]):
-                    done -= len(chunk.pop(0))
-                if chunk:
-                    chunk[0] = chunk[0][done:]
+        _write(self._fd, self.path, offset, parts)
+
+    @functools.cached_property
+    def handle(self) -> Handle:
+        """What other processes of this machine write into the file with."""
+        status = os.fstat(self._fd)
+        return Handle(self.path, f"/proc/{os.getpid()}/fd/{self._fd}", (status.st_dev, status.st_ino))
 
     def complete(self, replace: bool) -> None:
         """Give the file its name; AenetError if a file of that name exists and replace is false."""
@@ -123,6 +120,54 @@ class PendingFile:
             if os.path.exists(self._target):
                 raise already_exists(self.path) from None
             os.replace(self._temporary, self._target)
+
+
+@dataclass(frozen=True)
+class Handle:
+    """A pending file of another process, whose descriptor is at place; identity : its device and number."""
+
+    path: str
+    place: str
+    identity: tuple[int, int]
+
+    @property
+    def is_reachable(self) -> bool:
+        """Whether this process can write into it: not from another container, or without /proc."""
+        return _reached(self) is not None
+
+    def write_at(self, offset: int, parts: Sequence) -> None:
+        """As of `PendingFile`, where it is reachable."""
+        fd = _reached(self)
+        assert fd is not None
+        _write(fd, self.path, offset, parts)
+
+
+@functools.cache
+def _reached(handle: Handle) -> int | None:
+    try:
+        fd = os.open(handle.place, os.O_WRONLY | getattr(os, "O_CLOEXEC", 0))
+    except OSError:
+        return None
+    status = os.fstat(fd)
+    if (status.st_dev, status.st_ino) == handle.identity:
+        return fd
+    os.close(fd)  # numbers of processes mean others in a container
+    return None
+
+
+def _write(fd: int, path: str, offset: int, parts: Sequence) -> None:
+    for start in range(0, len(parts), 1000):  # the system takes about a thousand buffers at a time
+        chunk = [memoryview(part).cast("B") for part in parts[start : start + 1000]]
+        while chunk:
+            try:
+                done = os.pwritev(fd, chunk, offset)
+            except OSError as error:
+                raise AenetError(f"{path}: cannot be written: {error.strerror}") from None
+            offset += done
+            while chunk and done >= len(chunk[0]):
+                done -= len(chunk.pop(0))
+            if chunk:
+                chunk[0] = chunk[0][done:]
 
 
 def _nameless(folder: str) -> int | None:

@@ -72,6 +72,45 @@ def test_golden_case(tmp_path, name, n):
     assert not list(folder.glob(".*")), "temporary files are left"
 
 
+ELSEWHERE = """
+import os, socket, sys
+from aenet_py import ranks
+from aenet_py.cli.generate import main
+from aenet_py.formats import output
+
+rank = next(os.environ[name] for name in ranks.RANKS if name in os.environ)
+
+def never(*_):
+    raise RuntimeError("this is not the way")
+
+if rank != "0":
+    {patch}
+sys.exit(main(["generate.in", "--threads", "1"]))
+"""
+
+
+@needs_mpi
+@pytest.mark.parametrize(
+    "patch",
+    [
+        "ranks._collect = never",
+        "ranks._write_or_collect, socket.gethostname = never, lambda: 'host' + rank",
+        "output._reached = lambda handle: None",
+    ],
+    ids=["same host", "other hosts", "same host, out of reach"],
+)
+def test_gradients_of_other_ranks(tmp_path, patch):
+    """They write into rank 0's file themselves, or send what they computed."""
+    folder = copy_case(FIXTURES / "cluster-cuau-h2o", tmp_path / "case")
+    (tmp_path / "program.py").write_text(ELSEWHERE.format(patch=patch))
+    environment = {**ENVIRONMENT, "PYTHONPATH": str(ROOT)}
+    command = [str(MPIRUN), "-n", "3", sys.executable, str(tmp_path / "program.py")]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert check_files(folder) >= 1
+    assert not list(folder.glob(".*")), "temporary files are left"
+
+
 @needs_mpi
 @pytest.mark.parametrize("n", [2, 3])
 def test_frames_of_a_file(tmp_path, n):

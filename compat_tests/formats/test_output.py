@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
+import pickle
+import subprocess
+import sys
 
 import pytest
 
 from aenet_py.errors import AenetError
 from aenet_py.formats.output import PendingFile
+from compat_tests.cli.cases import ROOT
 
 
 @pytest.mark.parametrize("nameless", [False, True])
@@ -46,6 +51,24 @@ def test_more_buffers_than_the_system_takes_at_once(tmp_path):
         file.write_at(file.reserve(sum(map(len, parts))), parts)
         file.complete(replace=False)
     assert (tmp_path / "file").read_bytes() == b"".join(parts)
+
+
+@pytest.mark.parametrize("nameless", [False, True])
+def test_filled_by_another_process(tmp_path, nameless):
+    program = "import pickle, sys; pickle.load(sys.stdin.buffer).write_at(4, [b'more', b' words'])"
+    with PendingFile(str(tmp_path / "file"), nameless) as file:
+        file.write(b"some")
+        file.reserve(10)
+        subprocess.run([sys.executable, "-c", program], input=pickle.dumps(file.handle), cwd=ROOT, check=True)
+        file.complete(replace=False)
+    assert (tmp_path / "file").read_bytes() == b"somemore words"
+
+
+def test_a_file_that_another_process_cannot_reach(tmp_path):
+    with PendingFile(str(tmp_path / "file")) as file, PendingFile(str(tmp_path / "other")) as other:
+        assert file.handle.is_reachable
+        assert not dataclasses.replace(file.handle, place=other.handle.place).is_reachable
+        assert not dataclasses.replace(file.handle, place="/proc/0/fd/3").is_reachable
 
 
 def test_incomplete_files_vanish(tmp_path):
