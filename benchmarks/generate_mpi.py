@@ -1,8 +1,10 @@
-"""generate.x alone, with threads and under MPI, in one run: seconds.
+"""generate.x alone, with threads and under MPI, in one run: seconds, and how they scale.
 
     python benchmarks/generate_mpi.py --mpirun "mpirun" [--example ../shared/tio2] [--repeat 3]
 
-The runs take turns, so that all see the same machine; every figure is the best of several.  The files must agree.
+The example with every structure several times.  The runs take turns, so that all see the same machine; every figure is
+the best of several.  The files must agree.  Strong scaling: time of one process over that of two, over two; weak: time
+of one process over that of two with twice the structures.
 """
 
 from __future__ import annotations
@@ -33,33 +35,43 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         decks(options.example, folder)
-        many = (folder / "forces.in").read_text()
-        (folder / "longer.in").write_text(repeated(re.sub(r"(?im)^forces.*\n", "", many), 8))
+        chosen = list(map(int, (folder / "selected.txt").read_text().split()))
         measure([*OURS, "forces.in"], folder)  # compiles the kernels where that has not been done
-        print("| work | " + " | ".join(f"{way}, s" for way in ways) + " |")
-        print("| --- |" + " --- |" * len(ways))
-        titles = {
-            "forces.in": "25 % with forces",
-            "energies.in": "energies only",
-            "longer.in": "energies only, 8 times",
-        }
-        for deck, title in titles.items():
-            runs: dict[str, list] = {way: [] for way in ways}
-            digests = set()
-            for _ in range(options.repeat):
-                for way, command in ways.items():
-                    runs[way].append(measure([*command, deck], folder))
-                    digests.add(tuple(map(digest, sorted(folder.glob("bench.train*")))))
-            if len(digests) > 1:
-                raise SystemExit(f"{deck}: the files differ")
-            print(f"| {title} | " + " | ".join(f"{best(runs[way]).seconds:.2f}" for way in ways) + " |")
+        print("| work | times | " + " | ".join(f"{way}, s" for way in ways) + " | strong | weak |")
+        print("| --- | --- |" + " --- |" * (len(ways) + 2))
+        for title, deck, most in (("25 % with forces", "forces.in", 4), ("energies only", "energies.in", 16)):
+            before = 0.0  # seconds of one process with half the structures
+            for times in (2**i for i in range(most.bit_length())):
+                (folder / "bench.in").write_text(repeated((folder / deck).read_text(), times))
+                again = [number + 1000 * copy for copy in range(times) for number in chosen]
+                (folder / "selected.txt").write_text("\n".join(map(str, again)))
+                found = seconds(ways, folder, options.repeat)
+                figures = [f"{value:.2f}" for value in found.values()]
+                alone, together = found["serial"], found["mpirun -n 2"]
+                figures += [f"{alone / together / 2:.2f}", f"{before / together:.2f}" if before else ""]
+                print(f"| {title} | {times} | " + " | ".join(figures) + " |", flush=True)
+                before = alone
+
+
+def seconds(ways: dict[str, list[str]], folder: Path, repeat: int) -> dict[str, float]:
+    """The best of several runs, by way."""
+    runs: dict[str, list] = {way: [] for way in ways}
+    digests = set()
+    for _ in range(repeat):
+        for way, command in ways.items():
+            runs[way].append(measure([*command, "bench.in"], folder))
+            digests.add(tuple(map(digest, sorted(folder.glob("bench.train*")))))
+    if len(digests) > 1:
+        raise SystemExit("the files differ")
+    return {way: best(found).seconds for way, found in runs.items()}
 
 
 def repeated(deck: str, times: int) -> str:
     """The deck with its structures several times over."""
     head, n, names = re.split(r"FILES\n(\d+)\n", deck)
     lines = names.splitlines()[: int(n)]
-    return f"{head}FILES\n{times * len(lines)}\n" + "\n".join(lines * times) + "\n"
+    rest = "\n".join(names.splitlines()[int(n) :])
+    return f"{head}FILES\n{times * len(lines)}\n" + "\n".join(lines * times) + f"\n{rest}\n"
 
 
 def digest(path: Path) -> str:

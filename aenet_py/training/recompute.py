@@ -23,7 +23,7 @@ from aenet_py.neighbors.search import environments
 from aenet_py.structure import Structure
 from aenet_py.training.gradients import places_of
 from aenet_py.training.packing import Layout, OtherFormError, in_full, joined, most_words, pack
-from aenet_py.workers import Workers, processors
+from aenet_py.workers import Workers
 
 NEAR = 1.0e-6  # Å, eV/Å: how well a structure has to agree with the training set
 
@@ -32,11 +32,12 @@ NEAR = 1.0e-6  # Å, eV/Å: how well a structure has to agree with the training 
 class Recomputed:
     """Structures whose gradients are computed when they are needed, by number; None for those that have none.
 
-    types, networks : per structure (n_atoms,) int64, of its atoms, the former from 0.
+    types, networks : per structure (n_atoms,) int64, of its atoms, the former from 0; threads : to compute with.
     """
 
     model: Model
     layouts: tuple[Layout, ...]
+    threads: int
     structures: list[Structure | None]
     types: list[np.ndarray]
     networks: list[np.ndarray]
@@ -87,29 +88,28 @@ class Computed:
 
     def read(self) -> np.ndarray:
         """Their words, one structure behind the other, (n_words,) float32."""
-        with ThreadPoolExecutor(processors()) as threads:
+        with ThreadPoolExecutor(self.source.threads) as threads:
             return np.concatenate([words for words, _ in threads.map(self.source.packed, self.numbers.tolist())])
 
 
 def prepare(
     path: str, found: TrainingSet, networks: np.ndarray, used: np.ndarray, layouts: tuple[Layout, ...],
-    batch_share: float, advance: Callable[[int], object],
+    batch_share: float, threads: int, advance: Callable[[int], object],
 ) -> tuple[Recomputed, np.ndarray, np.ndarray]:  # fmt: skip
     """Read the structures of a training set that are used, and compute their gradients once, to know their sizes.
 
     Returns them, and words and starts as `Gradients` has them.
 
-    networks (n_atoms,) : of all atoms; used (n_structures,) bool; batch_share : of the structures in a batch; advance :
-    called with how many are done.  InputError for structures that are not those of the training set, AenetError where
-    there is no room for two batches.
+    networks (n_atoms,) : of all atoms; used (n_structures,) bool; batch_share : of the structures in a batch; threads :
+    to compute with; advance : called with how many are done.  InputError for structures that are not those of the
+    training set, AenetError where there is no room for two batches.
     """
     together = model(found.header.types, found.header.atomic_energies, found.footer.setups)
     starts = found.structures.starts
     of_atoms = [slice(begin, end) for begin, end in itertools.pairwise(starts.tolist())]
     types = [found.structures.atoms.types[part].astype(np.int64) - 1 for part in of_atoms]
-    source = Recomputed(
-        together, layouts, _structures(path, found, together, types, used), types, [networks[part] for part in of_atoms]
-    )
+    structures = _structures(path, found, together, types, used)
+    source = Recomputed(together, layouts, threads, structures, types, [networks[part] for part in of_atoms])
     try:
         return _measured(source, batch_share, advance)
     except OtherFormError:
@@ -162,5 +162,5 @@ def _sizes(source: Recomputed, numbers: Sequence[int]) -> Iterator[tuple[int, np
         words, begins = source.packed(number)
         return len(words), begins
 
-    with Workers(processors()) as workers:
+    with Workers(source.threads) as workers:
         yield from workers.in_order(measured, numbers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -26,21 +27,28 @@ PROGRAM = """
 import os, sys
 from aenet_py.cli.aenet_pytorch import main
 statuses = []
-for folder in sys.argv[1:]:
+for folder, port in zip(sys.argv[1:], os.environ["PORTS"].split()):
     os.chdir(folder)
+    os.environ["MASTER_PORT"] = port
     statuses.append(main([]))
 sys.exit(statuses[0] if len({*statuses}) == 1 else 100)
 """
 
 
+def free_ports(n: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(n)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
 def start(*folders: Path, n: int = 2, others: list[Path] | None = None) -> list[subprocess.Popen]:
     """Processes that train in each of these folders in turn; others : where all but the first do."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    ports = " ".join(map(str, free_ports(len(folders))))  # one each: the last one's may still be open at the next
     processes = []
     for rank in range(n):
-        given = {"RANK": rank, "WORLD_SIZE": n, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+        given = {"RANK": rank, "WORLD_SIZE": n, "MASTER_ADDR": "127.0.0.1", "PORTS": ports, "MASTER_PORT": ""}
         environment = {**os.environ, "PYTHONPATH": str(ROOT), **{name: str(value) for name, value in given.items()}}
         chosen = others if others is not None and rank else folders
         processes.append(
@@ -54,7 +62,11 @@ def start(*folders: Path, n: int = 2, others: list[Path] | None = None) -> list[
 
 def ended(processes: list[subprocess.Popen]) -> tuple[list[int], list[str], list[str]]:
     """Their statuses, and what each has said on standard output and standard error."""
-    said = [process.communicate(timeout=60) for process in processes]
+    try:
+        said = [process.communicate(timeout=60) for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
     return [process.returncode for process in processes], [out for out, _ in said], [error for _, error in said]
 
 
@@ -105,6 +117,9 @@ def decks(forces: Path) -> dict[str, Path]:
         "more": copied(forces, "more", ("VERBOSE", more), ("MEMORY_MODE cpu", ""), ("lr=0.001", "lr=0.05")),
         "batches": copied(forces, "batches", ("VERBOSE", "SAVE_BATCHES")),
     }
+    found["recompute"] = copied(forces, "recompute", ("MEMORY_MODE cpu", "MEMORY_MODE recompute\nFORCESPERCENT 60"))
+    shutil.copytree(CLUSTER / "xsf", found["recompute"] / "xsf")
+    (found["recompute"] / "cluster.train.forces").unlink()
     long = FIXTURES / "three-species-long-angular/train-forces-adamax-cutoffs/train.in"
     found["all"] = prepare(long, forces.parent / "all")
     return found
