@@ -133,7 +133,7 @@ def _prepare(deck: TrainInput, ranks: Ranks, tell: Say, note: Say) -> tuple[Data
             mine = draws.shared(draw, n_atoms, ranks.rank, ranks.size)
         n, recompute = len(found.structures.entries), deck.memory_mode == "recompute" and ranks.rank == 0
         with _importing("torch"), common.progress(n, " structures", wanted=recompute) as advance:
-            data = dataset.prepare(deck, found, ranks.threads, mine, advance)
+            data = dataset.prepare(deck, found, mine, advance, ranks.threads)
         tell_data(data)
         tell(report.preparing())
         draw = _draw(deck, data.structures.with_forces)

@@ -146,13 +146,13 @@ def _chosen(deck: TrainInput, n: int) -> np.ndarray:
 
 
 def prepare(
-    deck: TrainInput, found: TrainingSet, threads: int, mine: np.ndarray | None = None,
-    advance: Callable[[int], object] = lambda n: None,  # noqa: ARG005
+    deck: TrainInput, found: TrainingSet, mine: np.ndarray | None = None,
+    advance: Callable[[int], object] = lambda n: None, threads: int = 1,  # noqa: ARG005
 ) -> Data:  # fmt: skip
     """Select and order the structures, and read gradients with FORCES; AenetError as above.
 
-    threads : for what is computed here; mine (n,) bool : which of the structures that are kept need gradients here, if
-    not all; advance : called with how many structures are done, where gradients are computed.
+    mine (n,) bool : which of the structures that are kept need gradients here, if not all; advance : called with how
+    many structures are done, where gradients are computed; threads : to compute them with.
     """
     order = _order_of_species(deck, found)
     entries, atoms, starts = found.structures.entries, found.structures.atoms, found.structures.starts
