@@ -34,7 +34,8 @@ from aenet_py.workers import Pieces, Workers
 
 BATCH_BYTES = 48_000  # of structure files a thread takes at once, unless one file is longer
 CHUNK_BYTES = 700_000  # gradients computed before they are written: they should still be in the processor's cache
-TASK_BYTES = 8 * CHUNK_BYTES  # gradients a thread takes at once
+TASK_BYTES = 8 * CHUNK_BYTES  # gradients a thread takes at once, at most
+LEAST_TASK_BYTES = 300_000  # and at least: those of several small structures
 
 
 @dataclass(frozen=True)
@@ -186,8 +187,9 @@ def write_training_set(
     energies = RunningEnergies(n_structures)
     n_atoms = most_neighbors = 0
     train.write(trainset.header(trainset.Header(model.types, model.atomic_energies, n_structures)))
-    if forces is not None:
-        forces.write(gradients_format.header(n_structures))
+    gradients = None if forces is None else _GradientFile(model, forces, workers)
+    if gradients is not None:
+        gradients.write(gradients_format.header(n_structures))
     with workers:
         given_jobs = jobs(structure_files.items(given), chosen)
         for batch in workers.in_order(functools.partial(featurize, model), given_jobs):
@@ -200,14 +202,16 @@ def write_training_set(
                 if item.n_atoms == 0:
                     continue
                 energies.add(item.energy / item.n_atoms)
-                if forces is None:
+                if gradients is None:
                     continue
                 selected = item.environments is not None
-                forces.write(gradients_format.structure(item.path, item.n_atoms, item.n_species, selected))
+                gradients.write(gradients_format.structure(item.path, item.n_atoms, item.n_species, selected))
                 if item.environments is not None:
                     most_neighbors = max(most_neighbors, item.environments.most_neighbors)
-                    _reserve_and_write(workers, model, batch.types[item.atoms], item.environments, forces)
+                    gradients.compute(batch.types[item.atoms], item.environments)
             on_batch(batch)
+        if gradients is not None:
+            gradients.flush()
     if energies.n_included == 0:
         raise AenetError("every structure has more species than TYPES lists; there is nothing to train on")
     if forces is not None:
@@ -224,16 +228,44 @@ def _add(statistics: RunningStatistics, batch: Batch) -> None:
         raise InputError(text.native(path), "features are not numbers; expected atoms further apart") from None
 
 
-def _reserve_and_write(
-    workers: Workers, model: Model, types: np.ndarray, found: Environments, forces: PendingFile
-) -> None:
-    """Set the place of a structure's gradients aside and have them computed and written there, piece by piece."""
-    sizes = gradient_sizes(model, types, found)
-    offset = forces.reserve(sum(sizes))
-    for start, stop, n_bytes in runs(sizes, TASK_BYTES):
-        part = found.around(start, stop)
-        workers.fill(forces, offset, _gradients, model, types, part, start, sizes[start:stop])
-        offset += n_bytes
+@dataclass(frozen=True)
+class _Part:
+    """Gradients to compute: of some atoms of a structure, from first_atom on; sizes : bytes of the records of each."""
+
+    types: np.ndarray
+    found: Environments
+    first_atom: int
+    sizes: Sequence[int]
+
+
+class _GradientFile:
+    """Everything in NAME.train.forces in its order, computed and written by workers in tasks of a useful size."""
+
+    def __init__(self, model: Model, file: PendingFile, workers: Workers):
+        self._model, self._file, self._workers = model, file, workers
+        self._parts: list[bytes | _Part] = []
+        self._n_bytes = 0
+
+    def write(self, data: bytes) -> None:
+        self._add(data, len(data))
+
+    def compute(self, types: np.ndarray, found: Environments) -> None:
+        """The gradients of a structure."""
+        sizes = gradient_sizes(self._model, types, found)
+        for start, stop, n_bytes in runs(sizes, TASK_BYTES):
+            self._add(_Part(types, found.around(start, stop), start, sizes[start:stop]), n_bytes)
+
+    def _add(self, part: bytes | _Part, n_bytes: int) -> None:
+        self._parts.append(part)
+        self._n_bytes += n_bytes
+        if self._n_bytes >= LEAST_TASK_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Have done what has been collected."""
+        offset = self._file.reserve(self._n_bytes)
+        self._workers.fill(self._file, offset, _gradients, self._model, tuple(self._parts))
+        self._parts, self._n_bytes = [], 0
 
 
 def runs(sizes: Sequence[int], most: int) -> Iterator[tuple[int, int, int]]:
@@ -247,12 +279,15 @@ def runs(sizes: Sequence[int], most: int) -> Iterator[tuple[int, int, int]]:
     yield start, len(sizes), total
 
 
-def _gradients(
-    model: Model, types: np.ndarray, found: Environments, first_atom: int, sizes: Sequence[int]
-) -> Pieces:  # fmt: skip
-    """The gradients of some atoms as their file has them; sizes : bytes of the records of each, from first_atom on."""
-    for first, last, n_bytes in runs(sizes, CHUNK_BYTES):
-        yield n_bytes, gradient_records(model, types, found, first_atom + first, first_atom + last)
+def _gradients(model: Model, parts: Sequence[bytes | _Part]) -> Pieces:
+    """What a part of the file of gradients holds."""
+    for part in parts:
+        if isinstance(part, bytes):
+            yield len(part), [part]
+            continue
+        for first, last, n_bytes in runs(part.sizes, CHUNK_BYTES):
+            begin, end = part.first_atom + first, part.first_atom + last
+            yield n_bytes, gradient_records(model, part.types, part.found, begin, end)
 
 
 def gradient_records(model: Model, types: np.ndarray, found: Environments, start: int, stop: int) -> list:

@@ -13,7 +13,10 @@ import contextlib
 import dataclasses
 import functools
 import importlib
+import os
+import re
 import signal
+import tempfile
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -35,6 +38,11 @@ with contextlib.suppress(ImportError, RuntimeError):
 FIX = "aenet"
 SKIN = 0.6  # Å
 VOIGT = ([0, 1, 2, 0, 0, 1], [0, 1, 2, 1, 2, 2])  # xx, yy, zz, xy, xz, yz, as LAMMPS has them
+FIXES = re.compile(r"Fix\[ *\d+\]: *(\S+), *style = *([^,\s]+)")  # as LAMMPS' info lists them
+CHANGING = (
+    "setforce", "aveforce", "lineforce", "planeforce", "enforce2d", "freeze", "shake", "rattle", "rigid", "poems",
+    "store/force", "neb", "ti/spring", "pimd", "numdiff",
+)  # fmt: skip
 CALLS = ("command", "commands_list", "commands_string", "file")  # of LAMMPS, that may run dynamics
 
 
@@ -49,24 +57,77 @@ def attach(
 
     Defines ``pair_style zero`` with the potentials' cutoff, so that LAMMPS keeps the ghosts it takes, and the fix
     ``aenet``: f_aenet is the energy (eV), f_aenet[1] how many atoms have features outside the range of the training
-    set; the first time one does, a warning says so.  AenetError for other units or another pair style, types without
-    an element, unknown species, or potentials that do not belong together.  What goes wrong in a run ends it, and lmp's
-    method that runs it raises AenetError, for which lmp's methods are wrapped.
+    set; the first time one does, a warning says so.  AenetError, in all processes, for other units or another pair
+    style, fixes that change forces (they would act before these are there), types without an element, unknown species,
+    or potentials that do not belong together.  What goes wrong in a run ends it, and lmp's method that runs it raises
+    AenetError, for which lmp's methods are wrapped.
     """
-    potential = Potential.load(potentials, legacy_angular)
-    potential.check_order()
-    if not 0 <= skin < np.inf:
-        raise AenetError(f"found skin={skin}; expected a distance in Angstrom, at least 0")
-    _check(lmp, elements)
+    comm = _comm(lmp)
+    early = _early_fixes(lmp, comm)
+    potential = _together(comm, lambda: _ready(lmp, early, potentials, elements, skin, legacy_angular))
     types = potential.types_of(elements)
-    comm = lmp.get_mpi_comm() if lmp.extract_setting("world_size") > 1 else None
-    lmp.commands_list([f"pair_style zero {potential.model.r_max!r}", "pair_coeff * *"])
+    lmp.commands_list([f"pair_style zero {potential.model.r_max!r} nocoeff", "pair_coeff * *"])
     lmp.command(f"fix {FIX} all external pf/callback 1 1")
     lmp.fix_external_set_vector_length(FIX, 1)
+    lmp.fix_external_set_vector(FIX, 1, 0.0)
     external = _External(lmp, potential, types, skin, comm)
     lmp.set_fix_external_callback(FIX, external)
     for name in CALLS:
         setattr(lmp, name, _raising(getattr(lmp, name), external))
+
+
+def _comm(lmp: Any) -> Any:
+    """mpi4py's communicator of LAMMPS' processes, None for one; AenetError if there is none for several."""
+    if lmp.extract_setting("world_size") == 1:
+        return None
+    comm = lmp.get_mpi_comm()
+    if comm is None:
+        found = "LAMMPS runs in several processes"
+        raise AenetError(f"{found}; expected an mpi4py that it knows: pip install 'aenet_py[lammps]'")
+    return comm
+
+
+def _together(comm: Any, work: Callable[[], Potential]) -> Potential:
+    """Do what may fail; AenetError in all processes if it fails in any, which would wait for one another else."""
+    found, failure = None, None
+    try:
+        found = work()
+    except AenetError as error:
+        failure = error
+    for each in [failure] if comm is None else comm.allgather(failure):
+        if each is not None:
+            raise failure or AenetError(str(each))
+    assert found is not None
+    return found
+
+
+def _ready(
+    lmp: Any, early: Sequence[str], potentials: Mapping[str, str], elements: Sequence[str], skin: float, legacy: bool
+) -> Potential:
+    """The potentials; AenetError as of `attach`."""
+    _check(lmp, elements)
+    if early:
+        found = f"found {early[0]} in LAMMPS, which would act before the potentials' forces are there"
+        raise AenetError(f"{found}; expected it after attach")
+    if not 0 <= skin < np.inf:
+        raise AenetError(f"found skin={skin}; expected a distance in Angstrom, at least 0")
+    potential = Potential.load(potentials, legacy)
+    potential.check_order()
+    potential.types_of(elements)
+    return potential
+
+
+def _early_fixes(lmp: Any, comm: Any) -> list[str]:
+    """Fixes that change or keep forces; LAMMPS calls fixes in the order in which they were defined."""
+    first, text = comm is None or comm.rank == 0, ""
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "fixes") if first else "fixes"  # the first process writes
+        lmp.command(f"info fixes out overwrite {path}")
+        if first:
+            with open(path, encoding="latin-1") as file:
+                text = file.read()
+    text = text if comm is None else comm.bcast(text)
+    return [f"fix {name} ({style})" for name, style in FIXES.findall(text) if style.startswith(CHANGING)]
 
 
 def _raising(call: Callable, external: _External) -> Callable:
@@ -80,6 +141,7 @@ def _raising(call: Callable, external: _External) -> Callable:
         finally:
             failure, external.failure = external.failure, None
             if failure is not None:
+                external.lmp.command("timer timeout off")  # which ended the run, and would end the next one
                 raise failure
 
     return checked
@@ -118,10 +180,6 @@ def _check(lmp: Any, elements: Sequence[str]) -> None:
         raise AenetError(f"found pair_style {pair_style} in LAMMPS; expected none, the potentials give all forces")
     if lmp.has_id("fix", FIX):
         raise AenetError("found potentials in this LAMMPS already; expected to attach them once")
-    if lmp.extract_setting("world_size") > 1 and lmp.get_mpi_comm() is None:
-        raise AenetError(
-            "LAMMPS runs in several processes; expected an mpi4py that it knows: pip install 'aenet_py[lammps]'"
-        )
 
 
 class _External:

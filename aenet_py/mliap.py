@@ -6,7 +6,12 @@ LAMMPS' pairs of each of its atoms ─> environments ─> Potential ─> derivat
 
 from __future__ import annotations
 
+import contextlib
+import importlib
+import os
 import pickle
+import sys
+import traceback
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -17,6 +22,7 @@ from aenet_py.descriptors.common import CoincidenceError
 from aenet_py.errors import AenetError
 from aenet_py.neighbors.search import Environments
 from aenet_py.potential import Potential
+from aenet_py.workers import launched
 
 UNUSED = 1  # LAMMPS makes room for so many descriptors and parameters; neither is handed over
 
@@ -41,11 +47,15 @@ class Unified:
         self.rcutfac = 0.5 * self.potential.model.r_max  # Å, half the cutoff
         self._warned = False
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "interface": None}  # LAMMPS' cannot be pickled
+
     def pickle(self, path: str) -> None:
         """Write what ``pair_style mliap unified PATH`` reads; AenetError if it cannot be written."""
+        content = pickle.dumps(self)
         try:
             with open(path, "wb") as file:
-                pickle.dump(self, file)
+                file.write(content)
         except OSError as error:
             raise AenetError(f"{path}: cannot be written: {error.strerror}") from None
 
@@ -58,8 +68,18 @@ class Unified:
     def compute_forces(self, data: Any) -> None:
         """Give LAMMPS' data energies (eV) of its atoms, forces (eV/Å) and virial of its pairs; LAMMPS calls this.
 
-        AenetError for types that are no element, unknown neighbours and coinciding atoms.
+        AenetError for types that are no element, unknown neighbours and coinciding atoms.  In several processes what is
+        raised ends all of them: LAMMPS would wait for those that have nothing to raise.
         """
+        try:
+            self._compute(data)
+        except BaseException:
+            if launched():
+                traceback.print_exc()
+                _end()
+            raise
+
+    def _compute(self, data: Any) -> None:
         n_atoms, n_pairs = data.nlistatoms, data.npairs
         if n_atoms == 0:
             data.energy = 0.0
@@ -100,3 +120,11 @@ class Unified:
         if present[0] < 0:
             raise AenetError("found atoms of a type without an element (NULL) in LAMMPS; expected one for each type")
         self.potential.types_of([self.potential.types[t] for t in present])
+
+
+def _end() -> None:
+    """End all processes."""
+    sys.stderr.flush()
+    with contextlib.suppress(ImportError, RuntimeError):
+        importlib.import_module("mpi4py.MPI").COMM_WORLD.Abort(1)
+    os._exit(1)  # which makes the launcher end the others

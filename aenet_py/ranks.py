@@ -224,7 +224,7 @@ class Pool:
             for answer in _messages(comm):
                 if isinstance(answer, End):
                     n_left -= 1
-                else:
+                elif answer.number in rank_of:  # not to the first order, which a signal may have made nobody wait for
                     free[rank_of.pop(answer.number)] += 1
                     self._finish(answer)
             while waiting and max(free) > 0:

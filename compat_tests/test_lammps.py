@@ -164,6 +164,24 @@ def test_what_cannot_be_attached(units, commands, paths, elements, message):
     assert not lmp.has_id("fix", "aenet")
 
 
+@pytest.mark.parametrize("style", ["setforce 0 0 0", "aveforce 0 0 0", "store/force"])
+def test_fixes_that_come_too_early(style):
+    """They would act before the potentials' forces are there; behind attach they do what they should."""
+    lmp = in_lammps.start(in_lammps.cluster(), SPECIES)
+    lmp.commands_list(["fix move all nve", f"fix early all {style}"])
+    name = style.partition(" ")[0]
+    with pytest.raises(
+        AenetError, match=rf"found fix early \({name}\) in LAMMPS, which would act before .* after attach"
+    ):
+        attach(lmp, networks(), SPECIES)
+    lmp.command("unfix early")
+    attach(lmp, networks(), SPECIES)
+    assert lmp.extract_fix("aenet", 0, 1, 0) == 0
+    lmp.commands_list([f"fix late all {style}", "run 0"])
+    forces = np.array(lmp.gather_atoms("f", 1, 3)).reshape(-1, 3)
+    assert np.abs(forces if name == "setforce" else np.ptp(forces, axis=0)).max() < 1e-9 or name == "store/force"
+
+
 def test_attached_where_it_cannot_be():
     from lammps import lammps
 
@@ -186,6 +204,9 @@ def test_what_goes_wrong_in_a_run_ends_it():
     with pytest.raises(AenetError, match=r"atom [35] coincides with another atom; expected atoms apart"):
         lmp.command("run 100")
     assert lmp.extract_global("ntimestep") < 2
+    lmp.commands_list(["group fifth id 5", "displace_atoms fifth move 1.5 1.5 1.5", "run 3"])
+    assert lmp.extract_global("ntimestep") >= 3
+    check(in_lammps.results(lmp), in_lammps.cluster(), networks())
 
 
 @pytest.mark.parametrize(
@@ -200,6 +221,12 @@ def test_what_must_not_change(commands, message):
     lmp.commands_list(["run 1", *commands])
     with pytest.raises(AenetError, match=message):
         lmp.command("run 1")
+
+
+def test_cutoffs_of_pair_coeff_do_not_count():
+    lmp = in_lammps.ready(in_lammps.triclinic(), networks())
+    lmp.commands_list(["pair_coeff * * 1.0", "neighbor 0.3 bin", "run 0"])
+    check(in_lammps.results(lmp), in_lammps.triclinic(), networks())
 
 
 def test_attached_again():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import subprocess
+import sys
 import warnings
 
 import numpy as np
@@ -19,6 +21,14 @@ from compat_tests.test_calculator import networks
 from compat_tests.test_lammps import check
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*outside the range of the")
+
+
+COINCIDENT = """
+from compat_tests import in_lammps
+atoms = in_lammps.triclinic()
+atoms.positions[1] = atoms.positions[0]
+in_lammps.with_mliap(atoms, in_lammps.potentials("triclinic")).command("run 0")
+"""
 
 
 class Data:
@@ -139,6 +149,13 @@ class TestInLammps:
             check(dict(found), in_lammps.SYSTEMS[system](), in_lammps.potentials(system))
             for name, value in alone.items():
                 assert np.abs(found[name] - value).max(initial=0) < 1e-8 * max(1.0, np.abs(value).max(initial=0)), name
+
+    @pytest.mark.skipif(not in_lammps.MPIEXEC.exists(), reason="needs mpiexec beside python")
+    def test_an_error_in_one_of_two_processes_ends_both(self):
+        command = [in_lammps.MPIEXEC, "-n", "2", sys.executable, "-c", COINCIDENT]
+        done = subprocess.run(command, cwd=in_lammps.ROOT, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode != 0
+        assert done.stderr.count("AenetError: atom ") == 1
 
     def test_virials_of_atoms(self):
         lmp = in_lammps.with_mliap(in_lammps.triclinic(), networks())

@@ -68,7 +68,9 @@ def train(path: str) -> int:
             return 0
         try:
             _run(path, ranks, Voice(_silent, _silent, _silent))
-        except (processes.SharedError, KeyboardInterrupt, common.Terminated):
+        except (KeyboardInterrupt, common.Terminated):
+            return common.FAILURE  # the first process notices that this one has left
+        except processes.SharedError:
             ranks.outlast()
             return common.FAILURE
         ranks.outlast()
@@ -190,7 +192,7 @@ def _train(
     import torch
 
     from aenet_py.report import train as report
-    from aenet_py.training import checkpoint, results, run, transfer
+    from aenet_py.training import checkpoint, dataset, results, run, transfer
     from aenet_py.training.begin import begin
     from aenet_py.training.ranks import LostError
 
@@ -205,7 +207,8 @@ def _train(
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True, warn_only=True)
     begun = ranks.together(lambda: begin(deck, data, draw, device, ranks, voice.warn))
-    ranks.agree("data, or states to go on from", (begun.mark, run.checksum(begun.state)))
+    known = (begun.mark, run.checksum(begun.state), dataset.checksum(data) if ranks.size > 1 else 0)
+    ranks.agree("data, or states to go on from", known)
     data, state, train, test, origin = begun.data, begun.state, begun.train, begun.test, begun.origin
     unit = data.training.scale
     tell(report.networks(deck, [setup.n_features for setup in data.setups], begun.restarted))
@@ -226,6 +229,14 @@ def _train(
         with common.uninterrupted():
             results.write({**more, **files})
 
+    @contextlib.contextmanager
+    def saving_if_lost() -> Iterator[None]:
+        try:
+            yield
+        except LostError as error:
+            save(state, False, {})
+            raise LostError(f"{error}; {goes_on}") from None
+
     began = time.time()
     with contextlib.ExitStack() as stack:
         advance = stack.enter_context(_progress(deck, state, unit, say, ranks.rank == 0))
@@ -235,17 +246,15 @@ def _train(
             if deck.checkpoint is not None and state.epoch % deck.checkpoint == 0 and state.epoch < deck.epochs:
                 save(state, False, {})
 
-        try:
-            stopped = run.epochs(
-                deck, state, train, test, begun.scales, ranks, unit, lambda: stop() is not None, after_epoch
-            )
-        except LostError as error:
-            save(state, False, {})
-            raise LostError(f"{error}; {goes_on}") from None
-        except run.DivergedError as error:
-            if error.good is not None:
-                save(error.good, False, {})
-            raise
+        with saving_if_lost():
+            try:
+                stopped = run.epochs(
+                    deck, state, train, test, begun.scales, ranks, unit, lambda: stop() is not None, after_epoch
+                )
+            except run.DivergedError as error:
+                if error.good is not None:
+                    save(error.good, False, {})
+                raise
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
     say(report.resources(time.time() - began, memory, _gpu_memory(device)))
     if stopped:
@@ -253,11 +262,12 @@ def _train(
         voice.note(f"Stopped by {stop() or 'a signal'} in epoch {state.epoch}; {goes_on}.")
         return False
     files: dict[str, bytes] = {}
-    for name, part in (("train", train), ("test", test)):
-        if deck.save_energies:
-            files[f"energies.{name}"] = results.energies(state.result, part, data, ranks).encode("latin-1")
-        if deck.save_forces and deck.alpha is not None:
-            files[f"forces.{name}"] = results.forces(state.result, part, data, ranks).encode("latin-1")
+    with saving_if_lost():
+        for name, part in (("train", train), ("test", test)):
+            if deck.save_energies:
+                files[f"energies.{name}"] = results.energies(state.result, part, data, ranks).encode("latin-1")
+            if deck.save_forces and deck.alpha is not None:
+                files[f"forces.{name}"] = results.forces(state.result, part, data, ranks).encode("latin-1")
     tell(report.saving(deck))
     save(state, True, files)
     return True

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -190,6 +191,14 @@ def prepare(
     )
     shifts = (training.shift,) * len(order)
     return Data(structures, len(entries) - len(numbers), setups, statistics, training, shifts)
+
+
+def checksum(data: Data) -> int:
+    """Of features and forces, for processes that must have the same."""
+    found = 0
+    for values in (*data.structures.features, data.structures.forces, *data.feature_shifts, *data.feature_scales):
+        found = zlib.crc32(np.ascontiguousarray(values).view(np.uint8).data, found)
+    return found
 
 
 def gradients_of(training_set: str) -> str:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import datetime
 import os
+import signal
+import threading
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -126,7 +128,7 @@ class Ranks:
         from torch import distributed
 
         if self.rank:
-            with contextlib.suppress(RuntimeError):
+            with _ended_by_signals(), contextlib.suppress(RuntimeError):
                 distributed.recv(torch.zeros(1), src=0)
 
 
@@ -148,13 +150,28 @@ def joined() -> Iterator[Ranks]:
     )
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     try:
-        distributed.init_process_group(backend, timeout=TIMEOUT)
+        with _ended_by_signals():
+            distributed.init_process_group(backend, timeout=TIMEOUT)
     except (RuntimeError, ValueError) as error:
         raise AenetError(f"the {size} processes have not met: {str(error).strip().splitlines()[0]}") from None
     try:
         yield Ranks(rank, size, local_rank, local_size)
     finally:
         distributed.destroy_process_group()
+
+
+@contextlib.contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Signals end this process at once: Python's handlers would not be called while torch waits."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextlib.contextmanager

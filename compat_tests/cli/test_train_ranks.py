@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import socket
@@ -26,6 +27,8 @@ WITHIN = 1e-9  # of the largest weight
 PROGRAM = """
 import os, sys
 from aenet_py.cli.aenet_pytorch import main
+if os.environ["RANK"] == "1":
+    exec(os.environ["PATCH"])
 statuses = []
 for folder, port in zip(sys.argv[1:], os.environ["PORTS"].split()):
     os.chdir(folder)
@@ -43,12 +46,22 @@ def free_ports(n: int) -> list[int]:
         return [each.getsockname()[1] for each in sockets]
 
 
-def start(*folders: Path, n: int = 2, others: list[Path] | None = None) -> list[subprocess.Popen]:
-    """Processes that train in each of these folders in turn; others : where all but the first do."""
+def start(*folders: Path, n: int = 2, others: list[Path] | None = None, patch: str = "") -> list[subprocess.Popen]:
+    """Processes that train in each of these folders in turn.
+
+    others : where all but the first do; patch : what the second one executes before.
+    """
     ports = " ".join(map(str, free_ports(len(folders))))  # one each: the last one's may still be open at the next
     processes = []
     for rank in range(n):
-        given = {"RANK": rank, "WORLD_SIZE": n, "MASTER_ADDR": "127.0.0.1", "PORTS": ports, "MASTER_PORT": ""}
+        given = {
+            "RANK": rank,
+            "WORLD_SIZE": n,
+            "MASTER_ADDR": "127.0.0.1",
+            "PORTS": ports,
+            "MASTER_PORT": "",
+            "PATCH": patch,
+        }
         environment = {**os.environ, "PYTHONPATH": str(ROOT), **{name: str(value) for name, value in given.items()}}
         chosen = others if others is not None and rank else folders
         processes.append(
@@ -235,6 +248,43 @@ def test_a_signal_to_one_process_stops_all(forces, monkeypatch):
     assert main([]) == 0
 
 
+SIGNALLED = """
+import signal
+from aenet_py.training import dataset, loop
+
+def interrupted(*given, work={module}.{name}):
+    for _ in range({times}):
+        signal.raise_signal(signal.SIGTERM)
+    return work(*given)
+
+{module}.{name} = interrupted
+"""
+
+
+@pytest.mark.parametrize(("module", "name", "times"), [("dataset", "read", 1), ("loop", "evaluate", 2)])
+def test_a_process_that_leaves(module, name, times, forces):
+    """Stopped by a signal in the preparation, or by two in a batch: the other one does not wait for it."""
+    processes = start(forces, patch=SIGNALLED.format(module=module, name=name, times=times))
+    statuses, _, errors = ended(processes)
+    assert statuses == [1, 1]
+    (line,) = errors_in(errors[0])
+    assert "another process of this training has ended or does not answer" in line
+    assert errors[1] == ""
+
+
+def test_a_process_that_is_lost_behind_the_last_epoch(forces, monkeypatch):
+    single = copied(forces, "single")
+    patch = "import os, signal; from aenet_py.training import results\n"
+    patch += "results.energies = lambda *_: os.kill(os.getpid(), signal.SIGKILL)"
+    statuses, _, errors = ended(start(forces, patch=patch))
+    assert statuses == [1, -signal.SIGKILL]
+    assert "model.restart and the potentials are saved, and the same command goes on from there" in errors[0]
+    for folder in (single, forces):
+        monkeypatch.chdir(folder)
+        assert main([]) == 0
+    compare(forces, single)
+
+
 BAD = {
     "decks": ((), (("BATCHSIZE 6", "BATCHSIZE 5"),), "the processes have different decks train.in; expected"),
     "batches": (
@@ -245,6 +295,7 @@ BAD = {
     "file": ((), (), "cluster.train.ascii: no such file (process 1 of 0 to 1)"),
     "cut": ((), (), "cluster.train.forces: "),
     "state": ((), (), "the processes have different data, or states to go on from"),
+    "features": ((), (), "the processes have different data, or states to go on from"),
 }  # fmt: skip
 
 
@@ -260,6 +311,9 @@ def test_bad_input_of_either_process(forces, monkeypatch):
     whole = (forces / "cluster.train.forces").read_bytes()
     (other["cut"] / "cluster.train.forces").write_bytes(whole[: len(whole) // 2])
     shutil.copyfile(state / "model.restart", other["state"] / "model.restart")
+    text = (other["features"] / "cluster.train.ascii").read_text()
+    last = re.findall(r"-?\d\.\d{10,}(?:E-\d\d)?", text)[-1]
+    (other["features"] / "cluster.train.ascii").write_text(text.replace(last, f"{1.01 * float(last):.12f}"))
     before = listing(forces.parent)
     statuses, _, errors = ended(start(*folders, others=others))
     assert statuses == [1, 1]
