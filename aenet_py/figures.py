@@ -31,6 +31,11 @@ def panels(n_rows: int = 1, n_columns: int = 1, **options: Any) -> tuple[Figure,
     return figure, axes
 
 
+def from_zero(axis: Any) -> None:
+    """Let the vertical axis begin at zero, with room above the highest point."""
+    axis.set_ylim(0, 1.05 * axis.dataLim.y1 if axis.dataLim.y1 > 0 else None)
+
+
 def save(figure: Figure, path: str) -> None:
     """Save as PNG, SVG or PDF, as the name ends; the file appears when complete, an older one is replaced."""
     for axis in figure.axes:

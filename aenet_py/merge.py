@@ -41,10 +41,10 @@ def merge(paths: Sequence[str], output: str, advance: Advance) -> Merged:
     if os.path.exists(output):
         raise already_exists(output)
     first, footer, n_announced = _check(paths)
-    with_gradients = [os.path.exists(f"{path}.forces") for path in paths]
+    with_gradients = [os.path.exists(gradients.path_of(path)) for path in paths]
     if any(with_gradients) and not all(with_gradients):
-        path = paths[with_gradients.index(False)]
-        raise AenetError(f"{path}.forces: no such file; expected gradients of all training sets, or of none")
+        path = gradients.path_of(paths[with_gradients.index(False)])
+        raise AenetError(f"{path}: no such file; expected gradients of all training sets, or of none")
     sizes = np.array([setup.n_features for setup in footer.setups], dtype=np.int64)
     statistics, energies = RunningStatistics(sizes), RunningEnergies(n_announced)
     n_atoms = 0
@@ -101,7 +101,7 @@ def _join_gradients(paths: Sequence[str], n_announced: int, output: PendingFile)
     most = 0
     size = records.record_size(4)
     for path in paths:
-        with RecordReader(f"{path}.forces") as source, trainset.open_source(path) as of:
+        with RecordReader(gradients.path_of(path)) as source, trainset.open_source(path) as of:
             announced, expected = gradients.read_header(source), trainset.read_header(of).n_structures
             if announced != expected:
                 raise InputError(source.path, f"found {announced} structures; expected {expected}, as in {path}")

@@ -261,6 +261,11 @@ def _train(
         save(state, False, {})
         voice.note(f"Stopped by {stop() or 'a signal'} in epoch {state.epoch}; {goes_on}.")
         return False
+    if deck.patience is not None and state.early_stopping.since >= deck.patience:
+        last, since = state.epoch - 1, state.early_stopping.since
+        voice.note(
+            f"Stopped early in epoch {last}, with the potentials of epoch {last - since}: PATIENCE {deck.patience}."
+        )
     files: dict[str, bytes] = {}
     with saving_if_lost():
         for name, part in (("train", train), ("test", test)):

@@ -21,6 +21,11 @@ AHEAD = 1 << 22  # bytes read at once: a record may be as long as the usual buff
 _HEAD, _BETWEEN, _END = struct.Struct("<8i"), struct.Struct("<2i"), records.MARKER  # an atom's markers and integers
 
 
+def path_of(training_set: str) -> str:
+    """The file of gradients that belongs to a training set."""
+    return training_set.removesuffix(".ascii") + ".forces"
+
+
 def header(n_structures: int) -> bytes:
     return records.integers([n_structures])
 

@@ -361,7 +361,8 @@ def _networks(path: str, found: dict[str, tuple[Line, list[Line]]]) -> tuple[Net
         except (ValueError, IndexError):
             raise InputError(path, f"found {line.text!r}; {expected}", line.number) from None
         if not fits:
-            raise InputError(path, f"found {len(nodes)} layers; expected {words[2]}, at least 1", line.number)
+            expected = words[2] if nodes else "at least 1"
+            raise InputError(path, f"found {len(nodes)} layers; expected {expected}", line.number)
         for activation in activations:
             if activation not in ACTIVATIONS:
                 message = f"found activation {activation!r}; expected one of {', '.join(ACTIVATIONS)}"

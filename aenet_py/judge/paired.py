@@ -114,8 +114,8 @@ def figure(runs: Sequence[Trained], groups: Mapping[str, Sequence[Trained]]) -> 
                     ax.plot([place + shift - 0.1, place + shift + 0.1], [np.mean(values)] * 2, color=color, linewidth=2)
             ax.plot(x, y, "o", color=color, label=part, markersize=5, alpha=0.8)
         name, unit, _ = LABELS[quantity]
-        ax.margins(y=0.1)
-        ax.set(ylabel=f"RMSE, {name} ({unit})", ylim=(0, None), xlim=(-0.5, len(columns) - 0.5))
+        ax.set(ylabel=f"RMSE, {name} ({unit})", xlim=(-0.5, len(columns) - 0.5))
+        figures.from_zero(ax)
         ax.set_xticks(range(len(columns)), _short(list(columns)), rotation=30, ha="right")
         ax.legend(frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
     return made

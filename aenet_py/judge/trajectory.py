@@ -33,7 +33,9 @@ def frames(path: str, skip: float = 0.0, advance: Callable[[int], object] = lamb
 
     advance : called with the number of bytes read.
     """
-    number = place = 0
+    number = place = n_left = 0
+    if path.endswith((".xz", ".gz")):
+        raise AenetError(f"{path}: this is compressed; expected plain extended XYZ, as md writes it")
     with _opened(path) as file:
         reader = iread(TextIOWrapper(file, encoding="utf-8"), ":", format="extxyz")
         while True:
@@ -51,9 +53,12 @@ def frames(path: str, skip: float = 0.0, advance: Callable[[int], object] = lamb
             if time is None and skip > 0:
                 raise AenetError(f"{path}: found no time_ps in frame {number}; expected it, as some time is left out")
             if time is None or time >= skip:
+                n_left += 1
                 yield atoms
     if not number:
         raise AenetError(f"{path}: found no frames; expected a trajectory")
+    if not n_left:
+        raise AenetError(f"{path}: found no frame after {skip:g} ps; expected some behind the time that is left out")
 
 
 def _opened(path: str) -> BinaryIO:

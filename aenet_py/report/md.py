@@ -21,6 +21,8 @@ def report(path: str, atoms: Atoms, settings: Settings, found: Run, output: str)
     if len(found.log["step"]):
         temperature, energy = found.log["temperature_K"], found.log["conserved_energy_eV"]
         outside = found.log["atoms_outside"]
+        if found.log["step"][0] > 0:
+            lines.append(f"  since step     {found.log['step'][0]}, where it went on:")
         lines.append(f"  temperature    {temperature.mean():.1f} K on average, {temperature.max():.1f} K at most")
         drift = 1000.0 * (energy[-1] - energy[0]) / len(atoms)
         lines.append(f"  energy drift   {drift:.3f} meV/atom, of what the ensemble conserves")

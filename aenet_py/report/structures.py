@@ -74,7 +74,8 @@ def drawn(n: int | None, n_strata: int, seed: int) -> str:
     """How frames were drawn, n of them, None for all that fit."""
     if n is None:
         return "all that fit, none drawn"
-    return f"drawn from {n_strata} strata of energy per atom with --seed {seed}"
+    k = min(n_strata, n)
+    return f"drawn from {k} {'stratum' if k == 1 else 'strata'} of energy per atom with --seed {seed}"
 
 
 def _quantiles(sets: Sequence[tuple[str, Numbers]]) -> list[str]:

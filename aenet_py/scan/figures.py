@@ -120,7 +120,7 @@ def _errors(axis: Axes, kind: str, means: Sequence[Mean], place: Place) -> None:
             [place(mean) for mean in others], [_milli(mean.errors[name]) for mean in others],
             ".", color=color, alpha=0.4,
         )  # fmt: skip
-    axis.set_ylim(bottom=0)
+    figures.from_zero(axis)
 
 
 def _milli(value: float | None) -> float:

@@ -29,6 +29,8 @@ def read(path: str) -> Atoms:
         atoms = read_any(path)
     except Exception as error:  # which ASE's readers raise is not settled
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        if isinstance(error, StopIteration | IndexError):
+            reason = f"found no structure {path.rpartition('@')[2]} in it"
         raise AenetError(f"{path}: cannot be read as a structure: {reason}") from None
     if not isinstance(atoms, Atoms) or not len(atoms):
         raise AenetError(f"{path}: found no atoms, or several structures; expected one with atoms")

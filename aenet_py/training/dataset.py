@@ -132,7 +132,7 @@ def with_forces_ahead(deck: TrainInput, found: TrainingSet) -> np.ndarray:
         return np.zeros(int(is_kept.sum()), dtype=bool)
     if deck.memory_mode == "recompute":
         return with_forces(deck, found, _chosen(deck, len(is_kept)))[is_kept]
-    path = gradients_of(native(deck.training_set))
+    path = files.path_of(native(deck.training_set))
     selected = files.selected(path)
     if len(selected) != len(is_kept):
         raise InputError(path, f"found {len(selected)} structures; expected {len(is_kept)}, as in {deck.training_set}")
@@ -201,11 +201,6 @@ def checksum(data: Data) -> int:
     return found
 
 
-def gradients_of(training_set: str) -> str:
-    """The file of gradients that belongs to a training set."""
-    return training_set.removesuffix(".ascii") + ".forces"
-
-
 def _gradients(
     deck: TrainInput, found: TrainingSet, networks: np.ndarray, is_kept: np.ndarray, mine: np.ndarray | None,
     setups: list[Setup], threads: int, advance: Callable[[int], object],
@@ -231,7 +226,7 @@ def _gradients(
         Wanted(entry, atoms.types[begin:end], networks[begin:end], bool(use))
         for entry, begin, end, use in zip(found.structures.entries, starts[:-1], starts[1:], used, strict=True)
     ]
-    path = gradients_of(native(deck.training_set))
+    path = files.path_of(native(deck.training_set))
     read, selected = gradients.read(path, wanted, layouts, deck.training_set, on_disk=deck.memory_mode == "disk")
     read = dataclasses.replace(read, starts=read.starts[kept_atoms], words=read.words[is_kept])
     return read, with_forces(deck, found, selected)

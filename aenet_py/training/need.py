@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 from aenet_py import memory
 from aenet_py.errors import AenetError
-from aenet_py.formats import trainset
+from aenet_py.formats import gradients, trainset
 from aenet_py.formats.records import RecordReader
 from aenet_py.formats.text import native
 from aenet_py.inputs.train import TrainInput
-from aenet_py.training.dataset import gradients_of
 from aenet_py.training.packing import layout_of, most_words
 from aenet_py.training.ranks import Ranks
 
@@ -46,9 +45,9 @@ def estimate(deck: TrainInput) -> Need:
     if deck.alpha is None or not footer.setups or deck.memory_mode == "recompute":
         return Need(features, 0, 0)  # what two batches need when recomputed is known once it has been computed
     try:
-        size = os.path.getsize(gradients_of(path))
+        size = os.path.getsize(gradients.path_of(path))
     except OSError:
-        raise AenetError(f"{gradients_of(path)}: no such file; expected the gradients that FORCES needs") from None
+        raise AenetError(f"{gradients.path_of(path)}: no such file; expected the gradients that FORCES needs") from None
     layouts = [layout_of(setup, header.types) for setup in footer.setups]
     packed = 4 * most_words(layouts, size // 8, footer.n_atoms)
     if deck.memory_mode != "disk":

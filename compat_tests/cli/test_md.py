@@ -126,12 +126,14 @@ def test_bad_options(md, tmp_path, name):
         ("bad.cif", "nonsense", "bad.cif: cannot be read as a structure: "),
         ("what", "nonsense", "what: cannot be read as a structure: "),
         ("empty.xyz", "0\n\n", "empty.xyz: found no atoms"),
+        ("one.xyz@7", None, "one.xyz@7: cannot be read as a structure: found no structure 7 in it"),
         ("odd.xsf", "ATOMS\nXy 0 0 0\nXy 0 0 1\n", "odd.xsf: found species Xy; expected chemical elements"),
         ("iron.xyz", "2\n\nFe 0 0 0\nFe 0 0 2\n", "found species Fe; expected those of the potentials: Cu Au O H"),
         ("flat.xyz", '2\nLattice="1 0 0 2 0 0 0 0 1"\nCu 0 0 0\nCu 0 0 2\n', "cell vectors in a plane or on a line"),
     ],
 )
 def test_bad_structures(md, tmp_path, name, content, message):
+    (tmp_path / "one.xyz").write_text("1\n\nCu 0 0 0\n")
     if content is not None:
         (tmp_path / name).write_text(content)
     before = listing(tmp_path)

@@ -57,6 +57,17 @@ def test_text_as_well(made):
     assert Path("merged.train").read_bytes() == Path("whole.train").read_bytes()
 
 
+@pytest.mark.parametrize("made", [("cluster-cuau-h2o", 3)], indirect=True)
+def test_text_with_gradients_beside_it(made):
+    _, parts = made
+    for part in parts:
+        assert trainbin2ascii.main([part, f"{part}.ascii"]) == 0
+        Path(part).unlink()
+    assert main(["merge", *(f"{part}.ascii" for part in parts), "-o", "merged.train"]) == 0
+    for name in ("train", "train.forces"):
+        assert Path(f"merged.{name}").read_bytes() == Path(f"whole.{name}").read_bytes()
+
+
 def refused(message: str, capsys, *arguments: str) -> None:
     before = listing(Path())
     assert main(["merge", *arguments]) == 1

@@ -110,6 +110,13 @@ def test_structures_of_the_command_line_count_instead_of_files(cluster, monkeypa
     assert re.findall(r"File name +: (\.\..*)", out) == ["../xsf/s003.xsf", "../xsf/s001.xsf"]
 
 
+def test_low_verbosity_is_silent_about_relaxations(cluster, monkeypatch, capfdbinary):
+    change(cluster, ("FORCES", "RELAX steps=2\nsteps=0 dmax=0.2\nFORCES"))
+    assert predict(cluster, monkeypatch, capfdbinary)[2].count("Warning") == 2
+    change(cluster, ("FORCES", "VERBOSITY low\nFORCES"))
+    assert predict(cluster, monkeypatch, capfdbinary)[2] == ""
+
+
 def test_low_verbosity_prints_numbers_only(cluster, monkeypatch, capfdbinary):
     _, out, _ = predict(cluster, monkeypatch, capfdbinary)
     change(cluster, ("FORCES", "VERBOSITY low\nFORCES"))

@@ -95,7 +95,11 @@ BAD = {
     "file": (["--trajectory", "x.extxyz"], "x.extxyz: no such file; expected a trajectory"),
     "time": (["--trajectory", "plain.extxyz", "--skip", "1"], "plain.extxyz: found no time_ps in frame 1; expected it"),
     "cut": (["--trajectory", "cut.extxyz"], "cut.extxyz: frame 1 cannot be read: "),
-    "skip": (["--trajectory", "good.extxyz", "--skip", "9"], "good.extxyz: found no structures; expected at least one"),
+    "compressed": (
+        ["--trajectory", "good.extxyz.xz"],
+        "good.extxyz.xz: this is compressed; expected plain extended XYZ",
+    ),
+    "skip": (["--trajectory", "good.extxyz", "--skip", "9"], "good.extxyz: found no frame after 9 ps; expected some"),
     "width": (["--trajectory", "good.extxyz", "--width", "0"], "found bins of 0 to 8 Angstrom"),
     "other": (["--trajectory", "other.extxyz"], "other.extxyz: found other atoms in frame 2"),
 }

@@ -125,7 +125,8 @@ def test_draw(twins, n, capsys):
     everything = [twin["energy"] for twin in twins]
     bound = 1 / min(10, n) + 1.5 / n + 1 / len(twins)
     assert ks_2samp([twin["energy"] for twin in expected], everything).statistic <= bound
-    assert "drawn from 10 strata of energy per atom with --seed 3" in capsys.readouterr().out
+    strata = "1 stratum" if n == 1 else "10 strata"
+    assert f"drawn from {strata} of energy per atom with --seed 3" in capsys.readouterr().out
     assert choose("--n", str(n), "--seed", "3", "--strata", "10", output="again.extxyz") == rows
     assert Path("again.extxyz").read_bytes() == Path("out.extxyz").read_bytes()
     if n > 1:

@@ -518,13 +518,15 @@ def test_symmetry_functions_of_few_features(tmp_path, monkeypatch):
         assert main([]) == 0
 
 
-def test_early_stopping_keeps_the_best(forces):
+def test_early_stopping_keeps_the_best(forces, capsys):
     """A learning rate that is too high: the test error rises again, and the potentials are those of its minimum."""
     edited(forces, ("lr=0.001", "lr=0.1"), ("ITERATIONS 6", "ITERATIONS 60"), ("VERBOSE", "PATIENCE 3"))
     assert main([]) == 0
     errors = [float(line.split()[2]) for line in Path("train.error").read_text().splitlines()]
     best = int(np.argmin(errors))
     assert len(errors) == best + 4 < 60
+    said = f"Stopped early in epoch {best + 3}, with the potentials of epoch {best}: PATIENCE 3."
+    assert said in capsys.readouterr().err
     stopped = weights()
     (forces / "model.restart").unlink()
     edited(forces, ("PATIENCE 3", ""), ("ITERATIONS 60", f"ITERATIONS {best + 1}"))

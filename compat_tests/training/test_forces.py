@@ -28,7 +28,7 @@ FORMS = ("packed", "in full", "on disk", "as tensors")
 def case(request, monkeypatch):
     monkeypatch.chdir(request.param.parent / "expected")
     deck = dataclasses.replace(inputs.read(str(request.param / "train.in")), max_energy=None, max_forces=None)
-    if not (request.param.parent / "expected" / dataset.gradients_of(deck.training_set)).exists():
+    if not (request.param.parent / "expected" / files.path_of(deck.training_set)).exists():
         pytest.skip("the gradients are not at hand")
     return deck
 
@@ -62,7 +62,7 @@ def naive(deck, batch, slopes) -> np.ndarray:
     """The sum written out, from the gradients of the file in double precision."""
     found = trainset.read(deck.training_set)
     by_path, rows = {}, [0] * len(slopes)
-    with RecordReader(dataset.gradients_of(deck.training_set)) as source:
+    with RecordReader(files.path_of(deck.training_set)) as source:
         atoms: list = []
         for step in files.read(source):
             if isinstance(step, files.Entry):

@@ -176,7 +176,8 @@ def draw(rows: Sequence[dict], folder: Path, seeds: int, path: Path) -> None:
             found = factor * values(rows, way, column)
             axis.plot(np.full(len(found), place), found, "o", color=figures.COLORS[place], markersize=4, alpha=0.6)
             axis.plot(place, found.mean(), "_", color=figures.COLORS[place], markersize=22, markeredgewidth=2)
-        axis.set(ylabel=label, ylim=(0, None), xlim=(-0.5, len(WAYS) - 0.5))
+        axis.set(ylabel=label, xlim=(-0.5, len(WAYS) - 0.5))
+        figures.from_zero(axis)
         axis.set_xticks(range(len(WAYS)), WAYS)
     for axis, pair in zip(axes[1], PAIRS, strict=False):
         for place, way in enumerate((*WAYS, REFERENCE)):

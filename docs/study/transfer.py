@@ -65,9 +65,10 @@ def draw(rows: Sequence[dict], path: str) -> None:
             values = [[row[error] for row in rows if row["structures"] == n and row["way"] == way] for n in sizes]
             middle, spread = np.mean(values, axis=1), np.std(values, axis=1, ddof=1)
             axis.errorbar(sizes, 1000 * middle, 1000 * spread, marker="o", capsize=3, label=way)
-        axis.set(xscale="log", ylim=(0, None), xlabel="structures to train on", ylabel=error.replace(", ", " (m") + ")")
+        axis.set(xscale="log", xlabel="structures to train on", ylabel=error.replace(", ", " (m") + ")")
         axis.set_xticks(sizes, map(str, sizes))
         axis.minorticks_off()
+        figures.from_zero(axis)
     axes[0, 0].legend()
     figures.save(figure, path)
 
