@@ -318,6 +318,12 @@ def _average(path: str, line: Line) -> float:
     return decay
 
 
+def _hint(word: str) -> str:
+    """The keyword that is most like a word, if any is."""
+    near = difflib.get_close_matches(word, KEYWORDS, n=1, cutoff=0.6)
+    return f", did you mean {near[0].upper()}?" if near else ""
+
+
 def _entries(path: str, lines: list[Line]) -> dict[str, tuple[Line, list[Line]]]:
     """Each keyword's line and those that belong to it; as in the original the last counts, of NEXT_LINE the first."""
     found: dict[str, tuple[Line, list[Line]]] = {}
@@ -327,9 +333,8 @@ def _entries(path: str, lines: list[Line]) -> dict[str, tuple[Line, list[Line]]]
         keyword = line.text.split()[0].lower()
         position += 1
         if keyword not in KEYWORDS:
-            near = difflib.get_close_matches(keyword, KEYWORDS, n=1, cutoff=0.6)
-            hint = f", did you mean {near[0].upper()}?" if near else ""
-            raise InputError(path, f"found {line.text.split()[0]!r}; expected a keyword{hint}", line.number)
+            message = f"found {line.text.split()[0]!r}; expected a keyword{_hint(keyword)}"
+            raise InputError(path, message, line.number)
         body: list[Line] = []
         if keyword == "transfer" and len(line.text.split()) > 1:  # its settings may also stand behind it
             found.setdefault(keyword, (line, [Line(line.number, line.text.split(maxsplit=1)[1])]))
@@ -359,7 +364,8 @@ def _networks(path: str, found: dict[str, tuple[Line, list[Line]]]) -> tuple[Net
             nodes, activations = hidden_layers(words[3:])
             fits = int(words[2]) == len(nodes) > 0
         except (ValueError, IndexError):
-            raise InputError(path, f"found {line.text!r}; {expected}", line.number) from None
+            message = f"found {line.text!r}; {expected}{_hint(_first(line))}"
+            raise InputError(path, message, line.number) from None
         if not fits:
             expected = words[2] if nodes else "at least 1"
             raise InputError(path, f"found {len(nodes)} layers; expected {expected}", line.number)

@@ -184,6 +184,7 @@ BAD = [
     (("VERBOSE", "MAXENERGY -1"), "every structure is above MAXENERGY; there is nothing to train on"),
     (("  H   H.pytorch.nn   2 10:tanh 10:tanh", ""), "no network for H; expected one"),
     (("  H   H.", "  N   H."), "no network for H; expected one"),
+    (("  H   H.pytorch.nn   2 10:tanh 10:tanh", "PATIENCES 5"), "nodes:activation for each, did you mean PATIENCE?"),
     (("  H   H.pytorch.nn   2 10:tanh", "  H   H.pytorch.nn   2 10:relu"), "found activation 'relu'; expected one of"),
     (("  H   H.pytorch.nn   2 ", "  H   H.pytorch.nn   3 "), "found 2 layers; expected 3"),
     (("  H   H.pytorch.nn", "  Cu   H.pytorch.nn"), "found a second network for Cu"),
