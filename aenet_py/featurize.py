@@ -211,11 +211,10 @@ def write_training_set(
                     gradients.compute(batch.types[item.atoms], item.environments)
             on_batch(batch)
         if gradients is not None:
+            gradients.write(gradients_format.footer(most_neighbors))
             gradients.flush()
     if energies.n_included == 0:
         raise AenetError("every structure has more species than TYPES lists; there is nothing to train on")
-    if forces is not None:
-        forces.write(gradients_format.footer(most_neighbors))
     train.write(trainset.footer(trainset.Footer(n_atoms, energies.result(), model.setups, tuple(statistics.result()))))
     return Summary(energies.n_included, energies.result())
 

@@ -116,9 +116,9 @@ class Unified:
             warnings.warn(f"{message} training set", stacklevel=2)
 
     def _check(self, types: np.ndarray) -> None:
-        present = np.unique(types)
-        if present[0] < 0:
+        if types.min() < 0:
             raise AenetError("found atoms of a type without an element (NULL) in LAMMPS; expected one for each type")
+        present = np.flatnonzero(np.bincount(types))  # which does not sort them, as there are many
         self.potential.types_of([self.potential.types[t] for t in present])
 
 

@@ -87,7 +87,7 @@ def _silent(text: str) -> None: ...
 
 def _run(path: str, ranks: Ranks, voice: Voice) -> None:
     deck = ranks.together(lambda: inputs.read(path))
-    ranks.agree(f"decks {path}", deck)
+    ranks.agree(f"decks {path}", lambda: deck)
     from aenet_py.report import train as report
 
     def tell(text: str) -> None:
@@ -207,8 +207,9 @@ def _train(
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True, warn_only=True)
     begun = ranks.together(lambda: begin(deck, data, draw, device, ranks, voice.warn))
-    known = (begun.mark, run.checksum(begun.state), dataset.checksum(data) if ranks.size > 1 else 0)
-    ranks.agree("data, or states to go on from", known)
+    ranks.agree(
+        "data, or states to go on from", lambda: (begun.mark, run.checksum(begun.state), dataset.checksum(data))
+    )
     data, state, train, test, origin = begun.data, begun.state, begun.train, begun.test, begun.origin
     unit = data.training.scale
     tell(report.networks(deck, [setup.n_features for setup in data.setups], begun.restarted))

@@ -19,6 +19,7 @@ from aenet_py.formats.output import PendingFile, already_exists
 from aenet_py.formats.text import foreign
 from aenet_py.inputs import generate as inputs
 from aenet_py.inputs import setup as setups
+from aenet_py.inputs.keywords import nobody
 from aenet_py.report import generate as report
 from aenet_py.report.timing import TimingLog
 from aenet_py.workers import Workers, launched, processors
@@ -160,7 +161,7 @@ def _publish(train: PendingFile, others: Sequence[PendingFile]) -> None:
 def _read_setups(deck: inputs.GenerateInput) -> list[Setup]:
     found = []
     for symbol, path in zip(deck.types, deck.setups, strict=True):
-        setup = setups.read(path, _nobody if deck.quiet else common.warn)
+        setup = setups.read(path, nobody if deck.quiet else common.warn)
         if setup.atom_type != symbol:
             raise InputError(path, f"this set-up is for {setup.atom_type!r}; expected one for {symbol!r}")
         found.append(setup)
@@ -175,10 +176,6 @@ def _choose_forces(deck: inputs.GenerateInput, n: int) -> tuple[frozenset[int], 
         return frozenset(inputs.read_forces_list(deck.forces_list, n)), None
     seed = int.from_bytes(os.urandom(4), "little") if deck.forces_seed is None else deck.forces_seed
     return frozenset(inputs.choose_forces(n, deck.forces_percent, seed)), seed
-
-
-def _nobody(message: str) -> None:
-    """Takes a warning that was not wanted."""
 
 
 if __name__ == "__main__":

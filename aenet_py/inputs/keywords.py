@@ -130,6 +130,10 @@ class Deck:
         return InputError(self.path, f"found {path!r}, which does not exist; expected {what}", line.number)
 
 
+def nobody(message: str) -> None:
+    """Takes a warning that was not wanted."""
+
+
 def first_word(line: str) -> str:
     """The word a line begins with, as a list-directed read finds it; "" if it begins with a separator."""
     found = listio.items(line)

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from aenet_py.errors import InputError
 from aenet_py.formats import listio
-from aenet_py.inputs.keywords import Deck, parameter, read_deck
+from aenet_py.inputs.keywords import Deck, nobody, parameter, read_deck
 from aenet_py.structure import SYMBOL_LENGTH
 
 SINGLE = {"forces", "timing", "print_atomic_energies", "debug", "verbosity", "legacy_angular"}
@@ -59,7 +59,7 @@ def read(path: str, structures: Sequence[str], warn: Callable[[str], None]) -> P
     deck = read_deck(path, "a predict.x input file", SINGLE, COUNTED, PER_TYPE, FOLLOWED)
     types = _types(deck)
     quiet = deck.is_quiet(warn)
-    relaxation = _relaxation(deck, _nobody if quiet else warn) if "relax" in deck.entries else None
+    relaxation = _relaxation(deck, nobody if quiet else warn) if "relax" in deck.entries else None
     if not structures:
         entry = deck.require("files", "'FILES', the number of lines, and one XSF or extended XYZ file a line")
         structures = [line.text for line in entry.body]
@@ -126,7 +126,3 @@ def _relaxation(deck: Deck, warn: Callable[[str], None]) -> Relaxation:
             deck.path, "found a negative number under RELAX; expected steps, F_conv, E_conv >= 0", line.number
         )
     return found
-
-
-def _nobody(message: str) -> None:
-    """Takes a warning that was not wanted."""

@@ -108,14 +108,14 @@ class Ranks:
                 raise SharedError(found + where)
         return results[0]
 
-    def agree(self, what: str, value: object) -> None:
-        """SharedError unless `value`, by its repr, is the same in all processes."""
+    def agree(self, what: str, value: Callable[[], object]) -> None:
+        """SharedError unless what `value` gives, by its repr, is the same in all processes; one alone need not ask."""
         if self.size == 1:
             return
         import torch
         from torch import distributed
 
-        number = zlib.crc32(repr(value).encode())
+        number = zlib.crc32(repr(value()).encode())
         ends = torch.tensor([number, -number])
         with _noticing():
             distributed.all_reduce(ends, distributed.ReduceOp.MAX)  # of objects takes ten times as long

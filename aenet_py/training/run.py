@@ -47,7 +47,7 @@ def epochs(
             good, stopped = _step(deck, state, batch, scales, ranks, alpha, stop, good)
             if stopped:
                 return True
-        ranks.agree("weights", checksum(state))
+        ranks.agree("weights", lambda: checksum(state))
         trained = state.sums.errors(alpha)
         written = state.epoch % deck.write_every == 0
         watched = deck.patience is not None or deck.reduces_rate

@@ -10,7 +10,6 @@ study.png, the tables and figures of the commands it runs, and a table on standa
 
 from __future__ import annotations
 
-import argparse
 import csv
 import itertools
 import re
@@ -25,7 +24,7 @@ from pathlib import Path
 import numpy as np
 import structures
 from scipy.stats import ttest_rel
-from training import TARGET, errors, potentials, prepared, train
+from training import TARGET, asked, database, errors, potentials, prepared, train
 
 from aenet_py import figures, tables
 
@@ -66,13 +65,13 @@ def rows_of(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def pretrained(folder: Path, name: str, database: Sequence[str], size: Size) -> None:
+def pretrained(folder: Path, name: str, slabs: Sequence[str], size: Size) -> None:
     """Select a subset and train on it."""
     if (folder / name).exists():
         return
     subset = folder / f"{name}.extxyz"
     if not subset.exists():
-        aenet("select", *database, "-o", subset, *SUBSETS[name], "--n", size.subset, "--seed", 1)
+        aenet("select", *slabs, "-o", subset, *SUBSETS[name], "--n", size.subset, "--seed", 1)
     present = {symbol for row in rows_of(subset.with_suffix(".csv")) for symbol in row["elements"].split()}
     symbols = [symbol for symbol in structures.SPECIES if symbol in present]
     train(folder / name, [str(subset)], symbols, "MODE train", 1, epochs=size.epochs[0], batch=64, rate=0.003)
@@ -195,21 +194,14 @@ def draw(rows: Sequence[dict], folder: Path, seeds: int, path: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--folder", type=Path, required=True, help="for everything that is made")
-    parser.add_argument("--quick", action="store_true", help="a very small study, to see that it runs")
-    options = parser.parse_args()
-    size, folder = QUICK if options.quick else Size(), options.folder.resolve()
-    folder.mkdir(parents=True, exist_ok=True)
+    folder, quick = asked(__doc__)
+    size = QUICK if quick else Size()
     with ProcessPoolExecutor() as pool:
-        parts = [
-            pool.submit(prepared, folder, f"database-{part}", structures.database, size.database // 2, part)
-            for part in (1, 2)
-        ]
+        parts = database(pool, folder, size.database)
         clusters = pool.submit(prepared, folder, "clusters", structures.trajectory, size.clusters, 1, 400.0, 5)
         reference = pool.submit(prepared, folder, "reference", structures.trajectory, size.reference, 6, 300.0, 6)
-        database = [part.result() for part in parts]
-        subsets = [pool.submit(pretrained, folder, name, database, size) for name in SUBSETS]
+        slabs = [part.result() for part in parts]
+        subsets = [pool.submit(pretrained, folder, name, slabs, size) for name in SUBSETS]
         one, six = clusters.result(), reference.result()
         known = {"way": REFERENCE, **dict.fromkeys(COLUMNS[1:], ""), **simulated(Path(one), None, 0.0)}
         for subset in subsets:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 from collections.abc import Sequence
+from concurrent.futures import Executor, Future
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +36,22 @@ SCHEDULE cosine
 {mode}
 NETWORKS
 """
+
+
+def asked(what: str | None) -> tuple[Path, bool]:
+    """The folder that the command line names, made, and whether a very small study is wanted; what : for --help."""
+    parser = argparse.ArgumentParser(description=what, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, required=True, help="for everything that is made")
+    parser.add_argument("--quick", action="store_true", help="a very small study, to see that it runs")
+    options = parser.parse_args()
+    folder = options.folder.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder, options.quick
+
+
+def database(pool: Executor, folder: Path, n: int) -> list[Future[str]]:
+    """Two files of slabs, n structures in all."""
+    return [pool.submit(prepared, folder, f"database-{part}", structures.database, n // 2, part) for part in (1, 2)]
 
 
 def prepared(folder: Path, name: str, make, *arguments: object) -> str:

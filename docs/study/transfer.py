@@ -9,7 +9,6 @@ seeds.  Leaves transfer.csv, transfer.png and, on standard output, a table with 
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import shutil
 from collections.abc import Sequence
@@ -20,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import structures
 from scipy.stats import ttest_rel
-from training import TARGET, errors, prepared, train
+from training import TARGET, asked, database, errors, prepared, train
 
 from aenet_py import figures, tables
 
@@ -90,17 +89,10 @@ def table(rows: Sequence[dict]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--folder", type=Path, required=True, help="for everything that is made")
-    parser.add_argument("--quick", action="store_true", help="a very small study, to see that it runs")
-    options = parser.parse_args()
-    size, folder = QUICK if options.quick else Size(), options.folder.resolve()
-    folder.mkdir(parents=True, exist_ok=True)
+    folder, quick = asked(__doc__)
+    size = QUICK if quick else Size()
     with ProcessPoolExecutor() as pool:
-        parts = [
-            pool.submit(prepared, folder, f"database-{part}", structures.database, size.database // 2, part)
-            for part in (1, 2)
-        ]
+        parts = database(pool, folder, size.database)
         # Those tested are of other trajectories, with other compositions and arrangements.
         clusters = [
             pool.submit(prepared, folder, name, structures.clusters, n, max(1, n // FRAMES), seed)
