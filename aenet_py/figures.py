@@ -12,8 +12,9 @@ if TYPE_CHECKING:
 
 # Okabe and Ito's colours, which people with colour-blindness tell apart (jfly.uni-koeln.de/color).
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+SET_COLORS = {"train": COLORS[0], "test": COLORS[1]}  # the same in every figure
 STYLE: dict[Any, Any] = {
-    "axes.spines.right": False, "axes.spines.top": False, "font.size": 9,
+    "axes.spines.right": False, "axes.spines.top": False, "axes.formatter.useoffset": False, "font.size": 9,
     "figure.dpi": 100, "savefig.dpi": 200,
 }  # fmt: skip
 PANEL = (3.4, 2.8)  # inches

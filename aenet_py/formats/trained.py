@@ -1,13 +1,14 @@
 """Tables a training leaves: train.error, energies.train and .test, forces.train and .test, as the trainer writes them.
 
 train.error    epoch, then errors of the training and the test set: their weighted sum and, where forces are
-               trained, of energies (eV/atom) and forces (eV/Å); else the first two are those of energies
+               trained, of energies (eV/atom) and force vectors (eV/Å); else the first two are those of energies
 energies.*     atoms, energy and predicted energy (eV), both per atom (eV/atom), path
 forces.*       a line "# atoms, error, path", and for each atom its number, error, force and predicted force (eV/Å)
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -23,8 +24,8 @@ ENERGY_COLUMNS, FORCE_COLUMNS = 5, 8
 class Errors:
     """Errors of the training and the test set by epoch.
 
-    epochs (n,); total, energies, forces : (n, 2), energies in eV/atom, forces in eV/Å or None, total as the trainer
-    weights them.
+    epochs (n,); total (n, 2) : as in the file, the trainer's weighted sum of the errors of energies and force vectors;
+    energies (n, 2) : RMSE, eV/atom; forces (n, 2) : RMSE of force components, eV/Å, or None.
     """
 
     epochs: np.ndarray
@@ -64,7 +65,8 @@ def read_errors(path: str) -> Errors:
         rows.append(_numbers(path, number, words))
     table = np.array(rows)
     pairs = [table[:, i : i + 2] for i in range(1, width, 2)]
-    return Errors(table[:, 0].astype(np.int64), pairs[0], pairs[width == 7], pairs[2] if width == 7 else None)
+    forces = pairs[2] / math.sqrt(3.0) if width == 7 else None  # the file has the RMSE of vectors
+    return Errors(table[:, 0].astype(np.int64), pairs[0], pairs[width == 7], forces)
 
 
 def read_energies(path: str) -> Energies:

@@ -16,6 +16,7 @@ from aenet_py.neighbors import verlet
 
 PROMINENCE = 0.2  # of the highest peak: what is less prominent is no peak
 SMOOTHED = 2.0  # bins, of the Gaussian that noise is smoothed by where peaks are looked for
+SIGNIFICANT = 4.0  # standard deviations of counted pairs by which a peak rises above its valleys
 NEAR = 4  # bins, from a smoothed peak to the highest bin
 
 
@@ -62,37 +63,58 @@ def distribution(
             normalised = bool(atoms.pbc.all())
             counts = np.bincount(species)
             total = np.zeros((len(symbols), len(symbols), n_bins))
+            of_others, seen_pairs = np.zeros_like(total), np.zeros_like(total)  # without images of the atom itself
         if not np.array_equal(atoms.numbers, first.numbers) or bool(atoms.pbc.all()) != normalised:
             raise AenetError(f"found other atoms in frame {n_frames + 1}; expected those of the first")
         found = verlet.environments(verlet.pairs(atoms, edges[-1], 0.0), atoms)
         centers, others = np.repeat(species, found.counts), species[found.index - 1]
         place = np.minimum((found.distance / width).astype(np.int64), n_bins - 1)
         which = (centers * len(symbols) + others) * n_bins + place
-        number = np.bincount(which, minlength=total.size).reshape(total.shape) / counts[:, None, None]
-        total += number * (atoms.get_volume() / counts[None, :, None] if normalised else 1.0 / width)
+        of_self = found.index - 1 == np.repeat(np.arange(len(atoms)), found.counts)
+        number, own = (np.bincount(each, minlength=total.size).reshape(total.shape) for each in (which, which[of_self]))
+        weight = (atoms.get_volume() / counts[None, :, None] if normalised else 1.0 / width) / counts[:, None, None]
+        total += number * weight
+        of_others += (number - own) * weight
+        seen_pairs += number - own
         n_frames += 1
         seen(atoms)
     if first is None:
         raise AenetError("found no structures; expected at least one")
     if normalised:
-        total /= 4.0 / 3.0 * np.pi * (edges[1:] ** 3 - edges[:-1] ** 3)
+        shells = 4.0 / 3.0 * np.pi * (edges[1:] ** 3 - edges[:-1] ** 3)
+        total, of_others = total / shells, of_others / shells
     chosen = list(itertools.combinations_with_replacement(range(len(symbols)), 2))
     chosen = [(a, b) for a, b in chosen if a != b or counts[a] > 1 or normalised]
     r = 0.5 * (edges[1:] + edges[:-1])
     values = np.array([total[a, b] / n_frames for a, b in chosen]).reshape(len(chosen), n_bins)
     pairs = tuple((symbols[a], symbols[b]) for a, b in chosen)
-    peaks = np.array([first_peak(r, row, normalised) for row in values]).reshape(len(chosen), 2)
-    return Distribution(r, pairs, values, normalised, peaks, n_frames)
+    peaks = [
+        first_peak(r, of_others[a, b] / n_frames, seen_pairs[a, b] / (1 + (a == b)), normalised) for a, b in chosen
+    ]
+    return Distribution(r, pairs, values, normalised, np.array(peaks).reshape(len(chosen), 2), n_frames)
 
 
-def first_peak(r: np.ndarray, values: np.ndarray, normalised: bool) -> tuple[float, float]:
-    """Place and height of the first peak: of a parabola through the highest bin and its two neighbours.
+def first_peak(r: np.ndarray, values: np.ndarray, n_pairs: np.ndarray, normalised: bool) -> tuple[float, float]:
+    """Position and height of the first peak, from a parabola through the highest bin and its two neighbours.
 
-    Peaks are looked for in the smoothed values, over r where these are not normalised, as there are ever more atoms
-    farther away; a peak rises above the valleys beside it by at least a fifth of the highest value.  NaN without one.
+    values, n_pairs : (n_bins,) the distribution, and the number of pairs counted in each bin.  Peaks are searched in the
+    smoothed values (divided by r where these are not normalised, because distant atoms are more numerous).  A peak rises
+    above the valleys beside it by four standard deviations of its counts, taken as Poisson numbers, and by a fifth of
+    the highest such peak.  NaN if there is none.
     """
-    smooth = gaussian_filter1d(values if normalised else values / r, SMOOTHED, mode="nearest")
-    places, _ = find_peaks(smooth, prominence=max(PROMINENCE * smooth.max(), np.finfo(float).tiny))
+    scaled = values if normalised else values / r
+    smooth = gaussian_filter1d(scaled, SMOOTHED, mode="nearest")
+    variance = scaled**2 / np.maximum(n_pairs, 1)
+    # The square of a Gaussian's weights is a Gaussian narrower by the root of two.
+    noise = np.sqrt(
+        gaussian_filter1d(variance, SMOOTHED / np.sqrt(2), mode="nearest") / (2 * np.sqrt(np.pi) * SMOOTHED)
+    )
+    places, found = find_peaks(smooth, prominence=np.finfo(float).tiny)
+    significant = found["prominences"] > SIGNIFICANT * noise[places]
+    places, prominences = places[significant], found["prominences"][significant]
+    if not len(places):
+        return np.nan, np.nan
+    places = places[prominences >= PROMINENCE * smooth[places].max()]
     if not len(places):
         return np.nan, np.nan
     start = max(int(places[0]) - NEAR, 0)

@@ -104,7 +104,8 @@ def figure(runs: Sequence[Trained], groups: Mapping[str, Sequence[Trained]]) -> 
     columns = {name: [run.folder for run in members] for name, members in groups.items()}
     columns = columns or {run.folder: [run.folder] for run in runs}
     for ax, quantity in zip(axes[0], shown, strict=True):
-        for part, color, shift in zip(SETS, figures.COLORS, (-0.12, 0.12), strict=False):
+        for part, shift in zip(SETS, (-0.12, 0.12), strict=True):
+            color = figures.SET_COLORS[part]
             x, y = [], []
             for place, members in enumerate(columns.values()):
                 values = [errors[m][quantity, part].rmse for m in members if (quantity, part) in errors[m]]

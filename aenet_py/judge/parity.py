@@ -26,14 +26,14 @@ def parity(run: Trained) -> Figure | None:
     for ax, quantity in zip(axes[0], shown, strict=True):
         name, unit, small = LABELS[quantity]
         everything = []
-        for part, color in zip(SETS, figures.COLORS, strict=False):
+        for part in SETS:
             values = run.values(quantity, part)
             if values is None:
                 continue
             q = found[quantity, part]
             label = f"{part}: RMSE {1000 * q.rmse:.3g}, MAE {1000 * q.mae:.3g} {small}"
             style = {"s": 6, "alpha": 0.3} if q.n > MANY else {"s": 14, "alpha": 0.7}
-            ax.scatter(*values, color=color, label=label, linewidths=0, rasterized=q.n > MANY, **style)
+            ax.scatter(*values, color=figures.SET_COLORS[part], label=label, linewidths=0, rasterized=q.n > MANY, **style)
             everything += list(values)
         low, high = min(v.min() for v in everything), max(v.max() for v in everything)
         margin = 0.05 * (high - low) or 1e-3
@@ -46,17 +46,17 @@ def parity(run: Trained) -> Figure | None:
 
 
 def learning(run: Trained) -> Figure | None:
-    """Errors by epoch, as the trainer measures them; None where there are none."""
+    """Errors by epoch, measured during each epoch; None if the training has no table of them."""
     if run.errors is None:
         return None
     curves = [("energy RMSE (eV/atom)", run.errors.energies)]
     if run.errors.forces is not None:
-        curves.append(("force RMSE (eV/Å), of vectors", run.errors.forces))
+        curves.append(("force component RMSE (eV/Å)", run.errors.forces))
     figure, axes = figures.panels(1, len(curves))
     for ax, (label, values) in zip(axes[0], curves, strict=True):
         known = np.where(values > 0, values, np.nan)  # 0 where a set is empty
         for column, part in enumerate(SETS):
-            ax.plot(run.errors.epochs, known[:, column], label=part)
+            ax.plot(run.errors.epochs, known[:, column], color=figures.SET_COLORS[part], label=part)
         ax.set(xlabel="epoch", ylabel=label, yscale="log")
         _plain_numbers(ax, np.nanmax(known) / np.nanmin(known) if np.isfinite(known).any() else 1.0)
         ax.legend(frameon=False, fontsize=8)

@@ -55,7 +55,7 @@ def _table(deck: ScanInput, ranked: Sequence[Mean]) -> list[str]:
         rows.append([*settings, str(mean.n_features), *errors, time, mean.results[0].run.folder + more])
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
     text = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return [f"Root mean square errors, E in meV/atom, F in meV/Å, {sorting}", *spread, "", *text]
+    return [f"RMSE of energies (E, meV/atom) and force components (F, meV/Å), {sorting}", *spread, "", *text]
 
 
 def _error(mean: Mean, kind: str) -> str:

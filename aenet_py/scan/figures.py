@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 MILLI = 1000.0  # to meV/atom, meV/Å
 AXES = {
-    "energy": "RMSE of energies (meV/atom)", "force": "RMSE of forces (meV/Å)",
+    "energy": "energy RMSE (meV/atom)", "force": "force component RMSE (meV/Å)",
     "radial_Rc": "radial cutoff (Å)", "angular_Rc": "angular cutoff (Å)", "alpha": "alpha (weight of forces)",
     "regularization": "weight decay", "nodes": "hidden layers",
 }  # fmt: skip
@@ -107,8 +107,9 @@ def _errors(axis: Axes, kind: str, means: Sequence[Mean], place: Place) -> None:
         best.setdefault(place(mean), mean)
     # Words stay in the order of the combinations, and no line joins them.
     places = sorted(best, key=lambda value: words.index(value) if isinstance(value, str) else value)
-    for color, (part, line) in zip(figures.COLORS, PARTS.items(), strict=False):
+    for part, line in PARTS.items():
         name = f"{kind}_{part}"
+        color = figures.SET_COLORS[part]
         others = [mean for mean in there if mean is not best[place(mean)]]
         axis.errorbar(
             places, [_milli(best[at].errors[name]) for at in places],

@@ -61,8 +61,8 @@ def read(run: Run) -> Result:
         errors[f"energy_{part}"] = _rms(differences)
         split.append(frozenset(paths))
         with_forces = run.deck.alpha is not None
-        lengths = forces(os.path.join(run.folder, f"forces.{part}")) if with_forces else np.empty(0)
-        errors[f"force_{part}"] = _rms(lengths)
+        components = forces(os.path.join(run.folder, f"forces.{part}")) if with_forces else np.empty(0)
+        errors[f"force_{part}"] = _rms(components)
     epochs = run.deck.epochs
     if run.deck.patience is not None:
         table = curves(run)
@@ -85,11 +85,11 @@ def energies(path: str) -> tuple[np.ndarray, list[str]]:
 
 
 def forces(path: str) -> np.ndarray:
-    """Lengths of the differences to the reference, eV/Å, of the atoms in forces.train or forces.test."""
+    """Differences to the reference, eV/Å, of all force components in forces.train or forces.test."""
     if not os.path.getsize(path):
         return np.empty(0)
     found = trained.read_forces(path)
-    return np.linalg.norm(found.found - found.reference, axis=1)
+    return (found.found - found.reference).ravel()
 
 
 def _rms(values: np.ndarray) -> float | None:

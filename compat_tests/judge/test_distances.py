@@ -54,7 +54,7 @@ def test_first_peaks_of_a_crystal():
     assert np.all(found.peaks[:, 1] >= [values[found.r < 4.5].max() for values in found.values])
 
 
-def test_an_ideal_gas_has_none():
+def test_an_ideal_gas_is_one_everywhere():
     generator = np.random.default_rng(0)
     frames = [
         Atoms("Ar100Ne50", 20 * generator.random((150, 3)), cell=[20, 20, 20], pbc=True) for _ in range(30)
@@ -84,13 +84,31 @@ def test_clusters_count_neighbours_per_angstrom():
 def test_a_parabola_through_the_highest_bins(normalised):
     r = 0.05 * np.arange(160) + 0.025
     values = np.exp(-0.5 * ((r - 2.613) / 0.12) ** 2) + 2 * np.exp(-0.5 * ((r - 4.2) / 0.2) ** 2)
-    place, height = first_peak(r, values, normalised)
+    n_pairs = 1000 * values
+    place, height = first_peak(r, values, n_pairs, normalised)
     assert abs(place - 2.613) < 0.002
     assert abs(height - 1.0) < 0.002
     rng = np.random.default_rng(0)
-    assert abs(first_peak(r, values + 0.05 * rng.random(160), normalised)[0] - 2.613) < 0.06
-    assert np.isnan(first_peak(r, 0 * r, normalised)).all()
-    assert np.isnan(first_peak(r, r**2, True)).all()
+    assert abs(first_peak(r, values + 0.05 * rng.random(160), n_pairs, normalised)[0] - 2.613) < 0.06
+    assert np.isnan(first_peak(r, values, values, normalised)).all()  # one pair per bin
+    assert np.isnan(first_peak(r, 0 * r, 0 * r, normalised)).all()
+    assert np.isnan(first_peak(r, r**2, 1000 * r**2, True)).all()
+
+
+@pytest.mark.parametrize("width", [0.05, 0.1, 0.5])
+@pytest.mark.parametrize("seed", range(5))
+def test_an_ideal_gas_has_no_peaks(width, seed):
+    generator = np.random.default_rng(seed)
+    frames = [Atoms("Ar50Ne20", 15 * generator.random((70, 3)), cell=[15, 15, 15], pbc=True) for _ in range(20)]
+    assert np.isnan(distribution(frames, 9.0, width).peaks).all()
+
+
+def test_images_of_an_atom_itself_are_no_peaks():
+    generator = np.random.default_rng(0)
+    frames = [Atoms("ArNe9", 6 * generator.random((10, 3)), cell=[6, 6, 6], pbc=True) for _ in range(200)]
+    found = distribution(frames, 9.0, 0.1)
+    assert found.values[0, 60] > 10  # Ar at the length of the cell
+    assert np.isnan(found.peaks).all()
 
 
 def test_other_atoms_and_bins():

@@ -82,7 +82,7 @@ def test_energies_and_forces(drawn):
     assert points(figure, 0, "train") == [(0.1, 10.0), (0.3, 15.0), (0.6, 20.0)]
     assert points(figure, 1, "test") == [(0.1, 500.0), (0.3, 200.0), (0.6, 100.0)]
     assert [axes.get_ylabel() for axes in figure.axes] == [
-        "RMSE of energies (meV/atom)", "RMSE of forces (meV/Å)"
+        "energy RMSE (meV/atom)", "force component RMSE (meV/Å)"
     ]  # fmt: skip
 
 
@@ -112,4 +112,4 @@ def test_learning_curves_are_those_of_the_runs(drawn):
     test, train_ = (line.get_xydata() for line in figure.axes[0].lines[:2])
     assert np.allclose(test, np.stack([table[:, 0] + 1, 1000 * table[:, 4]], axis=1))
     assert np.allclose(train_[:, 1], 1000 * table[:, 3])
-    assert np.allclose(figure.axes[1].lines[0].get_ydata(), 1000 * table[:, 6])
+    assert np.allclose(figure.axes[1].lines[0].get_ydata(), 1000 * table[:, 6] / np.sqrt(3))
