@@ -18,6 +18,7 @@ STYLE: dict[Any, Any] = {
     "figure.dpi": 100, "savefig.dpi": 200,
 }  # fmt: skip
 PANEL = (3.4, 2.8)  # inches
+WIDE = 50.0  # ratio of the ends of a logarithmic axis above which fewer ticks are labelled
 
 
 def panels(n_rows: int = 1, n_columns: int = 1, **options: Any) -> tuple[Figure, Any]:
@@ -35,6 +36,18 @@ def panels(n_rows: int = 1, n_columns: int = 1, **options: Any) -> tuple[Figure,
 def from_zero(axis: Any) -> None:
     """Let the vertical axis begin at zero, with room above the highest point."""
     axis.set_ylim(0, 1.05 * axis.dataLim.y1 if axis.dataLim.y1 > 0 else None)
+
+
+def plain_log_ticks(axis: Any) -> None:
+    """Make the vertical axis logarithmic, with labels such as 0.02 rather than powers of ten."""
+    from matplotlib.ticker import LogLocator, StrMethodFormatter
+
+    axis.set_yscale("log")
+    low, high = axis.get_ylim()
+    steps = (2, 5) if high > WIDE * low else (1.5, 2, 3, 4, 5, 6, 8)
+    axis.yaxis.set_minor_locator(LogLocator(subs=steps, numticks=20))
+    for set_formatter in (axis.yaxis.set_major_formatter, axis.yaxis.set_minor_formatter):
+        set_formatter(StrMethodFormatter("{x:g}"))
 
 
 def save(figure: Figure, path: str) -> None:

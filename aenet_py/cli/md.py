@@ -69,6 +69,8 @@ def run(options: argparse.Namespace) -> int:
         if not (0 <= options.time < float("inf") and options.timestep > 0):
             raise AenetError(f"found --time {options.time:g}; expected a time of at least 0 ps, and a step above 0 fs")
         steps = round(1000.0 * options.time / options.timestep)
+        if steps == 0 and options.time > 0:
+            raise AenetError(f"--time {options.time:g} ps is less than half a --timestep of {options.timestep:g} fs")
     settings = dynamics.Settings(
         steps, options.temperature, options.ensemble, options.timestep, options.taut, options.seed, options.every,
         options.keep_velocities,

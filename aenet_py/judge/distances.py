@@ -97,10 +97,10 @@ def distribution(
 def first_peak(r: np.ndarray, values: np.ndarray, n_pairs: np.ndarray, normalised: bool) -> tuple[float, float]:
     """Position and height of the first peak, from a parabola through the highest bin and its two neighbours.
 
-    values, n_pairs : (n_bins,) the distribution, and the number of pairs counted in each bin.  Peaks are searched in the
-    smoothed values (divided by r where these are not normalised, because distant atoms are more numerous).  A peak rises
-    above the valleys beside it by four standard deviations of its counts, taken as Poisson numbers, and by a fifth of
-    the highest such peak.  NaN if there is none.
+    values, n_pairs : (n_bins,) the distribution, and the number of pairs counted in each bin.  Peaks are searched in
+    the smoothed values (divided by r where these are not normalised, because distant atoms are more numerous).  A peak
+    rises above the valleys beside it by four standard deviations of its counts, taken as Poisson numbers, and by a
+    fifth of the highest such peak.  NaN if there is none.
     """
     scaled = values if normalised else values / r
     smooth = gaussian_filter1d(scaled, SMOOTHED, mode="nearest")
@@ -109,13 +109,8 @@ def first_peak(r: np.ndarray, values: np.ndarray, n_pairs: np.ndarray, normalise
     noise = np.sqrt(
         gaussian_filter1d(variance, SMOOTHED / np.sqrt(2), mode="nearest") / (2 * np.sqrt(np.pi) * SMOOTHED)
     )
-    places, found = find_peaks(smooth, prominence=np.finfo(float).tiny)
-    significant = found["prominences"] > SIGNIFICANT * noise[places]
-    places, prominences = places[significant], found["prominences"][significant]
-    if not len(places):
-        return np.nan, np.nan
-    places = places[prominences >= PROMINENCE * smooth[places].max()]
-    if not len(places):
+    places, found = find_peaks(smooth, prominence=max(PROMINENCE * smooth.max(), np.finfo(float).tiny))
+    if not len(places) or found["prominences"][0] < SIGNIFICANT * noise[places[0]]:
         return np.nan, np.nan
     start = max(int(places[0]) - NEAR, 0)
     k = start + int(np.argmax(values[start : places[0] + NEAR + 1]))

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, StrMethodFormatter
+from matplotlib.ticker import MaxNLocator
 
 from aenet_py import figures
 from aenet_py.judge.runs import ENERGY, FORCE, QUANTITIES, SETS, Trained, qualities
 
 LABELS = {ENERGY: ("energy", "eV/atom", "meV/atom"), FORCE: ("force component", "eV/Å", "meV/Å")}
-WIDE = 20.0  # ratio of values, above which fewer ticks are labelled
+TICKS = 5  # intervals, at most, of both axes of a parity plot
 MANY = 2000  # points, of which few can be told apart
 
 
@@ -33,7 +31,9 @@ def parity(run: Trained) -> Figure | None:
             q = found[quantity, part]
             label = f"{part}: RMSE {1000 * q.rmse:.3g}, MAE {1000 * q.mae:.3g} {small}"
             style = {"s": 6, "alpha": 0.3} if q.n > MANY else {"s": 14, "alpha": 0.7}
-            ax.scatter(*values, color=figures.SET_COLORS[part], label=label, linewidths=0, rasterized=q.n > MANY, **style)
+            ax.scatter(
+                *values, color=figures.SET_COLORS[part], label=label, linewidths=0, rasterized=q.n > MANY, **style
+            )
             everything += list(values)
         low, high = min(v.min() for v in everything), max(v.max() for v in everything)
         margin = 0.05 * (high - low) or 1e-3
@@ -41,6 +41,10 @@ def parity(run: Trained) -> Figure | None:
         ax.plot(ends, ends, color="0.6", linewidth=0.8, zorder=0)
         ax.set(xlim=ends, ylim=ends, xlabel=f"reference {name} ({unit})", ylabel=f"predicted ({unit})")
         ax.set_aspect("equal")
+        ticks = [
+            tick for tick in MaxNLocator(TICKS, steps=(1, 2, 5, 10)).tick_values(*ends) if ends[0] <= tick <= ends[1]
+        ]
+        ax.set(xticks=ticks, yticks=ticks)
         ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize=8, handletextpad=0.1, frameon=False)
     return figure
 
@@ -57,15 +61,7 @@ def learning(run: Trained) -> Figure | None:
         known = np.where(values > 0, values, np.nan)  # 0 where a set is empty
         for column, part in enumerate(SETS):
             ax.plot(run.errors.epochs, known[:, column], color=figures.SET_COLORS[part], label=part)
-        ax.set(xlabel="epoch", ylabel=label, yscale="log")
-        _plain_numbers(ax, np.nanmax(known) / np.nanmin(known) if np.isfinite(known).any() else 1.0)
+        ax.set(xlabel="epoch", ylabel=label)
+        figures.plain_log_ticks(ax)
         ax.legend(frameon=False, fontsize=8)
     return figure
-
-
-def _plain_numbers(ax: Any, ratio: float) -> None:
-    """Ticks of a logarithmic axis whose ends have this ratio, as 0.02 and not as powers."""
-    steps = (2, 5) if ratio > WIDE else (1.5, 2, 3, 4, 5, 6, 8)
-    ax.yaxis.set_minor_locator(LogLocator(subs=steps, numticks=20))
-    for place in (ax.yaxis.set_major_formatter, ax.yaxis.set_minor_formatter):
-        place(StrMethodFormatter("{x:g}"))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from aenet_py.judge.runs import Quality
     from aenet_py.judge.trajectory import History
 
-NAMES = {"energy_eV_per_atom": "energy, meV/atom", "force_eV_per_A": "force, meV/Å"}
+NAMES = {"energy_eV_per_atom": "energy, meV/atom", "force_eV_per_A": "force component, meV/Å"}
 
 
 def trained(runs: Mapping[str, Mapping[tuple[str, str], Quality]]) -> str:
@@ -21,10 +21,10 @@ def trained(runs: Mapping[str, Mapping[tuple[str, str], Quality]]) -> str:
     lines = []
     for folder, found in runs.items():
         lines.append(folder)
-        lines.append(f"  {'':24}{'n':>8}{'RMSE':>12}{'MAE':>12}{'largest':>12}{'R2':>10}")
+        lines.append(f"  {'':30}{'n':>8}{'RMSE':>12}{'MAE':>12}{'largest':>12}{'R2':>10}")
         for (quantity, part), q in found.items():
             errors = "".join(f"{1000 * value:12.3f}" for value in (q.rmse, q.mae, q.max_error))
-            lines.append(f"  {part + ' ' + NAMES[quantity]:24}{q.n:8d}{errors}{q.r2:10.5f}")
+            lines.append(f"  {part + ' ' + NAMES[quantity]:30}{q.n:8d}{errors}{q.r2:10.5f}")
     return "\n".join(lines) + "\n"
 
 

@@ -134,7 +134,6 @@ def _convergence(means: Sequence[Mean]) -> Figure | None:
     if not kinds or len(means) < 2:
         return None
     from matplotlib.lines import Line2D
-    from matplotlib.ticker import LogFormatter
 
     methods = list(dict.fromkeys(str(mean.settings["method"]) for mean in means))
     rates = sorted({float(mean.settings["lr"] or 0) for mean in means})
@@ -146,11 +145,9 @@ def _convergence(means: Sequence[Mean]) -> Figure | None:
         curve = np.mean([table[: min(map(len, tables))] for table in tables], axis=0)
         for (row, kind), (part, line) in itertools.product(enumerate(kinds), PARTS.items()):
             values = MILLI * curve[:, 1 + list(KINDS).index(f"{kind}_{part}")]
-            axes[row, column].plot(curve[:, 0] + 1, values, line, color=color, linewidth=1.2)
+            axes[row, column].plot(curve[:, 0], values, line, color=color, linewidth=1.2)
     for (row, kind), (column, method) in itertools.product(enumerate(kinds), enumerate(methods)):
-        axes[row, column].set_yscale("log")
-        axes[row, column].yaxis.set_major_formatter("{x:g}")
-        axes[row, column].yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1.5, 0.5)))
+        figures.plain_log_ticks(axes[row, column])
         axes[row, 0].set_ylabel(AXES[kind])
         axes[-1, column].set_xlabel("epoch")
         axes[0, column].set_title(method, fontsize=9)

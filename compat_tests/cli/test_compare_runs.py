@@ -32,7 +32,7 @@ def test_two_runs(compare, tmp_path):
     ]  # fmt: skip
     assert float(tests[1]["p"]) < 1e-6
     assert float(tests[1]["difference"]) < 0
-    assert "test force, meV/Å: scratch/0 and transfer/0: absolute errors of 20 structures, " in out
+    assert "test force component, meV/Å: scratch/0 and transfer/0: absolute errors of 20 structures, " in out
 
 
 def test_groups(compare, tmp_path):

@@ -99,6 +99,7 @@ BAD = {
     "no length": ([], "one of the arguments --time --steps is required"),
     "negative": (["--time", "-1"], "found --time -1; expected a time of at least 0 ps"),
     "no number": (["--time", "nan"], "found --time nan"),
+    "too short": (["--time", "0.01", "--timestep", "50"], "--time 0.01 ps is less than half a --timestep of 50 fs"),
     "step": (["--time", "1", "--timestep", "0"], "a step above 0 fs"),
     "taut": (["--steps", "1", "--taut", "0"], "found taut 0; expected a number above 0"),
     "fewer": (["--steps", "1", "--potential", "Cu=Cu.nn"], "fewer potentials of Au and O and H than of others"),

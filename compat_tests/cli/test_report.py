@@ -30,7 +30,9 @@ def report(tmp_path, monkeypatch, capsys):
 def test_a_training(report, tmp_path):
     status, out, err = report(GOLDEN, "-o", "out")
     assert (status, err) == (0, "")
-    assert out.splitlines()[3] == "  test energy, meV/atom          2       5.472       3.874       7.739   0.95989"
+    assert (
+        out.splitlines()[3] == "  test energy, meV/atom                2       5.472       3.874       7.739   0.95989"
+    )
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["errors.csv", "learning.png", "parity.png"]
     found = table(tmp_path / "out/errors.csv")
     assert list(found[0]) == ["quantity", "set", "n", "rmse", "mae", "max_error", "r2"]

@@ -88,11 +88,11 @@ def test_errors_are_those_of_the_files(done):
             assert float(row[f"energy_rmse_{part}_eV_per_atom"]) == pytest.approx(wanted, rel=1e-12)
             lines = (folder / row["folder"] / f"forces.{part}").read_text().splitlines()
             squares = [float(line.split()[1]) ** 2 for line in lines if not line.startswith("#")]
-            wanted = math.sqrt(sum(squares) / len(squares))
+            wanted = math.sqrt(sum(squares) / (3 * len(squares)))
             assert float(row[f"force_rmse_{part}_eV_per_A"]) == pytest.approx(wanted, rel=1e-4)
         last = (folder / row["folder"] / "train.error").read_text().splitlines()[-1].split()
         assert float(row["energy_rmse_test_eV_per_atom"]) == pytest.approx(float(last[4]), abs=2e-6)
-        assert float(row["force_rmse_test_eV_per_A"]) == pytest.approx(float(last[6]), abs=2e-6)
+        assert float(row["force_rmse_test_eV_per_A"]) == pytest.approx(float(last[6]) / math.sqrt(3), abs=2e-6)
 
 
 def test_runs_of_a_seed_have_one_split(done):

@@ -110,6 +110,6 @@ def test_learning_curves_are_those_of_the_runs(drawn):
     figure = drawn([mean(0.02), mean(0.03, lr=0.2)], "lr")["convergence"]
     table = np.loadtxt(FORCES / "expected/train.error")
     test, train_ = (line.get_xydata() for line in figure.axes[0].lines[:2])
-    assert np.allclose(test, np.stack([table[:, 0] + 1, 1000 * table[:, 4]], axis=1))
+    assert np.allclose(test, np.stack([table[:, 0], 1000 * table[:, 4]], axis=1))
     assert np.allclose(train_[:, 1], 1000 * table[:, 3])
     assert np.allclose(figure.axes[1].lines[0].get_ydata(), 1000 * table[:, 6] / np.sqrt(3))
