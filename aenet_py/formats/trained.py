@@ -24,14 +24,19 @@ ENERGY_COLUMNS, FORCE_COLUMNS = 5, 8
 class Errors:
     """Errors of the training and the test set by epoch.
 
-    epochs (n,); total (n, 2) : as in the file, the trainer's weighted sum of the errors of energies and force vectors;
-    energies (n, 2) : RMSE, eV/atom; forces (n, 2) : RMSE of force components, eV/Å, or None.
+    epochs (n,); total (n, 2) : the trainer's weighted sum of the errors of energies and force vectors; energies (n, 2) :
+    RMSE, eV/atom; force_vectors (n, 2) : RMSE of force vectors, eV/Å, or None.
     """
 
     epochs: np.ndarray
     total: np.ndarray
     energies: np.ndarray
-    forces: np.ndarray | None
+    force_vectors: np.ndarray | None
+
+    @property
+    def forces(self) -> np.ndarray | None:
+        """RMSE of force components, (n, 2) eV/Å, or None."""
+        return None if self.force_vectors is None else self.force_vectors / math.sqrt(3.0)
 
 
 @dataclass(frozen=True)
@@ -65,8 +70,7 @@ def read_errors(path: str) -> Errors:
         rows.append(_numbers(path, number, words))
     table = np.array(rows)
     pairs = [table[:, i : i + 2] for i in range(1, width, 2)]
-    forces = pairs[2] / math.sqrt(3.0) if width == 7 else None  # the file has the RMSE of vectors
-    return Errors(table[:, 0].astype(np.int64), pairs[0], pairs[width == 7], forces)
+    return Errors(table[:, 0].astype(np.int64), pairs[0], pairs[width == 7], pairs[2] if width == 7 else None)
 
 
 def read_energies(path: str) -> Energies:

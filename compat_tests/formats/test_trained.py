@@ -43,7 +43,7 @@ def test_forces(path):
 @pytest.mark.parametrize("path", golden_files("*/train*/expected/train.error"), ids=name_of)
 def test_errors(path):
     found = trained.read_errors(str(path))
-    parts = [found.total] + ([] if found.forces is None else [found.energies, found.forces])
+    parts = [found.total] + ([] if found.force_vectors is None else [found.energies, found.force_vectors])
     rows = zip(found.epochs.tolist(), np.hstack(parts).tolist(), strict=True)
     assert error_lines(list(rows), found.forces is not None) == path.read_text()
     if found.forces is None:
