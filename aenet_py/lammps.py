@@ -38,12 +38,23 @@ with contextlib.suppress(ImportError, RuntimeError):
 FIX = "aenet"
 SKIN = 0.6  # Å
 VOIGT = ([0, 1, 2, 0, 0, 1], [0, 1, 2, 1, 2, 2])  # xx, yy, zz, xy, xz, yz, as LAMMPS has them
-FIXES = re.compile(r"Fix\[ *\d+\]: *(\S+), *style = *([^,\s]+)")  # as LAMMPS' info lists them
-CHANGING = (
-    "setforce", "aveforce", "lineforce", "planeforce", "enforce2d", "freeze", "shake", "rattle", "rigid", "poems",
-    "store/force", "neb", "ti/spring", "pimd", "numdiff",
-)  # fmt: skip
+CUTOFF = f"{FIX}_cutoff"  # of a compute that LAMMPS refuses where ghosts do not reach as far as the potentials
+LISTED = re.compile(r"(Fix|Compute)\[ *\d+\]: *(\S+), *style *= *([^,\s]+)")  # as LAMMPS' info has them
+# Fixes that may be defined before the potentials: neither in the setup of a run nor before the forces are complete do
+# they look at forces, energies or the pressure, as LAMMPS calls fixes in the order of their definition.
+EARLY = frozenset({
+    "nve", "nve/limit", "nve/noforce", "nvt", "nvt/sllod", "npt", "nph", "nvk", "langevin", "gjf", "temp/berendsen",
+    "temp/rescale", "temp/csvr", "temp/csld", "press/berendsen", "box/relax", "momentum", "recenter", "move", "deform",
+    "balance", "wall/reflect", "property/atom",
+    "STORE/ATOM", "STORE/PERATOM", "STORE/GLOBAL", "STORE/LOCAL",  # of computes and dumps
+})  # fmt: skip
+# Computes that ask pair styles, or fixes for the virial of each atom: of the potentials they would know nothing.
+BLIND = re.compile(
+    r"(centroid/)?stress/atom|stress/(mop(/profile)?|cartesian|cylinder|spherical)|pressure/(cylinder|alchemy)|"
+    r"heat/flux|group/group|pair|fep(/ta)?|ti|hma|born/matrix|.*/tally"
+)
 CALLS = ("command", "commands_list", "commands_string", "file")  # of LAMMPS, that may run dynamics
+TOO_SHORT = ("Compute coord/atom cutoff is longer than pairwise cutoff", "Compute coord/atom requires a pair style")
 
 
 def attach(
@@ -55,22 +66,25 @@ def attach(
     of each of LAMMPS' atom types, in their order; skin : Å, how far beyond the cutoff neighbours are listed;
     legacy_angular : the potentials were trained by ænet before 2.0.4.
 
-    Defines ``pair_style zero`` with the potentials' cutoff, so that LAMMPS keeps the ghosts it takes, and the fix
-    ``aenet``: f_aenet is the energy (eV), f_aenet[1] how many atoms have features outside the range of the training
-    set; the first time one does, a warning says so.  AenetError, in all processes, for other units or another pair
-    style, fixes that change forces (they would act before these are there), types without an element, unknown species,
-    or potentials that do not belong together.  What goes wrong in a run ends it, and lmp's method that runs it raises
-    AenetError, for which lmp's methods are wrapped.
+    Defines ``pair_style zero`` with the potentials' cutoff, so that LAMMPS keeps the ghosts it takes, a compute that
+    checks this cutoff, and the fix ``aenet``: f_aenet is the energy (eV), f_aenet[1] how many atoms have features
+    outside the range of the training set; the first time one does, a warning says so.  AenetError, in all processes,
+    for other units or another pair style, fixes that must come later (they would act before the forces are there),
+    computes that know nothing of the potentials, types without an element, unknown species, or potentials that do not
+    belong together.  What goes wrong in a run ends it, and lmp's method that runs it raises AenetError, for which lmp's
+    methods are wrapped.
     """
     comm = _comm(lmp)
-    early = _early_fixes(lmp, comm)
-    potential = _together(comm, lambda: _ready(lmp, early, potentials, elements, skin, legacy_angular))
-    types = potential.types_of(elements)
-    lmp.commands_list([f"pair_style zero {potential.model.r_max!r} nocoeff", "pair_coeff * *"])
-    lmp.command(f"fix {FIX} all external pf/callback 1 1")
+    present = _Present(lmp, comm)
+    potential = _together(comm, lambda: _ready(lmp, present, potentials, elements, skin, legacy_angular))
+    types, cutoff = potential.types_of(elements), potential.model.r_max
+    lmp.commands_list([f"pair_style zero {cutoff!r} nocoeff", "pair_coeff * *"])
+    if lmp.has_id("compute", CUTOFF):
+        lmp.command(f"uncompute {CUTOFF}")
+    lmp.commands_list([f"compute {CUTOFF} all coord/atom cutoff {cutoff!r}", f"fix {FIX} all external pf/callback 1 1"])
     lmp.fix_external_set_vector_length(FIX, 1)
     lmp.fix_external_set_vector(FIX, 1, 0.0)
-    external = _External(lmp, potential, types, skin, comm)
+    external = _External(lmp, potential, types, skin, comm, present)
     lmp.set_fix_external_callback(FIX, external)
     for name in CALLS:
         setattr(lmp, name, _raising(getattr(lmp, name), external))
@@ -103,13 +117,12 @@ def _together(comm: Any, work: Callable[[], Potential]) -> Potential:
 
 
 def _ready(
-    lmp: Any, early: Sequence[str], potentials: Mapping[str, str], elements: Sequence[str], skin: float, legacy: bool
+    lmp: Any, present: _Present, potentials: Mapping[str, str], elements: Sequence[str], skin: float, legacy: bool
 ) -> Potential:
     """The potentials; AenetError as of `attach`."""
     _check(lmp, elements)
-    if early:
-        found = f"found {early[0]} in LAMMPS, which would act before the potentials' forces are there"
-        raise AenetError(f"{found}; expected it after attach")
+    present.check_fixes()
+    present.check_computes()
     if not 0 <= skin < np.inf:
         raise AenetError(f"found skin={skin}; expected a distance in Angstrom, at least 0")
     potential = Potential.load(potentials, legacy)
@@ -118,17 +131,49 @@ def _ready(
     return potential
 
 
-def _early_fixes(lmp: Any, comm: Any) -> list[str]:
-    """Fixes that change or keep forces; LAMMPS calls fixes in the order in which they were defined."""
-    first, text = comm is None or comm.rank == 0, ""
-    with tempfile.TemporaryDirectory() as folder:
-        path = os.path.join(folder, "fixes") if first else "fixes"  # the first process writes
-        lmp.command(f"info fixes out overwrite {path}")
-        if first:
-            with open(path, encoding="latin-1") as file:
-                text = file.read()
-    text = text if comm is None else comm.bcast(text)
-    return [f"fix {name} ({style})" for name, style in FIXES.findall(text) if style.startswith(CHANGING)]
+class _Present:
+    """The fixes and computes that LAMMPS has, as (name, style)."""
+
+    def __init__(self, lmp: Any, comm: Any):
+        self.lmp, self.comm = lmp, comm
+        self.look()
+
+    def look(self) -> None:
+        """Ask LAMMPS, which takes all processes."""
+        first, text = self.comm is None or self.comm.rank == 0, ""
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "info") if first else "info"  # the first process writes
+            command = f"info fixes computes out overwrite {path}"
+            type(self.lmp).command(self.lmp, command)  # the method as it was before it was wrapped
+            if first:
+                with open(path, encoding="latin-1") as file:
+                    text = file.read()
+        text = text if self.comm is None else self.comm.bcast(text)
+        found = LISTED.findall(text)
+        self.fixes, self.computes = ([(name, style) for kind, name, style in found if kind == each]
+                                     for each in ("Fix", "Compute"))  # fmt: skip
+
+    def check_fixes(self) -> None:
+        """AenetError for a fix, or a dynamic group, which LAMMPS keeps as one, that must come after the potentials."""
+        for name, style in self.fixes:
+            if style.removesuffix("/omp") not in EARLY:
+                what = f"group {name[6:]} (dynamic)" if style == "GROUP" else f"fix {name} ({style})"
+                found = f"found {what} in LAMMPS, which would act before the potentials' forces are there"
+                raise AenetError(f"{found}; expected it after attach")
+
+    def check_computes(self) -> None:
+        """AenetError for a compute that cannot know the potentials."""
+        for name, style in self.computes:
+            if BLIND.fullmatch(style):
+                raise AenetError(
+                    f"compute {name} ({style}) would leave out the potentials; uncompute it, or use ML-IAP"
+                )
+
+    def check_new_computes(self) -> None:
+        """The same if there are other computes than before."""
+        if self.lmp.available_ids("compute") != [name for name, _ in self.computes]:
+            self.look()
+        self.check_computes()
 
 
 def _raising(call: Callable, external: _External) -> Callable:
@@ -138,12 +183,18 @@ def _raising(call: Callable, external: _External) -> Callable:
     def checked(*arguments: Any, **options: Any) -> Any:
         try:
             with _interrupts_kept(external):
-                return call(*arguments, **options)
+                result = call(*arguments, **options)
+        except Exception as error:
+            if external.failure is None and any(text in str(error) for text in TOO_SHORT):
+                raise external.pair_style_error() from None
+            raise
         finally:
             failure, external.failure = external.failure, None
             if failure is not None:
                 external.lmp.command("timer timeout off")  # which ended the run, and would end the next one
                 raise failure
+        external.present.check_new_computes()
+        return result
 
     return checked
 
@@ -186,8 +237,9 @@ def _check(lmp: Any, elements: Sequence[str]) -> None:
 class _External:
     """The callback of the fix: fills in the forces on a process's atoms, and tells LAMMPS energies and virial."""
 
-    def __init__(self, lmp: Any, potential: Potential, types: np.ndarray, skin: float, comm: Any):
+    def __init__(self, lmp: Any, potential: Potential, types: np.ndarray, skin: float, comm: Any, present: _Present):
         self.lmp, self.potential, self.types, self.skin, self.comm = lmp, potential, types, skin, comm
+        self.present = present
         self.n_local, self.tags = 0, np.empty(0, dtype=np.int64)  # of the atoms and ghosts known
         self.numbers, self.holders = np.empty(0, dtype=np.int32), np.empty(0, dtype=np.int64)
         self.route: ghosts.Route | None = None
@@ -231,9 +283,14 @@ class _External:
     def check(self) -> None:
         """AenetError if LAMMPS no longer keeps the ghosts within the cutoff, or would not use the forces."""
         if self.lmp.extract_global("pair_style") != "zero":
-            raise AenetError("found another pair_style in LAMMPS; expected zero, which keeps the potentials' ghosts")
+            raise self.pair_style_error()
         if self.lmp.extract_global("respa_levels"):
             raise AenetError("found run_style respa in LAMMPS, which leaves out the potentials; expected verlet")
+
+    def pair_style_error(self) -> AenetError:
+        if self.lmp.extract_global("pair_style") != "zero":
+            return AenetError("found another pair_style in LAMMPS; expected zero, which keeps the potentials' ghosts")
+        return AenetError(f"pair_style zero must keep the potentials' cutoff: {self.potential.model.r_max!r} Angstrom")
 
     def any(self, condition: bool) -> bool:
         """Whether it holds in any process."""

@@ -14,7 +14,7 @@ from ase import Atoms
 
 from aenet_py.calculator import ANNCalculator
 from aenet_py.errors import AenetError
-from aenet_py.lammps import attach
+from aenet_py.lammps import EARLY, attach
 from compat_tests import in_lammps
 from compat_tests.cli.cases import FIXTURES
 from compat_tests.test_calculator import networks
@@ -166,11 +166,21 @@ def test_what_cannot_be_attached(units, commands, paths, elements, message):
     assert not lmp.has_id("fix", "aenet")
 
 
-@pytest.mark.parametrize("style", ["setforce 0 0 0", "aveforce 0 0 0", "store/force"])
+TOO_EARLY = [
+    "setforce 0 0 0", "aveforce 0 0 0", "store/force", "ave/time 1 1 1 c_thermo_pe c_thermo_press",
+    "ave/atom 1 1 1 fx fy fz", "ave/histo 1 1 1 -9 9 5 c_thermo_pe", "ave/correlate 1 2 2 c_thermo_pe c_thermo_temp",
+    "vector 1 c_thermo_pe", "print 1 'energy $(v_energy)'", "store/state 1 fx fy fz", "dt/reset 1 1e-6 0.01 0.01",
+    "halt 1 v_energy > 1e9", "addforce 0 0 v_energy", "press/langevin iso 0 0 1 temp 300 300 4711",
+    "nphug temp 1 1 1 iso 100 100 1", "msst z 20.0 q 200", "deform/pressure 1 x pressure 0.0 0.001",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("style", TOO_EARLY)
 def test_fixes_that_come_too_early(style):
     """They would act before the potentials' forces are there; behind attach they do what they should."""
     lmp = in_lammps.start(in_lammps.cluster(), SPECIES)
-    lmp.commands_list(["fix move all nve", f"fix early all {style}"])
+    lmp.commands_list(["fix move all nve", "variable energy equal pe", "change_box all boundary p p p"])
+    lmp.command(f"fix early all {style}")
     name = style.partition(" ")[0]
     with pytest.raises(
         AenetError, match=rf"found fix early \({name}\) in LAMMPS, which would act before .* after attach"
@@ -179,9 +189,124 @@ def test_fixes_that_come_too_early(style):
     lmp.command("unfix early")
     attach(lmp, networks(), SPECIES)
     assert lmp.extract_fix("aenet", 0, 1, 0) == 0
-    lmp.commands_list([f"fix late all {style}", "run 0"])
-    forces = np.array(lmp.gather_atoms("f", 1, 3)).reshape(-1, 3)
-    assert np.abs(forces if name == "setforce" else np.ptp(forces, axis=0)).max() < 1e-9 or name == "store/force"
+    if name in ("setforce", "aveforce", "store/force"):
+        lmp.commands_list([f"fix late all {style}", "run 0"])
+        forces = np.array(lmp.gather_atoms("f", 1, 3)).reshape(-1, 3)
+        assert np.abs(forces if name == "setforce" else np.ptp(forces, axis=0)).max() < 1e-9 or name == "store/force"
+
+
+def test_dynamic_groups_that_come_too_early():
+    """Their members may depend on forces, and are chosen before those of the potentials are there."""
+    lmp = in_lammps.start(in_lammps.cluster(), SPECIES)
+    lmp.commands_list(["variable pulled atom fx", "group strong dynamic all every 1 var pulled"])
+    with pytest.raises(AenetError, match=r"found group strong \(dynamic\) in LAMMPS, which .* after attach"):
+        attach(lmp, networks(), SPECIES)
+    lmp.command("group strong static")
+    attach(lmp, networks(), SPECIES)
+
+
+NVE = "fix a all nve"
+ORTHO = "change_box all xy final 0 xz final 0 yz final 0 ortho"
+EARLY_ENOUGH = [
+    [NVE], ["fix a all nve/limit 0.1"], ["fix a all nve/noforce"], ["fix a all nvk"], ["fix a all nve/omp"],
+    ["fix a all nvt temp 300 300 0.1"], ["fix a all npt temp 300 300 0.1 iso 0 0 1"],
+    ["fix a all npt/omp temp 300 300 0.1 aniso 0 1000 0.5", "fix_modify a press thermo_press"],
+    ["change_box all triclinic", "fix a all nph tri 0 1000 0.5"],
+    ["change_box all triclinic", "fix d all deform 1 xy erate 0.1 remap v", "fix a all nvt/sllod temp 300 300 0.1"],
+    [NVE, "fix b all langevin 300 300 0.1 4711 zero yes tally yes"], ["fix a all gjf 300 300 0.1 4711"],
+    [NVE, "fix b all temp/berendsen 300 300 0.1"], [NVE, "fix b all temp/rescale 1 300 300 0.0 1.0"],
+    [NVE, "fix b all temp/csvr 300 300 0.1 4711"], [NVE, "fix b all temp/csld 300 300 0.1 4711"],
+    [ORTHO, NVE, "fix b all press/berendsen aniso 0 0 1"], [NVE, "fix b all momentum 1 linear 1 1 1 angular"],
+    [NVE, "fix b all recenter 0.5 0.5 0.5 units fraction"], [NVE, "fix b all balance 1 1.0 shift x 5 1.1"],
+    ["group one id 1", "group rest subtract all one", "fix a rest nve", "fix b one move linear 1 0 0"],
+    ["change_box all boundary p p f", NVE, "fix b all wall/reflect zlo EDGE zhi EDGE"],
+    [NVE, "fix b all property/atom i_flag d_charge"], ["fix b all box/relax aniso 100.0 vmax 0.01"],
+]  # fmt: skip
+
+
+def test_every_fix_that_may_come_early_is_compared():
+    assert {words[3].removesuffix("/omp") for each in EARLY_ENOUGH for words in map(str.split, each)
+            if words[0] == "fix"} == {style for style in EARLY if style.islower()}  # fmt: skip
+
+
+@pytest.mark.parametrize("commands", EARLY_ENOUGH, ids=lambda commands: commands[-1].split()[3])
+@pytest.mark.parametrize("way", ["run 12", "minimize 0 0 6 40"])
+def test_fixes_that_may_come_early(commands, way):
+    """The same numbers at once and later, wherever they were defined."""
+    if "box/relax" in commands[-1] and way.startswith("run"):
+        pytest.skip("fix box/relax is for minimize")
+
+    def found(early: bool) -> np.ndarray:
+        lmp = in_lammps.start(in_lammps.triclinic(), SPECIES)
+        lmp.commands_list(["velocity all create 300 4711", "timestep 0.0005"])
+        before = [command for command in commands if not command.startswith(("fix", "group"))]
+        lmp.commands_list(before)
+        rest = [command for command in commands if command not in before]
+        if early:
+            lmp.commands_list(rest)
+        attach(lmp, networks(), SPECIES)
+        if not early:
+            lmp.commands_list(rest)
+        values = []
+        for command in ("run 0", way) if way.startswith("run") else (way,):
+            lmp.command(command)
+            values += [lmp.get_thermo(name) for name in ("pe", "press", "temp", "pxy", "vol")]
+            for name in ("x", "v", "f"):
+                values += list(lmp.gather_atoms(name, 1, 3))
+        lmp.close()
+        return np.array(values)
+
+    before, behind = found(early=True), found(early=False)
+    assert np.abs(before - behind).max() <= 1e-10 * np.abs(behind).max()
+
+
+def test_what_is_defined_before_the_potentials_sees_them(tmp_path):
+    """Computes, variables, thermo output and dumps, from the first step on."""
+    commands = [
+        "compute energy all pe", "compute each all pe/atom", "compute sum all reduce sum c_each",
+        "compute pressure all pressure NULL virial", "compute all_ all pressure thermo_temp", "compute msd all msd",
+        "compute chunks all chunk/atom type", "variable fx atom abs(fx)", "compute forces all reduce/chunk chunks sum v_fx",
+        "compute force all reduce max fx fy fz", "variable twice equal 2*c_energy+pe+press",
+        "compute of all reduce sum v_fx",
+        "thermo 1", "thermo_style custom step pe press pxy c_energy c_sum c_pressure[*] c_all_ c_msd[4] c_forces[1] "
+        "c_force[*] v_twice c_of", "thermo_modify format float %.12g norm no",
+        "dump out all custom 1 DUMP id x y z fx fy fz c_each v_fx", "dump_modify out format float %.12g sort id",
+    ]  # fmt: skip
+
+    def found(early: bool) -> tuple[list[str], str]:
+        folder = tmp_path / ("before" if early else "behind")
+        folder.mkdir()
+        lmp = in_lammps.start(in_lammps.triclinic(), SPECIES)
+        lmp.commands_list(["velocity all create 300 4711", "timestep 0.0005", "fix move all nve"])
+        mine = [command.replace("DUMP", str(folder / "dump")) for command in commands]
+        if early:
+            lmp.commands_list(mine)
+        attach(lmp, networks(), SPECIES)
+        if not early:
+            lmp.commands_list(mine)
+        lmp.commands_list([f"log {folder / 'log'}", "run 3", "undump out", "log none"])
+        table = [line for line in (folder / "log").read_text().splitlines() if line.split()[:1] in (["0"], ["3"])]
+        return table, (folder / "dump").read_text()
+
+    before, behind = found(early=True), found(early=False)
+    assert len(before[0]) == 2
+    assert before == behind
+
+
+@pytest.mark.parametrize("style", ["stress/atom NULL", "group/group all", "centroid/stress/atom NULL", "pair zero"])
+def test_computes_that_know_nothing_of_the_potentials(style):
+    """Refused before attach, and where they are defined behind it."""
+    name = style.split()[0]
+    lmp = in_lammps.start(in_lammps.triclinic(), SPECIES)
+    if name != "pair":
+        lmp.command(f"compute blind all {style}")
+        with pytest.raises(AenetError, match=rf"compute blind \({name}\) would leave out the potentials; uncompute"):
+            attach(lmp, networks(), SPECIES)
+        lmp.command("uncompute blind")
+    attach(lmp, networks(), SPECIES)
+    with pytest.raises(AenetError, match=rf"compute blind \({name}\) would leave out the potentials"):
+        lmp.commands_string(f"compute blind all {style}\nrun 0")
+    lmp.commands_list(["uncompute blind", "compute msd all msd", "run 0"])
 
 
 def test_attached_where_it_cannot_be():
@@ -203,7 +328,7 @@ UNEQUAL = """
 import sys
 from mpi4py import MPI
 from aenet_py.errors import AenetError
-from aenet_py.lammps import attach
+from aenet_py.lammps import EARLY, attach
 from compat_tests import in_lammps
 
 paths = dict(in_lammps.potentials("cluster"))
@@ -242,6 +367,7 @@ def test_what_goes_wrong_in_a_run_ends_it():
     ("commands", "message"),
     [
         (["pair_style lj/cut 2.0", "pair_coeff * * 0 1"], "found another pair_style in LAMMPS; expected zero"),
+        (["pair_style zero 2.5", "pair_coeff * *"], r"pair_style zero must keep the potentials' cutoff: \d\.\d+ Angst"),
         (["run_style respa 2 2"], "found run_style respa in LAMMPS, which leaves out the potentials"),
     ],
 )
@@ -255,6 +381,12 @@ def test_what_must_not_change(commands, message):
 def test_cutoffs_of_pair_coeff_do_not_count():
     lmp = in_lammps.ready(in_lammps.triclinic(), networks())
     lmp.commands_list(["pair_coeff * * 1.0", "neighbor 0.3 bin", "run 0"])
+    check(in_lammps.results(lmp), in_lammps.triclinic(), networks())
+
+
+def test_a_larger_cutoff_changes_nothing():
+    lmp = in_lammps.ready(in_lammps.triclinic(), networks())
+    lmp.commands_list(["pair_style zero 9.0", "pair_coeff * *", "run 0"])
     check(in_lammps.results(lmp), in_lammps.triclinic(), networks())
 
 
