@@ -20,9 +20,9 @@ import numpy as np
 
 from aenet_py.descriptors.common import CoincidenceError
 from aenet_py.errors import AenetError
+from aenet_py.launch import launched
 from aenet_py.neighbors.search import Environments
 from aenet_py.potential import Potential
-from aenet_py.workers import launched
 
 UNUSED = 1  # LAMMPS makes room for so many descriptors and parameters; neither is handed over
 

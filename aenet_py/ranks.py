@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import os
 import queue
 import signal
 import sys
@@ -23,14 +22,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from aenet_py import launch
 from aenet_py.errors import AenetError
 from aenet_py.formats.output import Handle
-from aenet_py.workers import LAUNCHERS, Pieces, SharedTarget, affinity, write_pieces
+from aenet_py.workers import Pieces, SharedTarget, affinity, write_pieces
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-RANKS = ("OMPI_COMM_WORLD_RANK", "PMI_RANK", "MV2_COMM_WORLD_RANK", "PMIX_RANK")  # the last: srun --mpi=pmix
 PAUSE = 0.001  # seconds between two looks for messages: waiting for them inside MPI would take a processor
 AHEAD = 2  # tasks a thread of another rank has at hand
 
@@ -100,15 +99,16 @@ class Answer:
 
 def world() -> World:
     """Start MPI.  AenetError, or on other ranks than the first a silent exit, where that cannot be."""
+    place = launch.found()
     try:
-        return _world()
+        return _world(place)
     except AenetError:
-        if any(os.environ.get(name, "0") != "0" for name in RANKS):
+        if place is not None and place.rank > 0:
             raise SystemExit(1) from None
         raise
 
 
-def _world() -> World:
+def _world(place: launch.Launch | None) -> World:
     import importlib.util
     import socket
 
@@ -124,9 +124,8 @@ def _world() -> World:
         reason = str(error).splitlines()[0]
         raise AenetError(f"mpi4py cannot load an MPI library: {reason}; expected the one of mpirun") from None
     comm = pkl5.Intracomm(MPI.COMM_WORLD)
-    started = next((os.environ[name] for name in LAUNCHERS if name in os.environ), "1")
-    if started != str(comm.size) == "1":
-        message = f"the launcher started {started} processes, each of which finds itself alone"
+    if comm.size == 1 and place is not None and place.size not in (None, 1):
+        message = f"the launcher started {place.size} processes, each of which finds itself alone"
         raise AenetError(f"{message}; expected mpi4py with the MPI library of the launcher")
     found = comm.allgather((socket.gethostname(), affinity()))
     return World(comm, comm.rank, tuple(host for host, _ in found), tuple(own for _, own in found))

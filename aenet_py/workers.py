@@ -13,15 +13,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 R = TypeVar("R")
-# The number of processes, from Open MPI; from MPICH, Intel MPI and srun --mpi=pmi2; from MVAPICH.
-LAUNCHERS = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE")
 Pieces = Iterable[tuple[int, Sequence]]  # of a file: their number of bytes, and buffers, good until the next piece
-
-
-def launched() -> bool:
-    """Whether the environment says that an MPI launcher started this process and others."""
-    found = [os.environ[name] for name in LAUNCHERS if name in os.environ]
-    return any(size != "1" for size in found) if found else "PMIX_RANK" in os.environ
 
 
 def affinity() -> frozenset[int]:

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """aenet_pytorch.py from the checkout, without installation."""
+import os
 import sys
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 
-from aenet_py.cli.aenet_pytorch import main  # noqa: E402
+from aenet_py.cli import entry  # noqa: E402
 
-sys.exit(main())
+sys.exit(entry.aenet_pytorch())

@@ -265,8 +265,9 @@ def test_what_is_defined_before_the_potentials_sees_them(tmp_path):
     commands = [
         "compute energy all pe", "compute each all pe/atom", "compute sum all reduce sum c_each",
         "compute pressure all pressure NULL virial", "compute all_ all pressure thermo_temp", "compute msd all msd",
-        "compute chunks all chunk/atom type", "variable fx atom abs(fx)", "compute forces all reduce/chunk chunks sum v_fx",
-        "compute force all reduce max fx fy fz", "variable twice equal 2*c_energy+pe+press",
+        "compute chunks all chunk/atom type", "variable fx atom abs(fx)",
+        "compute forces all reduce/chunk chunks sum v_fx", "compute force all reduce max fx fy fz",
+        "variable twice equal 2*c_energy+pe+press",
         "compute of all reduce sum v_fx",
         "thermo 1", "thermo_style custom step pe press pxy c_energy c_sum c_pressure[*] c_all_ c_msd[4] c_forces[1] "
         "c_force[*] v_twice c_of", "thermo_modify format float %.12g norm no",

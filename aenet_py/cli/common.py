@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
+from aenet_py import launch
 from aenet_py.errors import AenetError
 
 FAILURE = 1
@@ -23,10 +24,12 @@ class Terminated(BaseException):
 
 
 class Parser(argparse.ArgumentParser):
-    """Options of a command; a wrong one is an error like any other: one line, status 1."""
+    """Options of a command; a wrong one is an error like any other: one line, of one process, and status 1."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(FAILURE, f"Error: {message}; see {self.prog} --help\n")
+        place = launch.found()
+        is_first = place is None or not place.mpi or place.rank == 0
+        self.exit(FAILURE, f"Error: {message}; see {self.prog} --help\n" if is_first else None)
 
 
 def warn(message: str) -> None:
@@ -140,7 +143,7 @@ def _signals_raise() -> Iterator[None]:
         raise KeyboardInterrupt if number == signal.SIGINT else Terminated
 
     for each in (signal.SIGINT, signal.SIGTERM):
-        if each == signal.SIGTERM or signal.getsignal(each) is signal.default_int_handler:
+        if each == signal.SIGTERM or signal.getsignal(each) in (signal.default_int_handler, signal.SIG_DFL):
             previous[each] = signal.signal(each, stop)
     try:
         yield

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from aenet_py import __version__, featurize
-from aenet_py.cli import common
+from aenet_py.cli import common, entry
 from aenet_py.descriptors.model import model as model_of
 from aenet_py.descriptors.setup import Setup
 from aenet_py.errors import AenetError, InputError
@@ -20,9 +20,10 @@ from aenet_py.formats.text import foreign
 from aenet_py.inputs import generate as inputs
 from aenet_py.inputs import setup as setups
 from aenet_py.inputs.keywords import nobody
+from aenet_py.launch import launched
 from aenet_py.report import generate as report
 from aenet_py.report.timing import TimingLog
-from aenet_py.workers import Workers, launched, processors
+from aenet_py.workers import Workers, processors
 
 if TYPE_CHECKING:
     from aenet_py import ranks
@@ -42,6 +43,8 @@ def main(argv: list[str] | None = None) -> int:
     wanted = mpi.parse_known_args(arguments)[0].mpi
     if launched() if wanted is None else wanted:
         return _with_others(mpi, arguments)
+    if wanted is None and entry.is_spare("generate.x", "; srun --mpi=pmix or --mpi=pmi2 lets them work together"):
+        return 0
     return _command(mpi, arguments, None)
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from aenet_py.errors import AenetError, InputError
+from aenet_py.launch import by_torchrun
 from aenet_py.training import draws
 from aenet_py.training.draws import Draw
 from aenet_py.workers import processors
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 TIMEOUT = datetime.timedelta(minutes=30)  # until a process that does not answer counts as lost
-_GIVEN = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # what torchrun tells each process
 
 
 class SharedError(AenetError):
@@ -138,7 +138,7 @@ ALONE = Ranks()
 @contextlib.contextmanager
 def joined() -> Iterator[Ranks]:
     """The processes that torchrun has started, joined; one alone without it.  AenetError if they do not meet."""
-    if any(name not in os.environ for name in _GIVEN) or os.environ["WORLD_SIZE"] == "1":
+    if not by_torchrun():
         yield ALONE
         return
     import torch

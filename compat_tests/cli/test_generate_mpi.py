@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from aenet_py import featurize, ranks
+from aenet_py import featurize, launch, ranks
 from aenet_py.cli.generate import main
 from aenet_py.formats.output import PendingFile
-from aenet_py.workers import launched
+from aenet_py.launch import launched
 from compat_tests.cli.cases import FIXTURES, LAUNCHER, ROOT, copy_case, listing, run
 from compat_tests.cli.test_generate_bad_input import DECK, FILES
 from compat_tests.cli.test_generate_frames import fill
@@ -35,6 +35,14 @@ ENVIRONMENT = {
 needs_mpi = pytest.mark.skipif(
     MPIRUN is None or find_spec("mpi4py") is None, reason="needs mpirun and mpi4py: pip install mpich mpi4py"
 )
+
+
+LAUNCHERS = {name for rank, sizes, _ in launch.VARIABLES for name in (rank, *sizes)}
+
+
+def without_launcher(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in LAUNCHERS:
+        monkeypatch.delenv(name, raising=False)
 
 
 def mpirun(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
@@ -73,12 +81,12 @@ def test_golden_case(tmp_path, name, n):
 
 
 ELSEWHERE = """
-import os, socket, sys
-from aenet_py import ranks
+import socket, sys
+from aenet_py import launch, ranks
 from aenet_py.cli.generate import main
 from aenet_py.formats import output
 
-rank = next(os.environ[name] for name in ranks.RANKS if name in os.environ)
+rank = str(launch.found().rank)
 
 def never(*_):
     raise RuntimeError("this is not the way")
@@ -222,8 +230,7 @@ def test_without_mpi4py(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(folder)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)  # noqa: ARG005
     expected = "Error: running under MPI needs mpi4py; expected it from pip install 'aenet_py[mpi]'\n"
-    for name in (*ranks.RANKS, "OMPI_COMM_WORLD_SIZE", "PMI_SIZE"):
-        monkeypatch.delenv(name, raising=False)
+    without_launcher(monkeypatch)
     assert main(["generate.in", "--mpi"]) == 1
     assert capsys.readouterr().err == expected
     monkeypatch.setenv("PMI_SIZE", "2")
@@ -238,8 +245,7 @@ def test_without_mpi4py(tmp_path, monkeypatch, capsys):
 
 
 def test_launchers(monkeypatch):
-    for name in (*ranks.RANKS, *ranks.LAUNCHERS):
-        monkeypatch.delenv(name, raising=False)
+    without_launcher(monkeypatch)
     assert not launched()
     monkeypatch.setenv("PMIX_RANK", "0")
     assert launched()
@@ -260,7 +266,7 @@ def test_threads_share_the_processors_of_a_host():
 def test_a_run_without_mpi_imports_nothing_of_it(tmp_path):
     code = "import sys; from aenet_py.cli.generate import main; main(['generate.in', '--threads', '1']);"
     code += "sys.exit(bool({'mpi4py', 'aenet_py.ranks'} & set(sys.modules)))"
-    environment = {name: value for name, value in os.environ.items() if name not in {*ranks.LAUNCHERS, "PMIX_RANK"}}
+    environment = {name: value for name, value in os.environ.items() if name not in LAUNCHERS}
     environment["PYTHONPATH"] = str(ROOT)
     folder = bad_case(tmp_path / "case")
     done = subprocess.run([sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, check=False)
