@@ -193,6 +193,7 @@ def _raising(call: Callable, external: _External) -> Callable:
             if failure is not None:
                 external.lmp.command("timer timeout off")  # which ended the run, and would end the next one
                 raise failure
+        external.check_called()
         external.present.check_new_computes()
         return result
 
@@ -245,9 +246,11 @@ class _External:
         self.route: ghosts.Route | None = None
         self.pairs: verlet.Pairs | None = None
         self.warned = False
+        self.called, self.last_output = False, lmp.last_thermo_step
         self.failure: BaseException | None = None
 
     def __call__(self, _caller: Any, _step: int, n_local: int, _tags: Any, _x: Any, forces: np.ndarray) -> None:
+        self.called = True
         try:
             self.fill(n_local, forces)
         except BaseException as error:
@@ -286,6 +289,11 @@ class _External:
             raise self.pair_style_error()
         if self.lmp.extract_global("respa_levels"):
             raise AenetError("found run_style respa in LAMMPS, which leaves out the potentials; expected verlet")
+
+    def check_called(self) -> None:
+        """AenetError if LAMMPS has run, but took the list of fixes of a run before `attach`."""
+        if not self.called and self.lmp.last_thermo_step != self.last_output and self.lmp.has_id("fix", FIX):
+            raise AenetError("the first run after attach left out the potentials; run it without pre no")
 
     def pair_style_error(self) -> AenetError:
         if self.lmp.extract_global("pair_style") != "zero":

@@ -379,6 +379,16 @@ def test_what_must_not_change(commands, message):
         lmp.command("run 1")
 
 
+def test_a_run_that_keeps_the_fixes_of_one_before_attach():
+    lmp = in_lammps.start(in_lammps.cluster(), SPECIES)
+    lmp.commands_list(["fix move all nve", "run 0"])
+    attach(lmp, networks(), SPECIES)
+    with pytest.raises(AenetError, match="left out the potentials; run it without pre no"):
+        lmp.command("run 5 pre no")
+    lmp.commands_list(["reset_timestep 0", "run 1", "run 5 pre no"])
+    assert lmp.get_thermo("pe") != 0
+
+
 def test_cutoffs_of_pair_coeff_do_not_count():
     lmp = in_lammps.ready(in_lammps.triclinic(), networks())
     lmp.commands_list(["pair_coeff * * 1.0", "neighbor 0.3 bin", "run 0"])
