@@ -88,7 +88,7 @@ def _between(variable: str) -> list[int]:
 
 
 def _started_with(process: int, variable: str) -> bool:
-    if _read(process, "comm").strip().decode() in PROXIES:
+    if _read(process, "comm").strip().decode("latin-1") in PROXIES:
         return False
     return any(each.startswith(f"{variable}=".encode()) for each in _read(process, "environ").split(b"\0"))
 
