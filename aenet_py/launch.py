@@ -20,6 +20,7 @@ TORCHRUN = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 # Launchers that may have been started by another one, whose variables they have then.
 PROXIES = ("hydra_pmi_proxy", "hydra_bstrap_pr", "pmi_proxy", "mpiexec.hydra", "mpiexec", "mpirun", "orterun", "orted",
            "prterun", "prted", "prte", "slurmstepd", "srun")  # fmt: skip
+STANDING_ASIDE = ("timeout", "time")  # start what they are told, and are no scripts
 
 
 @dataclass(frozen=True)
@@ -81,15 +82,18 @@ def _between(variable: str) -> list[int]:
     """The processes between the launcher and this one, from the parent on: those that were started with a variable."""
     found: list[int] = []
     process = os.getppid()
-    while process > 1 and _started_with(process, variable):
-        found.append(process)
+    while process > 1 and _name(process) not in PROXIES and _started_with(process, variable):
+        if _name(process) not in STANDING_ASIDE:
+            found.append(process)
         process = _parent(process)
     return found
 
 
+def _name(process: int) -> str:
+    return _read(process, "comm").strip().decode("latin-1")
+
+
 def _started_with(process: int, variable: str) -> bool:
-    if _read(process, "comm").strip().decode("latin-1") in PROXIES:
-        return False
     return any(each.startswith(f"{variable}=".encode()) for each in _read(process, "environ").split(b"\0"))
 
 

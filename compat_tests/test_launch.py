@@ -63,6 +63,7 @@ def test_processes_in_between():
     given = {"PMI_RANK": "1", "PMI_SIZE": "2"}
     assert found(python, **given) == "Launch(rank=1, size=2, mpi=True, direct=True)"
     assert found(["sh", "-c", 'exec "$@"', "sh", *python], **given) == "Launch(rank=1, size=2, mpi=True, direct=True)"
+    assert found(["timeout", "60", *python], **given) == "Launch(rank=1, size=2, mpi=True, direct=True)"
     script = '"$@"; true'
     assert found(["sh", "-c", script, "sh", *python], **given) == "Launch(rank=1, size=2, mpi=True, direct=False)"
     # As in a batch script: Slurm's variables are those of the script.
