@@ -24,8 +24,8 @@ ENERGY_COLUMNS, FORCE_COLUMNS = 5, 8
 class Errors:
     """Errors of the training and the test set by epoch.
 
-    epochs (n,); total (n, 2) : the trainer's weighted sum of the errors of energies and force vectors; energies (n, 2) :
-    RMSE, eV/atom; force_vectors (n, 2) : RMSE of force vectors, eV/Å, or None.
+    epochs (n,); total (n, 2) : the trainer's weighted sum of the errors of energies and force vectors; energies
+    (n, 2) : RMSE, eV/atom; force_vectors (n, 2) : RMSE of force vectors, eV/Å, or None.
     """
 
     epochs: np.ndarray
