@@ -1,0 +1,75 @@
+"""Locks on files, which the system releases when their holder ends, whatever ends it."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+
+from aenet_py.errors import AenetError
+
+OPEN = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
+
+
+def lock(fd: int) -> bool | None:
+    """Lock an open file or folder: true if it is ours now, false if another process holds it.
+
+    None where the file system has no locks, as some on a network.
+    """
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # which of ENOLCK, ENOTSUP, ENOSYS, EBADF (NFS, a folder) depends on the file system
+        return None
+    return True
+
+
+@contextlib.contextmanager
+def held(target: str, program: str) -> Iterator[int]:
+    """Be the only one who writes target, a file that need not exist; AenetError if another process already does.
+
+    program : what the other one is called in the error.  The lock is the file `.NAME.lock` beside the target, which is
+    removed at the end.  What is yielded is its descriptor: a child process that inherits it holds the lock, too.
+    """
+    folder, name = os.path.split(os.path.realpath(target))
+    path = os.path.join(folder, f".{name}.lock")
+    try:
+        fd = _opened(path)
+        if fd is None:
+            raise AenetError(f"another {program}{_holder(path)} is writing {target}; wait for it to end, or stop it")
+    except OSError as error:
+        raise AenetError(f"{target}: cannot be written: {error.strerror}") from None
+    try:
+        with contextlib.suppress(OSError):  # a full disk: the message to others lacks our number then
+            os.truncate(fd, 0)
+            os.pwrite(fd, f"{os.getpid()} {os.uname().nodename}".encode(), 0)
+        yield fd
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+        os.close(fd)
+
+
+def _opened(path: str) -> int | None:
+    """A descriptor of the locked file of this name, or None if another process holds it."""
+    while True:
+        fd = os.open(path, OPEN, 0o666)
+        free = lock(fd) is not False
+        # A holder that ended in between has removed the file that was opened here; another may have made a new one.
+        if free and os.fstat(fd).st_nlink:
+            return fd
+        os.close(fd)
+        if not free:
+            return None
+
+
+def _holder(path: str) -> str:
+    """The number of the process that holds a lock, in brackets, and its host if that is another."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            pid, host = file.read(300).split()
+    except (OSError, ValueError):
+        return ""
+    return f" (pid {pid})" if host == os.uname().nodename else f" (pid {pid} on {host})"
