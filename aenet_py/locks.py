@@ -12,6 +12,14 @@ from aenet_py.errors import AenetError
 OPEN = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
 
 
+class HeldError(AenetError):
+    """Another process holds a lock; holder : its number in brackets, behind a blank, or nothing if it is unknown."""
+
+    def __init__(self, target: str, program: str, holder: str):
+        self.holder = holder
+        super().__init__(f"another {program}{holder} is writing {target}; wait for it to end, or stop it")
+
+
 def lock(fd: int) -> bool | None:
     """Lock an open file or folder: true if it is ours now, false if another process holds it.
 
@@ -26,9 +34,17 @@ def lock(fd: int) -> bool | None:
     return True
 
 
+def is_at(fd: int, path: str) -> bool:
+    """Whether an open file or folder has this name."""
+    try:
+        return os.path.samestat(os.fstat(fd), os.stat(path, follow_symlinks=False))
+    except FileNotFoundError:
+        return False
+
+
 @contextlib.contextmanager
 def held(target: str, program: str) -> Iterator[int]:
-    """Be the only one who writes target, a file that need not exist; AenetError if another process already does.
+    """Be the only one who writes target, a file that need not exist; HeldError if another process already does.
 
     program : what the other one is called in the error.  The lock is the file `.NAME.lock` beside the target, which is
     removed at the end.  What is yielded is its descriptor: a child process that inherits it holds the lock, too.
@@ -38,7 +54,7 @@ def held(target: str, program: str) -> Iterator[int]:
     try:
         fd = _opened(path)
         if fd is None:
-            raise AenetError(f"another {program}{_holder(path)} is writing {target}; wait for it to end, or stop it")
+            raise HeldError(target, program, _holder(path))
     except OSError as error:
         raise AenetError(f"{target}: cannot be written: {error.strerror}") from None
     try:
@@ -57,8 +73,7 @@ def _opened(path: str) -> int | None:
     while True:
         fd = os.open(path, OPEN, 0o666)
         free = lock(fd) is not False
-        # A holder that ended in between has removed the file that was opened here; another may have made a new one.
-        if free and os.fstat(fd).st_nlink:
+        if free and is_at(fd, path):  # else the holder ended in between, and removed the file
             return fd
         os.close(fd)
         if not free:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import shutil
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import aenet_py
+from aenet_py import locks
 from aenet_py.errors import AenetError
 from aenet_py.formats.output import PendingFile
 
@@ -81,17 +81,15 @@ def locked(folder: str) -> Iterator[int]:
     """A folder, made if need be, that no other scan works in; what is yielded must be open in its programs, too."""
     try:
         os.makedirs(folder, exist_ok=True)
-        lock = os.open(folder, os.O_RDONLY)
     except OSError as error:
         raise AenetError(f"{folder}: cannot be used as a folder: {error.strerror}") from None
-    try:
+    with contextlib.ExitStack() as stack:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise AenetError(f"{folder}: another scan, or a run of one, works in this folder; expected none") from None
+            lock = stack.enter_context(locks.held(os.path.join(folder, "results.csv"), "scan"))
+        except locks.HeldError as error:
+            message = f"another scan, or a run of one, works in this folder{error.holder}; expected none"
+            raise AenetError(f"{folder}: {message}") from None
         yield lock
-    finally:
-        os.close(lock)
 
 
 def run_all(
@@ -152,15 +150,18 @@ def _start(job: Job, share: set[int], lock: int) -> tuple[Job, subprocess.Popen,
             file.complete(replace=True)
     paths = [str(Path(aenet_py.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
-    with (
-        open(os.path.join(job.folder, f"{job.name}.out"), "ab") as out,
-        open(os.path.join(job.folder, f"{job.name}.err"), "wb") as err,
-    ):
-        # In a session of its own, since a second signal of a terminal would end it without saving anything.
-        process = subprocess.Popen(
-            [sys.executable, "-m", job.module, job.argument], cwd=job.folder, env=environment, stdin=subprocess.DEVNULL,
-            stdout=out, stderr=err, start_new_session=True, pass_fds=[lock],
-        )  # fmt: skip
+    try:
+        with (
+            open(os.path.join(job.folder, f"{job.name}.out"), "ab") as out,
+            open(os.path.join(job.folder, f"{job.name}.err"), "wb") as err,
+        ):
+            # In a session of its own, since a second signal of a terminal would end it without saving anything.
+            process = subprocess.Popen(
+                [sys.executable, "-m", job.module, job.argument], cwd=job.folder, env=environment,
+                stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True, pass_fds=[lock],
+            )  # fmt: skip
+    except OSError as error:
+        raise AenetError(f"{job.folder}: the program cannot be started: {error.strerror}") from None
     if share:
         with contextlib.suppress(OSError):  # it may be over already
             os.sched_setaffinity(process.pid, share)

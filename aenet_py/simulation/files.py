@@ -22,6 +22,7 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
 
+from aenet_py import locks
 from aenet_py.errors import AenetError
 from aenet_py.formats.output import PendingFile, already_exists
 
@@ -55,7 +56,8 @@ class Files:
     """The files called name, for writing; `state` is the one to go on from, None at the beginning.
 
     columns : of the log; restart : go on from what is there; mark : what a simulation that goes on must have in common
-    with its beginning, by name.  AenetError if files exist, without restart, or do not fit, with it.
+    with its beginning, by name.  AenetError if files exist, without restart, or do not fit, with it, or if another
+    simulation writes them.
     """
 
     def __init__(self, name: str, columns: Sequence[str], restart: bool, mark: Mapping[str, Any]):
@@ -63,15 +65,16 @@ class Files:
         self._columns, self._mark = columns, mark
         self.state: State | None = None
         lengths = [0, 0]
-        if restart:
-            self.state, lengths = _read(self._state_path, mark)
-        else:
-            for path in (*self._paths, self._state_path):
-                if os.path.exists(path):
-                    raise already_exists(path)
-            with PendingFile(self._state_path):
-                pass
         with contextlib.ExitStack() as stack:
+            stack.enter_context(locks.held(self._state_path, "aenet-py md"))
+            if restart:
+                self.state, lengths = _read(self._state_path, mark)
+            else:
+                for path in (*self._paths, self._state_path):
+                    if os.path.exists(path):
+                        raise already_exists(path)
+                with PendingFile(self._state_path):
+                    pass
             self._files = [
                 stack.enter_context(_opened(path, length if restart else None))
                 for path, length in zip(self._paths, lengths, strict=True)
