@@ -1,4 +1,4 @@
-"""Structures from one kind of file to another: extended XYZ, databases of ASE, XSF.
+"""Structures from one kind of file to another: extended XYZ, databases of ASE, XSF, and what else ASE reads.
 
 files ──read──> Frame ──write──> one file of frames, or a file for each
 """
@@ -12,11 +12,12 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from aenet_py.errors import AenetError
-from aenet_py.formats import databases, extxyz, frames, xsf
+from aenet_py.elements import NUMBER
+from aenet_py.errors import AenetError, InputError
+from aenet_py.formats import ase_files, databases, extxyz, frames, xsf
 from aenet_py.formats.folders import files_in
 from aenet_py.formats.frames import FramesFile, Skip
-from aenet_py.formats.output import PendingFolder, already_exists
+from aenet_py.formats.output import PendingFolder, already_exists, check_regular
 from aenet_py.structure import Frame
 
 WHAT = ".extxyz, .xyz (also .xz, .gz), .xsf, .db or .json"
@@ -35,36 +36,44 @@ class Converted:
     without_forces: int
 
 
-def is_structures(path: str) -> bool:
-    """Whether a file's name is one of those that can be read."""
+def is_own(path: str) -> bool:
+    """Whether a file's name is one of those that we read ourselves."""
     return frames.is_frames(path) or databases.is_database(path) or path.lower().endswith(".xsf")
 
 
-def needs_ase(paths: Sequence[str]) -> bool:
-    return any(map(databases.is_database, paths))
+def needs_ase(given: Sequence[str], output: str, format_name: str | None) -> bool:
+    """Whether a conversion needs ase."""
+    by_ase = (databases.is_database(path) or not (is_own(path) or os.path.isdir(path)) for path in given)
+    return format_name is not None or databases.is_database(output) or any(by_ase)
 
 
 def convert(
-    given: Sequence[str], output: str, reference: bool, skip: Skip | None, advance: Callable[[int], object],
-    publish: Publish,
+    given: Sequence[str], output: str, format_name: str | None, reference: bool, skip: Skip | None,
+    advance: Callable[[int], object], publish: Publish,
 ) -> Converted:  # fmt: skip
     """Write the structures of files, in their order, to others, which must not exist.
 
-    given : files, or folders of them; output : a file of frames, a database, or, for XSF, a folder or a file name with
-    %d for the number from 0; reference : energy and forces are required; skip : called instead of raising InputError
-    for a structure that is not good; advance : called with 1 for each structure; publish : within it, what is written
-    gets its names.
+    given : files, or folders of those that we read ourselves; output : a file of frames, a database, or, for XSF, a
+    folder or a file name with %d for the number from 0; format_name : ASE's name of a format that all files are read
+    in; None reads each as its name says, or as ASE detects; reference : energy and forces are required; skip : called
+    instead of raising InputError for a structure that is not good; advance : called with 1 for each structure;
+    publish : within it, what is written gets its names.
     """
-    paths = files_in(given, is_structures, f"a file {WHAT}, or a folder of such")
-    for path in paths:
-        if not is_structures(path):
-            raise AenetError(f"{path}: found a file of another kind; expected {WHAT}")
+    paths = files_in(given, is_own, f"a file {WHAT}, or a folder of such")
     counts = [0, 0, 0]
     if os.path.isfile(output):
         raise already_exists(output)
+    if not os.path.isdir(output):
+        check_regular(output)
     with _writer(output, publish) as add:
-        for frame, content in _read_all(paths, reference, skip):
-            add(frame, content)
+        for frame, content in _read_all(paths, format_name, reference, skip):
+            try:
+                add(frame, content)
+            except InputError as error:  # a structure that such a file cannot hold
+                if skip is None:
+                    raise
+                skip(error)
+                continue
             for i, counted in enumerate((True, frame.energy is None, frame.forces is None)):
                 counts[i] += counted
             advance(1)
@@ -73,10 +82,14 @@ def convert(
     return Converted(*counts)
 
 
-def _read_all(paths: Sequence[str], reference: bool, skip: Skip | None) -> Iterator[tuple[Frame, bytes | None]]:
+def _read_all(
+    paths: Sequence[str], format_name: str | None, reference: bool, skip: Skip | None
+) -> Iterator[tuple[Frame, bytes | None]]:
     """All structures, with the bytes of those that are extended XYZ already."""
     for path in paths:
-        if frames.is_frames(path):
+        if format_name is not None or not is_own(path):
+            yield from ((frame, None) for frame in ase_files.read(path, format_name, reference, skip))
+        elif frames.is_frames(path):
             yield from ((frame, raw.content) for raw, frame in extxyz.read(path, reference, skip))
         elif databases.is_database(path):
             yield from ((frame, None) for frame in databases.read(path, reference, skip))
@@ -103,7 +116,12 @@ def _writer(output: str, publish: Publish) -> contextlib.AbstractContextManager[
 @contextlib.contextmanager
 def _frames_file(output: str, publish: Publish) -> Iterator[Add]:
     with FramesFile(output) as file:
-        yield lambda frame, content: file.write(extxyz.text(frame) if content is None else content)
+
+        def add(frame: Frame, content: bytes | None) -> None:
+            _check_elements(frame)
+            file.write(extxyz.text(frame) if content is None else content)
+
+        yield add
         with publish():
             file.complete(replace=False)
 
@@ -112,29 +130,44 @@ def _frames_file(output: str, publish: Publish) -> Iterator[Add]:
 def _database(output: str, publish: Publish) -> Iterator[Add]:
     with PendingFolder(output) as folder:
         name = "new" + os.path.splitext(output)[1].lower()
-        with databases.connect_new(os.path.join(folder.path, name)) as database:
-            yield lambda frame, _: databases.write(database, frame)
+        with databases.writing(os.path.join(folder.path, name), output) as write:
+
+            def add(frame: Frame, _: bytes | None) -> None:
+                _check_elements(frame)
+                write(frame)
+
+            yield add
         with publish():
-            folder.complete({name: output})
+            folder.complete_files({name: output})
+
+
+def _check_elements(frame: Frame) -> None:
+    """InputError for species that only XSF files can hold."""
+    unknown = [symbol for symbol in frame.symbols if symbol not in NUMBER]
+    if unknown:
+        raise InputError(frame.path, f"found species {' '.join(unknown)}; expected chemical elements")
 
 
 @contextlib.contextmanager
 def _xsf_files(pattern: str, publish: Publish) -> Iterator[Add]:
     folder, name = os.path.split(pattern)
-    targets: dict[str, str] = {}
-    with PendingFolder(pattern if os.path.isdir(folder or ".") else folder) as pending:
+    is_new = not os.path.isdir(folder or ".")
+    names: list[str] = []
+    with PendingFolder(folder if is_new else pattern) as pending:
 
         def add(frame: Frame, _: bytes | None) -> None:
-            target = os.path.join(folder, _NUMBER.sub(lambda found: found[0] % len(targets), name))
-            if targets and not _NUMBER.search(name):
+            names.append(_NUMBER.sub(lambda found: found[0] % len(names), name))
+            if len(names) == 2 and names[0] == names[1]:
                 raise AenetError(f"{pattern}: found a second structure; expected a name with %d in it, or a folder")
-            targets[str(len(targets))] = target
             try:
-                with open(os.path.join(pending.path, str(len(targets) - 1)), "wb") as file:
+                with open(os.path.join(pending.path, names[-1]), "wb") as file:
                     file.write(xsf.text(frame))
             except OSError as error:
-                raise AenetError(f"{target}: cannot be written: {error.strerror}") from None
+                raise AenetError(f"{os.path.join(folder, names[-1])}: cannot be written: {error.strerror}") from None
 
         yield add
         with publish():
-            pending.complete(targets)
+            if is_new:
+                pending.complete()
+            else:
+                pending.complete_files({each: os.path.join(folder, each) for each in names})

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import warnings
+from collections.abc import Iterator
 
 from aenet_py.cli import common
 from aenet_py.exchange import convert, needs_ase
 from aenet_py.report import structures as report
 
-HELP = "convert structures between extended XYZ, ASE databases and XSF"
-DESCRIPTION = """Convert structures between extended XYZ (.extxyz, .xyz, also .xz and .gz), databases of ASE (.db,
-.json) and XSF files with the energies that generate.x reads. Energies, forces, cells and periodicity are kept to the
-last digit."""
+HELP = "convert structures from any file that ASE reads to extended XYZ, ASE databases and XSF"
+DESCRIPTION = """Convert structures to extended XYZ (.extxyz, .xyz, also .xz and .gz), databases of ASE (.db, .json) or
+XSF files with the energies that generate.x reads, from these or from any other file that ASE reads: OUTCAR,
+vasprun.xml, output of FHI-aims and Quantum ESPRESSO, .traj, CIF and so on. Energies, forces, cells and periodicity are
+kept to the last digit."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,18 +23,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "output", metavar="OUT", help="a new file; for XSF a folder, or a name with %%06d where the number shall be"
     )
+    parser.add_argument(
+        "--format", metavar="NAME", help="read all files with ASE, in the format that it calls so: vasp-out, say"
+    )
     parser.add_argument("--incomplete", action="store_true", help="take structures without energy or forces, too")
     parser.add_argument("--skip-bad", action="store_true", help=report.SKIP_HELP)
 
 
 def run(options: argparse.Namespace) -> None:
-    if needs_ase([*options.input, options.output]):
+    if needs_ase(options.input, options.output, options.format):
         common.need("ase")
     bad = report.Skipped()
-    with common.progress(0, " structures") as advance:
+    with common.progress(0, " structures") as advance, _warnings_in_a_line():
         done = convert(
-            options.input, options.output, not options.incomplete, bad.add if options.skip_bad else None,
-            advance, common.uninterrupted,
+            options.input, options.output, options.format, not options.incomplete,
+            bad.add if options.skip_bad else None, advance, common.uninterrupted,
         )  # fmt: skip
     print(report.converted(options.output, done), end="")
     print(report.skipped(bad), end="")
+
+
+@contextlib.contextmanager
+def _warnings_in_a_line() -> Iterator[None]:
+    """Warnings of ASE's readers look like ours; those for programmers are not shown."""
+
+    def show(message: Warning | str, *_: object, **__: object) -> None:
+        common.warn(" ".join(str(message).split()))
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        warnings.showwarning = show
+        yield

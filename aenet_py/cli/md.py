@@ -20,6 +20,7 @@ UNPHYSICAL = 2
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("structure", help="an XSF file, or any other that ASE reads; FILE@NUMBER for one of several structures")
+    add("--format", metavar="NAME", help="ASE's name of the format of STRUCTURE, where it detects another")
     add(
         "--potential", action="append", required=True, metavar="EL=FILE",
         help="potential of a species; a second one of the same species belongs to the second member of a committee",
@@ -79,7 +80,7 @@ def run(options: argparse.Namespace) -> int:
         min_distance=options.min_distance, max_temperature=options.max_temperature, max_excess=options.max_excess,
         max_share=options.max_share, fragments=options.allow_fragments,
     )  # fmt: skip
-    atoms = start.read(options.structure)
+    atoms = start.read(options.structure, options.format)
     atoms.calc = ANNCalculator(members(options.potential), legacy_angular=options.legacy_angular)
     with common.stopping() as stop, common.progress(steps, " steps") as advance, warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*features outside")  # the log has them

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -36,30 +37,49 @@ def read(path: str, reference: bool = True, skip: Skip | None = None) -> Iterato
 
 
 def _rows(path: str) -> Iterator[Any]:
-    import sqlite3
-
     from ase.db import connect
-    from ase.io.formats import UnknownFileTypeError
 
     try:
         yield from connect(path, use_lock_file=False).select()
-    except (sqlite3.Error, OSError, ValueError, KeyError, AssertionError, UnknownFileTypeError) as error:
-        raise AenetError(f"{path}: cannot be read: {error or 'its content makes no sense'}; expected {WHAT}") from None
+    except MemoryError:
+        raise
+    except Exception as error:  # ASE's readers raise whatever they come across
+        raise AenetError(f"{path}: cannot be read: {reason(error)}; expected {WHAT}") from None
+
+
+def reason(error: Exception) -> str:
+    """An error of ASE in one line; its kind where the text alone tells nothing."""
+    text = " ".join(str(error).split())[:300]
+    return text if " " in text else f"{type(error).__name__} {text}".strip()
 
 
 def _frame(path: str, row: Any) -> Frame:
-    name = frame_name(path, row.id)
-    numbers = row.numbers.tolist()
-    wrong = [number for number in numbers if not 1 <= number <= len(SYMBOLS)]
-    if wrong or not numbers:
+    return checked_frame(
+        frame_name(path, row.id), row.numbers, row.positions, row.cell, row.pbc,
+        row.get("energy", row.get("free_energy")), row.get("forces"), row.get("tags"),
+        row.data.get("system") if row.get("data") else None,
+    )  # fmt: skip
+
+
+def checked_frame(
+    name: str, numbers: np.ndarray, positions: np.ndarray, cell: np.ndarray, pbc: Sequence, energy: float | None,
+    forces: np.ndarray | None, tags: np.ndarray | None, system: str | None,
+) -> Frame:  # fmt: skip
+    """What ASE holds as a frame of this name; InputError for what is no structure, or not finite.
+
+    numbers : (n_atoms,), atomic; cell : (3, 3) Å, zeros where there is none; others : as in `Frame`.
+    """
+    wrong = [number for number in numbers.tolist() if not 1 <= number <= len(SYMBOLS)]
+    if wrong or not len(numbers):
         raise InputError(name, f"found {f'atomic number {wrong[0]}' if wrong else 'no atoms'}; expected elements")
-    energy, forces = row.get("energy", row.get("free_energy")), row.get("forces")
-    values = [np.asarray(row.positions, dtype=np.float64), np.asarray(row.cell, dtype=np.float64)]
+    values = [np.asarray(positions, dtype=np.float64), np.asarray(cell, dtype=np.float64)]
     values += [] if forces is None else [np.asarray(forces, dtype=np.float64)]
+    if any(each.shape != values[0].shape for each in values[2:]):
+        raise InputError(name, f"found forces of shape {values[2].shape}; expected {values[0].shape}")
     if not all(np.isfinite(each).all() for each in values) or not (energy is None or np.isfinite(energy)):
         raise InputError(name, "found a value that is no number; expected finite ones")
-    symbols, species = species_of_atoms([SYMBOLS[number - 1] for number in numbers])
-    x, y, z = (bool(p) for p in row.pbc)
+    symbols, species = species_of_atoms([SYMBOLS[number - 1] for number in numbers.tolist()])
+    x, y, z = (bool(p) for p in pbc)
     if (x or y or z) and not values[1].any():
         raise InputError(name, "it is periodic, but has no cell; expected cell vectors in Å")
     return Frame(
@@ -71,22 +91,29 @@ def _frame(path: str, row: Any) -> Frame:
         pbc=(x, y, z),
         energy=None if energy is None else float(energy),
         forces=None if forces is None else values[2],
-        tags=None if row.get("tags") is None else np.asarray(row.tags, dtype=np.int64),
-        system=row.data.get("system") if row.get("data") else None,
+        tags=None if tags is None else np.asarray(tags, dtype=np.int64),
+        system=system,
     )
 
 
-def connect_new(path: str) -> Any:
-    """A database to write to; `with` it, everything is written at once."""
-    from ase.db import connect
+@contextlib.contextmanager
+def writing(path: str, output: str) -> Iterator[Callable[[Frame], None]]:
+    """A new database; what is yielded adds a structure.
 
-    return connect(path, append=False, use_lock_file=False)
-
-
-def write(database: Any, frame: Frame) -> None:
-    """Add a structure; AenetError where the database cannot take it, on a full disk say."""
+    output : what path is called in errors.  AenetError where the database cannot take a structure, on a full disk say.
+    """
     import sqlite3
 
+    from ase.db import connect
+
+    try:
+        with connect(path, append=False, use_lock_file=False) as database:
+            yield functools.partial(_write, database)
+    except (sqlite3.Error, OSError) as error:
+        raise AenetError(f"{output}: cannot be written: {getattr(error, 'strerror', None) or error}") from None
+
+
+def _write(database: Any, frame: Frame) -> None:
     from ase import Atoms
     from ase.calculators.singlepoint import SinglePointCalculator
 
@@ -94,7 +121,4 @@ def write(database: Any, frame: Frame) -> None:
     results = {name: getattr(frame, name) for name in ("energy", "forces") if getattr(frame, name) is not None}
     if results:
         atoms.calc = SinglePointCalculator(atoms, **results)
-    try:
-        database.write(atoms, data={"system": frame.system} if frame.system is not None else {})
-    except (sqlite3.Error, OSError) as error:
-        raise AenetError(f"{database.filename}: cannot be written: {error}") from None
+    database.write(atoms, data={"system": frame.system} if frame.system is not None else {})

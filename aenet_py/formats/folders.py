@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from aenet_py.errors import AenetError
+from aenet_py.formats.output import is_pending
 
 
 def files_in(paths: Sequence[str], wanted: Callable[[str], bool], what: str) -> list[str]:
@@ -22,7 +23,7 @@ def files_in(paths: Sequence[str], wanted: Callable[[str], bool], what: str) -> 
                 raise AenetError(f"{path}: no such file; expected {what}")
             found.append(path)
             continue
-        inside = [os.path.join(folder, name) for folder, _, names in os.walk(path) for name in names if wanted(name)]
+        inside = [os.path.join(folder, name) for folder, names in _walk(path) for name in names if wanted(name)]
         if not inside:
             raise AenetError(f"{path}: found a folder without such a file; expected {what}")
         found += sorted(inside, key=_natural)
@@ -32,6 +33,13 @@ def files_in(paths: Sequence[str], wanted: Callable[[str], bool], what: str) -> 
             raise AenetError(f"{path}: this file is given twice; expected each once")
         seen.add(os.path.realpath(path))
     return found
+
+
+def _walk(path: str) -> Iterator[tuple[str, list[str]]]:
+    """A folder and all folders in it that are complete, with the names of their files."""
+    for folder, inside, names in os.walk(path):
+        inside[:] = [name for name in inside if not is_pending(name)]
+        yield folder, names
 
 
 def _natural(path: str) -> list[tuple[int, str]]:

@@ -1,4 +1,8 @@
-"""Output files that appear under their names only when they are complete."""
+"""Output files that appear under their names only when they are complete.
+
+Until then they are called `.NAME.xxxxxxxx.partial` and locked.  Whoever makes such a file removes those that nobody
+locks from the folder: programs that were killed left them.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +10,14 @@ import contextlib
 import errno
 import functools
 import os
+import re
+import stat
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from aenet_py import locks
 from aenet_py.errors import AenetError
 
 if TYPE_CHECKING:
@@ -19,7 +26,9 @@ if TYPE_CHECKING:
 
 # What file systems without hard links answer.
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
-
+_PENDING = re.compile(r"\..*\.[0-9a-f]{8}\.partial")
+_CLOSE = getattr(os, "O_CLOEXEC", 0)
+_KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
 
 LEAST_AHEAD, MOST_AHEAD = 1 << 20, 64 << 20  # bytes set aside on the disk before they are needed
 
@@ -52,15 +61,13 @@ class PendingFile:
         self.path = path
         self._size = self._allocated = 0
         self._target = os.path.realpath(path)
-        if os.path.exists(self._target) and not os.path.isfile(self._target):
-            raise AenetError(f"{path}: cannot be written: it is not a regular file")
+        check_regular(path)
         folder, name = os.path.split(self._target)
-        self._temporary = os.path.join(folder, f".{name}.{os.urandom(4).hex()}.partial")
+        remove_abandoned(folder)
         try:
             fd = _nameless(folder) if nameless else None
             self._named = fd is None
-            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
-            self._fd = os.open(self._temporary, flags, 0o666) if fd is None else fd
+            self._temporary, self._fd = _new(folder, name, _new_file) if fd is None else (_pending(folder, name), fd)
         except OSError as error:
             raise AenetError(f"{path}: cannot be written: {error.strerror}") from None
 
@@ -102,24 +109,13 @@ class PendingFile:
             os.ftruncate(self._fd, self._size)
             if not self._named:  # any descriptor makes this linkat, which follows the link in /proc
                 os.link(f"/proc/self/fd/{self._fd}", self._temporary, src_dir_fd=self._fd, follow_symlinks=True)
+            os.close(os.dup(self._fd))  # some file systems on a network only tell now that they are full
             if replace:
                 os.replace(self._temporary, self._target)
             else:
-                self._link()
+                _link(self._temporary, self._target, self.path)
         except OSError as error:
             raise AenetError(f"{self.path}: cannot be written: {error.strerror}") from None
-
-    def _link(self) -> None:
-        try:
-            os.link(self._temporary, self._target)
-        except FileExistsError:
-            raise already_exists(self.path) from None
-        except OSError as error:
-            if error.errno not in _NO_LINKS:
-                raise
-            if os.path.exists(self._target):
-                raise already_exists(self.path) from None
-            os.replace(self._temporary, self._target)
 
 
 @dataclass(frozen=True)
@@ -170,27 +166,85 @@ def _write(fd: int, path: str, offset: int, parts: Sequence) -> None:
                 chunk[0] = chunk[0][done:]
 
 
+def _pending(folder: str, name: str) -> str:
+    return os.path.join(folder, f".{name}.{os.urandom(4).hex()}.partial")
+
+
+def is_pending(name: str) -> bool:
+    """Whether a file or folder of this name is not complete yet, or was left by a program that was killed."""
+    return _PENDING.fullmatch(name) is not None
+
+
+def _new(folder: str, name: str, make: Callable[[str], int]) -> tuple[str, int]:
+    """The temporary name of a new file or folder, and a locked descriptor of it; make : creates it and opens it."""
+    while True:
+        path = _pending(folder, name)
+        fd = make(path)
+        if locks.lock(fd) is not False and locks.is_at(fd, path):
+            return path, fd
+        os.close(fd)  # before it was locked, another program took it for abandoned
+
+
+def _new_file(path: str) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _CLOSE, 0o666)
+
+
+def _new_folder(path: str) -> int:
+    while True:
+        os.mkdir(path)
+        with contextlib.suppress(FileNotFoundError):  # as in _new
+            return os.open(path, os.O_RDONLY | _CLOSE)
+
+
 def _nameless(folder: str) -> int | None:
     """A descriptor of a new file without a name, or None where there are no such files."""
     if not (hasattr(os, "O_TMPFILE") and os.path.isdir("/proc/self/fd")):
         return None
     try:
-        return os.open(folder, os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, 0o666)
+        fd = os.open(folder, os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, 0o666)
     except OSError:  # whatever is wrong, a file with a name says it
         return None
+    locks.lock(fd)  # it has a name for a moment before it is complete
+    return fd
+
+
+def remove_abandoned(folder: str) -> None:
+    """Remove what killed programs left in a folder: pending files and folders that nobody locks."""
+    with contextlib.suppress(OSError):
+        for name in filter(is_pending, os.listdir(folder)):
+            with contextlib.suppress(OSError):
+                _remove_unlocked(os.path.join(folder, name))
+
+
+def _remove_unlocked(path: str) -> None:
+    is_folder = stat.S_ISDIR(os.lstat(path).st_mode)
+    fd = os.open(path, (os.O_RDONLY if is_folder else os.O_RDWR | os.O_NONBLOCK) | os.O_NOFOLLOW | _CLOSE)
+    try:
+        if not locks.lock(fd):
+            return
+        if is_folder:
+            import shutil  # takes a while, and is rarely needed
+
+            shutil.rmtree(path)
+        else:
+            os.unlink(path)
+    finally:
+        os.close(fd)
 
 
 class PendingFolder:
-    """A folder under a temporary name beside a destination, for files that get their names together.
+    """A folder under a temporary name beside a destination, for files that appear together.
 
     Leaving the ``with`` block removes it with what is still in it.
     """
 
     def __init__(self, destination: str):
-        parent, name = os.path.split(os.path.realpath(destination))
-        self.path = os.path.join(parent, f".{name}.{os.urandom(4).hex()}.partial")
+        self._destination = destination
+        self._target = os.path.realpath(destination)
+        parent, name = os.path.split(self._target)
+        remove_abandoned(parent)
         try:
-            os.mkdir(self.path)
+            self.path, self._fd = _new(parent, name, _new_folder)
         except OSError as error:
             raise AenetError(f"{destination}: cannot be written: {error.strerror}") from None
 
@@ -201,19 +255,69 @@ class PendingFolder:
         import shutil  # takes a while, and training sets need no folder
 
         shutil.rmtree(self.path, ignore_errors=True)
+        os.close(self._fd)
 
-    def complete(self, targets: Mapping[str, str]) -> None:
-        """Give files their names, which must be free; targets : by the names they have in the folder."""
-        for target in targets.values():
-            if os.path.exists(target):
-                raise already_exists(target)
+    def complete(self) -> None:
+        """Give the folder its name, which must be free."""
+        if os.path.lexists(self._target):  # an empty folder would be replaced
+            raise already_exists(self._destination)
+        try:
+            os.rename(self.path, self._target)
+        except OSError as error:
+            raise AenetError(f"{self._destination}: cannot be written: {error.strerror}") from None
+
+    def complete_files(self, targets: Mapping[str, str]) -> None:
+        """Give all files their names, or none of them; targets : by the names they have in the folder.
+
+        A file of such a name is in the way unless it has the same content: then a program that was killed while it
+        gave names is followed by another that completes its work.
+        """
+        import filecmp
+
+        free = {os.path.join(self.path, name): target for name, target in targets.items()}
+        for path, target in list(free.items()):
+            if os.path.lexists(target):
+                if not (os.path.isfile(target) and filecmp.cmp(path, target, shallow=False)):
+                    raise already_exists(target)
+                del free[path]
+        done: list[str] = []
         target = ""
         try:
-            for name, target in targets.items():
-                os.makedirs(os.path.dirname(target) or ".", exist_ok=True)
-                os.rename(os.path.join(self.path, name), target)
-        except OSError as error:
+            for path, target in free.items():
+                _link(path, target, target)
+                done.append(target)
+        except (OSError, AenetError) as error:
+            for each in done:
+                with contextlib.suppress(OSError):
+                    os.unlink(each)
+            if isinstance(error, AenetError):
+                raise
             raise AenetError(f"{target}: cannot be written: {error.strerror}") from None
+
+
+def _link(temporary: str, target: str, shown: str) -> None:
+    """Give a pending file its name, which must be free; shown : what the file is called in an error."""
+    try:
+        os.link(temporary, target)
+    except FileExistsError:
+        raise already_exists(shown) from None
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        if os.path.exists(target):
+            raise already_exists(shown) from None
+        os.replace(temporary, target)
+
+
+def check_regular(path: str) -> None:
+    """AenetError if there is something of this name that is no regular file, such as a folder, a device or a pipe."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:  # whatever is wrong, creating a file says it
+        return
+    if not stat.S_ISREG(mode):
+        kind = _KINDS.get(stat.S_IFMT(mode), "a device")
+        raise AenetError(f"{path}: cannot be written: it is not a regular file but {kind}; expected the name of a file")
 
 
 def already_exists(path: str) -> AenetError:

@@ -7,33 +7,33 @@ import os
 import numpy as np
 from ase import Atoms
 from ase.data import atomic_numbers
-from ase.io import read as read_any
 
 from aenet_py.errors import AenetError, InputError
-from aenet_py.formats import xsf
+from aenet_py.formats import ase_files, xsf
 from aenet_py.formats.text import foreign
 
 KEPT = {"numbers", "positions", "momenta", "masses"}
 
 
-def read(path: str) -> Atoms:
-    """Read a structure: XSF as aenet has it, anything else as ASE does, ``PATH@NUMBER`` for one of several, the last by
-    default.  AenetError if there is none.
+def read(path: str, format_name: str | None = None) -> Atoms:
+    """The structure in a file, which may have momenta and masses.
+
+    path : an XSF file as aenet has it, or any file that ASE reads, of several structures the last; `PATH@NUMBER` for
+    another one, counted from 0.  format_name : ASE's name of the format; None goes by the name, or detects it.
+    AenetError if there is no such structure.
     """
-    if path.lower().endswith(".xsf"):
+    if path.lower().endswith(".xsf") and format_name is None:
         return _from_xsf(path)
-    file = path if os.path.exists(path) else path.rpartition("@")[0] or path
-    if not os.path.exists(file):
-        raise AenetError(f"{file}: no such file; expected a structure")
+    file, at, number = (path, "", "") if os.path.exists(path) else path.rpartition("@")
+    if not at:
+        file, number = path, "-1"
     try:
-        atoms = read_any(path)
-    except Exception as error:  # which ASE's readers raise is not settled
-        reason = str(error).strip().partition("\n")[0] or type(error).__name__
-        if isinstance(error, StopIteration | IndexError):
-            reason = f"found no structure {path.rpartition('@')[2]} in it"
-        raise AenetError(f"{path}: cannot be read as a structure: {reason}") from None
-    if not isinstance(atoms, Atoms) or not len(atoms):
-        raise AenetError(f"{path}: found no atoms, or several structures; expected one with atoms")
+        first = int(number)
+    except ValueError:
+        raise AenetError(f"{path}: no such file; expected FILE or FILE@NUMBER") from None
+    atoms = next(ase_files.images(file, format_name, slice(first, first + 1 or None)), None)
+    if atoms is None:
+        raise AenetError(f"{path}: cannot be read as a structure: found no structure {number} in it")
     if not np.isfinite(atoms.positions).all():
         raise AenetError(f"{path}: found positions that are no numbers; expected numbers")
     atoms.calc = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,29 @@ import pytest
 
 from aenet_py.cli.aenet import main
 from aenet_py.formats import databases, extxyz, xsf
-from compat_tests.cli.cases import interrupt, listing
+from compat_tests.cli.cases import interrupt, listing, run
 from compat_tests.cli.test_generate_frames import fill, products
+from compat_tests.formats import calculations
 from compat_tests.structures import as_text, check_same, make_frames, write
 
 MADE = make_frames(23)
+CIF = """data_x
+_cell_length_a 4
+_cell_length_b 4
+_cell_length_c 4
+_cell_angle_alpha 90
+_cell_angle_beta 90
+_cell_angle_gamma 90
+_space_group_crystal_system trigonal
+_space_group_IT_number 1
+loop_
+_atom_site_label
+_atom_site_fract_x
+_atom_site_fract_y
+_atom_site_fract_z
+Mg1 0 0 0
+S1 .5 .5 .5
+"""
 TEXT = "".join(as_text(frame) for frame in MADE)
 
 
@@ -156,7 +175,13 @@ def test_bad_structures_are_skipped_if_asked(capsys):
         (["taken.json", "b.xyz"], "taken.json: cannot be read: "),
         (["cohesive.xsf", "b.xyz"], "cohesive.xsf: found a cohesive energy; expected a total energy alone"),
         (["empty", "b.xyz"], "empty: found a folder without such a file; expected a file .extxyz"),
-        (["generate.in", "b.xyz"], "generate.in: found a file of another kind; expected .extxyz"),
+        (["generate.in", "b.xyz"], "generate.in: found no atoms; ASE takes this file for aims, --format names another"),
+        (["empty/readme", "b.xyz"], "empty/readme: cannot be read as a structure: no format that ASE reads matches"),
+        (["--format", "foo", "a.extxyz", "b.xyz"], "--format foo: ASE reads no such format"),
+        (["a.extxyz", "/dev/null"], "/dev/null: cannot be written: it is not a regular file but a device"),
+        (["species.xsf", "b.xyz"], "species.xsf: found species Qq; expected chemical elements"),
+        (["species.xsf", "b.db"], "species.xsf: found species Qq; expected chemical elements"),
+        (["species.xsf", "b.json"], "species.xsf: found species Qq; expected chemical elements"),
     ],
 )
 def test_what_is_wrong_is_named_and_nothing_written(folder, capsys, arguments, expected):
@@ -164,12 +189,96 @@ def test_what_is_wrong_is_named_and_nothing_written(folder, capsys, arguments, e
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text("text that is no database, and long enough to be looked at" * 20)
     Path("cohesive.xsf").write_text("# cohesive energy = -1 eV\nATOMS\nCu 0 0 0 0 0 0\n")
+    Path("species.xsf").write_text("# total energy = -1 eV\nATOMS\nQq 0 0 0 0 0 0\n")
     before = listing(folder), sorted(folder.rglob("*"))
     assert main(["convert", *arguments]) == 1
     error = capsys.readouterr().err
     assert expected in error
     assert error.count("\n") == 1
     assert (listing(folder), sorted(folder.rglob("*"))) == before
+
+
+def test_species_that_are_no_elements_stay_in_xsf_files(folder, capsys):
+    write(folder / "q.xsf", "# total energy = -1 eV\nATOMS\nQq 0 0 0 0 0 0\n")
+    convert("q.xsf", "b")
+    assert xsf.read_frame("b/000000.xsf").symbols == ("Qq",)
+    convert("--skip-bad", "a.extxyz", "q.xsf", "c.xyz")
+    assert "q.xsf: found species Qq; expected chemical elements" in capsys.readouterr().out
+    assert len(frames_of("c.xyz")) == len(MADE)
+
+
+def test_files_of_other_codes(folder, capsys):
+    made = calculations.made()
+    write(folder / "OUTCAR", calculations.outcar(made))
+    write(folder / "relax", calculations.espresso(made))
+    convert("a.extxyz", "OUTCAR", "b.db")
+    for found, expected in zip(frames_of("b.db"), [*MADE, *made], strict=True):
+        check_same(found, expected)
+    convert("relax", "c.xyz")
+    assert len(frames_of("c.xyz")) == len(made)
+    assert main(["convert", "--format", "vasp-out", "OUTCAR", "a.extxyz", "d.xyz"]) == 1
+    assert "a.extxyz: cannot be read as a structure: ASE takes it for vasp-out and says:" in capsys.readouterr().err
+
+
+def test_warnings_of_ase_are_a_line_each(folder, capsys):
+    write(folder / "a.cif", CIF)
+    convert("--incomplete", "a.cif", "b.xyz")
+    error = capsys.readouterr().err
+    assert error.startswith("Warning: crystal system 'trigonal' is not interpreted")
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("output", ["b", "taken", "taken/cu-%03d.xsf", "new/cu-%03d.xsf"])
+def test_killed_it_is_completed_by_the_next_run(folder, output, monkeypatch):
+    """The process ends at once, as from SIGKILL, before any of its last system calls that name files."""
+    (folder / "taken").mkdir()
+    write(folder / "taken/readme", "mine")
+    convert("a.extxyz", "expected" + ("" if "%" not in output else "/cu-%03d.xsf"))
+    target = folder / output.partition("/")[0]
+    for call in ("rename", "link"):
+        for count in (1, 2, 12, len(MADE)):
+            pid = os.fork()
+            if pid == 0:
+                monkeypatch.setattr(os, call, ending(getattr(os, call), count))
+                main(["convert", "a.extxyz", output])
+                os._exit(0)
+            os.waitpid(pid, 0)
+            convert("a.extxyz", output)
+            found = listing(target)
+            assert found.pop("readme", b"mine") == b"mine"
+            assert found == listing(folder / "expected")
+            assert not list(folder.rglob(".*"))
+            for name in found:
+                os.unlink(target / name)
+            if target.name != "taken":
+                target.rmdir()
+
+
+def ending(call, count: int):
+    """A system call that ends the process instead of being done for the last of count times."""
+    left = [count]
+
+    def called(*args, **kwargs):
+        left[0] -= 1
+        if not left[0]:
+            os._exit(9)
+        return call(*args, **kwargs)
+
+    return called
+
+
+def test_what_cannot_be_written_is_named(folder):
+    """A limit on the size of files does what a full disk does."""
+    write(folder / "large.xyz", TEXT * 300)
+    before = sorted(folder.rglob("*"))
+    for output in ("b.xyz", "b.db", "b.json", "b.xyz.xz"):
+        source = "a.extxyz" if output == "b.json" else "large.xyz"
+        limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))  # noqa: E731
+        done = run(folder, "convert", source, output, program="aenet-py", preexec_fn=limit)
+        assert done.returncode == 1
+        assert done.stderr.startswith(f"Error: {output}: cannot be written: ")
+        assert done.stderr.count("\n") == 1
+        assert sorted(folder.rglob("*")) == before
 
 
 @pytest.mark.parametrize("output", ["b.xyz.xz", "b.db", "b"])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
+import fcntl
 import os
 import pickle
 import subprocess
@@ -11,7 +13,7 @@ import sys
 import pytest
 
 from aenet_py.errors import AenetError
-from aenet_py.formats.output import PendingFile
+from aenet_py.formats.output import PendingFile, PendingFolder
 from compat_tests.cli.cases import ROOT
 
 
@@ -100,3 +102,134 @@ def test_usual_permissions(tmp_path):
     finally:
         os.umask(old)
     assert (tmp_path / "file").stat().st_mode & 0o777 == 0o640
+
+
+HOLDER = """
+import os, sys, time
+from aenet_py.formats.output import PendingFile, PendingFolder
+with PendingFile("file") as file, PendingFolder("folder") as folder:
+    file.write(b"some")
+    open(os.path.join(folder.path, "part"), "w").close()
+    print("begun", flush=True)
+    time.sleep(60)
+"""
+
+
+def begin(folder) -> subprocess.Popen:
+    """A process that is writing a file and a folder."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLDER], stdout=subprocess.PIPE, text=True, cwd=folder, env=environment
+    )
+    assert process.stdout.readline() == "begun\n"
+    return process
+
+
+def test_the_next_run_removes_what_a_killed_one_left(tmp_path):
+    (tmp_path / ".mine.partial").write_text("another's")
+    killed, alive = begin(tmp_path), begin(tmp_path)
+    killed.kill()
+    killed.communicate()
+    assert len(os.listdir(tmp_path)) == 5
+    with PendingFile(str(tmp_path / "other")):
+        assert len(os.listdir(tmp_path)) == 4
+    assert len(os.listdir(tmp_path)) == 3
+    alive.kill()
+    alive.communicate()
+    with PendingFolder(str(tmp_path / "other")) as folder:
+        assert sorted(os.listdir(tmp_path)) == sorted([".mine.partial", os.path.basename(folder.path)])
+    assert os.listdir(tmp_path) == [".mine.partial"]
+
+
+def test_nothing_is_removed_where_there_are_no_locks(tmp_path, monkeypatch):
+    killed = begin(tmp_path)
+    killed.kill()
+    killed.communicate()
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", fail)
+    with PendingFile(str(tmp_path / "file")) as file:
+        file.complete(replace=False)
+    assert len(os.listdir(tmp_path)) == 3
+
+
+def test_files_that_begin_while_others_clean_up(tmp_path):
+    """Processes that remove what is abandoned never take a file away that another has just begun."""
+    program = """
+import sys
+from aenet_py.formats.output import PendingFile, PendingFolder
+for number in range(200):
+    with PendingFile(f"{sys.argv[1]}-{number}") as file:
+        file.complete(replace=False)
+    with PendingFolder(f"{sys.argv[1]}-{number}-folder") as folder:
+        folder.complete()
+"""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    commands = [[sys.executable, "-c", program, name] for name in "abc"]
+    processes = [subprocess.Popen(command, cwd=tmp_path, env=environment) for command in commands]
+    assert [process.wait() for process in processes] == [0, 0, 0]
+    assert len(os.listdir(tmp_path)) == 1200
+
+
+@pytest.mark.parametrize("nameless", [False, True])
+def test_what_is_no_regular_file(tmp_path, nameless):
+    reader, writer = os.pipe()
+    os.mkfifo(tmp_path / "fifo")
+    places = {f"/proc/self/fd/{writer}": "a pipe", "/dev/null": "a device", str(tmp_path): "a folder"}
+    for path, kind in {**places, str(tmp_path / "fifo"): "a pipe"}.items():
+        with pytest.raises(AenetError) as caught:
+            PendingFile(path, nameless)
+        assert str(caught.value).startswith(f"{path}: cannot be written: it is not a regular file but {kind};")
+    os.close(reader)
+    os.close(writer)
+
+
+class TestFolders:
+    def test_a_new_folder_appears_at_once(self, tmp_path):
+        with PendingFolder(str(tmp_path / "new")) as folder:
+            (tmp_path / folder.path / "a").write_text("a")
+            assert not (tmp_path / "new").exists()
+            folder.complete()
+        assert os.listdir(tmp_path / "new") == ["a"]
+        assert os.listdir(tmp_path) == ["new"]
+        with PendingFolder(str(tmp_path / "new")) as folder, pytest.raises(AenetError, match="exists already"):
+            folder.complete()
+        assert os.listdir(tmp_path) == ["new"]
+
+    def test_the_same_content_is_not_in_the_way(self, tmp_path):
+        targets = {name: str(tmp_path / name) for name in "abc"}
+        (tmp_path / "b").write_text("b")
+        with PendingFolder(str(tmp_path / "x")) as folder:
+            for name in targets:
+                (tmp_path / folder.path / name).write_text(name)
+            folder.complete_files(targets)
+        assert {name: (tmp_path / name).read_text() for name in os.listdir(tmp_path)} == {name: name for name in "abc"}
+
+    def test_all_or_nothing(self, tmp_path, monkeypatch):
+        (tmp_path / "b").write_text("b")
+        (tmp_path / "d").write_text("another")
+        targets = {name: str(tmp_path / name) for name in "abcd"}
+        with PendingFolder(str(tmp_path / "x")) as folder:
+            for name in targets:
+                (tmp_path / folder.path / name).write_text(name)
+            with pytest.raises(AenetError, match="d: this file exists already"):
+                folder.complete_files(targets)
+            monkeypatch.setattr(os, "link", full_after(os.link, 1))
+            with pytest.raises(AenetError, match="c: cannot be written: No space left on device"):
+                folder.complete_files({name: targets[name] for name in "abc"})
+        assert sorted(os.listdir(tmp_path)) == ["b", "d"]
+
+
+def full_after(link, n: int):
+    """A link that only works n times."""
+    left = [n]
+
+    def called(*names: str) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        link(*names)
+
+    return called
