@@ -54,11 +54,15 @@ def reason(error: Exception) -> str:
 
 
 def _frame(path: str, row: Any) -> Frame:
-    return checked_frame(
-        frame_name(path, row.id), row.numbers, row.positions, row.cell, row.pbc,
-        row.get("energy", row.get("free_energy")), row.get("forces"), row.get("tags"),
-        row.data.get("system") if row.get("data") else None,
-    )  # fmt: skip
+    name = frame_name(path, row.id)
+    try:
+        values = (
+            row.numbers, row.positions, row.cell, row.pbc, row.get("energy", row.get("free_energy")), row.get("forces"),
+            row.get("tags"), row.data.get("system") if row.get("data") else None,
+        )  # fmt: skip
+    except Exception as error:  # as above: some values are decoded only now
+        raise InputError(name, f"cannot be read: {reason(error)}") from None
+    return checked_frame(name, *values)
 
 
 def checked_frame(
@@ -72,10 +76,10 @@ def checked_frame(
     wrong = [number for number in numbers.tolist() if not 1 <= number <= len(SYMBOLS)]
     if wrong or not len(numbers):
         raise InputError(name, f"found {f'atomic number {wrong[0]}' if wrong else 'no atoms'}; expected elements")
-    values = [np.asarray(positions, dtype=np.float64), np.asarray(cell, dtype=np.float64)]
-    values += [] if forces is None else [np.asarray(forces, dtype=np.float64)]
-    if any(each.shape != values[0].shape for each in values[2:]):
-        raise InputError(name, f"found forces of shape {values[2].shape}; expected {values[0].shape}")
+    values = [np.asarray(each, dtype=np.float64) for each in (positions, cell, forces) if each is not None]
+    for each, n_rows in zip(values, (len(numbers), 3, len(numbers)), strict=False):
+        if each.shape != (n_rows, 3):
+            raise InputError(name, f"found values of shape {each.shape}; expected {(n_rows, 3)}")
     if not all(np.isfinite(each).all() for each in values) or not (energy is None or np.isfinite(energy)):
         raise InputError(name, "found a value that is no number; expected finite ones")
     symbols, species = species_of_atoms([SYMBOLS[number - 1] for number in numbers.tolist()])
