@@ -27,7 +27,7 @@ class ANNCalculator(Calculator):
         is returned; `results` then also has ``energy_std`` (eV) and ``forces_std`` ((n_atoms, 3), eV/Å), the standard
         deviations of its members.
     skin : Å, how far beyond the cutoff neighbours are listed; they are searched again once an atom moved half of it.
-    legacy_angular : the potentials were trained by ænet before 2.0.4.
+    legacy_angular : as of `Potential.load`.
 
     After a calculation `results["outside"]` ((n_atoms,) int) counts the features of each atom that leave the range of
     the training set; the first time one does, a warning says so.  `predictions` is what each member says.  AenetError
@@ -39,7 +39,7 @@ class ANNCalculator(Calculator):
 
     def __init__(
         self, potentials: Mapping[str, str] | Sequence[Mapping[str, str]], skin: float = SKIN,
-        legacy_angular: bool = False, **options: Any,
+        legacy_angular: bool | None = None, **options: Any,
     ):  # fmt: skip
         super().__init__(**options)
         members = [potentials] if isinstance(potentials, Mapping) else list(potentials)

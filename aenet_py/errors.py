@@ -1,4 +1,4 @@
-"""Errors that are part of the product: one sentence, the place, what was found, what was expected."""
+"""Errors and warnings that are part of the product: one sentence, the place, what was found, what was expected."""
 
 from __future__ import annotations
 
@@ -18,3 +18,10 @@ class InputError(AenetError):
         self.line = line
         place = self.path if line is None else f"{self.path}:{line}"
         super().__init__(f"{place}: {message}")
+
+
+class AenetWarning(UserWarning):
+    """Results that are not what they seem: the numbers exist, but the user should know how they came about.
+
+    Library functions raise it through `warnings.warn`; commands print it as one line on standard error, always.
+    """

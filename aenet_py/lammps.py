@@ -27,7 +27,7 @@ import numpy as np
 from ase import Atoms
 
 from aenet_py.descriptors.common import CoincidenceError
-from aenet_py.errors import AenetError
+from aenet_py.errors import AenetError, AenetWarning
 from aenet_py.neighbors import ghosts, verlet
 from aenet_py.potential import Potential, Prediction
 
@@ -58,13 +58,14 @@ TOO_SHORT = ("Compute coord/atom cutoff is longer than pairwise cutoff", "Comput
 
 
 def attach(
-    lmp: Any, potentials: Mapping[str, str], elements: Sequence[str], skin: float = SKIN, legacy_angular: bool = False
-) -> None:
+    lmp: Any, potentials: Mapping[str, str], elements: Sequence[str], skin: float = SKIN,
+    legacy_angular: bool | None = None,
+) -> None:  # fmt: skip
     """Let a LAMMPS instance with a box and units metal take its energy, forces and virial from potentials.
 
     lmp : of ``lammps.lammps``; potentials : file of each species, ``{"Ti": "Ti.nn", "O": "O.nn"}``; elements : species
     of each of LAMMPS' atom types, in their order; skin : Å, how far beyond the cutoff neighbours are listed;
-    legacy_angular : the potentials were trained by ænet before 2.0.4.
+    legacy_angular : as of `Potential.load`; what it warns of is said by the first process.
 
     Defines ``pair_style zero`` with the potentials' cutoff, so that LAMMPS keeps the ghosts it takes, a compute that
     checks this cutoff, and the fix ``aenet``: f_aenet is the energy (eV), f_aenet[1] how many atoms have features
@@ -76,7 +77,10 @@ def attach(
     """
     comm = _comm(lmp)
     present = _Present(lmp, comm)
-    potential = _together(comm, lambda: _ready(lmp, present, potentials, elements, skin, legacy_angular))
+    with warnings.catch_warnings():
+        if comm is not None and comm.rank:
+            warnings.simplefilter("ignore", AenetWarning)  # the first process says it
+        potential = _together(comm, lambda: _ready(lmp, present, potentials, elements, skin, legacy_angular))
     types, cutoff = potential.types_of(elements), potential.model.r_max
     lmp.commands_list([f"pair_style zero {cutoff!r} nocoeff", "pair_coeff * *"])
     if lmp.has_id("compute", CUTOFF):
@@ -117,15 +121,16 @@ def _together(comm: Any, work: Callable[[], Potential]) -> Potential:
 
 
 def _ready(
-    lmp: Any, present: _Present, potentials: Mapping[str, str], elements: Sequence[str], skin: float, legacy: bool
-) -> Potential:
+    lmp: Any, present: _Present, potentials: Mapping[str, str], elements: Sequence[str], skin: float,
+    legacy_angular: bool | None,
+) -> Potential:  # fmt: skip
     """The potentials; AenetError as of `attach`."""
     _check(lmp, elements)
     present.check_fixes()
     present.check_computes()
     if not 0 <= skin < np.inf:
         raise AenetError(f"found skin={skin}; expected a distance in Angstrom, at least 0")
-    potential = Potential.load(potentials, legacy)
+    potential = Potential.load(potentials, legacy_angular)
     potential.check_order()
     potential.types_of(elements)
     return potential

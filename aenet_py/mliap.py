@@ -33,12 +33,12 @@ class Unified:
     Parameters
     ----------
     potentials : file of each species, ``{"Ti": "Ti.nn", "O": "O.nn"}``.
-    legacy_angular : the potentials were trained by ænet before 2.0.4.
+    legacy_angular : as of `Potential.load`.
 
     AenetError for potentials that do not belong together, or whose energy depends on the order of neighbours.
     """
 
-    def __init__(self, potentials: Mapping[str, str], legacy_angular: bool = False):
+    def __init__(self, potentials: Mapping[str, str], legacy_angular: bool | None = None):
         self.potential = Potential.load(potentials, legacy_angular)
         self.potential.check_order()
         self.interface: Any = None  # LAMMPS sets it

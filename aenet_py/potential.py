@@ -8,16 +8,17 @@ structure ─> environments ─> features ─> networks ─> atomic energies
 from __future__ import annotations
 
 import functools
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from aenet_py.accelerate import Kernel, scratch
-from aenet_py.descriptors import behler, chebyshev, contraction, moments
+from aenet_py.descriptors import behler, chebyshev, contraction, legacy, moments
 from aenet_py.descriptors.common import CoincidenceError, row_length
 from aenet_py.descriptors.model import Model, model, species_of
-from aenet_py.errors import AenetError, InputError
+from aenet_py.errors import AenetError, AenetWarning, InputError
 from aenet_py.formats import potential as potential_format
 from aenet_py.formats.potential import PotentialFile
 from aenet_py.neighbors.search import Environments, environments
@@ -110,12 +111,15 @@ class Potential:
     legacy_angular: bool = False
 
     @classmethod
-    def load(cls, paths: Mapping[str, str], legacy_angular: bool = False) -> Potential:
+    def load(cls, paths: Mapping[str, str], legacy_angular: bool | None = None) -> Potential:
         """Read potentials.
 
-        paths : file of each species, ``.nn`` or ``.nn.ascii``; legacy_angular : they were trained by ænet before 2.0.4,
-        which expanded angles differently (docs/predict.md).  AenetError for files that are no potentials, are for
-        another species, or do not belong together.
+        paths : file of each species, ``.nn`` or ``.nn.ascii``.
+        legacy_angular : whether they were trained by ænet before 2.0.4, which expanded angles differently
+        (docs/predict.md); None : decide from the averages of their features.  AenetWarning if they were, or if the
+        averages contradict the argument.
+
+        AenetError for files that are no potentials, are for another species, or do not belong together.
         """
         if not paths:
             raise AenetError("found no potentials; expected one for each species")
@@ -133,8 +137,12 @@ class Potential:
         atomic_energies = [
             file.training.atomic_energies[file.training.types.index(t)] for t, file in zip(types, files, strict=True)
         ]
-        together = model(types, atomic_energies, [file.setup for file in files], legacy_angular)
-        return cls(types, files, together, _networks(files, atomic_energies), legacy_angular)
+        of_path = {path: (file.setup, file.statistics) for path, file in zip(paths.values(), files, strict=True)}
+        is_legacy, message = legacy.choose(of_path, legacy_angular)
+        together = model(types, atomic_energies, [file.setup for file in files], is_legacy)
+        if message is not None:
+            warnings.warn(message, AenetWarning, stacklevel=2)
+        return cls(types, files, together, _networks(files, atomic_energies), is_legacy)
 
     def energy_forces(self, structure: Structure, forces: bool = True, in_order: bool = False) -> Prediction:
         """Energies, forces and virial of a structure, with the neighbours that predict.x finds.

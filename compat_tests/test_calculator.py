@@ -90,6 +90,7 @@ def test_the_same_as_predict(number):
     assert np.abs(atoms.get_forces() - expected.forces).max() < ROUNDING * np.abs(expected.forces).max() + 1e-11
 
 
+@pytest.mark.filterwarnings("ignore:.*not trained by ænet before 2.0.4")
 @pytest.mark.parametrize("legacy_angular", [True, False])
 def test_moments_give_the_features_and_forces_of_the_sums_over_pairs(legacy_angular):
     potential = Potential.load(networks(), legacy_angular)

@@ -9,11 +9,12 @@ import importlib.util
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 from aenet_py import launch
-from aenet_py.errors import AenetError
+from aenet_py.errors import AenetError, AenetWarning
 
 FAILURE = 1
 NOTHING = "nothing was written"
@@ -53,7 +54,7 @@ def run(command: Callable[[], int | None], left: str = NOTHING) -> int:
     left : what an interrupted command leaves behind, in words.
     """
     try:
-        with _signals_raise():
+        with _signals_raise(), _warnings_in_a_line():
             gc.freeze()  # modules stay: no use looking through them again and again
             status = command() or 0
             sys.stdout.flush()
@@ -130,6 +131,23 @@ def stopping() -> Iterator[Callable[[], str | None]]:
     finally:
         for each, handler in previous.items():
             signal.signal(each, handler)
+
+
+@contextlib.contextmanager
+def _warnings_in_a_line() -> Iterator[None]:
+    """AenetWarnings look like other warnings of a command, and are always shown."""
+    with warnings.catch_warnings():
+        shown = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *place: Any, **options: Any) -> None:
+            if issubclass(category, AenetWarning):
+                warn(str(message))
+            else:
+                shown(message, category, *place, **options)
+
+        warnings.showwarning = show
+        warnings.simplefilter("always", AenetWarning)
+        yield
 
 
 @contextlib.contextmanager

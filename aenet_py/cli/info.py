@@ -29,8 +29,8 @@ def run(options: argparse.Namespace) -> None:
         found = describe(options.file, options.check, advance)
     if found.get("angular_domain") == "before 2.0.4":
         common.warn(
-            f"{options.file}: trained with the angular features of aenet before 2.0.4, which current programs compute "
-            "differently: the energies they give for it are wrong"
+            f"{options.file}: trained with the angular features of aenet before 2.0.4, as which aenet_py evaluates it; "
+            "later versions of aenet give wrong energies"
         )
     n_found = found.get("checked", {}).get("structures", math.inf)
     if n_found < found.get("structures", 0):

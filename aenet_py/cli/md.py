@@ -37,7 +37,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--every", type=int, default=10, metavar="N", help="steps from one frame to the next (default: 10)")
     add("--output", default="md", metavar="NAME", help="NAME.extxyz, NAME.csv, NAME.restart (default: md)")
     add("--restart", action="store_true", help="go on from NAME.restart")
-    add("--legacy-angular", action="store_true", help="the potentials were trained by aenet before 2.0.4")
+    add(
+        "--legacy-angular", action=argparse.BooleanOptionalAction,
+        help="the potentials were trained by aenet before 2.0.4, or not (default: as their features say)",
+    )  # fmt: skip
     limits = parser.add_argument_group("when to stop")
     limits.add_argument(
         "--min-distance", type=float, metavar="A",

@@ -7,13 +7,11 @@ import sys
 
 from aenet_py import __version__, predict
 from aenet_py.cli import common
-from aenet_py.descriptors.legacy import angular_domain
 from aenet_py.descriptors.model import species_of
 from aenet_py.formats import structures as structure_files
 from aenet_py.formats.output import PendingFile
 from aenet_py.formats.text import foreign
 from aenet_py.inputs import predict as inputs
-from aenet_py.potential import Potential
 from aenet_py.report import predict as report
 from aenet_py.report.generate import debug_lines
 from aenet_py.report.timing import TimingLog
@@ -48,7 +46,6 @@ def run(path: str, structures: list[str]) -> None:
         for symbol, n in zip(potential.types, potential.networks.constant, strict=True):
             if n:
                 common.warn(f"{n} features of {symbol} do not vary in the training set and count as zero")
-        _warn_of_domain(deck, potential)
         say(report.opening())
         for network, trained in zip(deck.networks, potential.files, strict=True):
             say(report.potential(foreign(network), trained))
@@ -77,16 +74,6 @@ def run(path: str, structures: list[str]) -> None:
                 file.complete(replace=True)
     if outside and not deck.quiet:
         common.note(f"{outside} of {n_structures} structures have features outside the range of the training set")
-
-
-def _warn_of_domain(deck: inputs.PredictInput, potential: Potential) -> None:
-    """Where the averages of the angular features tell on which domain a potential was trained, and the deck differs."""
-    for path, trained in zip(deck.networks, potential.files, strict=True):
-        domain = angular_domain(trained.setup, trained.statistics)
-        if domain == "before 2.0.4" and not deck.legacy_angular:
-            common.warn(f"{path}: its features are those of ænet before 2.0.4; expected LEGACY_ANGULAR in {deck.path}")
-        elif domain == "corrected" and deck.legacy_angular:
-            common.warn(f"{path}: its features are not those of ænet before 2.0.4, as LEGACY_ANGULAR says")
 
 
 if __name__ == "__main__":

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Literal
 
 from aenet_py.descriptors.setup import Setup
+from aenet_py.errors import InputError
 from aenet_py.formats.trainset import FeatureStatistics
 
 LEGACY_DOMAIN = (0.0, 3.14159265358979)  # with the digits of sfbasis
+
+HELP = "LEGACY_ANGULAR in docs/predict.md"
 
 AngularDomain = Literal["corrected", "before 2.0.4", "unknown"]
 
@@ -17,18 +21,63 @@ def angular_domain(setup: Setup, statistics: FeatureStatistics) -> AngularDomain
     """Which of the two a potential was trained on, told from the averages of its angular features.
 
     These are sums of T_k(x) with weights that are not negative.  With x the cosine, |T_k| is at most 1, so that no
-    average exceeds that of T_0.  On the old domain x = (2 cos - pi) / pi is at most (2 - pi) / pi, and with it the
-    average of T_1 over that of T_0.
+    average exceeds that of T_0.  On the old domain x = (2 cos - pi) / pi lies between (-2 - pi) / pi and (2 - pi) / pi,
+    and with it the average of T_1 over that of T_0; nor is the average of the product of the distances to both ends
+    negative.
     """
-    if setup.basis.strip().lower() != "chebyshev" or setup.parameters.shape[1] < 4:
+    averages = angular_averages(setup, statistics)
+    if not averages:
         return "unknown"
+    zeroth, first, *others = averages
+    if max(map(abs, averages)) > 1.000001 * zeroth:
+        return "before 2.0.4"
+    if first > (2 - math.pi) / math.pi * zeroth:
+        return "corrected"
+    square = (zeroth + others[0]) / 2 if others else 0.0  # of x, at least
+    if square + 2 * first + (1 - 4 / math.pi**2) * zeroth > 0.000001 * zeroth:
+        return "corrected"
+    return "unknown"
+
+
+def angular_averages(setup: Setup, statistics: FeatureStatistics) -> list[float]:
+    """Averages of the angular features without weights, order + 1; none where no angles were trained on."""
+    none: list[float] = []
+    if setup.basis.strip().lower() != "chebyshev" or setup.parameters.shape[1] < 4:
+        return none
     radial_order, angular_order = setup.parameters[0, [1, 3]].tolist()
     if not (0 <= radial_order < setup.n_features and 1 <= angular_order < setup.n_features):
-        return "unknown"
+        return none
     first = int(radial_order) + 1
-    averages = statistics.mean[first : first + int(angular_order) + 1]
-    if len(averages) < 2 or not averages[0] > 0:
-        return "unknown"
-    if abs(averages[1:]).max() > 1.000001 * averages[0]:
-        return "before 2.0.4"
-    return "corrected" if averages[1] > (2 - math.pi) / math.pi * averages[0] else "unknown"
+    averages = statistics.mean[first : first + int(angular_order) + 1].tolist()
+    return averages if len(averages) > 1 and averages[0] > 0 else none
+
+
+def choose(
+    potentials: Mapping[str, tuple[Setup, FeatureStatistics]], requested: bool | None
+) -> tuple[bool, str | None]:
+    """Whether potentials, by path, are evaluated on the old domain, and what the user must be told of it, if anything.
+
+    requested : what the user asks for; None : follow the averages.  Potentials that are used together come from one
+    training, so those that cannot be told apart follow the others, and count as corrected if there are none.
+    InputError if the averages contradict each other and nothing is requested.
+    """
+    domains = {path: angular_domain(*each) for path, each in potentials.items()}
+    old, corrected = ([path for path in domains if domains[path] == each] for each in ("before 2.0.4", "corrected"))
+    if requested is None:
+        if old and corrected:
+            found = f"trained by ænet before 2.0.4, but {corrected[0]} by a later version"
+            raise InputError(old[0], f"{found}; expected potentials of one training ({HELP})")
+        if old:
+            found = "trained by ænet before 2.0.4; evaluated with the angular features of that time"
+            return True, f"{', '.join(old)}: {found} ({HELP})"
+        undecided = [path for path, each in potentials.items() if angular_averages(*each)]
+        if undecided and not corrected:
+            found = "unclear whether trained by ænet before 2.0.4; evaluated as if trained by a later version"
+            return False, f"{', '.join(undecided)}: {found} ({HELP})"
+        return False, None
+    wrong = corrected if requested else old
+    if not wrong:
+        return requested, None
+    found, asked = ("not trained", "that time") if requested else ("trained", "later versions")
+    message = f"{found} by ænet before 2.0.4, but evaluated with the angular features of {asked}, as requested"
+    return requested, f"{', '.join(wrong)}: {message}: the energies are wrong"

@@ -34,8 +34,8 @@ class PredictInput:
 
     types : species; networks : potential file of each; structures : files of structures, as the deck has them (latin-1,
     a character for a byte); forces, atomic_energies : whether to print them; relaxation : None without RELAX;
-    legacy_angular : the potentials were trained by ænet before 2.0.4; timing, debug : write predict.time,
-    predict.debug; quiet : only coordinates and energies (VERBOSITY low).
+    legacy_angular : whether the potentials were trained by ænet before 2.0.4, None : not said; timing, debug : write
+    predict.time, predict.debug; quiet : only coordinates and energies (VERBOSITY low).
     """
 
     path: str
@@ -45,7 +45,7 @@ class PredictInput:
     forces: bool
     atomic_energies: bool
     relaxation: Relaxation | None
-    legacy_angular: bool
+    legacy_angular: bool | None
     timing: bool
     debug: bool
     quiet: bool
@@ -71,7 +71,7 @@ def read(path: str, structures: Sequence[str], warn: Callable[[str], None]) -> P
         forces=bool(deck.flag("forces")) or relaxation is not None,
         atomic_energies=bool(deck.flag("print_atomic_energies")),
         relaxation=relaxation,
-        legacy_angular=bool(deck.flag("legacy_angular")),
+        legacy_angular=deck.flag("legacy_angular"),
         timing=bool(deck.flag("timing")),
         debug=bool(deck.flag("debug")),
         quiet=quiet,
