@@ -148,11 +148,8 @@ class Potential:
         """Energies, forces and virial of a structure, with the neighbours that predict.x finds.
 
         forces : whether they are wanted, with the virial; both are zero otherwise; in_order : sum as predict.x does, so
-        that the last bits are its own.  InputError for an unknown species, no or coinciding atoms, a flat cell or
-        positions that are no numbers.
+        that the last bits are its own.  InputError for an unknown species, coinciding atoms or a flat cell.
         """
-        if not (structure.n_atoms and np.isfinite(structure.positions).all()):
-            raise InputError(structure.path, "found no atoms, or positions that are no numbers; expected both")
         types = species_of(self.model, structure)
         found = environments([structure], self.model.r_min, self.model.r_max, as_predict=True)
         try:

@@ -63,8 +63,8 @@ def relax(
         fractions = np.where(np.abs(step) <= LONGEST, target.reshape(-1, 3), fractions + np.sign(step) * LONGEST)
         if structure.cell is None:
             fractions, box, origin = _fit(fractions, box, origin)
-        moved = replace(structure, positions=fractions @ box + origin)
         try:
+            moved = replace(structure, positions=fractions @ box + origin)
             prediction = potential.energy_forces(moved, in_order=True)
         except InputError as error:
             reason = str(error).partition(": ")[2]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -30,6 +31,9 @@ class Structure:
     cell : (3, 3) Å, rows are the cell vectors; None for an isolated structure.
     total_energy, cohesive_energy : eV, 0 if the file does not give it.
     first_line : where the first atom stands in the file, the others follow; None if there is no file.
+
+    Anything like arrays of these shapes becomes one; InputError for other shapes, numbers that are not finite and
+    species that are not in symbols.
     """
 
     path: str
@@ -41,6 +45,14 @@ class Structure:
     total_energy: float
     cohesive_energy: float
     first_line: int | None = None
+
+    def __post_init__(self) -> None:
+        n_atoms = _check_species(self)
+        for name, shape in (("positions", (n_atoms, 3)), ("forces", (n_atoms, 3)), ("cell", (3, 3))):
+            if name != "cell" or self.cell is not None:
+                _check_array(self, name, shape)
+        _check_number(self, "total_energy")
+        _check_number(self, "cohesive_energy")
 
     @property
     def n_atoms(self) -> int:
@@ -62,6 +74,8 @@ class Frame:
     tags : (n_atoms,) int64, what the file tells the atoms apart by, or None.
     system : what the file calls the system that the frame is of, or None.
     first_line : where the first atom stands in the file; None if there is no file of lines.
+
+    Checked like a `Structure`.
     """
 
     path: str
@@ -75,6 +89,17 @@ class Frame:
     tags: np.ndarray | None = None
     system: str | None = None
     first_line: int | None = None
+
+    def __post_init__(self) -> None:
+        n_atoms = _check_species(self)
+        _check_array(self, "positions", (n_atoms, 3))
+        for name, shape in (("forces", (n_atoms, 3)), ("cell", (3, 3)), ("tags", (n_atoms,))):
+            if getattr(self, name) is not None:
+                _check_array(self, name, shape, np.int64 if name == "tags" else np.float64)
+        if len(self.pbc) != 3 or (any(self.pbc) and self.cell is None):
+            raise InputError(self.path, f"found pbc={self.pbc}; expected three of True and False, and a cell with True")
+        if self.energy is not None:
+            _check_number(self, "energy")
 
     @property
     def n_atoms(self) -> int:
@@ -107,3 +132,49 @@ class Frame:
             cohesive_energy=0.0,
             first_line=self.first_line,
         )
+
+
+def _check_species(atoms: Structure | Frame) -> int:
+    """How many atoms there are; InputError unless symbols and species fit together."""
+    symbols = atoms.symbols
+    named = not isinstance(symbols, str) and all(isinstance(symbol, str) and symbol for symbol in symbols)
+    if not named or len(set(symbols)) < len(symbols):
+        raise InputError(atoms.path, f"found symbols={symbols!r}; expected different names of species")
+    _check_array(atoms, "species", (-1,), np.int64)
+    present = set(atoms.species.tolist())
+    if not present:
+        raise InputError(atoms.path, "found no atoms; expected at least one")
+    wrong = present.difference(range(len(symbols)))
+    if wrong:
+        raise InputError(atoms.path, f"found {min(wrong)} in species; expected indices 0 to {len(symbols) - 1}")
+    return len(atoms.species)
+
+
+def _check_array(atoms: Structure | Frame, name: str, shape: tuple[int, ...], dtype: type = np.float64) -> None:
+    """Make a field an array of this type; InputError unless it has the shape (-1 : any) and finite numbers."""
+    try:
+        array = np.asarray(getattr(atoms, name))
+    except ValueError:  # rows of different lengths
+        array = np.empty(0, dtype=object)
+    if array.dtype.kind not in ("iu" if dtype is np.int64 else "iuf"):
+        what = "integers" if dtype is np.int64 else "numbers"
+        raise InputError(atoms.path, f"{name} is no array of {what}; expected the shape {_words(shape)}")
+    if array.shape != shape and not (shape == (-1,) and array.ndim == 1):
+        raise InputError(atoms.path, f"{name} has the shape {array.shape}; expected {_words(shape)}")
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise InputError(atoms.path, f"found {name} that are no numbers; expected finite ones")
+    if array is not getattr(atoms, name) or array.dtype != dtype:
+        object.__setattr__(atoms, name, array.astype(dtype))
+
+
+def _words(shape: tuple[int, ...]) -> str:
+    return str(shape).replace("-1", "n_atoms")
+
+
+def _check_number(atoms: Structure | Frame, name: str) -> None:
+    try:
+        finite = math.isfinite(getattr(atoms, name))
+    except TypeError:
+        finite = False
+    if not finite:
+        raise InputError(atoms.path, f"found {name}={getattr(atoms, name)!r}; expected a finite number")

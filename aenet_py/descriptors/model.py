@@ -72,8 +72,8 @@ def species_of(model: Model, structure: Structure) -> np.ndarray:
     for number, symbol in enumerate(structure.symbols):
         if symbol not in model.types:
             message = f"found species {symbol!r}; expected the species of TYPES: {' '.join(model.types)}"
-            atom = structure.species.tolist().index(number)
-            raise InputError(structure.path, message, structure.line_of(atom))
+            atoms = np.flatnonzero(structure.species == number)
+            raise InputError(structure.path, message, structure.line_of(int(atoms[0])) if len(atoms) else None)
     rows = [model.types.index(symbol) for symbol in structure.symbols]
     for center, other in itertools.product(rows, rows) if model.incomplete else ():
         if model.basis.unknown[center, other]:
