@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 import contextlib
+import math
+import operator
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any
 
 from aenet_py.descriptors.model import model
 from aenet_py.errors import AenetError, InputError
 from aenet_py.featurize import Summary, write_training_set
 from aenet_py.formats import structures as structure_files
+from aenet_py.formats.frames import frame_name
 from aenet_py.formats.output import PendingFile, already_exists
+from aenet_py.formats.structures import Source
 from aenet_py.formats.text import foreign
 from aenet_py.formats.trainset import TrainingSet
 from aenet_py.inputs import setup as setups_file
 from aenet_py.potential import Potential, Prediction
+from aenet_py.structure import Frame, frame_of
 from aenet_py.workers import Workers, processors
+
+if TYPE_CHECKING:
+    from ase import Atoms
 
 __all__ = ["Potential", "Prediction", "Summary", "TrainingSet", "generate"]
 
 
 def generate(
-    structures: Sequence[str], setups: Mapping[str, str], atomic_energies: Mapping[str, float], output: str,
+    structures: str | os.PathLike[str] | Iterable[str | os.PathLike[str] | Frame | Atoms],
+    setups: Mapping[str, str | os.PathLike[str]], atomic_energies: Mapping[str, float], output: str | os.PathLike[str],
     forces: bool | Iterable[int] = False, threads: int | None = None,
 ) -> Summary:  # fmt: skip
     """Make a training set, as generate.x does, with the same bytes.
@@ -29,7 +40,7 @@ def generate(
     Parameters
     ----------
     structures : XSF or extended XYZ files, or frames `file#index` of the latter, with energies (eV), positions (Å)
-        and forces (eV/Å).
+        and forces (eV/Å); or structures of ASE whose calculator holds energy and forces.
     setups : .stp file of each species, in the order that the training set lists them.
     atomic_energies : eV, of each species.
     output : the file to write; it must not exist.  Gradients of the features (1/Å) go to ``output + ".forces"``.
@@ -39,6 +50,16 @@ def generate(
     Returns how many structures were included and the statistics of their energies per atom (eV).  AenetError says
     what is wrong with the input; nothing is written then.
     """
+    _check_mapping("setups", setups, "the .stp file of each species")
+    _check_mapping("atomic_energies", atomic_energies, "the energy of each species, eV")
+    wrong = {s: e for s, e in atomic_energies.items() if not isinstance(e, Real) or not math.isfinite(e)}
+    if wrong:
+        raise AenetError(f"found atomic_energies={wrong!r}; expected finite numbers")
+    if threads is not None and not (isinstance(threads, Integral) and threads >= 0):
+        raise AenetError(f"found threads={threads!r}; expected a number of threads")
+    output = _path(output, "output")
+    if not setups:
+        raise AenetError("found no setups; expected one for each species")
     missing = [symbol for symbol in setups if symbol not in atomic_energies]
     if missing:
         raise AenetError(f"found no atomic energy of {' and '.join(missing)}; expected one for each species")
@@ -46,26 +67,69 @@ def generate(
         raise already_exists(output)
     read = []
     for symbol, path in setups.items():
+        path = _path(path, "setups")
         read.append(setups_file.read(path, lambda message: None))  # noqa: ARG005
         if read[-1].atom_type != symbol:
             raise InputError(path, f"this set-up is for {read[-1].atom_type!r}; expected one for {symbol!r}")
     together = model(tuple(setups), [atomic_energies[symbol] for symbol in setups], read)
-    given = structure_files.sources([foreign(path) for path in structures])
-    n_structures = structure_files.n_structures(given)
-    numbers = range(n_structures) if forces is True else forces or ()
-    wanted = [int(number) for number in numbers]
-    wrong = [number for number in wanted if not 0 <= number < n_structures]
-    if wrong:
-        raise AenetError(f"found structure {wrong[0]} under forces; expected numbers below {n_structures}")
-    chosen = frozenset(number + 1 for number in wanted)
+    given = _sources(structures)
+    chosen = _chosen(forces, structure_files.n_structures(given))
     with contextlib.ExitStack() as stack:
         train = stack.enter_context(PendingFile(output))
         gradients = stack.enter_context(PendingFile(output + ".forces")) if forces is not False else None
         summary = write_training_set(
             together, given, chosen, train, gradients, lambda text: None,  # noqa: ARG005
-            lambda batch: None, Workers(threads or processors()),  # noqa: ARG005
+            lambda batch: None, Workers(int(threads or processors())),  # noqa: ARG005
         )  # fmt: skip
         train.complete(replace=False)
         if gradients is not None:
             gradients.complete(replace=True)
     return summary
+
+
+def _check_mapping(name: str, given: Any, what: str) -> None:
+    if not isinstance(given, Mapping):
+        raise AenetError(f"found {type(given).__name__} for {name}; expected a dictionary with {what}")
+
+
+def _path(given: Any, name: str) -> str:
+    path = os.fspath(given) if isinstance(given, str | os.PathLike) else None
+    if not isinstance(path, str):
+        raise AenetError(f"found {given!r} for {name}; expected the path of a file")
+    return path
+
+
+def _sources(given: Any) -> list[Source]:
+    """Files and structures in the order given."""
+    if isinstance(given, str | os.PathLike | Frame) or hasattr(given, "get_chemical_symbols"):
+        given = [given]
+    if not isinstance(given, Iterable):
+        raise AenetError(f"found {type(given).__name__} for structures; expected files or structures of ASE")
+    listed = list(given)
+    if not listed:
+        raise AenetError("found no structures; expected at least one")
+    files = iter(
+        structure_files.sources([foreign(_path(e, "structures")) for e in listed if isinstance(e, str | os.PathLike)])
+    )
+    found = []
+    for number, each in enumerate(listed):
+        if isinstance(each, str | os.PathLike):
+            found.append(next(files))
+        else:
+            frame = frame_of(each, frame_name("structures", number))
+            found.append(Source(frame.path, "", structure=frame.structure()))
+    return found
+
+
+def _chosen(forces: Any, n_structures: int) -> frozenset[int]:
+    """Numbers, from 1, of the structures whose gradients are written."""
+    if isinstance(forces, bool):
+        return frozenset(range(1, n_structures + 1) if forces else ())
+    try:
+        wanted = [operator.index(number) for number in forces]
+    except TypeError:
+        raise AenetError(f"found forces={forces!r}; expected True, False or numbers of structures") from None
+    wrong = [number for number in wanted if not 0 <= number < n_structures]
+    if wrong:
+        raise AenetError(f"found structure {wrong[0]} under forces; expected numbers below {n_structures}")
+    return frozenset(number + 1 for number in wanted)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,8 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
 
-from aenet_py.errors import AenetError
+from aenet_py.errors import AenetError, AenetWarning
+from aenet_py.formats import potential_files
 from aenet_py.neighbors import verlet
 from aenet_py.potential import Potential, Prediction
 
@@ -23,9 +25,9 @@ class ANNCalculator(Calculator):
 
     Parameters
     ----------
-    potentials : file of each species, ``{"Ti": "Ti.nn", "O": "O.nn"}``, or several of these for a committee, whose mean
-        is returned; `results` then also has ``energy_std`` (eV) and ``forces_std`` ((n_atoms, 3), eV/Å), the standard
-        deviations of its members.
+    potentials : file of each species, ``{"Ti": "Ti.nn", "O": "O.nn"}``, a folder with one for each, or several of these
+        for a committee, whose mean is returned; `results` then also has ``energy_std`` (eV) and ``forces_std``
+        ((n_atoms, 3), eV/Å), the standard deviations of its members.
     skin : Å, how far beyond the cutoff neighbours are listed; they are searched again once an atom moved half of it.
     legacy_angular : as of `Potential.load`.
 
@@ -33,27 +35,52 @@ class ANNCalculator(Calculator):
     the training set; the first time one does, a warning says so.  `predictions` is what each member says.  AenetError
     for potentials that do not belong together, an unknown species, coinciding atoms, or potentials whose energy depends
     on the order of neighbours (an angular cutoff above the radial one with several species).
+
+    Threads may share a calculator, which serves them one after the other.  `results` and `predictions` are those of the
+    last calculation of any thread.
     """
 
     implemented_properties = ["energy", "free_energy", "energies", "forces", "stress"]  # noqa: RUF012 (as ASE has it)
 
     def __init__(
-        self, potentials: Mapping[str, str] | Sequence[Mapping[str, str]], skin: float = SKIN,
+        self, potentials: potential_files.Given | Iterable[potential_files.Given], skin: float = SKIN,
         legacy_angular: bool | None = None, **options: Any,
     ):  # fmt: skip
         super().__init__(**options)
-        members = [potentials] if isinstance(potentials, Mapping) else list(potentials)
+        self._lock = threading.RLock()
+        members = potential_files.sets_of(potentials)
         if not members:
             raise AenetError("found no potentials; expected at least one for each species")
         self.members = [Potential.load(paths, legacy_angular) for paths in members]
         for member in self.members:
             member.check_order()
-        if not 0 <= skin < np.inf:
+            if set(member.types) != set(self.members[0].types):
+                found = " and ".join(" ".join(each.types) for each in (self.members[0], member))
+                raise AenetError(
+                    f"found potentials for {found} in a list, which is a committee; expected the same species"
+                )
+        if not (isinstance(skin, int | float | np.number) and 0 <= skin < np.inf):
             raise AenetError(f"found skin={skin}; expected a distance in Angstrom, at least 0")
         self.skin = skin
         self.predictions: list[Prediction] = []
         self._pairs: verlet.Pairs | None = None
         self._warned = False
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _lock=threading.RLock())
+
+    def get_property(self, name: str, atoms: Atoms | None = None, allow_calculation: bool = True) -> Any:
+        """As ASE has it; no other thread calculates between the calculation and the reading of its result."""
+        with self._lock:
+            return super().get_property(name, atoms, allow_calculation)
+
+    def calculate_properties(self, atoms: Atoms, properties: Sequence[str]) -> Any:
+        """As `get_property`, for several."""
+        with self._lock:
+            return super().calculate_properties(atoms, properties)
 
     @property
     def searched_at(self) -> np.ndarray | None:
@@ -71,6 +98,10 @@ class ANNCalculator(Calculator):
         system_changes: Sequence[str] = tuple(all_changes),
     ) -> None:  # fmt: skip
         """Fill `results`; ASE calls this."""
+        with self._lock:
+            self._calculate(atoms, properties, system_changes)
+
+    def _calculate(self, atoms: Atoms | None, properties: Sequence[str], system_changes: Sequence[str]) -> None:
         if not len(atoms or self.atoms or ()):
             raise AenetError("found no atoms to calculate; expected some")
         super().calculate(atoms, properties, system_changes)
@@ -97,4 +128,4 @@ class ANNCalculator(Calculator):
             self._warned = True
             n = int(np.count_nonzero(outside))
             message = f"{n} of {len(symbols)} atoms have features outside the range of the training set"
-            warnings.warn(f"{message}; see results['outside']", stacklevel=2)
+            warnings.warn(f"{message}; see results['outside']", AenetWarning, stacklevel=3)

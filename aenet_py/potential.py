@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,9 +21,13 @@ from aenet_py.descriptors.common import CoincidenceError, row_length
 from aenet_py.descriptors.model import Model, model, species_of
 from aenet_py.errors import AenetError, AenetWarning, InputError
 from aenet_py.formats import potential as potential_format
+from aenet_py.formats import potential_files
 from aenet_py.formats.potential import PotentialFile
 from aenet_py.neighbors.search import Environments, environments
-from aenet_py.structure import Structure
+from aenet_py.structure import Frame, Structure, as_structure
+
+if TYPE_CHECKING:
+    from ase import Atoms
 
 _evaluate = Kernel(
     "aenet_py.potential_kernels:evaluate",
@@ -111,16 +116,17 @@ class Potential:
     legacy_angular: bool = False
 
     @classmethod
-    def load(cls, paths: Mapping[str, str], legacy_angular: bool | None = None) -> Potential:
+    def load(cls, paths: potential_files.Given, legacy_angular: bool | None = None) -> Potential:
         """Read potentials.
 
-        paths : file of each species, ``.nn`` or ``.nn.ascii``.
+        paths : file of each species, ``.nn`` or ``.nn.ascii``, or a folder with one for each.
         legacy_angular : whether they were trained by ænet before 2.0.4, which expanded angles differently
         (docs/predict.md); None : decide from the averages of their features.  AenetWarning if they were, or if the
         averages contradict the argument.
 
         AenetError for files that are no potentials, are for another species, or do not belong together.
         """
+        paths = potential_files.files_of(paths)
         if not paths:
             raise AenetError("found no potentials; expected one for each species")
         files = tuple(potential_format.read(path) for path in paths.values())
@@ -144,12 +150,15 @@ class Potential:
             warnings.warn(message, AenetWarning, stacklevel=2)
         return cls(types, files, together, _networks(files, atomic_energies), is_legacy)
 
-    def energy_forces(self, structure: Structure, forces: bool = True, in_order: bool = False) -> Prediction:
+    def energy_forces(
+        self, structure: Structure | Frame | Atoms, forces: bool = True, in_order: bool = False
+    ) -> Prediction:
         """Energies, forces and virial of a structure, with the neighbours that predict.x finds.
 
         forces : whether they are wanted, with the virial; both are zero otherwise; in_order : sum as predict.x does, so
         that the last bits are its own.  InputError for an unknown species, coinciding atoms or a flat cell.
         """
+        structure = as_structure(structure)
         types = species_of(self.model, structure)
         found = environments([structure], self.model.r_min, self.model.r_max, as_predict=True)
         try:
@@ -177,7 +186,7 @@ class Potential:
     def types_of(self, symbols: Sequence[str]) -> np.ndarray:
         """Index into `types` of each symbol, (n,) int64; AenetError for one that a network does not know."""
         places = {symbol: place for place, symbol in enumerate(self.types)}
-        unknown = sorted(set(symbols) - set(places))
+        unknown = sorted(map(str, set(symbols) - set(places)))
         if unknown:
             raise AenetError(f"found species {' '.join(unknown)}; expected those of the potentials: {' '.join(places)}")
         present = sorted({places[symbol] for symbol in symbols})
@@ -194,8 +203,9 @@ class Potential:
 
         found may be those of the first atoms alone (found.starts says how many): energies, virial and features are
         then of these, and forces, of all atoms, are the derivatives of their energy.  CoincidenceError if two atoms
-        coincide.
+        coincide; AenetError for types and environments that do not belong together.
         """
+        types = self._checked_types(types, found)
         n_centers = int(found.starts[-1])
         basis, networks, references = self.model.basis, self.networks, self.networks.energy[types[:n_centers], 2]
         if forces and not in_order and self.tables is not None and isinstance(basis, chebyshev.Basis):
@@ -207,6 +217,23 @@ class Potential:
         else:
             values, virial = np.zeros((len(types), 3)), np.zeros((3, 3))
         return Prediction(energies, references, values, virial, outside, features, found)
+
+    def _checked_types(self, types: np.ndarray, found: Environments) -> np.ndarray:
+        types = np.ascontiguousarray(types)
+        if types.dtype.kind not in "iu" or types.ndim != 1:
+            raise AenetError("found types that are no integers (n_atoms,); expected indices into the species")
+        types = types.astype(np.int64, copy=False)
+        if len(types) and types.view(np.uint64).max() >= len(self.types):  # negative ones are huge
+            raise AenetError(f"found types from {types.min()} to {types.max()}; expected 0 to {len(self.types) - 1}")
+        n_atoms = max(int(found.starts[-1]), int(found.index.max(initial=0)))
+        if len(found.starts) != 2 or len(types) < n_atoms:
+            message = (
+                f"found {len(types)} types, environments of {len(found.starts) - 1} structures and {n_atoms} atoms"
+            )
+            raise AenetError(f"{message}; expected one structure and a type of each atom")
+        if self.needs_positions and len(found.vectors) < 7:
+            raise AenetError("found environments without positions of neighbours; expected them (with_positions)")
+        return types
 
 
 def evaluate_networks(

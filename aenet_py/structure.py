@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from aenet_py.errors import InputError
+from aenet_py.errors import AenetError, InputError
+
+if TYPE_CHECKING:
+    from ase import Atoms
 
 SYMBOL_LENGTH = 2  # characters of a species' name that count
 
@@ -96,8 +100,11 @@ class Frame:
         for name, shape in (("forces", (n_atoms, 3)), ("cell", (3, 3)), ("tags", (n_atoms,))):
             if getattr(self, name) is not None:
                 _check_array(self, name, shape, np.int64 if name == "tags" else np.float64)
-        if len(self.pbc) != 3 or (any(self.pbc) and self.cell is None):
-            raise InputError(self.path, f"found pbc={self.pbc}; expected three of True and False, and a cell with True")
+        pbc = tuple(self.pbc) if isinstance(self.pbc, Iterable) else ()
+        if len(pbc) != 3 or not all(isinstance(p, bool | np.bool_) for p in pbc):
+            raise InputError(self.path, f"found pbc={self.pbc!r}; expected three of True and False")
+        if any(pbc) and self.cell is None:
+            raise InputError(self.path, f"found pbc={self.pbc!r} without a cell; expected cell vectors")
         if self.energy is not None:
             _check_number(self, "energy")
 
@@ -134,10 +141,39 @@ class Frame:
         )
 
 
+def frame_of(atoms: Frame | Atoms, name: str, reference: bool = True) -> Frame:
+    """A structure of ASE as a frame of this name; a frame is one already.
+
+    reference : with the energy and forces that its calculator holds for it as it is.  AenetError for anything else.
+    """
+    if isinstance(atoms, Frame):
+        return atoms
+    if not all(hasattr(atoms, each) for each in ("get_chemical_symbols", "positions", "cell", "pbc", "calc")):
+        raise AenetError(f"found {type(atoms).__name__}; expected ase.Atoms, a Frame or, to be evaluated, a Structure")
+    results = atoms.calc.results if reference and atoms.calc and not atoms.calc.check_state(atoms) else {}
+    symbols, species = species_of_atoms(atoms.get_chemical_symbols())
+    x, y, z = atoms.pbc.tolist()
+    return Frame(
+        path=name,
+        symbols=symbols,
+        species=species,
+        positions=atoms.positions.copy(),
+        cell=atoms.cell.array.copy() if atoms.cell.array.any() else None,
+        pbc=(x, y, z),
+        energy=results.get("energy", results.get("free_energy")),
+        forces=results.get("forces"),
+    )
+
+
+def as_structure(given: Structure | Frame | Atoms) -> Structure:
+    """A structure without reference; AenetError for what is none."""
+    return given if isinstance(given, Structure) else frame_of(given, "Atoms", False).structure(reference=False)
+
+
 def _check_species(atoms: Structure | Frame) -> int:
     """How many atoms there are; InputError unless symbols and species fit together."""
     symbols = atoms.symbols
-    named = not isinstance(symbols, str) and all(isinstance(symbol, str) and symbol for symbol in symbols)
+    named = isinstance(symbols, tuple | list) and all(isinstance(symbol, str) and symbol for symbol in symbols)
     if not named or len(set(symbols)) < len(symbols):
         raise InputError(atoms.path, f"found symbols={symbols!r}; expected different names of species")
     _check_array(atoms, "species", (-1,), np.int64)
@@ -150,21 +186,23 @@ def _check_species(atoms: Structure | Frame) -> int:
     return len(atoms.species)
 
 
-def _check_array(atoms: Structure | Frame, name: str, shape: tuple[int, ...], dtype: type = np.float64) -> None:
+def _check_array(atoms: Structure | Frame, field: str, shape: tuple[int, ...], dtype: type = np.float64) -> None:
     """Make a field an array of this type; InputError unless it has the shape (-1 : any) and finite numbers."""
+    given = getattr(atoms, field)
+    name = "cell vectors" if field == "cell" else field
     try:
-        array = np.asarray(getattr(atoms, name))
+        array = np.asarray(given)
     except ValueError:  # rows of different lengths
         array = np.empty(0, dtype=object)
     if array.dtype.kind not in ("iu" if dtype is np.int64 else "iuf"):
         what = "integers" if dtype is np.int64 else "numbers"
-        raise InputError(atoms.path, f"{name} is no array of {what}; expected the shape {_words(shape)}")
+        raise InputError(atoms.path, f"found {name} that are no array of {what}; expected {_words(shape)}")
     if array.shape != shape and not (shape == (-1,) and array.ndim == 1):
-        raise InputError(atoms.path, f"{name} has the shape {array.shape}; expected {_words(shape)}")
+        raise InputError(atoms.path, f"found {name} of shape {array.shape}; expected {_words(shape)}")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise InputError(atoms.path, f"found {name} that are no numbers; expected finite ones")
-    if array is not getattr(atoms, name) or array.dtype != dtype:
-        object.__setattr__(atoms, name, array.astype(dtype))
+    if array is not given or array.dtype != dtype:
+        object.__setattr__(atoms, field, array.astype(dtype))
 
 
 def _words(shape: tuple[int, ...]) -> str:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from ase.calculators.singlepoint import SinglePointCalculator
 
 from aenet_py.api import TrainingSet, generate
 from aenet_py.errors import AenetError
-from aenet_py.formats import text
+from aenet_py.formats import text, xsf
 from aenet_py.inputs import generate as inputs
 from compat_tests.cli.cases import FIXTURES, copy_case
+from compat_tests.test_calculator import as_atoms
 
 CASE = FIXTURES / "behler2011"
 
@@ -59,4 +63,55 @@ def test_what_is_wrong_is_said_and_nothing_written(arguments, tmp_path):
     ):
         with pytest.raises(AenetError, match=message):
             generate(*given, forces=forces)
+        assert sorted((tmp_path / "case").iterdir()) == before
+
+
+def image(path: str):
+    """A structure of ASE with what its file holds."""
+    atoms, found = as_atoms(Path(path)), xsf.read(path)
+    atoms.calc = SinglePointCalculator(atoms, energy=found.total_energy, forces=found.forces)
+    return atoms
+
+
+def test_structures_of_ase(arguments):
+    paths, setups, energies, output = arguments[0]
+    generate([Path(path) for path in paths], setups, energies, Path(output), forces=True)
+    mixed = [image(path) if number % 3 else path for number, path in enumerate(paths)]
+    generate(mixed, setups, energies, "mixed.train", forces=True)
+    expected, found = TrainingSet.read(output), TrainingSet.read("mixed.train")
+    assert np.array_equal(found.structures.atoms.features, expected.structures.atoms.features)
+    assert np.array_equal(found.structures.atoms.forces, expected.structures.atoms.forces)
+    names = [paths[0], "structures#1", "structures#2", paths[3]]
+    assert [entry.path for entry in found.structures.entries[:4]] == names
+    for one, other in zip(found.structures.entries, expected.structures.entries, strict=True):
+        assert one.energy == other.energy
+    assert generate(paths[0], setups, energies, "one.train").n_included == 1
+    assert generate(image(paths[0]), setups, energies, "atoms.train").n_included == 1
+
+
+def test_what_generate_does_not_take(arguments, tmp_path):
+    paths, setups, energies, output = arguments[0]
+    before = sorted((tmp_path / "case").iterdir())
+    moved, bare = image(paths[0]), as_atoms(Path(paths[0]))
+    moved.positions[0] += 0.1
+    bare.calc = SinglePointCalculator(bare, energy=1.0)
+    for given, options, message in (
+        (([moved], setups, energies, output), {}, "structures#0: no energy found"),
+        (([bare], setups, energies, output), {}, "structures#0: no forces found"),
+        (([], setups, energies, output), {}, "found no structures"),
+        ((None, setups, energies, output), {}, "found NoneType for structures"),
+        (([1], setups, energies, output), {}, "found int; expected ase.Atoms"),
+        ((paths, list(setups), energies, output), {}, "found list for setups; expected a dictionary"),
+        ((paths, {}, energies, output), {}, "found no setups"),
+        ((paths, dict.fromkeys(setups), energies, output), {}, "found None for setups"),
+        ((paths, setups, [1.0, 2.0], output), {}, "found list for atomic_energies"),
+        ((paths, setups, dict.fromkeys(setups, np.nan), output), {}, "found atomic_energies=.* finite numbers"),
+        ((paths, setups, dict.fromkeys(setups, "1"), output), {}, "found atomic_energies=.* finite numbers"),
+        ((paths, setups, energies, None), {}, "found None for output"),
+        ((paths, setups, energies, output), {"forces": "all"}, "found forces='all'"),
+        ((paths, setups, energies, output), {"forces": [0.5]}, "found forces="),
+        ((paths, setups, energies, output), {"threads": "2"}, "found threads='2'"),
+    ):
+        with pytest.raises(AenetError, match=message):
+            generate(*given, **options)
         assert sorted((tmp_path / "case").iterdir()) == before

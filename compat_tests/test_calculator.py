@@ -6,7 +6,10 @@ import copy
 import dataclasses
 import itertools
 import pickle
+import threading
 import warnings
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -410,3 +413,61 @@ def test_what_cannot_be_evaluated():
     atoms.positions[1, 0] = np.nan
     with pytest.raises(AenetError, match="not numbers"):
         atoms.get_potential_energy()
+
+
+def in_threads(work: Callable[[int], list], n: int) -> list[list]:
+    """What each of n threads makes, all begun at once."""
+    start = threading.Barrier(n)
+
+    def begin(number: int) -> list:
+        start.wait()
+        return work(number)
+
+    with ThreadPoolExecutor(n) as pool:
+        return list(pool.map(begin, range(n)))
+
+
+@pytest.mark.parametrize("shared", ["calculator", "potential"])
+def test_threads_may_share(shared):
+    """Structures of different sizes, which move: neighbours, scratch memory and results of one are no other's."""
+    calculator, potential = ANNCalculator(networks()), Potential.load(networks())
+    frames = [[cluster(number).positions * (1 + 0.002 * step) for step in range(60)] for number in range(3)]
+
+    def work(number: int, calculate: ANNCalculator) -> list:
+        atoms, found = cluster(number), []
+        atoms.calc = calculate
+        for positions in frames[number]:
+            atoms.positions = positions
+            if shared == "calculator":
+                values = [atoms.get_potential_energy(), atoms.get_forces(), atoms.get_potential_energies()]
+            else:
+                prediction = potential.energy_forces(atoms)
+                values = [prediction.energy, prediction.forces, prediction.environments.distance.sum()]
+            found.append(np.concatenate([np.ravel(value) for value in values]))
+        return found
+
+    expected = [work(number, ANNCalculator(networks())) for number in range(3)]
+    found = in_threads(lambda number: work(number, calculator), 3)
+    for ours, wanted in zip(found, expected, strict=True):
+        for one, other in zip(ours, wanted, strict=True):
+            assert np.abs(one - other).max() < 1e-9
+
+
+def test_nothing_is_left_of_the_structure_before():
+    """Neither after an error, nor where species change and positions do not."""
+    atoms = cluster()
+    atoms.calc = ANNCalculator(networks())
+    atoms.get_potential_energy()
+    positions = atoms.positions.copy()
+    atoms.positions[1] = atoms.positions[0]
+    for _ in range(2):
+        with pytest.raises(AenetError, match="coincides"):
+            atoms.get_potential_energy()
+    atoms.positions = positions
+    atoms.numbers[0] = 18
+    for _ in range(2):
+        with pytest.raises(AenetError, match="found species Ar"):
+            atoms.get_potential_energy()
+    for skin in (None, "1", -1.0):
+        with pytest.raises(AenetError, match="found skin="):
+            ANNCalculator(networks(), skin=skin)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 import warnings
@@ -23,7 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--format", metavar="NAME", help="ASE's name of the format of STRUCTURE, where it detects another")
     add(
         "--potential", action="append", required=True, metavar="EL=FILE",
-        help="potential of a species; a second one of the same species belongs to the second member of a committee",
+        help="potential of a species, or a folder with those of all species; a second one of the same species belongs "
+        "to the second member of a committee",
     )  # fmt: skip
     length = parser.add_mutually_exclusive_group(required=True)
     length.add_argument("--time", type=float, metavar="PS", help="how long to simulate")
@@ -98,13 +100,15 @@ def run(options: argparse.Namespace) -> int:
     return 0 if found.stable else UNPHYSICAL
 
 
-def members(given: Sequence[str]) -> list[dict[str, str]]:
-    """The potentials of each member of a committee, from EL=FILE."""
+def members(given: Sequence[str]) -> list[str | dict[str, str]]:
+    """The potentials of each member of a committee, from folders and EL=FILE."""
     found: list[dict[str, str]] = []
     for item in given:
+        if os.path.isdir(item):
+            continue
         symbol, equals, path = item.partition("=")
         if not (symbol and equals and path):
-            raise AenetError(f"found --potential {item}; expected EL=FILE, the species and its potential")
+            raise AenetError(f"found --potential {item}; expected EL=FILE, the species and its potential, or a folder")
         member = next((paths for paths in found if symbol not in paths), None)
         if member is None:
             member = {}
@@ -114,4 +118,4 @@ def members(given: Sequence[str]) -> list[dict[str, str]]:
         missing = [symbol for symbol in found[0] if symbol not in member]
         if missing:
             raise AenetError(f"found fewer potentials of {' and '.join(missing)} than of others; expected as many")
-    return found
+    return [*found, *filter(os.path.isdir, given)]

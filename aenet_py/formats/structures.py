@@ -20,11 +20,15 @@ from aenet_py.structure import Structure
 
 @dataclass(frozen=True)
 class Source:
-    """Structures of one file: name as the deck has it; frames : which of the file's, or None for an XSF file."""
+    """Structures of one file: name as the deck has it; frames : which of the file's, or None for an XSF file.
+
+    structure : the structure itself, where no file has it.
+    """
 
     name: str
     path: str
     frames: range | None = None
+    structure: Structure | None = None
 
     @property
     def n_structures(self) -> int:
@@ -33,16 +37,22 @@ class Source:
 
 @dataclass(frozen=True)
 class Item:
-    """A structure that is not read yet: what the deck calls it, and its lines unless it has an XSF file of its own."""
+    """A structure that is not read yet: what the deck calls it, and its lines unless it has an XSF file of its own.
+
+    structure : the structure itself, where no file has it.
+    """
 
     name: str
     raw: RawFrame | None = None
+    structure: Structure | None = None
 
     @property
     def size(self) -> int:
         """Bytes it takes in its file."""
         if self.raw is not None:
             return self.raw.size
+        if self.structure is not None:
+            return 2 * self.structure.positions.nbytes
         try:
             return os.path.getsize(native(self.name))
         except OSError:
@@ -94,7 +104,7 @@ def items(given: Sequence[Source]) -> Iterator[Item]:
     reader: Iterator[RawFrame] = iter(())
     for source in given:
         if source.frames is None:
-            yield Item(source.name)
+            yield Item(source.name, structure=source.structure)
             continue
         if source.path != path or source.frames.start < position:
             path, reader, position = source.path, frames.read(source.path), 0
@@ -108,6 +118,8 @@ def items(given: Sequence[Source]) -> Iterator[Item]:
 
 def read(item: Item, reference: bool = True) -> Structure:
     """Read a structure with energy and forces, or, without reference, one whose energy and forces count as zero."""
+    if item.structure is not None:
+        return item.structure
     if item.raw is None:
         return xsf.read(native(item.name), reference)
     return extxyz.parse(item.raw).structure(reference)

@@ -13,7 +13,7 @@ import pytest
 from ase.io import read, write
 
 from compat_tests.cli.cases import ROOT, bad_files, in_process, listing
-from compat_tests.test_calculator import CLUSTER, OTHERS, as_atoms, networks
+from compat_tests.test_calculator import CLUSTER, NETWORKS, OTHERS, as_atoms, networks
 
 STRUCTURE = CLUSTER / "xsf" / "s001.xsf"
 POTENTIALS = [word for symbol, path in networks().items() for word in ("--potential", f"{symbol}={path}")]
@@ -47,6 +47,18 @@ def test_a_potential_that_makes_no_sense(md):
     status, out, err = md("--time", 1)
     assert (status, err) == (2, "")
     assert "  stopped        close contact: atoms " in out
+
+
+def test_a_folder_of_potentials(md, tmp_path):
+    expected = tmp_path / "expected"
+    status, _, err = md("--steps", 2, *ANYTHING, "--output", expected)
+    assert (status, err) == (0, "")
+    status, _, err = md("--steps", 2, *ANYTHING, potentials=["--potential", NETWORKS])
+    assert (status, err) == (0, "")
+    assert (tmp_path / "md.extxyz").read_bytes() == (tmp_path / "expected.extxyz").read_bytes()
+    status, _, err = md("--steps", 2, *ANYTHING, "--potential", OTHERS, "--output", "committee")
+    assert (status, err) == (0, "")
+    assert "energy_std_eV" in (tmp_path / "committee.csv").read_text()
 
 
 def test_any_structure_and_a_committee(md, tmp_path):
