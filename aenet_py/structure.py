@@ -212,7 +212,7 @@ def _words(shape: tuple[int, ...]) -> str:
 def _check_number(atoms: Structure | Frame, name: str) -> None:
     try:
         finite = math.isfinite(getattr(atoms, name))
-    except TypeError:
+    except (TypeError, OverflowError):
         finite = False
     if not finite:
         raise InputError(atoms.path, f"found {name}={getattr(atoms, name)!r}; expected a finite number")

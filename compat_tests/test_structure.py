@@ -65,6 +65,7 @@ WRONG = {
 STRUCTURES = {
     "energy nan": {"total_energy": np.nan},
     "no energy": {"total_energy": None},
+    "huge energy": {"total_energy": 10**400},
     "energies": {"cohesive_energy": np.zeros(2)},
 }
 FRAMES = {

@@ -57,7 +57,10 @@ def _numbers(file: potential.PotentialFile) -> bytes:
 
 def _in_folder(folder: str) -> dict[str, str]:
     """Binary files come first; a text file beside one must hold the same potential."""
-    names = sorted(filter(_ENDING.search, os.listdir(folder)), key=lambda name: (not name.endswith(".nn"), name))
+    try:
+        names = sorted(filter(_ENDING.search, os.listdir(folder)), key=lambda name: (not name.endswith(".nn"), name))
+    except OSError as error:
+        raise AenetError(f"{folder}: cannot be read: {error.strerror}; expected {WHAT}") from None
     if not names:
         raise AenetError(f"{folder}: no potentials (.nn or .nn.ascii) in this folder; expected {WHAT}")
     found: dict[str, str] = {}
