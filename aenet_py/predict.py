@@ -12,7 +12,7 @@ from aenet_py.formats import structures as structure_files
 from aenet_py.formats.structures import Source
 from aenet_py.inputs.predict import PredictInput
 from aenet_py.potential import Potential, Prediction
-from aenet_py.relax import box_of, relax
+from aenet_py.relax import box_of, places, relax
 from aenet_py.report import predict as report
 from aenet_py.structure import Structure
 
@@ -47,12 +47,13 @@ def predict(
         if not in_order and not report.is_certain(prediction):
             prediction = potential.energy_forces(structure, in_order=True)
         _check_numbers(structure, prediction)
-        lattice, origin = box_of(structure)
+        box, origin = box_of(structure, potential.model.r_max)
+        lattice = box if structure.cell is None else structure.cell
         if not deck.quiet:
             say(report.structure(number, path, structure.n_atoms, len(structure.symbols), lattice))
         energies = prediction.atomic_energies if deck.atomic_energies else None
         forces = prediction.forces if deck.forces else None
-        say(report.coordinates(symbols, prediction.environments.positions + origin, forces, energies))
+        say(report.coordinates(symbols, places(structure, prediction, box, origin), forces, energies))
         last, n_steps = prediction, 0
         if deck.relaxation is not None:
             say("" if deck.quiet else report.relaxation())

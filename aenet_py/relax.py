@@ -16,7 +16,7 @@ import numpy as np
 
 from aenet_py.errors import InputError
 from aenet_py.inputs.predict import Relaxation
-from aenet_py.neighbors.search import BOX_MARGIN
+from aenet_py.neighbors.search import BOX_MARGIN, search_cell
 from aenet_py.potential import Potential, Prediction
 from aenet_py.report import predict as report
 from aenet_py.structure import Structure
@@ -46,8 +46,8 @@ def relax(
     potential: Potential, structure: Structure, start: Prediction, wanted: Relaxation, say: Callable[[str], None]
 ) -> Relaxed:
     """Relax the atoms of a structure in its cell; start : its prediction; say : takes the table of steps."""
-    box, origin = box_of(structure)
-    fractions = np.linalg.solve(box.T, (start.environments.positions).T).T
+    box, origin = box_of(structure, potential.model.r_max)
+    fractions = np.linalg.solve(box.T, (places(structure, start, box, origin) - origin).T).T
     prediction, search, previous = start, lbfgs(wanted.force, wanted.energy), None
     next(search)
     for number in range(1, wanted.steps + 1):
@@ -73,16 +73,28 @@ def relax(
 
 
 def _printed(structure: Structure, fractions: np.ndarray) -> np.ndarray:
-    """Coordinates inside the cell, if there is one."""
-    return fractions if structure.cell is None else fractions - np.floor(fractions)
+    """Coordinates inside the cell along those of its vectors that repeat."""
+    return fractions if structure.cell is None else fractions - np.where(structure.pbc, np.floor(fractions), 0.0)
 
 
-def box_of(structure: Structure) -> tuple[np.ndarray, np.ndarray]:
-    """Cell vectors (rows) and origin; of an isolated structure the box around it (geo_get_bounds)."""
+def box_of(structure: Structure, r_max: float) -> tuple[np.ndarray, np.ndarray]:
+    """The cell (rows) that neighbours within r_max are searched in, and its origin.
+
+    Of an isolated structure the box around it (geo_get_bounds).
+    """
     if structure.cell is not None:
-        return structure.cell, np.zeros(3)
+        return search_cell(structure, r_max), np.zeros(3)
     low, high = structure.positions.min(axis=0), structure.positions.max(axis=0)
     return np.diag(high - low + BOX_MARGIN), low - 0.5 * BOX_MARGIN
+
+
+def places(structure: Structure, prediction: Prediction, box: np.ndarray, origin: np.ndarray) -> np.ndarray:
+    """Positions (n_atoms, 3), Å, of the atoms that were evaluated, inside the cell only along vectors that repeat."""
+    positions = prediction.environments.positions + origin
+    if structure.cell is None or all(structure.pbc):
+        return positions
+    moved = np.round((structure.positions - positions) @ np.linalg.inv(box))
+    return positions + np.where(structure.pbc, 0.0, moved) @ box
 
 
 def _fit(fractions: np.ndarray, box: np.ndarray, origin: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -34,6 +34,7 @@ class Structure:
     forces : (n_atoms, 3) eV/Å.
     cell : (3, 3) Å, rows are the cell vectors; None for an isolated structure.
     total_energy, cohesive_energy : eV, 0 if the file does not give it.
+    pbc : along which cell vectors it repeats; of no meaning without a cell.
     first_line : where the first atom stands in the file, the others follow; None if there is no file.
 
     Anything like arrays of these shapes becomes one; InputError for other shapes, numbers that are not finite and
@@ -49,6 +50,7 @@ class Structure:
     total_energy: float
     cohesive_energy: float
     first_line: int | None = None
+    pbc: tuple[bool, bool, bool] = (True, True, True)
 
     def __post_init__(self) -> None:
         n_atoms = _check_species(self)
@@ -138,6 +140,7 @@ class Frame:
             total_energy=self.energy if reference and self.energy is not None else 0.0,
             cohesive_energy=0.0,
             first_line=self.first_line,
+            pbc=self.pbc,
         )
 
 

@@ -17,9 +17,10 @@ import math
 
 import numpy as np
 
-from aenet_py.errors import InputError
+from aenet_py.errors import AenetError, InputError
 from aenet_py.formats import listio
 from aenet_py.formats.text import BLANKS, read_text, split_lines
+from aenet_py.periodicity import with_vacuum
 from aenet_py.structure import SYMBOL_LENGTH, Frame, Structure, species_of_atoms
 
 WHAT = "an XSF structure file"
@@ -51,23 +52,27 @@ def read_frame(path: str) -> Frame:
         raise InputError(path, "found a cohesive energy; expected a total energy alone")
     cell = structure.cell
     pbc = next((_PERIODIC[line.strip(BLANKS)] for line in lines if line.strip(BLANKS) in _PERIODIC), (True, True, True))
+    given: np.ndarray | None = None
     for number, line in enumerate(lines, 1):
-        if line.startswith(_CELL) and cell is None:
+        if line.startswith(_CELL):
             found = listio.items(line.removeprefix(_CELL))
-            cell = np.array(_numbers(path, number, line, found, 9, "a cell of nine numbers")).reshape(3, 3)
-            pbc = (False, False, False)
+            given = np.array(_numbers(path, number, line, found, 9, "a cell of nine numbers")).reshape(3, 3)
         elif line.startswith(_PBC):
             words = line.removeprefix(_PBC).split()
             if len(words) != 3 or not {"T", "F"}.issuperset(words):
                 raise InputError(path, f"found {line!r}; expected three of T and F", number)
             pbc = (words[0] == "T", words[1] == "T", words[2] == "T")
+    if cell is None:
+        pbc = (False, False, False)
+    if given is not None and not all(pbc):
+        cell = given
     return Frame(
         path=path,
         symbols=structure.symbols,
         species=structure.species,
         positions=structure.positions,
         cell=cell,
-        pbc=pbc if cell is not None else (False, False, False),
+        pbc=pbc,
         energy=energies.get("total energy"),
         forces=structure.forces if has_forces else None,
         first_line=structure.first_line,
@@ -77,23 +82,35 @@ def read_frame(path: str) -> Frame:
 def text(frame: Frame) -> bytes:
     """A structure's XSF file; every number keeps all its digits.
 
-    Comments, which `read_frame` reads and others skip, tell along which cell vectors it is periodic if not along all,
-    and the cell of a structure that is not periodic.
+    ænet repeats whatever has PRIMVEC along all three vectors, so a structure that is periodic along some is written in
+    a cell with vacuum along the others (`periodicity.with_vacuum`).  Comments, which `read_frame` reads and others
+    skip, tell its pbc and its own cell, and the cell of a structure that is not periodic.  InputError for a cell that
+    does not fit its pbc.
     """
     parts = [] if frame.energy is None else [f"# total energy = {frame.energy!r} eV"]
-    vectors = [] if frame.cell is None else [" ".join(map(repr, row)) for row in frame.cell.tolist()]
-    if any(frame.pbc):
-        section = next((name for name, pbc in _PERIODIC.items() if pbc == frame.pbc), "CRYSTAL")
-        if not all(frame.pbc):
-            parts.append(_PBC + " ".join("FT"[p] for p in frame.pbc))
-        parts += [section, "PRIMVEC", *vectors, "PRIMCOORD", f"{frame.n_atoms} 1"]
-    else:
-        parts += [_CELL + " ".join(vectors)] if vectors else []
+    if frame.cell is None:
         parts.append("ATOMS")
+    elif not any(frame.pbc):
+        parts += [_CELL + " ".join(_rows(frame.cell)), "ATOMS"]
+    else:
+        cell, section = frame.cell, next((name for name, pbc in _PERIODIC.items() if pbc == frame.pbc), "CRYSTAL")
+        if not all(frame.pbc):
+            try:
+                cell = with_vacuum(frame.cell, frame.pbc, frame.positions)
+            except AenetError as error:
+                raise InputError(frame.path, str(error)) from None
+            parts.append(_PBC + " ".join("FT"[p] for p in frame.pbc))
+            if not np.array_equal(cell, frame.cell):
+                parts.append(_CELL + " ".join(_rows(frame.cell)))
+        parts += [section, "PRIMVEC", *_rows(cell), "PRIMCOORD", f"{frame.n_atoms} 1"]
     values = frame.positions if frame.forces is None else np.hstack([frame.positions, frame.forces])
     for name, row in zip(frame.names(), values.tolist(), strict=True):
         parts.append(f"{name:<2} " + " ".join(map(repr, row)))
     return ("\n".join(parts) + "\n").encode()
+
+
+def _rows(cell: np.ndarray) -> list[str]:
+    return [" ".join(map(repr, row)) for row in cell.tolist()]
 
 
 def _parse(path: str, lines: list[str], reference: bool | None) -> tuple[Structure, dict[str, float], bool]:

@@ -15,6 +15,7 @@ TWO_PI = 2.0 * 3.141592653589793
 CUTOFF_MARGIN = 1.0e-3  # Å added to the cutoff in the search (lcl_nbdist_cart, translation_vectors)
 BOX_MARGIN = 2.0e-6  # Å by which the box of an isolated structure exceeds its atoms (geo_get_bounds)
 MAX_WRAPS = 1.0e6  # lattice vectors an atom may lie away from the cell
+MOST = 1.0e15  # parts of a cell or steps along a vector: what is more is refused, and must not overflow an integer
 
 
 @jit
@@ -131,13 +132,26 @@ def star_extent(lattice, radius, work, out):
         cross(lattice, i, j, True, work)
         for c in range(3):
             work[c] = work[c] / volume
-        out[k] = math.ceil(radius * norm(work) + 0.001) // 2 + 2
+        steps = radius * norm(work) + 0.001
+        out[k] = math.ceil(steps if steps < MOST else MOST) // 2 + 2
 
 
 @jit
-def place(periodic, r_min, r_max, cell, positions, forces, lattice, fractional, cartesian, forces_out, grid, work):
-    """One structure of `place_atoms`; returns 0, 1 for a flat cell, 2 for an atom too far away from the cell."""
+def widen(lattice, radius, work, height, out):
+    """At least as many cells in each direction as reach the radius."""
+    heights(lattice, work, height)
+    for k in range(3):
+        steps = radius / height[k]
+        out[k] = max(out[k], math.floor(steps if steps < MOST else MOST) + 1)
+
+
+@jit
+def place(
+    mode, r_min, r_max, cell, positions, forces, lattice, fractional, cartesian, forces_out, grid, others, work
+):  # fmt: skip
+    """One structure of `place_atoms`; returns 0 or what is wrong with it."""
     n_atoms = positions.shape[0]
+    periodic = mode != 0
     if periodic:
         for i in range(3):
             for j in range(3):
@@ -175,6 +189,8 @@ def place(periodic, r_min, r_max, cell, positions, forces, lattice, fractional, 
     cells = grid[0:3]
     box = work[1:4]
     for k in range(3):
+        if not height[k] / shortest < MOST:
+            return 3
         cells[k] = max(math.floor(height[k] / shortest), 1)
         for c in range(3):
             box[c, k] = lattice[c, k] / float(cells[k])
@@ -182,56 +198,73 @@ def place(periodic, r_min, r_max, cell, positions, forces, lattice, fractional, 
     radius = 0.5 * min(height[0], min(height[1], height[2]))
     if radius > 0.5 * r_max:
         for k in range(3):
+            if not cells[k] * (2.0 * radius / r_max) < MOST:
+                return 3
             cells[k] = math.floor(cells[k] * (2.0 * radius / r_max))
             for c in range(3):
                 box[c, k] = lattice[c, k] / float(cells[k])
+    reach = r_max + CUTOFF_MARGIN
     extent = grid[3:6]
-    star_extent(box, r_max + CUTOFF_MARGIN, vector, extent)
-    visited = 1
-    for k in range(3):
-        extent[k] = min(extent[k], cells[k] - 1)
-        visited = visited * (min(2 * extent[k] + 1, cells[k]) if periodic else 2 * extent[k] + 1)
+    star_extent(box, reach, vector, extent)
     images = grid[6:9]
     images[0] = 0
     images[1] = 0
     images[2] = 0
     if periodic:
-        star_extent(lattice, r_max + CUTOFF_MARGIN, vector, images)
+        star_extent(lattice, reach, vector, images)
+    if mode == 2:
+        widen(box, reach, vector, height, extent)
+        widen(lattice, reach, vector, height, images)
+    heights(lattice, vector, height)
+    visited = 1
+    offsets, share, copies = 1.0, 1.0, 1.0
+    for k in range(3):
+        extent[k] = min(extent[k], cells[k] - 1)
+        visited = visited * (min(2 * extent[k] + 1, cells[k]) if periodic else 2 * extent[k] + 1)
+        offsets = offsets * (2.0 * extent[k] + 1.0)
+        share = share * min((2.0 * extent[k] + 1.0) / cells[k], 1.0)
+        if periodic:
+            copies = copies * (1.0 + 2.0 * min(float(images[k]), reach / height[k]))
+    others[0] = offsets + (1.0 + n_atoms * share) * copies
     # lcl_nmax_cell and lcl_nmax_nblist: what a close packing with the minimal distance could hold
     per_atom = math.sqrt(32.0) * (0.5 * r_min * (0.5 * r_min) * (0.5 * r_min))
-    per_cell = math.ceil(abs(signed_volume(box)) / per_atom)
-    grid[9] = int(min(per_cell * visited, float(n_atoms - 1)))
+    per_cell = abs(signed_volume(box)) / per_atom
+    grid[9] = n_atoms - 1
+    if per_cell < MOST:
+        grid[9] = int(min(float(math.ceil(per_cell)) * visited, float(n_atoms - 1)))
     return 0
 
 
 def place_atoms(
-    n_structures, n_atoms, r_min, r_max, starts_p, periodic_p, cells_p, positions_p, forces_p,
-    cartesian_p, forces_out_p, grids_p, work_p,
+    n_structures, n_atoms, r_min, r_max, starts_p, modes_p, cells_p, positions_p, forces_p,
+    cartesian_p, forces_out_p, grids_p, others_p, work_p,
 ):  # fmt: skip
     """Fractional and Cartesian coordinates and forces as the original keeps them, and the grids of linked cells.
 
     Sources: geo_init_xsf, cooCart, forCart (geometry); lcl_init, cell_multiples, cell_assign_atoms (lclist).
 
-    starts (n_structures + 1): where the atoms of each structure begin; cells (n_structures, 3, 3): rows are cell
-    vectors, Å, read if periodic; positions (n_atoms, 3) Å, shifted in place if not; forces (n_atoms, 3).
+    starts (n_structures + 1): where the atoms of each structure begin; modes (n_structures): 0 isolated, 1 periodic, 2
+    the same without the neighbours that the original misses; cells (n_structures, 3, 3): rows are cell vectors, Å, read
+    if periodic; positions (n_atoms, 3) Å, shifted in place if not; forces (n_atoms, 3).
     Writes cartesian and forces_out (n_atoms, 3); grids (n_structures, 10): cells along each vector, cell offsets to
-    visit (plus and minus), images to visit, largest number of candidates; work (5 + 3 * n_structures + n_atoms, 3):
-    scratch, the lattices (columns are the cell vectors), fractional coordinates.
-    Returns 0, or, of the first structure with a flat cell, its number (from 0) times 4 plus 1, or, with an atom too
-    far away from the cell to be wrapped, plus 2.
+    visit (plus and minus), images to visit, largest number of candidates; others (n_structures): about how many atoms,
+    images and linked cells are looked at for each atom; work (5 + 3 * n_structures + n_atoms, 3): scratch, the lattices
+    (columns are the cell vectors), fractional coordinates.
+    Returns 0, or the number (from 0) of the first structure that cannot be searched times 4, plus 1 for a flat cell, 2
+    for an atom too far away from the cell to be wrapped, 3 for more linked cells than can be counted.
     """
-    starts, periodic = carray(starts_p, (n_structures + 1,)), carray(periodic_p, (n_structures,))
+    starts, modes = carray(starts_p, (n_structures + 1,)), carray(modes_p, (n_structures,))
     cells, grids = carray(cells_p, (n_structures, 3, 3)), carray(grids_p, (n_structures, 10))
     positions, forces = carray(positions_p, (n_atoms, 3)), carray(forces_p, (n_atoms, 3))
     cartesian, forces_out = carray(cartesian_p, (n_atoms, 3)), carray(forces_out_p, (n_atoms, 3))
-    work = carray(work_p, (5 + 3 * n_structures + n_atoms, 3))
+    others, work = carray(others_p, (n_structures,)), carray(work_p, (5 + 3 * n_structures + n_atoms, 3))
     fractional = work[5 + 3 * n_structures :]
     for s in range(n_structures):
         begin, end = starts[s], starts[s + 1]
         failed = place(
-            periodic[s] != 0, r_min, r_max, cells[s], positions[begin:end], forces[begin:end],
+            modes[s], r_min, r_max, cells[s], positions[begin:end], forces[begin:end],
             work[5 + 3 * s : 8 + 3 * s], fractional[begin:end], cartesian[begin:end], forces_out[begin:end],
-            grids[s], work[:5],
+            grids[s], others[s : s + 1], work[:5],
         )  # fmt: skip
         if failed != 0:
             return 4 * s + failed
@@ -293,7 +326,7 @@ def search_structure(
     # Images further away than this along one cell vector cannot lie within the cutoff.
     heights(lattice, moved, there)
     for k in range(3):
-        reach[k] = (r_max + CUTOFF_MARGIN) / there[k] * (1.0 + 1.0e-9) + 1.0e-9
+        reach[k] = min((r_max + CUTOFF_MARGIN) / there[k] * (1.0 + 1.0e-9) + 1.0e-9, MOST)
 
     for atom in range(n_atoms):
         first[atom] = total
@@ -381,7 +414,7 @@ def search_structure(
 
 
 def search(
-    n_structures, n_atoms, r_max, most_neighbors, capacity, n_integers, n_rows, starts_p, periodic_p, cartesian_p,
+    n_structures, n_atoms, r_max, most_neighbors, capacity, n_integers, n_rows, starts_p, modes_p, cartesian_p,
     grids_p, work_p, integers_p, first_p, index_p, vectors_p,
 ):  # fmt: skip
     """Neighbours of every atom within r_max + 1e-3 Å, in the order of the original's linked cells.
@@ -389,14 +422,14 @@ def search(
     Sources: lcl_nblist and lcl_nbdist_cart (lclist).  Images of the atom itself come first, then the atoms of its own
     cell (latest first), then those of the other cells; of each atom first the one in the home cell, then its images.
 
-    starts, periodic, cartesian, grids, work : as `place_atoms` took and wrote them; integers (n_integers): scratch,
+    starts, modes, cartesian, grids, work : as `place_atoms` took and wrote them; integers (n_integers): scratch,
     for each structure twice its cells, four times its atoms and three times its offsets.  Writes first (n_atoms + 1):
     where each atom's neighbours begin; index (capacity): numbers of atoms in their structure, from 1; vectors
     (n_rows, capacity): x, y, z from the atom to the neighbour and their distance, Å, and, with seven rows, x, y, z of
     the neighbour's position.  Returns the number of neighbours, which may exceed capacity (call again with more), or
     -1 - atom if an atom has more than most_neighbors, or more candidates than the grid allows.
     """
-    starts, periodic = carray(starts_p, (n_structures + 1,)), carray(periodic_p, (n_structures,))
+    starts, modes = carray(starts_p, (n_structures + 1,)), carray(modes_p, (n_structures,))
     cartesian, grids = carray(cartesian_p, (n_atoms, 3)), carray(grids_p, (n_structures, 10))
     work, integers = carray(work_p, (5 + 3 * n_structures + n_atoms, 3)), carray(integers_p, (n_integers,))
     first, index = carray(first_p, (n_atoms + 1,)), carray(index_p, (capacity,))
@@ -406,7 +439,7 @@ def search(
     for s in range(n_structures):
         begin, end = starts[s], starts[s + 1]
         total = search_structure(
-            periodic[s] != 0, r_max, most_neighbors, total, capacity, work[5 + 3 * s : 8 + 3 * s],
+            modes[s] != 0, r_max, most_neighbors, total, capacity, work[5 + 3 * s : 8 + 3 * s],
             fractional[begin:end], cartesian[begin:end], grids[s], integers, work[:5], first[begin:end], index, vectors,
         )  # fmt: skip
         if total < 0:

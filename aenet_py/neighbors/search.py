@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from aenet_py.accelerate import Kernel, scratch
-from aenet_py.errors import InputError
+from aenet_py.errors import AenetError, InputError
+from aenet_py.memory import available
+from aenet_py.periodicity import VACUUM, check_cell, check_size, with_vacuum
 from aenet_py.structure import Structure
 
-_place_atoms = Kernel("aenet_py.neighbors.kernels:place_atoms", "i8 i8 f8 f8 i8* i8* f8* f8* f8* f8* f8* i8* f8*")
+_place_atoms = Kernel("aenet_py.neighbors.kernels:place_atoms", "i8 i8 f8 f8 i8* i8* f8* f8* f8* f8* f8* i8* f8* f8*")
 _search = Kernel("aenet_py.neighbors.kernels:search", "i8 i8 f8 i8 i8 i8 i8 i8* i8* f8* i8* f8* i4* i8* i4* f8*")
 _recenter = Kernel("aenet_py.neighbors.kernels:recenter", "i8 i8 i8 i8* f8* i8* f8* f8*")
-MAX_CELLS = 100_000_000
-BOX_MARGIN = 2.0e-6  # as in kernels, which is not imported where its machine code is at hand
+MAX_CELLS = 100_000_000  # linked cells of a structure
+MOST_OTHERS = 1_000_000  # atoms, images and linked cells to look at for an atom
+MOST_PAIRS = 100_000_000_000  # and for all atoms of a structure
+LONGEST = 1.0e6  # Å, cutoff of a structure that repeats along some directions
+MANY = 10**15  # more neighbours, or linked cells, than can be
+BOX_MARGIN, CUTOFF_MARGIN = 2.0e-6, 1.0e-3  # as in kernels, which is not imported where its machine code is at hand
 
 
 @dataclass(frozen=True)
@@ -84,7 +91,58 @@ def close_packing(r_min: float, r_max: float) -> int:
     """Neighbours within r_max in a close packing of atoms r_min apart (lcl_nmax_nbdist)."""
     atom = (0.5 * r_min) * (0.5 * r_min) * (0.5 * r_min)
     reach = r_max + 0.5 * r_min
-    return math.ceil(reach * reach * reach / atom * 0.7405)
+    ratio = reach * reach * reach / atom * 0.7405 if atom > 0.0 else math.inf
+    return math.ceil(ratio) if ratio < MANY else MANY
+
+
+def check_work(
+    n_atoms: int, others: float, reach: float, cell: np.ndarray | None, pbc: Sequence[bool] | np.ndarray
+) -> None:
+    """AenetError if a search takes more work than the bounds above; others : to look at for each of n_atoms.
+
+    reach : Å; cell : (3, 3), rows in Å, or None; pbc : along which of them the structure repeats.
+    """
+    if others <= MOST_OTHERS and others * n_atoms <= MOST_PAIRS:
+        return
+    reason = f"too many atoms lie within the cutoff of {reach:g} Angstrom"
+    if cell is not None and any(pbc):
+        with np.errstate(all="ignore"):
+            thinnest = 1.0 / np.linalg.norm(np.linalg.inv(cell), axis=0)[np.asarray(pbc)].max()
+        reason = f"the cell, {thinnest:.3g} Angstrom thin, is tiny against the cutoff of {reach:g} Angstrom"
+    work = f"the search would look at {others:.1e} atoms and images for each of {n_atoms} atoms"
+    raise AenetError(f"{reason}: {work}; expected at most {MOST_OTHERS:.0e}, and {MOST_PAIRS:.0e} for all")
+
+
+def check_memory(n_neighbors: int, n_bytes: float, reach: float) -> None:
+    """AenetError if so many neighbours, of n_bytes each, do not fit into memory; reach : Å."""
+    if n_neighbors * n_bytes > available():
+        found = f"the {n_neighbors:.1e} neighbours within {reach:g} Angstrom do not fit into memory"
+        raise AenetError(f"{found}; expected a smaller cutoff, or fewer atoms")
+
+
+@contextlib.contextmanager
+def _naming(structure: Structure) -> Iterator[None]:
+    """Errors name the structure."""
+    try:
+        yield
+    except AenetError as error:
+        raise InputError(structure.path, str(error)) from None
+
+
+def search_cell(structure: Structure, r_max: float) -> np.ndarray:
+    """The cell (3, 3), Å, of a structure that has one, in which its neighbours within r_max are searched.
+
+    As if it were periodic along all vectors: with enough vacuum along those along which it is not.  AenetError for
+    a cell that does not make sense.
+    """
+    assert structure.cell is not None
+    check_cell(structure.cell)
+    if all(structure.pbc):
+        return structure.cell
+    if r_max > LONGEST:
+        message = f"the cell is tiny against the cutoff of {r_max:g} Angstrom"
+        raise AenetError(f"{message}; expected at most {LONGEST:.0e} Angstrom")
+    return with_vacuum(structure.cell, structure.pbc, structure.positions, max(VACUUM, r_max + 2.0 * CUTOFF_MARGIN))
 
 
 def environments(
@@ -96,29 +154,47 @@ def environments(
     as generate.x does (implies with_positions).
 
     The neighbours are good until this thread's next call; `Environments.only` makes copies.  InputError for a flat
-    cell, atoms far outside it, or more neighbours than atoms r_min apart can have.
+    cell, atoms far outside it, more neighbours than atoms r_min apart can have, or more work than a machine can do.
     """
     n_structures = len(structures)
     starts = np.array([0, *itertools.accumulate(s.n_atoms for s in structures)])
     n = int(starts[-1])
     cells = np.zeros((n_structures, 3, 3))
-    periodic = np.array([s.cell is not None for s in structures], dtype=np.int64)
+    modes = np.array([_mode(structure) for structure in structures], dtype=np.int64)
     for number, structure in enumerate(structures):
-        if structure.cell is not None:
-            cells[number] = structure.cell
+        with _naming(structure):
+            if structure.cell is not None:
+                cells[number] = search_cell(structure, r_max)
+            else:
+                check_size("positions", structure.positions)
     positions = np.ascontiguousarray(np.concatenate([s.positions for s in structures]), dtype=np.float64)
     given_forces = np.ascontiguousarray(np.concatenate([s.forces for s in structures]), dtype=np.float64)
     cartesian, forces, grids = np.empty((n, 3)), np.empty((n, 3)), np.empty((n_structures, 10), dtype=np.int64)
+    others = np.empty(n_structures)
     work = scratch("place", 3 * (5 + 3 * n_structures + n))
     failed = _place_atoms(
-        n_structures, n, r_min, r_max, starts, periodic, cells, positions, given_forces,
-        cartesian, forces, grids, work,
+        n_structures, n, r_min, r_max, starts, modes, cells, positions, given_forces,
+        cartesian, forces, grids, others, work,
     )  # fmt: skip
     if failed:
         path = structures[failed // 4].path
         if failed % 4 == 1:
             raise InputError(path, "the cell is flat; expected three cell vectors that span a volume")
-        raise InputError(path, "an atom lies a million cells away; expected positions near the cell")
+        if failed % 4 == 2:
+            raise InputError(path, "an atom lies a million cells away; expected positions near the cell")
+        raise _too_many_cells(structures[failed // 4], cells[failed // 4], r_max, math.inf)
+    coarse: dict[int, int] = {}
+    for number, (structure, cell, grid) in enumerate(zip(structures, cells, grids, strict=True)):
+        n_cells = math.prod(grid[0:3].tolist())
+        if n_cells > MAX_CELLS:
+            if _volume(structure, cell) > MAX_CELLS:  # Å³: too many with any cutoff
+                raise _too_many_cells(structure, cell, r_max, n_cells)
+            # Without neighbours, the order in which the original finds them does not count.
+            coarse[number] = n_cells
+            grid[0:3], grid[3:6], grid[9], others[number] = 1, 0, structure.n_atoms - 1, structure.n_atoms
+        with _naming(structure):
+            periodic = None if structure.cell is None else cell
+            check_work(structure.n_atoms, float(others[number]), r_max, periodic, structure.pbc)
     n_integers = max(map(_search_size, structures, grids.tolist()))
     integers = scratch("cells", n_integers, np.int32)
     limit = close_packing(r_min, r_max)
@@ -127,7 +203,7 @@ def environments(
     while True:
         index, vectors = scratch("index", capacity, np.int32), scratch("vectors", n_rows * capacity)
         total = _search(
-            n_structures, n, r_max, limit, capacity, n_integers, n_rows, starts, periodic, cartesian, grids, work,
+            n_structures, n, r_max, limit, capacity, n_integers, n_rows, starts, modes, cartesian, grids, work,
             integers, first, index, vectors,
         )  # fmt: skip
         if total < 0:
@@ -136,6 +212,9 @@ def environments(
             message = f"atom {atom + 1} has more neighbours than RMIN = {r_min:g} Angstrom allows"
             message += "; expected atoms further apart, or a smaller RMIN"
             raise InputError(structure.path, message, structure.line_of(atom))
+        for number, n_cells in coarse.items():
+            if first[starts[number]] < first[starts[number + 1]]:
+                raise _too_many_cells(structures[number], cells[number], r_max, n_cells)
         if total <= capacity:
             if as_predict:
                 _recenter(n_structures, n, capacity, starts, work, first, cartesian, vectors)
@@ -143,11 +222,30 @@ def environments(
                 starts, cartesian, forces, first, index[:total], vectors.reshape(n_rows, capacity)[:, :total]
             )
         capacity = total
+        with _naming(structures[0]):
+            check_memory(capacity, 4 + 8 * n_rows, r_max)
+
+
+def _mode(structure: Structure) -> int:
+    """How `kernels.place_atoms` takes a structure."""
+    if structure.cell is None:
+        return 0
+    return 1 if all(structure.pbc) else 2
 
 
 def _search_size(structure: Structure, grid: list[int]) -> int:
     """Integers the search needs for a structure."""
-    n_cells = math.prod(grid[0:3])
-    if n_cells > MAX_CELLS:
-        raise InputError(structure.path, f"atoms are too far apart: the search would need {n_cells} cells")
-    return 2 * n_cells + 4 * structure.n_atoms + 3 * math.prod(2 * extent + 1 for extent in grid[3:6])
+    return 2 * math.prod(grid[0:3]) + 4 * structure.n_atoms + 3 * math.prod(2 * extent + 1 for extent in grid[3:6])
+
+
+def _volume(structure: Structure, cell: np.ndarray) -> float:
+    """Of the cell, or of the box around an isolated structure, Å³."""
+    return float(np.ptp(structure.positions, axis=0).prod() if structure.cell is None else abs(np.linalg.det(cell)))
+
+
+def _too_many_cells(structure: Structure, cell: np.ndarray, r_max: float, n_cells: float) -> InputError:
+    far = _volume(structure, cell) > MAX_CELLS
+    reason = "its atoms are too far apart for" if far else "the structure is large against"
+    number = f"{n_cells:.3g}" if math.isfinite(n_cells) else f"more than {MANY:.0e}"
+    message = f"{reason} the cutoff of {r_max:g} Angstrom: the search would need {number} cells"
+    return InputError(structure.path, f"{message}; expected at most {MAX_CELLS:.0e}")

@@ -10,17 +10,16 @@ from dataclasses import dataclass
 
 import numpy as np
 from ase import Atoms
-from ase.geometry import complete_cell
 
 from aenet_py.accelerate import Kernel
-from aenet_py.errors import AenetError
-from aenet_py.neighbors.search import Environments
+from aenet_py.neighbors.search import Environments, check_memory, check_work
+from aenet_py.periodicity import check_size, complete
 
 _update = Kernel("aenet_py.neighbors.verlet_kernels:update", "i8 i8 i8 i8 f8 f8* i8* i8* f8* i8* i4* f8*")
 _find = Kernel(
     "aenet_py.neighbors.verlet_kernels:find", "i8 i8 i8 i8 f8 f8* f8* f8* i8* i8* i8* i8* i8* i8* i8* i8* f8*"
 )
-MOST_IMAGES = 10_000  # of the cell within reach, along a cell vector
+MOST_STEPS = 10**15  # bins to either side along a vector, which must not overflow an integer
 TINY = 1.0e-9  # of a cell vector: all atoms in a plane
 
 
@@ -56,14 +55,8 @@ def pairs(atoms: Atoms, reach: float, skin: float, n_centers: int | None = None)
     n_centers : only those of the first so many atoms.
     """
     n, pbc, positions = len(atoms), atoms.pbc.copy(), atoms.positions.copy()
-    given = atoms.cell.array[atoms.cell.array.any(axis=1)]
-    if (pbc & ~atoms.cell.array.any(axis=1)).any():
-        raise AenetError("found boundary conditions that are periodic along a missing cell vector; expected a vector")
-    if np.isfinite(given).all() and np.linalg.matrix_rank(given) < len(given):
-        raise AenetError("found cell vectors in a plane or on a line; expected independent ones")
-    cell = np.ascontiguousarray(complete_cell(atoms.cell.array))  # which may come back transposed
-    if not (np.isfinite(positions).all() and np.isfinite(cell).all()):
-        raise AenetError("found positions or cell vectors that are not numbers; expected numbers")
+    check_size("positions", positions)
+    cell = complete(atoms.cell.array, pbc)
     inverse = np.linalg.inv(cell)
     scaled = positions @ inverse
     wraps = np.where(pbc, np.floor(scaled), 0.0)
@@ -72,14 +65,15 @@ def pairs(atoms: Atoms, reach: float, skin: float, n_centers: int | None = None)
     span = np.where(pbc, 1.0, np.maximum(scaled.max(axis=0, initial=0.0) - low, TINY))
     heights = span / np.linalg.norm(inverse, axis=0)  # of the space that is cut into bins, along each cell vector
     most = max(1, round(2.0 * n ** (1 / 3)))
-    bins = np.clip((heights / (reach + skin)).astype(np.int64), 1, 4 * most)
+    bins = np.clip(heights / (reach + skin), 1, 4 * most).astype(np.int64)
     while bins.prod() > 8 * n + 8:
         bins[np.argmax(bins)] //= 2
-    extents = np.ceil((reach + skin) * bins / heights).astype(np.int64)
-    if extents[pbc].max(initial=0) > MOST_IMAGES:
-        raise AenetError("found a cell vector that is tiny against the cutoff; expected a longer one")
-    place = np.clip(((scaled - low) / span * bins).astype(np.int64), 0, bins - 1)
+    extents = np.ceil((reach + skin) * bins / heights)
+    extents = np.minimum(extents, np.where(pbc, MOST_STEPS, bins)).astype(np.int64)
+    looked_at = np.where(pbc, 2.0 * extents + 1.0, np.minimum(2.0 * extents + 1.0, bins)).prod()
     n_centers = n if n_centers is None else n_centers
+    check_work(n_centers, looked_at * (1.0 + n / bins.prod()), reach + skin, cell, pbc)
+    place = np.clip(((scaled - low) / span * bins).astype(np.int64), 0, bins - 1)
     starts = np.empty(n_centers + 1, dtype=np.int64)
     head, following = np.empty(bins.prod(), dtype=np.int64), np.empty(n, dtype=np.int64)
     capacity = 256 * n_centers
@@ -87,12 +81,13 @@ def pairs(atoms: Atoms, reach: float, skin: float, n_centers: int | None = None)
         partners, shifts = np.empty(capacity, dtype=np.int64), np.empty((capacity, 3))
         total = _find(
             n_centers, n, capacity, len(head), reach + skin, cell, scaled, wraps, bins, pbc.astype(np.int64),
-            np.minimum(extents, np.where(pbc, extents, bins)), head, following, place, starts, partners, shifts,
+            extents, head, following, place, starts, partners, shifts,
         )  # fmt: skip
         if total <= capacity:
             cell = atoms.cell.array.copy()
             return Pairs(reach, skin, positions, cell, pbc, starts, partners[:total], shifts[:total])
         capacity = total
+        check_memory(capacity, 32, reach + skin)
 
 
 def environments(found: Pairs, atoms: Atoms, with_positions: bool = False) -> Environments:

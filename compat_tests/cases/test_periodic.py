@@ -1,0 +1,172 @@
+"""Periodicity and the work of the neighbour search: inputs that failed for users."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+from ase.io import read
+
+from aenet_py.calculator import ANNCalculator
+from aenet_py.cli.generate import main as generate
+from aenet_py.cli.predict import main as predict
+from compat_tests.cli.cases import ROOT, in_process
+
+CASES = ROOT / "fixtures" / "cases"
+SLAB, TINY_CUTOFF = "31-slab-with-little-vacuum", "18-tiny-cutoff"
+SLAB_ENERGY = -19.899043  # eV, of the README
+ZEROS = "f6261a5f23d2750f2a2de3f10484f6f1c75285d8d85014bd9777de766d5fb6c2"  # SHA-256 of the original
+SETUP = """DESCR
+END DESCR
+ATOM {}
+ENV 2
+Mg
+S
+RMIN {}
+BASIS type=Chebyshev
+radial_Rc = {} radial_N = 2 angular_Rc = 3.0 angular_N = 1
+"""
+DECK = """OUTPUT x.train
+TYPES
+2
+Mg -4.0
+S -5.0
+SETUPS
+Mg Mg.stp
+S S.stp
+FORCES
+FORCESPERCENT 100
+FILES
+1
+{}
+"""
+
+
+@pytest.fixture(autouse=True, params=[SLAB])
+def case(request, tmp_path, monkeypatch):
+    """A copy of a case's folder, to work in."""
+    folder = tmp_path / "case"
+    shutil.copytree(CASES / request.param, folder, copy_function=shutil.copyfile)
+    monkeypatch.chdir(folder)
+
+
+tiny_cutoff = pytest.mark.parametrize("case", [TINY_CUTOFF], indirect=True)
+
+
+def prepare(structure: str, cutoff: float = 4.0, r_min: float = 0.5) -> None:
+    """A deck for generate.x of Mg and S."""
+    for symbol in ("Mg", "S"):
+        Path(f"{symbol}.stp").write_text(SETUP.format(symbol, r_min, cutoff))
+    Path("generate.in").write_text(DECK.format(structure))
+
+
+def products() -> list[bytes]:
+    """What generate.x writes, which is removed."""
+    assert generate(["generate.in"]) == 0
+    found = [Path(name).read_bytes() for name in ("x.train", "x.train.forces")]
+    Path("x.train").unlink()
+    return found
+
+
+def energies(capfd, *structures: str) -> list[float]:
+    assert predict(["predict.in", *structures]) == 0
+    found = re.findall(r"Total energy +: +(\S+) eV", capfd.readouterr().out)
+    return [float(energy) for energy in found]
+
+
+def test_predict_and_the_calculator_agree_on_a_slab(capfd):
+    atoms = read("slab.extxyz")
+    atoms.calc = ANNCalculator({"Mg": "Mg.nn.ascii", "S": "S.nn.ascii"})
+    with pytest.warns(UserWarning, match="outside the range"):
+        energy = atoms.get_potential_energy()
+    assert energy == pytest.approx(SLAB_ENERGY, abs=1e-6)
+    assert in_process(capfd, "convert", "slab.extxyz", "slab.xsf")[0] == 0
+    assert energies(capfd, "slab.extxyz", "slab.xsf") == pytest.approx([energy] * 2, abs=1e-8)
+
+
+@pytest.mark.parametrize("third", ["0 0 0", "0 0 1", "0 0 400", "0.5 -1 3"])
+def test_an_open_vector_of_any_length_means_nothing(capfd, third):
+    text = Path("slab.extxyz").read_text()
+    Path("other.extxyz").write_text(text.replace("0 0 4.0", third))
+    assert energies(capfd, "other.extxyz") == pytest.approx([SLAB_ENERGY], abs=1e-6)
+
+
+def test_atoms_are_printed_where_they_are_along_an_open_vector(capfd):
+    """And the frame's own cell, also after a relaxation."""
+    text = Path("slab.extxyz").read_text()
+    Path("slab.extxyz").write_text(text.replace("S 0 2.5 0.1", "S 0 -2.7 -0.9"))
+    deck = Path("predict.in").read_text()
+    Path("predict.in").write_text("RELAX\nmethod=bfgs steps=3\n" + deck)
+    assert predict(["predict.in"]) == 0
+    printed = capfd.readouterr().out
+    assert "c = (        0.00000000       0.00000000       4.00000000 )" in printed
+    first, relaxed = re.findall(r"^ S +(\S+) +(\S+) +(\S+)", printed, re.MULTILINE)[::2]
+    assert first == ("0.000000", "2.500000", "-0.900000")
+    assert -8.0 < float(relaxed[2]) < 0.0  # a step is 2.4 Å at most
+
+
+@pytest.mark.parametrize("height", ["0.1", "-1.9", "30.0"])
+def test_generate_makes_the_same_of_a_slab_and_of_its_xsf_file(capfd, height):
+    """Also with an atom outside the cell."""
+    text = Path("slab.extxyz").read_text()
+    Path("slab.extxyz").write_text(text.replace("S 0 2.5 0.1", f"S 0 2.5 {height}"))
+    prepare("slab.extxyz#0")
+    ours = products()
+    assert in_process(capfd, "convert", "slab.extxyz", "slab.xsf")[0] == 0
+    Path("slab.xsf").rename("slab.extxyz#0")  # a file of that very name comes first
+    assert products() == ours
+
+
+@tiny_cutoff
+def test_a_tiny_cutoff_gives_the_original_set_of_zeros():
+    assert generate(["generate.in"]) == 0
+    assert hashlib.sha256(Path("x.train").read_bytes()).hexdigest() == ZEROS
+
+
+@tiny_cutoff
+def test_a_tiny_cutoff_that_reaches_a_neighbor_is_named(capfd):
+    text = Path("a.xsf").read_text()
+    Path("a.xsf").write_text(text.replace("Ni 1.7600 1.7600 0.0000", "Ni 0.0040 0.0000 0.0000"))
+    assert generate(["generate.in"]) == 1
+    message = capfd.readouterr().err
+    assert (
+        "a.xsf: the structure is large against the cutoff of 0.005 Angstrom: the search would need 3.49e+08 cells"
+        in message
+    )
+    assert not Path("x.train").exists()
+
+
+WORK = {
+    "a tiny cell": ("0.001 0 0 0 0.001 0 0 0 0.001", "T T T", 4.0, "the cell, 0.001 Angstrom thin, is tiny against"),
+    "a tiny vector": ("9 0 0 0 9 0 0 0 1e-9", "T T T", 4.0, "the cell, 1e-09 Angstrom thin, is tiny against"),
+    "a needle": ("1 0 0 1e7 1 0 0 0 1", "T T F", 4.0, "the cell, 1e-07 Angstrom thin, is tiny against"),
+    "a tiny slab": ("0.001 0 0 0 0.001 0 0 0 0", "T T F", 4.0, "the cell, 0.001 Angstrom thin, is tiny against"),
+    "a huge cutoff": ("5 0 0 0 5 0 0 0 5", "T T T", 1e9, r"is tiny against the cutoff of 1e\+09"),
+    "a huge cutoff of a wire": ("5 0 0 0 5 0 0 0 5", "T F F", 1e9, r"is tiny against the cutoff of 1e\+09"),
+    "a cutoff beyond numbers": ("5 0 0 0 5 0 0 0 5", "T T T", 1e200, r"is tiny against the cutoff of 1e\+200"),
+    "a huge cell": ("1e20 0 0 0 1e20 0 0 0 1e20", "T T T", 4.0, "its atoms are too far apart for the cutoff of 4"),
+    "beyond numbers": ("1e300 0 0 0 1e300 0 0 0 1e300", "T T F", 4.0, "cell vectors that are not numbers, or beyond"),
+    "a tiny volume": ("1e-150 0 0 0 1e-150 0 0 0 1e-150", "T T T", 4.0, "a cell vector shorter than 1e-30"),
+    "a missing vector": ("5 0 0 0 5 0 0 0 0", "T T T", 4.0, "the cell is flat"),
+    "a missing vector of a wire": ("5 0 0 0 5 0 0 0 0", "F F T", 4.0, "periodic along a missing cell vector"),
+    "a line": ("5 0 0 5 0 0 0 0 5", "T F T", 4.0, "cell vectors in a plane or on a line"),
+}
+
+
+@pytest.mark.parametrize("name", WORK)
+def test_more_work_than_a_machine_can_do_is_refused_at_once(capfd, name):
+    """For any RMIN, and with the numbers."""
+    cell, pbc, cutoff, message = WORK[name]
+    text = f'1\nLattice="{cell}" Properties=species:S:1:pos:R:3:forces:R:3 energy=-4 pbc="{pbc}"\nMg 0 0 0 0 0 0\n'
+    Path("a.extxyz").write_text(text)
+    prepare("a.extxyz", cutoff, 1e-6)
+    began = time.perf_counter()
+    assert generate(["generate.in"]) == 1
+    assert time.perf_counter() - began < 20  # compiling kernels included
+    (line,) = capfd.readouterr().err.splitlines()
+    assert re.search("a.extxyz#0: .*" + message, line)
+    assert not Path("x.train").exists()
