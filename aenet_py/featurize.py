@@ -27,7 +27,7 @@ from aenet_py.formats import text, trainset
 from aenet_py.formats.output import PendingFile
 from aenet_py.formats.structures import Item, Source
 from aenet_py.formats.trainset import EnergyStatistics
-from aenet_py.neighbors.search import Environments, environments
+from aenet_py.neighbors.search import Environments, environments, is_repeated
 from aenet_py.report import generate as report
 from aenet_py.structure import Structure
 from aenet_py.workers import Pieces, Workers
@@ -55,7 +55,7 @@ class Featurized:
     """One structure of the training set; without atoms if it has too many species.
 
     atoms : its rows in the arrays of its batch; energy : cohesive, eV; environments : kept where gradients follow;
-    lines : its part of the report.
+    lines : its part of the report; repeated : it has images that its file does not mean (`search.is_repeated`).
     """
 
     number: int
@@ -65,6 +65,7 @@ class Featurized:
     energy: float
     environments: Environments | None
     lines: str
+    repeated: bool = False
 
     @property
     def n_atoms(self) -> int:
@@ -147,7 +148,8 @@ def featurize(model: Model, job: Job) -> Batch:
         symbols = [structure.symbols[s] for s in structure.species.tolist()]
         lines = report.structure(number, n_species, energy / structure.n_atoms, path, symbols, counts[atoms])
         kept = found.only(place) if number in job.chosen else None
-        structures.append(Featurized(number, path, n_species, atoms, energy, kept, lines))
+        repeated = is_repeated(structure, model.r_max)
+        structures.append(Featurized(number, path, n_species, atoms, energy, kept, lines, repeated))
         place += 1
     seconds = (been_read - began, been_found - been_read, computed - been_found)
     return Batch(tuple(structures), types, features, b"".join(records), seconds)

@@ -35,6 +35,7 @@ class Structure:
     cell : (3, 3) Å, rows are the cell vectors; None for an isolated structure.
     total_energy, cohesive_energy : eV, 0 if the file does not give it.
     pbc : along which cell vectors it repeats; of no meaning without a cell.
+    claimed : along which its file says so, where ænet repeats it along all nevertheless; None if it says nothing.
     first_line : where the first atom stands in the file, the others follow; None if there is no file.
 
     Anything like arrays of these shapes becomes one; InputError for other shapes, numbers that are not finite and
@@ -51,6 +52,7 @@ class Structure:
     cohesive_energy: float
     first_line: int | None = None
     pbc: tuple[bool, bool, bool] = (True, True, True)
+    claimed: tuple[bool, bool, bool] | None = None
 
     def __post_init__(self) -> None:
         n_atoms = _check_species(self)

@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
 from aenet_py import launch
@@ -35,6 +35,14 @@ class Parser(argparse.ArgumentParser):
 
 def warn(message: str) -> None:
     print(f"Warning: {message}", file=sys.stderr)
+
+
+def warn_of_repeated(paths: Sequence[str]) -> None:
+    """Name XSF files of slabs and wires that ænet repeats within the cutoff."""
+    if paths:
+        which = f"{paths[0]} and {len(paths) - 1} others" if len(paths) > 1 else paths[0]
+        message = "called not periodic along all vectors, but repeated along all within the cutoff, as in the original"
+        warn(f"{which}: {message}; leave more vacuum, or use extended XYZ")
 
 
 def note(message: str) -> None:

@@ -16,7 +16,7 @@ from aenet_py.descriptors.setup import Setup
 from aenet_py.errors import AenetError, InputError
 from aenet_py.formats import structures as structure_files
 from aenet_py.formats.output import PendingFile, already_exists
-from aenet_py.formats.text import foreign
+from aenet_py.formats.text import foreign, native
 from aenet_py.inputs import generate as inputs
 from aenet_py.inputs import setup as setups
 from aenet_py.inputs.keywords import nobody
@@ -126,7 +126,10 @@ def generate(path: str, workers_for: Callable[[inputs.GenerateInput], Workers], 
         if log is not None:
             log.line("Training set file started.")
 
+        repeated: list[str] = []
+
         def on_batch(batch: featurize.Batch) -> None:
+            repeated.extend(native(structure.path) for structure in batch.structures if structure.repeated)
             if log is not None:
                 log.structures([structure.number for structure in batch.structures], batch.seconds)
             if debug is not None:
@@ -137,6 +140,7 @@ def generate(path: str, workers_for: Callable[[inputs.GenerateInput], Workers], 
         n_skipped = n_structures - summary.n_included
         if n_skipped and not deck.quiet:
             common.warn(f"{deck.output}: {n_skipped} skipped structures stay counted in the header, as in the original")
+        common.warn_of_repeated(repeated)
         say(report.summary(foreign(deck.output), deck.types, n_structures, summary.n_included, summary.energies))
         say(report.closing())
         sys.stdout.flush()

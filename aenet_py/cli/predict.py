@@ -10,8 +10,9 @@ from aenet_py.cli import common
 from aenet_py.descriptors.model import species_of
 from aenet_py.formats import structures as structure_files
 from aenet_py.formats.output import PendingFile
-from aenet_py.formats.text import foreign
+from aenet_py.formats.text import foreign, native
 from aenet_py.inputs import predict as inputs
+from aenet_py.neighbors.search import is_repeated
 from aenet_py.report import predict as report
 from aenet_py.report.generate import debug_lines
 from aenet_py.report.timing import TimingLog
@@ -50,7 +51,7 @@ def run(path: str, structures: list[str]) -> None:
         for network, trained in zip(deck.networks, potential.files, strict=True):
             say(report.potential(foreign(network), trained))
         say(report.evaluation())
-    outside = 0
+    outside, repeated = 0, []
     with contextlib.ExitStack() as stack:
         log = stack.enter_context(TimingLog("predict.time")) if deck.timing else None
         debug = stack.enter_context(PendingFile("predict.debug")) if deck.debug else None
@@ -58,6 +59,8 @@ def run(path: str, structures: list[str]) -> None:
         advance = stack.enter_context(common.progress(n_structures, " structures", wanted=not quiet))
         for number, item in enumerate(predict.predict(deck, given, potential, say), 1):
             outside += bool(item.prediction.outside.any())
+            if is_repeated(item.structure, potential.model.r_max):
+                repeated.append(native(item.path))
             if log is not None:
                 log.line(f"Structure: {number}")
             if debug is not None:
@@ -72,6 +75,7 @@ def run(path: str, structures: list[str]) -> None:
         for file in (log, debug):
             if file is not None:
                 file.complete(replace=True)
+    common.warn_of_repeated(repeated)
     if outside and not deck.quiet:
         common.note(f"{outside} of {n_structures} structures have features outside the range of the training set")
 

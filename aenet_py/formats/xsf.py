@@ -51,17 +51,14 @@ def read_frame(path: str) -> Frame:
     if "cohesive energy" in energies:
         raise InputError(path, "found a cohesive energy; expected a total energy alone")
     cell = structure.cell
-    pbc = next((_PERIODIC[line.strip(BLANKS)] for line in lines if line.strip(BLANKS) in _PERIODIC), (True, True, True))
+    pbc = structure.claimed or (True, True, True)
     given: np.ndarray | None = None
     for number, line in enumerate(lines, 1):
         if line.startswith(_CELL):
             found = listio.items(line.removeprefix(_CELL))
             given = np.array(_numbers(path, number, line, found, 9, "a cell of nine numbers")).reshape(3, 3)
-        elif line.startswith(_PBC):
-            words = line.removeprefix(_PBC).split()
-            if len(words) != 3 or not {"T", "F"}.issuperset(words):
-                raise InputError(path, f"found {line!r}; expected three of T and F", number)
-            pbc = (words[0] == "T", words[1] == "T", words[2] == "T")
+        elif line.startswith(_PBC) and _pbc(line) is None:
+            raise InputError(path, f"found {line!r}; expected three of T and F", number)
     if cell is None:
         pbc = (False, False, False)
     if given is not None and not all(pbc):
@@ -120,6 +117,7 @@ def _parse(path: str, lines: list[str], reference: bool | None) -> tuple[Structu
     """
     energies: dict[str, float] = {}
     cell: np.ndarray | None = None
+    claimed: tuple[bool, bool, bool] | None = None
     atoms: tuple[int, int] | None = None
     number = 0
     while number < len(lines):
@@ -135,7 +133,9 @@ def _parse(path: str, lines: list[str], reference: bool | None) -> tuple[Structu
                 continue
         stripped = line.lstrip(" ")
         if stripped.startswith("#"):
+            claimed = _pbc(line) or claimed
             continue
+        claimed = claimed or _PERIODIC.get(line.strip(BLANKS))
         if "PRIMVEC" in line:
             cell = _cell(path, lines, number)
             number += 3
@@ -172,8 +172,17 @@ def _parse(path: str, lines: list[str], reference: bool | None) -> tuple[Structu
         total_energy=energies.get("total energy", 0.0),
         cohesive_energy=energies.get("cohesive energy", 0.0),
         first_line=atoms[0] + 1,
+        claimed=claimed,
     )
     return structure, energies, with_forces
+
+
+def _pbc(line: str) -> tuple[bool, bool, bool] | None:
+    """What a comment of `text` says."""
+    words = line.removeprefix(_PBC).split() if line.startswith(_PBC) else []
+    if len(words) != 3 or not {"T", "F"}.issuperset(words):
+        return None
+    return words[0] == "T", words[1] == "T", words[2] == "T"
 
 
 def _energy(path: str, number: int, line: str, kind: str) -> float:

@@ -23,6 +23,7 @@ _recenter = Kernel("aenet_py.neighbors.kernels:recenter", "i8 i8 i8 i8* f8* i8* 
 MAX_CELLS = 100_000_000  # linked cells of a structure
 MOST_OTHERS = 1_000_000  # atoms, images and linked cells to look at for an atom
 MOST_PAIRS = 100_000_000_000  # and for all atoms of a structure
+MOST_NEIGHBORS = 30_000  # of an atom: angular features take their pairs
 LONGEST = 1.0e6  # Å, cutoff of a structure that repeats along some directions
 MANY = 10**15  # more neighbours, or linked cells, than can be
 BOX_MARGIN, CUTOFF_MARGIN = 2.0e-6, 1.0e-3  # as in kernels, which is not imported where its machine code is at hand
@@ -145,6 +146,14 @@ def search_cell(structure: Structure, r_max: float) -> np.ndarray:
     return with_vacuum(structure.cell, structure.pbc, structure.positions, max(VACUUM, r_max + 2.0 * CUTOFF_MARGIN))
 
 
+def is_repeated(structure: Structure, r_max: float) -> bool:
+    """Whether a structure has neighbours within r_max, Å, that its file does not mean (`Structure.claimed`)."""
+    if structure.cell is None or structure.claimed is None or all(structure.claimed):
+        return False
+    wide = with_vacuum(structure.cell, structure.claimed, structure.positions, r_max + CUTOFF_MARGIN)
+    return not np.array_equal(wide, structure.cell)
+
+
 def environments(
     structures: Sequence[Structure], r_min: float, r_max: float, with_positions: bool = False, as_predict: bool = False
 ) -> Environments:
@@ -197,7 +206,7 @@ def environments(
             check_work(structure.n_atoms, float(others[number]), r_max, periodic, structure.pbc)
     n_integers = max(map(_search_size, structures, grids.tolist()))
     integers = scratch("cells", n_integers, np.int32)
-    limit = close_packing(r_min, r_max)
+    limit = min(close_packing(r_min, r_max), MOST_NEIGHBORS)
     first = np.empty(n + 1, dtype=np.int64)
     capacity, n_rows = 128 * n, 7 if with_positions or as_predict else 4
     while True:
@@ -210,7 +219,11 @@ def environments(
             number = int(np.searchsorted(starts, -1 - total, side="right")) - 1
             structure, atom = structures[number], -1 - total - int(starts[number])
             message = f"atom {atom + 1} has more neighbours than RMIN = {r_min:g} Angstrom allows"
-            message += "; expected atoms further apart, or a smaller RMIN"
+            remedy = "atoms further apart, or a smaller RMIN"
+            if limit == MOST_NEIGHBORS:
+                message += f", or than {MOST_NEIGHBORS} within {r_max:g} Angstrom"
+                remedy = "atoms further apart, or a smaller cutoff"
+            message += f"; expected {remedy}"
             raise InputError(structure.path, message, structure.line_of(atom))
         for number, n_cells in coarse.items():
             if first[starts[number]] < first[starts[number + 1]]:

@@ -12,7 +12,8 @@ import numpy as np
 from ase import Atoms
 
 from aenet_py.accelerate import Kernel
-from aenet_py.neighbors.search import Environments, check_memory, check_work
+from aenet_py.errors import AenetError
+from aenet_py.neighbors.search import MOST_NEIGHBORS, Environments, check_memory, check_work
 from aenet_py.periodicity import check_size, complete
 
 _update = Kernel("aenet_py.neighbors.verlet_kernels:update", "i8 i8 i8 i8 f8 f8* i8* i8* f8* i8* i4* f8*")
@@ -83,6 +84,10 @@ def pairs(atoms: Atoms, reach: float, skin: float, n_centers: int | None = None)
             n_centers, n, capacity, len(head), reach + skin, cell, scaled, wraps, bins, pbc.astype(np.int64),
             extents, head, following, place, starts, partners, shifts,
         )  # fmt: skip
+        most = int(np.diff(starts).max(initial=0))
+        if most > MOST_NEIGHBORS:
+            found = f"found an atom with {most} neighbours within {reach + skin:g} Angstrom"
+            raise AenetError(f"{found}; expected at most {MOST_NEIGHBORS}")
         if total <= capacity:
             cell = atoms.cell.array.copy()
             return Pairs(reach, skin, positions, cell, pbc, starts, partners[:total], shifts[:total])

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 from ase.io import read
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from aenet_py.calculator import ANNCalculator
 from aenet_py.cli.generate import main as generate
@@ -170,3 +172,60 @@ def test_more_work_than_a_machine_can_do_is_refused_at_once(capfd, name):
     (line,) = capfd.readouterr().err.splitlines()
     assert re.search("a.extxyz#0: .*" + message, line)
     assert not Path("x.train").exists()
+
+
+@pytest.mark.parametrize(("keyword", "vacuum", "warned"), [("SLAB", 4.0, True), ("SLAB", 9.0, False), ("", 4.0, False)])
+def test_an_xsf_slab_that_is_repeated_is_named(capfd, keyword, vacuum, warned):
+    """As in the original, it repeats along all vectors, whatever its keyword."""
+    atoms = "Mg 0 0 0 0 0 0\nMg 2.4 0.1 0.2 0 0 0\nS 0 2.5 0.1 0 0 0\nS 0.1 0 2.6 0 0 0\n"
+    cell = f"PRIMVEC\n5.0 0 0\n0 5.2 0\n0 0 {vacuum}\nPRIMCOORD\n4 1\n"
+    Path("slab.xsf").write_text(f"# total energy = -20.0 eV\n{keyword}\n{cell}{atoms}")
+    Path("predict.in").write_text("VERBOSITY low\n" + Path("predict.in").read_text())
+    prepare("slab.xsf")
+    expected = "Warning: slab.xsf: called not periodic along all vectors, but repeated along all within the cutoff"
+    for command, deck in ((generate, "generate.in"), (predict, "predict.in")):
+        assert command([deck, *["slab.xsf"] * (command is predict)]) == 0
+        assert (expected in capfd.readouterr().err) == warned
+
+
+numbers = st.one_of(
+    st.sampled_from([0.0, 1.0, 2.5, -4.0]),
+    st.builds(lambda sign, power: sign * 10.0**power, st.sampled_from([-1, 1]), st.integers(-300, 300)),
+    st.floats(-6.0, 6.0),
+)
+cells = st.one_of(
+    st.just([[5.0, 0.0, 0.0], [0.0, 5.0, 0.0], [0.0, 0.0, 5.0]]),
+    st.lists(st.lists(numbers, min_size=3, max_size=3), min_size=3, max_size=3),
+    st.builds(
+        lambda sides: [[x if i == j else 0.0 for j in range(3)] for i, x in enumerate(sides)], st.tuples(*[numbers] * 3)
+    ),
+)
+
+
+@settings(deadline=20_000, max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    cell=cells,
+    pbc=st.lists(st.sampled_from("TF"), min_size=3, max_size=3),
+    positions=st.lists(st.lists(numbers, min_size=3, max_size=3), min_size=1, max_size=4),
+    cutoff=st.sampled_from([4.0, 4.0, 1e9, 1e-3, 1e200]),
+    r_min=st.sampled_from([0.5, 1e-6]),
+    extended=st.booleans(),
+)
+def test_wild_cells_and_positions_end_in_one_line_or_a_result(capfd, cell, pbc, positions, cutoff, r_min, extended):
+    rows = [" ".join(map(repr, row)) for row in cell]
+    atoms = "".join("Mg " + " ".join(map(repr, row)) + " 0 0 0\n" for row in positions)
+    if extended:
+        header = f'Lattice="{" ".join(rows)}" pbc="{" ".join(pbc)}" Properties=species:S:1:pos:R:3:forces:R:3 energy=-4'
+        text = f"{len(positions)}\n{header}\n{atoms}"
+    else:
+        section = ["PRIMVEC", *rows, "PRIMCOORD", f"{len(positions)} 1"] if "T" in pbc else ["ATOMS"]
+        text = "\n".join(["# total energy = -4.0 eV", *section, atoms])
+    name = "wild.extxyz" if extended else "wild.xsf"
+    Path(name).write_text(text)
+    prepare(name, cutoff, r_min)
+    Path("x.train").unlink(missing_ok=True)
+    for command, arguments in ((generate, ["generate.in"]), (predict, ["predict.in", name])):
+        status = command(arguments)
+        lines = [line for line in capfd.readouterr().err.splitlines() if line.startswith(("Error: ", "Traceback"))]
+        assert (status, len(lines)) in ((0, 0), (1, 1))
+        assert not lines or "wild." in lines[0]
