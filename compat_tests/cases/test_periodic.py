@@ -229,3 +229,15 @@ def test_wild_cells_and_positions_end_in_one_line_or_a_result(capfd, cell, pbc, 
         lines = [line for line in capfd.readouterr().err.splitlines() if line.startswith(("Error: ", "Traceback"))]
         assert (status, len(lines)) in ((0, 0), (1, 1))
         assert not lines or "wild." in lines[0]
+
+
+@pytest.mark.parametrize("third", ["0.0 0.0 4.0", "0.0 0.0 0.0", "0.5 -1.0 50.0"])
+def test_the_cell_of_a_slab_comes_back_from_xsf(capfd, third):
+    text = Path("slab.extxyz").read_text().replace("0 0 4.0", third)
+    Path("slab.extxyz").write_text(text)
+    for source, target in (("slab.extxyz", "slab.xsf"), ("slab.xsf", "back.extxyz"), ("back.extxyz", "again.xsf")):
+        assert in_process(capfd, "convert", source, target)[0] == 0
+    back = read("back.extxyz")
+    assert back.pbc.tolist() == [True, True, False]
+    assert back.cell.array.tolist() == read("slab.extxyz").cell.array.tolist()
+    assert Path("again.xsf").read_bytes() == Path("slab.xsf").read_bytes()
