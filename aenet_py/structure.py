@@ -205,7 +205,7 @@ def _check_array(atoms: Structure | Frame, field: str, shape: tuple[int, ...], d
     if array.shape != shape and not (shape == (-1,) and array.ndim == 1):
         raise InputError(atoms.path, f"found {name} of shape {array.shape}; expected {_words(shape)}")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise InputError(atoms.path, f"found {name} that are no numbers; expected finite ones")
+        raise InputError(atoms.path, f"found {name} that are not numbers; expected finite ones")
     if array is not given or array.dtype != dtype:
         object.__setattr__(atoms, field, array.astype(dtype))
 

@@ -377,7 +377,7 @@ def test_positions_of_any_kind(form):
     given = np.asarray(exact.astype(kind), order=order)
     assert potential.energy_forces(dataclasses.replace(structure, positions=given)).energy == wanted
     given[1, 1] = np.nan
-    with pytest.raises(AenetError, match="positions that are no numbers"):
+    with pytest.raises(AenetError, match="positions that are not numbers"):
         potential.energy_forces(dataclasses.replace(structure, positions=given))
 
 

@@ -11,6 +11,7 @@ from aenet_py.errors import InputError
 from aenet_py.formats.trainset import FeatureStatistics
 
 LEGACY_DOMAIN = (0.0, 3.14159265358979)  # with the digits of sfbasis
+ROUNDING = 1e-9  # of averages
 
 HELP = "LEGACY_ANGULAR in docs/predict.md"
 
@@ -31,7 +32,7 @@ def angular_domain(setup: Setup, statistics: FeatureStatistics) -> AngularDomain
     zeroth, first, *others = averages
     if max(map(abs, averages)) > 1.000001 * zeroth:
         return "before 2.0.4"
-    if first > (2 - math.pi) / math.pi * zeroth:
+    if first > ((2 - math.pi) / math.pi + ROUNDING) * zeroth:
         return "corrected"
     square = (zeroth + others[0]) / 2 if others else 0.0  # of x, at least
     if square + 2 * first + (1 - 4 / math.pi**2) * zeroth > 0.000001 * zeroth:

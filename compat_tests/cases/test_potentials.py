@@ -206,5 +206,5 @@ def test_no_averages_are_taken_for_the_others(cosines, order, is_old):
     assert found in ("unknown", "before 2.0.4" if is_old else "corrected")
     if is_old and order >= 4 and max(cosine for cosine, _ in cosines) < -0.1:
         assert found == "before 2.0.4"
-    if not is_old and weights @ x > (2 - math.pi) / math.pi * weights.sum() + 1e-9:
+    if not is_old and weights @ x > ((2 - math.pi) / math.pi + 1e-8) * weights.sum():
         assert found == "corrected"
