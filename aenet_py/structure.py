@@ -34,7 +34,7 @@ class Structure:
     forces : (n_atoms, 3) eV/Å.
     cell : (3, 3) Å, rows are the cell vectors; None for an isolated structure.
     total_energy, cohesive_energy : eV, 0 if the file does not give it.
-    pbc : along which cell vectors it repeats; of no meaning without a cell.
+    pbc : along which cell vectors it repeats; all false without a cell.
     claimed : along which its file says so, where ænet repeats it along all nevertheless; None if it says nothing.
     first_line : where the first atom stands in the file, the others follow; None if there is no file.
 
@@ -59,6 +59,9 @@ class Structure:
         for name, shape in (("positions", (n_atoms, 3)), ("forces", (n_atoms, 3)), ("cell", (3, 3))):
             if name != "cell" or self.cell is not None:
                 _check_array(self, name, shape)
+        if self.cell is None:
+            object.__setattr__(self, "pbc", (False, False, False))
+        _check_pbc(self)
         _check_number(self, "total_energy")
         _check_number(self, "cohesive_energy")
 
@@ -104,10 +107,7 @@ class Frame:
         for name, shape in (("forces", (n_atoms, 3)), ("cell", (3, 3)), ("tags", (n_atoms,))):
             if getattr(self, name) is not None:
                 _check_array(self, name, shape, np.int64 if name == "tags" else np.float64)
-        pbc = tuple(self.pbc) if isinstance(self.pbc, Iterable) else ()
-        if len(pbc) != 3 or not all(isinstance(p, bool | np.bool_) for p in pbc):
-            raise InputError(self.path, f"found pbc={self.pbc!r}; expected three of True and False")
-        if any(pbc) and self.cell is None:
+        if _check_pbc(self) and self.cell is None:
             raise InputError(self.path, f"found pbc={self.pbc!r} without a cell; expected cell vectors")
         if self.energy is not None:
             _check_number(self, "energy")
@@ -189,6 +189,14 @@ def _check_species(atoms: Structure | Frame) -> int:
     if wrong:
         raise InputError(atoms.path, f"found {min(wrong)} in species; expected indices 0 to {len(symbols) - 1}")
     return len(atoms.species)
+
+
+def _check_pbc(atoms: Structure | Frame) -> bool:
+    """Whether a structure repeats along any cell vector; InputError unless pbc says so for each of them."""
+    pbc = tuple(atoms.pbc) if isinstance(atoms.pbc, Iterable) else ()
+    if len(pbc) != 3 or not all(isinstance(p, bool | np.bool_) for p in pbc):
+        raise InputError(atoms.path, f"found pbc={atoms.pbc!r}; expected three of True and False")
+    return any(pbc)
 
 
 def _check_array(atoms: Structure | Frame, field: str, shape: tuple[int, ...], dtype: type = np.float64) -> None:
