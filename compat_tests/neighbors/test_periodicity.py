@@ -151,8 +151,8 @@ def test_a_wide_cell_stays_and_a_short_one_keeps_its_direction():
 )
 def test_cells_that_make_no_sense(cell, pbc, message):
     """The same words from both searches."""
+    valid = structure([[0.0, 0.0, 0.0]], np.eye(3))
     with pytest.raises(InputError, match=f"^made/up.xsf: .*{message}"):
-        made = dataclasses.replace(structure([[0.0, 0.0, 0.0]], cell), pbc=pbc)
-        environments([made], R_MIN, 4.0)
+        environments([dataclasses.replace(valid, cell=cell, pbc=pbc)], R_MIN, 4.0)
     with pytest.raises(AenetError, match=message):
         verlet.pairs(Atoms("H", [[0, 0, 0]], cell=cell, pbc=pbc), 4.0, 0.0)
