@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from aenet_py.descriptors.legacy import angular_domain
 from aenet_py.errors import AenetError, InputError
 from aenet_py.formats import potential as potential_format
 from aenet_py.formats.potential import ACTIVATIONS, PotentialFile
@@ -84,6 +85,12 @@ def _compare(deck: TrainInput, network: NetworkInput, data: Data, number: int, p
         if own != other:
             line = f"the .stp of {symbol} has {own or 'no line more'!r}"
             raise InputError(deck.training_set, f"{line}; expected {other or 'no such line'!r}, as in {path}")
+    domains = [angular_domain(found.setup, each) for each in (found.statistics, data.statistics[number])]
+    if set(domains) == {"before 2.0.4", "corrected"}:
+        is_old = domains[0] == "before 2.0.4"
+        old, new = (path, deck.training_set) if is_old else (deck.training_set, path)
+        message = f"the angular features of {old} are those of ænet before 2.0.4, but those of {new} are not"
+        raise InputError(path, f"{message}; make the training set and the potentials with the same version")
     form = " ".join(
         f"{n}:{ACTIVATIONS[a]}" for n, a in zip(found.network.nodes[1:-1], found.network.activations, strict=False)
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import shutil
 from pathlib import Path
@@ -426,3 +427,13 @@ def test_a_transfer_does_not_go_on_with_other_settings(change, target, capsys):
 def test_the_state_of_no_transfer(target, capsys):
     shutil.copyfile("../trained/model.restart", TRANSFERRED)
     refused(f"{TRANSFERRED}: found no state of a transfer; expected one, or no such file", target, capsys)
+
+
+def test_a_source_from_before_the_angular_features_changed(target, capsys):
+    path = target.parent / "trained" / "O.pytorch.nn.ascii"
+    source = potential.read(str(path))
+    averages = source.statistics.mean.copy()
+    averages[17] = -1.5 * averages[16]  # of T_1 against T_0, as only the old domain has it
+    old = dataclasses.replace(source, statistics=dataclasses.replace(source.statistics, mean=averages))
+    path.write_bytes(potential.to_trainer_text(old))
+    refused("the angular features of ../trained/O.pytorch.nn.ascii are those of ænet before 2.0.4", target, capsys)
