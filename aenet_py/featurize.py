@@ -18,7 +18,7 @@ import numpy as np
 
 from aenet_py.descriptors import behler
 from aenet_py.descriptors.common import CoincidenceError
-from aenet_py.descriptors.model import Model, species_of
+from aenet_py.descriptors.model import Model, check_environments, species_of
 from aenet_py.descriptors.statistics import NotANumberError, RunningStatistics
 from aenet_py.errors import AenetError, InputError
 from aenet_py.formats import gradients as gradients_format
@@ -126,6 +126,7 @@ def featurize(model: Model, job: Job) -> Batch:
     been_read = time.perf_counter()
     found = environments(included, model.r_min, model.r_max, with_positions=model.descriptor is behler)
     been_found = time.perf_counter()
+    check_environments(model, included, types, found)
     try:
         features = model.descriptor.features(model.basis, types, found)
     except CoincidenceError as error:

@@ -18,7 +18,7 @@ import numpy as np
 from aenet_py.accelerate import Kernel, scratch
 from aenet_py.descriptors import behler, chebyshev, contraction, legacy, moments
 from aenet_py.descriptors.common import CoincidenceError, row_length
-from aenet_py.descriptors.model import Model, model, species_of
+from aenet_py.descriptors.model import Model, check_environments, model, species_of
 from aenet_py.errors import AenetError, AenetWarning, InputError
 from aenet_py.formats import potential as potential_format
 from aenet_py.formats import potential_files
@@ -145,7 +145,10 @@ class Potential:
         ]
         of_path = {path: (file.setup, file.statistics) for path, file in zip(paths.values(), files, strict=True)}
         is_legacy, message = legacy.choose(of_path, legacy_angular)
-        together = model(types, atomic_energies, [file.setup for file in files], is_legacy)
+        setups, trained = [file.setup for file in files], files[0].training.types
+        together = model(types, atomic_energies, setups, is_legacy, trained)
+        for reason in together.basis.refused.values():
+            raise AenetError(reason)
         if message is not None:
             warnings.warn(message, AenetWarning, stacklevel=2)
         return cls(types, files, together, _networks(files, atomic_energies), is_legacy)
@@ -161,6 +164,7 @@ class Potential:
         structure = as_structure(structure)
         types = species_of(self.model, structure)
         found = environments([structure], self.model.r_min, self.model.r_max, as_predict=True)
+        check_environments(self.model, [structure], types, found)
         try:
             return self.evaluate(types, found, forces, in_order)
         except CoincidenceError as error:

@@ -101,6 +101,8 @@ def generate(path: str, workers_for: Callable[[inputs.GenerateInput], Workers], 
     """
     deck = inputs.read(path, common.warn)
     model = model_of(deck.types, deck.atomic_energies, _read_setups(deck))
+    for note in () if deck.quiet else model.basis.notes:
+        common.warn(note)
     if os.path.exists(deck.output):
         raise already_exists(deck.output)
     given = structure_files.sources(deck.structures)

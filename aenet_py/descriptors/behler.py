@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,93 +17,173 @@ from aenet_py.neighbors.search import Environments
 
 _features = Kernel(
     "aenet_py.descriptors.behler_kernels:features",
-    "i8 i8 i8 i8 i8 i8 i8 i8 i8* i8* i8* i4* f8* i8* i8* i8* f8* i8* i8* i8* f8* i8* f8*",
+    "i8 i8 i8 i8 i8 i8 i8 i8* i8* i8* i4* f8* i8* f8* i8* i8* i8* f8* i8* f8*",
 )
 _gradients = Kernel(
     "aenet_py.descriptors.behler_kernels:gradients",
-    "i8 i8 i8 i8 i8 i8 i8 i8 i8 i8* i8* i4* f8* i8* i8* i8* i8* f8* i8* i8* i8* f8* i8* f8*",
+    "i8 i8 i8 i8 i8 i8 i8 i8 i8* i8* i4* f8* i8* i8* f8* i8* i8* i8* f8* i8* f8*",
 )
+
+
+# Behind the original's tables is random memory, but for number 13 (from 0) of the triples of two species: half of a
+# pointer, which is 5 in every run, the number of another triple.  (species, center, neighbours) : neighbours, from 0.
+BEHIND_TABLES = {(2, 1, *pair): (0, 1) for pair in ((2, 2), (0, 3), (4, 1), (6, 0))}
 
 
 @dataclass(frozen=True)
 class Basis:
     """Symmetry functions of all species as the kernels take them.
 
-    types : species; sizes (n,) : features of each; rows (n,) : which set-up's functions each species has; locals_of
-    (n, n) : number of each species in the ENV of each, from 0; functions (n_functions, 2) : kind 1 to 5, column of the
-    feature; parameters (n_functions, 4); ranges (n, 2), pairs (n, n_env, 2), triples (n, n_env, n_env, 2) : where the
-    functions of a set-up begin and end, in all, for a neighbour's species, for those of two; unknown (n, n) : whether
-    the set-up of a species lacks another one.
+    types : species; sizes (n,) : features of each; functions (n_functions, 2) : kind 1 to 5, column of the feature;
+    parameters (n_functions, 4); ranges (n, 2), pairs (n, n, 2), triples (n, n, n, 2) : where the functions of a species
+    begin and end, in all, for a neighbour's species, for those of two; unknown (n, n) : whether a species has no
+    features with another one around; refused : species without features, and why; notes : what to warn of.
     """
 
     types: tuple[str, ...]
     sizes: np.ndarray
-    rows: np.ndarray
-    locals_of: np.ndarray
     functions: np.ndarray
     parameters: np.ndarray
     ranges: np.ndarray
     pairs: np.ndarray
     triples: np.ndarray
     unknown: np.ndarray
+    refused: dict[str, str]
+    notes: tuple[str, ...]
 
 
-def basis(types: Sequence[str], setups: Sequence[Setup], legacy_angular: bool = False) -> Basis:
+# The place of a function among those of a species: numbers from 0 of the neighbours' species, the second one -1 for
+# radial functions; kind; number in the set-up.  Features are in this order.
+Filed = tuple[int, int, int, int]
+
+
+def basis(
+    types: Sequence[str],
+    setups: Sequence[Setup],
+    legacy_angular: bool = False,
+    trained: Sequence[str] | None = None,
+) -> Basis:
     """Collect set-ups, one a species, in the order of types (sf_init, sf_add_rad, sf_add_ang, sf_build_index).
 
-    AenetError with legacy_angular, which is for Chebyshev features.
+    trained : of potentials, all species of their training, of which types may be some.
 
-    The original files functions under a set-up's number in TYPES, but looks them up under its species' number in its
-    ENV: where these orders differ, a species has the functions of another one.
+    AenetError with legacy_angular, which is for Chebyshev features, and where the original would read memory that is
+    not its own.
+
+    The original files the functions of a set-up under its number in TYPES, but looks them up under its species' number
+    in its ENV: where these orders differ, a species has the functions of another one.  Its tables are as wide as TYPES:
+    numbers beyond that, of species that only ENV has, run on into the next column and meet another species' functions.
     """
     if legacy_angular:
         raise AenetError("LEGACY_ANGULAR is for potentials with Chebyshev features; these have Behler2011")
-    n, n_env = len(types), max(len(types), *(len(setup.env_types) for setup in setups))
-    locals_of = np.array([[_place(t, setup.env_types) for t in types] for setup in setups])
-    unknown = locals_of < 0
-    rows = np.maximum(np.diagonal(locals_of), 0)
+    n = len(types)
+    order = types if trained is None else _numbered(types, setups, trained)
+    notes: list[str] = []
+    refused: dict[str, str] = {}
+    filed = [_filed(symbol, setup, order, notes) for symbol, setup in zip(types, setups, strict=True)]
+    sizes = np.array([setup.n_features for setup in setups], dtype=np.int64)
     functions: list[tuple[int, int]] = []
     parameters: list[np.ndarray] = []
-    ranges = np.zeros((n, 2), dtype=np.int64)
-    pairs = np.zeros((n, n_env, 2), dtype=np.int64)
-    triples = np.zeros((n, n_env, n_env, 2), dtype=np.int64)
-    for row, setup in enumerate(setups):
-        ranges[row, 0], column = len(functions), 0
-        neighbors = setup.environment.astype(int) - 1
-        for second in range(n_env):
-            for third in (None, *range(second, n_env)):
-                begin = len(functions)
-                for kind in (1, 2, 3) if third is None else (4, 5):
-                    for i in np.flatnonzero(setup.functions == kind):
-                        wanted = [second] if third is None else [second, third]
-                        if sorted(neighbors[i, : len(wanted)]) == wanted:
-                            functions.append((kind, column))
-                            parameters.append(setup.parameters[i])
-                            column += 1
-                if third is None:
-                    pairs[row, second] = begin, len(functions)
-                else:
-                    triples[row, second, third] = triples[row, third, second] = begin, len(functions)
-        ranges[row, 1] = len(functions)
-    sizes = np.array([setup.n_features for setup in setups], dtype=np.int64)
-    for t, row, size in zip(types, rows.tolist(), sizes.tolist(), strict=True):
-        if ranges[row, 1] - ranges[row, 0] > size:
-            raise AenetError(
-                f"the set-up of {t} has {size} symmetry functions and would be given the {types[row]} ones; "
+    ranges, pairs = np.zeros((n, 2), dtype=np.int64), np.zeros((n, n, 2), dtype=np.int64)
+    triples, unknown = np.zeros((n, n, n, 2), dtype=np.int64), np.ones((n, n), dtype=bool)
+    for t, (symbol, setup) in enumerate(zip(types, setups, strict=True)):
+        around = [_place(u, setup.env_types) for u in types]
+        if around[t] < 0:
+            continue
+        owner = order[around[t] % len(order)]
+        if owner not in types:
+            raise AenetError(f"{symbol} has the symmetry functions of {owner}; expected the potential of {owner}, too")
+        given = types.index(owner)
+        if setups[given].n_features > sizes[t]:
+            refused[symbol] = (
+                f"the set-up of {symbol} has {sizes[t]} symmetry functions and would be given the {owner} ones; "
                 "expected ENV in the order of TYPES"
             )
+            continue
+        if given != t:
+            notes.append(
+                f"{symbol} has the symmetry functions of {owner}, as in the original, which numbers species by ENV; "
+                "list ENV in the order of TYPES"
+            )
+        begin, keys = len(functions), [entry[:2] for entry in filed[given]]
+        functions += [(kind, column) for column, (_, _, kind, _) in enumerate(filed[given])]
+        parameters += [setups[given].parameters[i] for *_, i in filed[given]]
+        ranges[t] = begin, len(functions)
+        for u, v in itertools.product(range(n), repeat=2):
+            pair = _cell(len(order), around[t], around[u])
+            triple = _cell(len(order), around[t], around[u], around[v])
+            unknown[t, u] = pair is None or around[u] < 0
+            if not unknown[t, u] and pair is not None:
+                pairs[t, u] = begin + bisect_left(keys, pair), begin + bisect_right(keys, pair)
+            if triple is not None:
+                triples[t, u, v] = begin + bisect_left(keys, triple), begin + bisect_right(keys, triple)
     return Basis(
         types=tuple(types),
         sizes=sizes,
-        rows=rows.astype(np.int64),
-        locals_of=np.maximum(locals_of, 0).astype(np.int64),
         functions=np.array(functions, dtype=np.int64).reshape(-1, 2),
         parameters=np.array(parameters, dtype=np.float64).reshape(-1, 4),
         ranges=ranges,
         pairs=pairs,
         triples=triples,
         unknown=unknown,
+        refused=refused,
+        notes=tuple(notes),
     )
+
+
+def _numbered(types: Sequence[str], setups: Sequence[Setup], trained: Sequence[str]) -> Sequence[str]:
+    """TYPES of the training set, whose order potentials do not tell: that of NETWORKS or of types, if ENV agrees."""
+    orders = [trained, types] if len(types) == len(trained) else [trained]
+    for order in orders:
+        if all(order.index(t) == _place(t, setup.env_types) for t, setup in zip(types, setups, strict=True)):
+            return order
+    return orders[-1]
+
+
+def _filed(symbol: str, setup: Setup, order: Sequence[str], notes: list[str]) -> list[Filed]:
+    """Where the original files the functions of a set-up, in the order of the features; notes : takes a warning."""
+    n, own, known = len(order), order.index(symbol), range(len(setup.env_types))
+    filed: list[Filed] = []
+    moved: dict[str, str] = {}
+    for i, (kind, neighbors) in enumerate(zip(setup.functions.tolist(), setup.environment.tolist(), strict=True)):
+        around = [number - 1 for number in neighbors[: 1 if kind < 4 else 2]]
+        if not all(number in known for number in around):
+            raise AenetError(f"the set-up of {symbol} has a symmetry function for a species that its ENV lacks")
+        cell = _cell(n, own, *around) or BEHIND_TABLES.get((n, own, *around))
+        last = setup.env_types[max(around)]
+        remedy = "list the species of TYPES first under ENV" if last in order else f"add {last} to TYPES"
+        if cell is None:
+            raise AenetError(
+                f"the set-up of {symbol} has a symmetry function for {_names(setup, around)}, which the original "
+                f"cannot store: {last} is number {max(around) + 1} under ENV, and TYPES lists {n} species; {remedy}"
+            )
+        if max(around) >= n:
+            moved[f"those for {_names(setup, around)} are computed for {_names(setup, cell)}"] = remedy
+        filed.append((*cell, kind, i))
+    if moved:
+        remedies = " and ".join(dict.fromkeys(moved.values()))
+        notes.append(f"symmetry functions of {symbol}: {', '.join(moved)}, as in the original; {remedies}")
+    return sorted(filed)
+
+
+def _names(setup: Setup, around: Sequence[int]) -> str:
+    return " and ".join(setup.env_types[number] for number in around if number >= 0)
+
+
+def _cell(n: int, center: int, *around: int) -> tuple[int, int] | None:
+    """The neighbours' species whose functions the original's tables hold where it looks for those of others.
+
+    n : species of TYPES, the width of a table in each direction, column by column; center, around : numbers from 0 of
+    species in ENV.  Of one neighbour the second number is -1; None outside the tables.
+    """
+    place = 0
+    for number in reversed(around):
+        place = place * n + number
+    place = place * n + center
+    if not 0 <= place < n ** (len(around) + 1):
+        return None
+    second, first = divmod(place // n, n)
+    return (min(first, second), max(first, second)) if len(around) == 2 else (first, -1)
 
 
 def _place(symbol: str, env_types: Sequence[str]) -> int:
@@ -114,9 +196,8 @@ def features(basis: Basis, types: np.ndarray, found: Environments) -> np.ndarray
     stride, work, near = _scratch(basis, found)
     failed = _features(
         len(found.starts) - 1, n_atoms, row_length(found.vectors), len(basis.functions), len(basis.types),
-        basis.pairs.shape[1], out.shape[1], stride, found.starts, types, found.first, found.index, found.vectors,
-        basis.rows, basis.locals_of, basis.functions, basis.parameters, basis.ranges, basis.pairs, basis.triples, work,
-        near, out,
+        out.shape[1], stride, found.starts, types, found.first, found.index, found.vectors, basis.functions,
+        basis.parameters, basis.ranges, basis.pairs, basis.triples, work, near, out,
     )  # fmt: skip
     if failed:
         raise CoincidenceError(found.starts, failed - 1)
@@ -128,10 +209,9 @@ def gradients(basis: Basis, types: np.ndarray, found: Environments, start: int, 
     stride, work, near = _scratch(basis, found)
     out = scratch("gradients", 3 * int(np.dot(basis.sizes[types[start:stop]], found.counts[start:stop] + 1)))
     _gradients(
-        start, stop, len(types), row_length(found.vectors), len(basis.functions), len(basis.types),
-        basis.pairs.shape[1], len(out), stride, types, found.first, found.index, found.vectors, basis.rows,
-        basis.locals_of, basis.sizes, basis.functions, basis.parameters, basis.ranges, basis.pairs, basis.triples,
-        work, near, out,
+        start, stop, len(types), row_length(found.vectors), len(basis.functions), len(basis.types), len(out), stride,
+        types, found.first, found.index, found.vectors, basis.sizes, basis.functions, basis.parameters, basis.ranges,
+        basis.pairs, basis.triples, work, near, out,
     )  # fmt: skip
     return out
 

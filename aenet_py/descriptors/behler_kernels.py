@@ -60,10 +60,10 @@ def damped(d, parameters):
 
 
 @jit
-def environment(row, n, begin, index, types, locals_of, vectors, functions, parameters, ranges, work, near):
+def environment(center, n, begin, index, types, vectors, functions, parameters, ranges, work, near):
     """Unit vectors of an atom's neighbours, their species, and the angular functions' f of each; whether all is well.
 
-    work (3 + 2 n_functions, n) : x, y, z, then f and its slope of each function; near (n) : species in the set-up.
+    work (3 + 2 n_functions, n) : x, y, z, then f and its slope of each function; near (n) : species.
     """
     for j in range(n):
         d = vectors[3, begin + j]
@@ -71,8 +71,8 @@ def environment(row, n, begin, index, types, locals_of, vectors, functions, para
             return False
         for axis in range(3):
             work[axis, j] = vectors[axis, begin + j] / d
-        near[j] = locals_of[types[index[begin + j] - 1]]
-    for f in range(ranges[row, 0], ranges[row, 1]):
+        near[j] = types[index[begin + j] - 1]
+    for f in range(ranges[center, 0], ranges[center, 1]):
         if functions[f, 0] >= 4:
             for j in range(n):
                 work[3 + 2 * f, j], work[4 + 2 * f, j] = damped(vectors[3, begin + j], parameters[f])
@@ -91,46 +91,42 @@ def pair(j, k, begin, vectors, work):
 
 
 def features(
-    n_structures, n_atoms, row_length, n_functions, n_rows, n_species, width, stride, starts_p, types_p, first_p,
-    index_p, vectors_p, rows_p, locals_p, functions_p, parameters_p, ranges_p, pairs_p, triples_p, work_p, near_p,
-    out_p,
+    n_structures, n_atoms, row_length, n_functions, n_types, width, stride, starts_p, types_p, first_p, index_p,
+    vectors_p, functions_p, parameters_p, ranges_p, pairs_p, triples_p, work_p, near_p, out_p,
 ):  # fmt: skip
     """Features of all atoms.
 
-    vectors (7, row_length) : to each neighbour, its distance, its position; rows (n_rows) : which set of functions
-    each species has; locals (n_rows, n_rows) : each species' number around each; functions (n_functions, 2) : kind,
-    column; parameters (n_functions, 4); ranges (n_rows, 2), pairs (n_rows, n_species, 2), triples (n_rows, n_species,
-    n_species, 2) : where the functions of a set, of a neighbour's species, of two neighbours' begin and end; work,
+    vectors (7, row_length) : to each neighbour, its distance, its position; functions (n_functions, 2) : kind, column;
+    parameters (n_functions, 4); ranges (n_types, 2), pairs (n_types, n_types, 2), triples (n_types, n_types, n_types,
+    2) : where the functions of a species begin and end, those for a neighbour's species, for two neighbours'; work,
     near : rows of stride, scratch; out (n_atoms, width).  Returns 0, or 1 + an atom that coincides with another.
     """
     starts, types = carray(starts_p, (n_structures + 1,)), carray(types_p, (n_atoms,))
     first, index = carray(first_p, (n_atoms + 1,)), carray(index_p, (row_length,))
     vectors, out = carray(vectors_p, (7, row_length)), carray(out_p, (n_atoms, width))
-    rows, locals_of = carray(rows_p, (n_rows,)), carray(locals_p, (n_rows, n_rows))
     functions, parameters = carray(functions_p, (n_functions, 2)), carray(parameters_p, (n_functions, 4))
-    ranges, pairs = carray(ranges_p, (n_rows, 2)), carray(pairs_p, (n_rows, n_species, 2))
-    triples = carray(triples_p, (n_rows, n_species, n_species, 2))
+    ranges, pairs = carray(ranges_p, (n_types, 2)), carray(pairs_p, (n_types, n_types, 2))
+    triples = carray(triples_p, (n_types, n_types, n_types, 2))
     work, near = carray(work_p, (3 + 2 * n_functions, stride)), carray(near_p, (stride,))
     for s in range(n_structures):
         local_types = types[starts[s] :]
         for atom in range(starts[s], starts[s + 1]):
-            begin, n, row, values = first[atom], first[atom + 1] - first[atom], rows[types[atom]], out[atom]
-            around = locals_of[types[atom]]
+            begin, n, center, values = first[atom], first[atom + 1] - first[atom], types[atom], out[atom]
             for column in range(width):
                 values[column] = 0.0
             if not environment(
-                row, n, begin, index, local_types, around, vectors, functions, parameters, ranges, work, near
+                center, n, begin, index, local_types, vectors, functions, parameters, ranges, work, near
             ):
                 return 1 + atom
             for j in range(n):
-                for f in range(pairs[row, near[j], 0], pairs[row, near[j], 1]):
+                for f in range(pairs[center, near[j], 0], pairs[center, near[j], 1]):
                     value, _ = radial(functions[f, 0], vectors[3, begin + j], parameters[f])
                     values[functions[f, 1]] += value
                 for k in range(j + 1, n):
                     d, cosine, _, _, _ = pair(j, k, begin, vectors, work)
                     if not d > COINCIDENT:
                         return 1 + atom
-                    for f in range(triples[row, near[j], near[k], 0], triples[row, near[j], near[k], 1]):
+                    for f in range(triples[center, near[j], near[k], 0], triples[center, near[j], near[k], 1]):
                         rc = parameters[f, RC]
                         if vectors[3, begin + j] >= rc or vectors[3, begin + k] >= rc:
                             continue
@@ -144,35 +140,32 @@ def features(
 
 
 def gradients(
-    start, stop, n_atoms, row_length, n_functions, n_rows, n_species, n_out, stride, types_p, first_p, index_p,
-    vectors_p, rows_p, locals_p, sizes_p, functions_p, parameters_p, ranges_p, pairs_p, triples_p, work_p, near_p,
-    out_p,
+    start, stop, n_atoms, row_length, n_functions, n_types, n_out, stride, types_p, first_p, index_p, vectors_p,
+    sizes_p, functions_p, parameters_p, ranges_p, pairs_p, triples_p, work_p, near_p, out_p,
 ):  # fmt: skip
     """Derivatives of the features of atoms start .. stop - 1 of one structure, as `chebyshev.gradients` gives them.
 
-    sizes (n_rows) : features of each species; out (n_out); the rest as for `features`.  Returns 0.
+    sizes (n_types) : features of each species; out (n_out); the rest as for `features`.  Returns 0.
     """
     types, first, index = carray(types_p, (n_atoms,)), carray(first_p, (n_atoms + 1,)), carray(index_p, (row_length,))
     vectors, out = carray(vectors_p, (7, row_length)), carray(out_p, (n_out,))
-    rows, locals_of, sizes = carray(rows_p, (n_rows,)), carray(locals_p, (n_rows, n_rows)), carray(sizes_p, (n_rows,))
-    functions, parameters = carray(functions_p, (n_functions, 2)), carray(parameters_p, (n_functions, 4))
-    ranges, pairs = carray(ranges_p, (n_rows, 2)), carray(pairs_p, (n_rows, n_species, 2))
-    triples = carray(triples_p, (n_rows, n_species, n_species, 2))
+    sizes, functions = carray(sizes_p, (n_types,)), carray(functions_p, (n_functions, 2))
+    parameters, ranges = carray(parameters_p, (n_functions, 4)), carray(ranges_p, (n_types, 2))
+    pairs, triples = carray(pairs_p, (n_types, n_types, 2)), carray(triples_p, (n_types, n_types, n_types, 2))
     work, near = carray(work_p, (3 + 2 * n_functions, stride)), carray(near_p, (stride,))
     to = 0
     for atom in range(start, stop):
-        begin, n, row, size = first[atom], first[atom + 1] - first[atom], rows[types[atom]], sizes[types[atom]]
-        around = locals_of[types[atom]]
+        begin, n, center, size = first[atom], first[atom + 1] - first[atom], types[atom], sizes[types[atom]]
         own, others = out[to : to + 3 * size], out[to + 3 * size : to + 3 * size * (n + 1)]
         to += 3 * size * (n + 1)
         for value in range(3 * size):
             own[value] = 0.0
         for value in range(3 * size * n):
             others[value] = 0.0
-        environment(row, n, begin, index, types, around, vectors, functions, parameters, ranges, work, near)
+        environment(center, n, begin, index, types, vectors, functions, parameters, ranges, work, near)
         for j in range(n):
             dj = vectors[3, begin + j]
-            for f in range(pairs[row, near[j], 0], pairs[row, near[j], 1]):
+            for f in range(pairs[center, near[j], 0], pairs[center, near[j], 1]):
                 column = functions[f, 1]
                 _, slope = radial(functions[f, 0], dj, parameters[f])
                 for axis in range(3):
@@ -181,7 +174,7 @@ def gradients(
             for k in range(j + 1, n):
                 d, cosine, x, y, z = pair(j, k, begin, vectors, work)
                 dk = vectors[3, begin + k]
-                for f in range(triples[row, near[j], near[k], 0], triples[row, near[j], near[k], 1]):
+                for f in range(triples[center, near[j], near[k], 0], triples[center, near[j], near[k], 1]):
                     rc, kind = parameters[f, RC], functions[f, 0]
                     if dj >= rc or dk >= rc or (kind == 4 and d >= rc):
                         continue

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -32,7 +33,7 @@ class Basis:
 
     sizes : (n,) features; cutoffs : (n, 4) radial and angular, Å, and the domain of cosines; orders : (n, 3) radial,
     angular, 1 if features are repeated with species weights; weights : (n, n) weight of each species around each, NaN
-    if its set-up lacks it.
+    if its set-up lacks it; notes : what to warn of.
     """
 
     types: tuple[str, ...]
@@ -40,6 +41,8 @@ class Basis:
     cutoffs: np.ndarray
     orders: np.ndarray
     weights: np.ndarray
+    notes: tuple[str, ...] = ()
+    refused: ClassVar[Mapping[str, str]] = {}  # as in `behler.Basis`; none of them
 
     @property
     def unknown(self) -> np.ndarray:
@@ -52,8 +55,13 @@ class Basis:
         return int(self.orders[:, :2].max()) + 1
 
 
-def basis(types: Sequence[str], setups: Sequence[Setup], legacy_angular: bool = False) -> Basis:
-    """Collect set-ups, one a species, in the order of types; legacy_angular : see `legacy`."""
+def basis(
+    types: Sequence[str],
+    setups: Sequence[Setup],
+    legacy_angular: bool = False,
+    trained: Sequence[str] | None = None,  # noqa: ARG001
+) -> Basis:
+    """Collect set-ups, one a species, in the order of types; legacy_angular : see `legacy`; trained : of no effect."""
     parameters = np.array([setup.parameters[0] for setup in setups])
     weights = np.full((len(types), len(types)), np.nan)
     for row, setup in enumerate(setups):
@@ -67,7 +75,20 @@ def basis(types: Sequence[str], setups: Sequence[Setup], legacy_angular: bool = 
         cutoffs=np.hstack([parameters[:, [0, 2]], np.tile(domain, (len(types), 1))]),
         orders=np.column_stack([parameters[:, 1], parameters[:, 3], weighted]).astype(np.int64),
         weights=weights,
+        notes=tuple(notes(setups)),
     )
+
+
+def notes(setups: Sequence[Setup]) -> list[str]:
+    """Warnings of Chebyshev set-ups whose features depend on the order of neighbours, which only files keep."""
+    found = []
+    for setup in setups:
+        radial, _, angular, _ = setup.parameters[0].tolist()
+        if setup.weighted and angular > radial:
+            symbol = setup.atom_type.strip()
+            reason = f"angular_Rc = {angular:g} of {symbol} is above radial_Rc = {radial:g}"
+            found.append(f"{reason}: such potentials work in predict.x, but not in MD, ASE or LAMMPS")
+    return found
 
 
 def features(basis: Basis, types: np.ndarray, found: Environments) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import ModuleType
@@ -12,6 +11,7 @@ import numpy as np
 from aenet_py.descriptors import behler, chebyshev
 from aenet_py.descriptors.setup import Setup
 from aenet_py.errors import AenetError, InputError
+from aenet_py.neighbors.search import Environments
 from aenet_py.structure import Structure
 
 DESCRIPTORS: dict[str, ModuleType] = {"chebyshev": chebyshev, "behler2011": behler}
@@ -21,8 +21,8 @@ DESCRIPTORS: dict[str, ModuleType] = {"chebyshev": chebyshev, "behler2011": behl
 class Model:
     """What turns structures into features: species, their atomic energies (eV) and set-ups.
 
-    kind : of basis, in lower case; r_min, r_max : range of the neighbour search, Å; incomplete : whether some set-up
-    does not list all species.
+    kind : of basis, in lower case; r_min, r_max : range of the neighbour search, Å; incomplete : whether some species
+    cannot have some other one around.
     """
 
     types: tuple[str, ...]
@@ -41,11 +41,16 @@ class Model:
 
 
 def model(
-    types: Sequence[str], atomic_energies: Sequence[float], setups: Sequence[Setup], legacy_angular: bool = False
+    types: Sequence[str],
+    atomic_energies: Sequence[float],
+    setups: Sequence[Setup],
+    legacy_angular: bool = False,
+    trained: Sequence[str] | None = None,
 ) -> Model:
     """Collect what features need; AenetError where the set-ups do not belong together.
 
-    legacy_angular : Chebyshev features as before ænet 2.0.4 (`legacy`).
+    legacy_angular : Chebyshev features as before ænet 2.0.4 (`legacy`); trained : of potentials, all species of their
+    training, of which types may be some.
     """
     kinds = [setup.basis.strip().lower() for setup in setups]
     if len(set(kinds)) > 1:
@@ -54,7 +59,7 @@ def model(
         )
     if kinds[0] not in DESCRIPTORS:
         raise AenetError(f"found set-ups of basis {setups[0].basis!r}; expected Chebyshev or Behler2011")
-    basis = DESCRIPTORS[kinds[0]].basis(types, setups, legacy_angular)
+    basis = DESCRIPTORS[kinds[0]].basis(types, setups, legacy_angular, trained)
     return Model(
         types=tuple(types),
         atomic_energies=tuple(atomic_energies),
@@ -75,8 +80,42 @@ def species_of(model: Model, structure: Structure) -> np.ndarray:
             atoms = np.flatnonzero(structure.species == number)
             raise InputError(structure.path, message, structure.line_of(int(atoms[0])) if len(atoms) else None)
     rows = [model.types.index(symbol) for symbol in structure.symbols]
-    for center, other in itertools.product(rows, rows) if model.incomplete else ():
-        if model.basis.unknown[center, other]:
-            message = f"{model.types[other]} surrounds {model.types[center]}, whose set-up does not list it under ENV"
-            raise InputError(structure.path, message)
     return np.array(rows, dtype=np.int64)[structure.species]
+
+
+def check_environments(model: Model, structures: Sequence[Structure], types: np.ndarray, found: Environments) -> None:
+    """InputError for an atom that has no features, or with a neighbour that its set-up does not know.
+
+    types (n_atoms,) : of all structures' atoms, as `species_of` gives them; found : their environments.
+    """
+    if not model.incomplete:
+        return
+    for symbol, reason in model.basis.refused.items():
+        atoms = np.flatnonzero(types == model.types.index(symbol))
+        if len(atoms):
+            number = int(np.searchsorted(found.starts, atoms[0], side="right")) - 1
+            atom = int(atoms[0] - found.starts[number])
+            raise InputError(structures[number].path, reason, structures[number].line_of(atom))
+    atoms = np.repeat(np.arange(len(types)), found.counts)  # one entry per neighbour
+    owners = np.repeat(np.arange(len(structures)), np.diff(found.starts))
+    centers, others = types[atoms], types[found.starts[owners[atoms]] + found.index - 1]
+    bad = model.basis.unknown[centers, others]
+    if isinstance(model.basis, chebyshev.Basis):
+        bad &= found.distance <= np.array([setup.r_max for setup in model.setups])[centers]
+    if bad.any():
+        first = int(bad.argmax())
+        message = _unknown(model, model.types[centers[first]], model.types[others[first]])
+        raise InputError(structures[owners[atoms[first]]].path, message)
+
+
+def _unknown(model: Model, center: str, other: str) -> str:
+    """Why an atom of species center cannot have one of other around."""
+    env_types = model.setups[model.types.index(center)].env_types
+    if other not in env_types:
+        return f"{other} surrounds {center}, whose set-up does not list it under ENV"
+    if center not in env_types:
+        return f"{other} surrounds {center}, whose set-up does not list {center} itself under ENV"
+    return (
+        f"{other} surrounds {center}, whose ENV lists more species than TYPES, so that the original finds no symmetry "
+        "functions; list the species of TYPES first under ENV"
+    )

@@ -14,7 +14,7 @@ import numpy as np
 
 from aenet_py import memory
 from aenet_py.descriptors import behler
-from aenet_py.descriptors.model import Model, model, species_of
+from aenet_py.descriptors.model import Model, check_environments, model, species_of
 from aenet_py.errors import AenetError, InputError
 from aenet_py.featurize import CHUNK_BYTES, gradient_records, gradient_sizes, runs
 from aenet_py.formats import structures as structure_files
@@ -129,8 +129,9 @@ def _structures(
         part = slice(starts[number], starts[number + 1])
         same = structure.n_atoms == len(types[number]) and (species_of(together, structure) == types[number]).all()
         if same:
-            positions = environments([structure], together.r_min, together.r_max).positions
-            pairs = ((positions, atoms.positions[part]), (structure.forces, atoms.forces[part]))
+            around = environments([structure], together.r_min, together.r_max)
+            check_environments(together, [structure], types[number], around)
+            pairs = ((around.positions, atoms.positions[part]), (structure.forces, atoms.forces[part]))
             same = all(np.allclose(mine, theirs, rtol=0, atol=NEAR) for mine, theirs in pairs)
         if not same:
             raise InputError(structure.path, f"found other atoms than {path} has; expected those it was made from")

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
+import hypothesis
 import numpy as np
 import pytest
+from hypothesis import strategies as st
 
 from aenet_py.descriptors import behler
 from aenet_py.descriptors.common import CoincidenceError
 from aenet_py.descriptors.setup import Setup, behler_setup
+from aenet_py.errors import AenetError
 from aenet_py.neighbors.search import environments
 from aenet_py.structure import Structure
 
 TYPES = ("Ti", "O")
+SPECIES = ("H", "He", "Li", "Be", "B", "C", "N")
 FUNCTIONS = [
     (1, (3.9,), (1,)), (1, (4.2,), (2,)), (2, (4.0, 1.2, 0.7), (2,)), (3, (3.7, 1.4), (1,)),
     (4, (4.1, -1.0, 2.0, 0.02), (1, 2)), (4, (3.5, 1.0, 1.3, 0.1), (2, 2)), (5, (4.0, 1.0, 4.0, 0.05), (2, 1)),
@@ -129,3 +134,106 @@ def test_atoms_that_coincide(case):
     with pytest.raises(CoincidenceError, match="coincides with another atom") as caught:
         features(positions, species, cell)
     assert caught.value.structure == 0
+
+
+@st.composite
+def decks(draw) -> tuple[tuple[str, ...], list[Setup]]:
+    """TYPES and a set-up for each, whose ENV has all of them in any order, and others."""
+    types = SPECIES[: draw(st.integers(1, 4))]
+    found = []
+    for symbol in types:
+        env = tuple(draw(st.permutations(types + SPECIES[4 : 4 + draw(st.integers(0, 3))])))
+        number = st.integers(1, len(env))
+        functions = []
+        for place in range(draw(st.integers(1, 6))):
+            kind = draw(st.integers(1, 5))
+            around = (draw(number),) if kind < 4 else (draw(number), draw(number))
+            functions.append((kind, (3.0 + place, 0.5, 1.0, 0.1)[: 1 if kind == 1 else 4], around))
+        found.append(behler_setup("", symbol, env, 0.5, "Behler2011", functions))
+    return types, found
+
+
+def written_out(types: tuple[str, ...], given: list[Setup]):
+    """The original's tables as flat memory: for each species and neighbours, the kind, column and Rc of functions.
+
+    None where it reads outside of its tables.
+    """
+    n = len(types)
+    pair_at, triple_at = {}, {}
+    for i in range(n):
+        for j in range(n):
+            pair_at[i + j * n] = len(pair_at)
+            for k in range(j, n):
+                triple_at[i + j * n + k * n * n] = triple_at[i + k * n + j * n * n] = len(set(triple_at.values()))
+    if n == 2:
+        triple_at[13] = 4
+    filed: dict[tuple[str, int], list[tuple[int, float]]] = {}
+    for own, setup in enumerate(given):
+        for kind, (rc, *_), (j, k) in zip(setup.functions, setup.parameters, setup.environment - 1, strict=True):
+            radial = kind < 4
+            number = (pair_at if radial else triple_at).get(own + j * n + (0 if radial else k * n * n))
+            if number is None:
+                return None
+            filed.setdefault(("radial" if radial else "angular", number), []).append((int(kind), float(rc)))
+    for functions in filed.values():
+        functions.sort(key=lambda function: function[0])
+    begin = {}
+    for i in range(n):
+        column = 0
+        for j in range(n):
+            begin["radial", pair_at[i + j * n]] = column
+            column += len(filed.get(("radial", pair_at[i + j * n]), ()))
+            for k in range(j, n):
+                begin["angular", triple_at[i + j * n + k * n * n]] = column
+                column += len(filed.get(("angular", triple_at[i + j * n + k * n * n]), ()))
+
+    def looked_up(t: int, u: int, v: int | None = None) -> list[tuple[int, int, float]] | None:
+        env = given[t].env_types
+        place = env.index(types[t]) + n * env.index(types[u]) + (0 if v is None else n * n * env.index(types[v]))
+        number = (pair_at if v is None else triple_at).get(place)
+        if number is None:
+            return None
+        key = ("radial" if v is None else "angular", number)
+        return [(kind, begin[key] + i, rc) for i, (kind, rc) in enumerate(filed.get(key, ()))]
+
+    return looked_up
+
+
+@hypothesis.given(decks())
+def test_functions_are_found_where_the_original_finds_them(deck):
+    """Whatever the order of ENV, and with species that only ENV has."""
+    types, given = deck
+    looked_up = written_out(types, given)
+    if looked_up is None:
+        with pytest.raises(AenetError, match=r"which the original cannot store: .* is number \d under ENV, and TYPES"):
+            behler.basis(types, given)
+        return
+    basis = behler.basis(types, given)
+
+    def between(begin: int, end: int) -> list[tuple[int, int, float]]:
+        rows = zip(basis.functions[begin:end].tolist(), basis.parameters[begin:end, 0].tolist(), strict=True)
+        return [(kind, column, rc) for (kind, column), rc in rows]
+
+    for t, u in itertools.product(range(len(types)), repeat=2):
+        if types[t] in basis.refused:
+            continue
+        found = looked_up(t, u)
+        assert basis.unknown[t, u] == (found is None)
+        if found is not None:
+            assert between(*basis.pairs[t, u]) == found
+        for v in range(len(types)):
+            if not (basis.unknown[t, u] or basis.unknown[t, v]):
+                assert between(*basis.triples[t, u, v]) == looked_up(t, u, v)
+
+
+def test_part_of_the_species_of_a_training(case):
+    """Features of a potential do not depend on which other potentials are loaded, nor in which order."""
+    positions, species, _ = case
+    given = {symbol: behler_setup("", symbol, ("H", "O", "Ti"), 0.5, "Behler2011", FUNCTIONS) for symbol in TYPES}
+    found = environments([structure(positions, species, None)], 0.5, 4.2, with_positions=True)
+
+    def features_with(*types: str) -> np.ndarray:
+        basis = behler.basis(types, [given[symbol] for symbol in types], trained=("H", "O", "Ti"))
+        return behler.features(basis, np.array([types.index(TYPES[s]) for s in species]), found).copy()
+
+    np.testing.assert_array_equal(features_with("Ti", "O"), features_with("O", "Ti"))
