@@ -10,6 +10,7 @@ thread, one structure after the other, so that the number of threads, or of proc
 from __future__ import annotations
 
 import functools
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ from aenet_py.workers import Pieces, Workers
 BATCH_BYTES = 48_000  # of structure files a thread takes at once, unless one file is longer
 CHUNK_BYTES = 700_000  # gradients computed before they are written: they should still be in the processor's cache
 TASK_BYTES = 8 * CHUNK_BYTES  # gradients a thread takes at once, at most
+NO_NUMBERS = "expected atoms further apart, or smaller parameters of symmetry functions"
 LEAST_TASK_BYTES = 300_000  # and at least: those of several small structures
 
 
@@ -161,12 +163,17 @@ def _skipped(number: int, path: str, structure: Structure) -> Featurized:
 
 
 def _cohesive_energy(model: Model, structure: Structure, types: np.ndarray) -> float:
-    """The file's cohesive energy or, without one, the total energy less the atomic energies, atom by atom."""
+    """The file's cohesive energy or, without one, the total energy less the atomic energies, atom by atom.
+
+    InputError if that overflows.
+    """
     if structure.cohesive_energy != 0.0:
         return structure.cohesive_energy
     energy = structure.total_energy
     for t in types.tolist():
         energy = energy - model.atomic_energies[t]
+    if not math.isfinite(energy):
+        raise InputError(structure.path, "the energy less the atomic energies of TYPES overflows")
     return energy
 
 
@@ -211,7 +218,7 @@ def write_training_set(
                 gradients.write(gradients_format.structure(item.path, item.n_atoms, item.n_species, selected))
                 if item.environments is not None:
                     most_neighbors = max(most_neighbors, item.environments.most_neighbors)
-                    gradients.compute(batch.types[item.atoms], item.environments)
+                    gradients.compute(text.native(item.path), batch.types[item.atoms], item.environments)
             on_batch(batch)
         if gradients is not None:
             gradients.write(gradients_format.footer(most_neighbors))
@@ -227,13 +234,17 @@ def _add(statistics: RunningStatistics, batch: Batch) -> None:
         statistics.add(batch.types, batch.features)
     except NotANumberError as error:
         path = next(s.path for s in batch.structures if s.atoms.start <= error.atom < s.atoms.stop)
-        raise InputError(text.native(path), "features are not numbers; expected atoms further apart") from None
+        raise InputError(text.native(path), f"features are not numbers; {NO_NUMBERS}") from None
 
 
 @dataclass(frozen=True)
 class _Part:
-    """Gradients to compute: of some atoms of a structure, from first_atom on; sizes : bytes of the records of each."""
+    """Gradients to compute: of some atoms of a structure, from first_atom on; sizes : bytes of the records of each.
 
+    path : of the structure.
+    """
+
+    path: str
     types: np.ndarray
     found: Environments
     first_atom: int
@@ -251,11 +262,11 @@ class _GradientFile:
     def write(self, data: bytes) -> None:
         self._add(data, len(data))
 
-    def compute(self, types: np.ndarray, found: Environments) -> None:
-        """The gradients of a structure."""
+    def compute(self, path: str, types: np.ndarray, found: Environments) -> None:
+        """The gradients of the structure at path."""
         sizes = gradient_sizes(self._model, types, found)
         for start, stop, n_bytes in runs(sizes, TASK_BYTES):
-            self._add(_Part(types, found.around(start, stop), start, sizes[start:stop]), n_bytes)
+            self._add(_Part(path, types, found.around(start, stop), start, sizes[start:stop]), n_bytes)
 
     def _add(self, part: bytes | _Part, n_bytes: int) -> None:
         self._parts.append(part)
@@ -289,12 +300,18 @@ def _gradients(model: Model, parts: Sequence[bytes | _Part]) -> Pieces:
             continue
         for first, last, n_bytes in runs(part.sizes, CHUNK_BYTES):
             begin, end = part.first_atom + first, part.first_atom + last
-            yield n_bytes, gradient_records(model, part.types, part.found, begin, end)
+            yield n_bytes, gradient_records(part.path, model, part.types, part.found, begin, end)
 
 
-def gradient_records(model: Model, types: np.ndarray, found: Environments, start: int, stop: int) -> list:
-    """The records of the atoms start to stop in NAME.train.forces as buffers, good until this thread's next call."""
-    values = model.descriptor.gradients(model.basis, types, found, start, stop).data.cast("B")
+def gradient_records(path: str, model: Model, types: np.ndarray, found: Environments, start: int, stop: int) -> list:
+    """The records of the atoms start to stop in NAME.train.forces as buffers, good until this thread's next call.
+
+    path : of the structure, for the InputError if a gradient is not a number.
+    """
+    computed = model.descriptor.gradients(model.basis, types, found, start, stop)
+    if not math.isfinite(computed.sum()):
+        raise InputError(path, f"gradients of features are not numbers; {NO_NUMBERS}")
+    values = computed.data.cast("B")
     parts: list = []
     position = 0
     neighbors_from = found.first[start : stop + 1].tolist()

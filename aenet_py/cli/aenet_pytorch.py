@@ -88,6 +88,7 @@ def _silent(text: str) -> None: ...
 def _run(path: str, ranks: Ranks, voice: Voice) -> None:
     deck = ranks.together(lambda: inputs.read(path))
     ranks.agree(f"decks {path}", lambda: deck)
+    from aenet_py.descriptors import chebyshev
     from aenet_py.report import train as report
 
     def tell(text: str) -> None:
@@ -99,6 +100,8 @@ def _run(path: str, ranks: Ranks, voice: Voice) -> None:
     if ranks.size > 1:
         voice.note(f"{ranks.size} processes train together; threads of each on this machine: {ranks.threads}.")
     data, draw = ranks.together(lambda: _prepare(deck, ranks, tell, voice.note))
+    for note in chebyshev.notes(data.setups):
+        voice.warn(note)
     with common.stopping() as stop:
         ended = deck.mode == "batches" or _train(deck, data, draw, ranks, voice, tell, stop)
     if ended:

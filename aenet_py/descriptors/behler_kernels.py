@@ -190,7 +190,9 @@ def angular(kind, column, size, n, j, k, cosine, dj, dk, d, x, y, z, parameters,
     """Add the derivatives of one term of G4 or G5; x, y, z : unit vector from neighbour j to k."""
     lambda_, zeta = parameters[SECOND], parameters[THIRD]
     base = 0.5 * (1.0 + lambda_ * cosine)
-    prefactor = 0.5 * zeta * lambda_ * math.pow(base, zeta - 1.0)
+    prefactor = 0.5 * zeta * lambda_
+    if zeta != 0.0:  # a straight angle has base 0
+        prefactor = prefactor * math.pow(base, zeta - 1.0)
     power = math.pow(base, zeta)
     fj, fk, slope_j, slope_k = f[0, j], f[0, k], f[1, j], f[1, k]
     between, slope_between = 0.0, 0.0

@@ -80,11 +80,11 @@ def basis(
 
 
 def notes(setups: Sequence[Setup]) -> list[str]:
-    """Warnings of Chebyshev set-ups whose features depend on the order of neighbours, which only files keep."""
+    """Warnings of Chebyshev set-ups whose features depend on the order of neighbours (`moments.applies`)."""
     found = []
     for setup in setups:
         radial, _, angular, _ = setup.parameters[0].tolist()
-        if setup.weighted and angular > radial:
+        if setup.basis.strip().lower() == "chebyshev" and setup.weighted and angular > radial:
             symbol = setup.atom_type.strip()
             reason = f"angular_Rc = {angular:g} of {symbol} is above radial_Rc = {radial:g}"
             found.append(f"{reason}: such potentials work in predict.x, but not in MD, ASE or LAMMPS")

@@ -6,13 +6,15 @@ Source: read_Setup_parameters, read_basis_chebyshev, read_symmfunc_Behler2011 in
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
 
-from aenet_py.descriptors.setup import Setup, behler_setup, chebyshev_setup
+from aenet_py import memory
+from aenet_py.descriptors.setup import Setup, behler_setup, chebyshev_setup, range_fault
 from aenet_py.errors import InputError
 from aenet_py.formats import listio
 from aenet_py.formats.text import BLANKS, read_text, split_lines
@@ -31,7 +33,11 @@ FUNCTIONS = {
     4: (("type2", "type3"), ("Rc", "lambda", "zeta", "eta")),
     5: (("type2", "type3"), ("Rc", "lambda", "zeta", "eta")),
 }
+KEYWORDS = ("descr", "atom", "env", "rmin", "basis", "symmfunc", "functions")
+LARGEST = 2**31 - 1  # integers of the files have 32 bits
+FEATURE_BYTES = 4096  # of memory that a feature takes at least: scratch of the kernels, set-up, statistics
 T = TypeVar("T")
+Odd = list[tuple[str, int]]  # what to warn of, and the line that it is on
 
 
 @dataclass(frozen=True)
@@ -54,7 +60,8 @@ class _Function:
 def read(path: str, warn: Callable[[str], None]) -> Setup:
     """Read a set-up; InputError names the line of what is wrong."""
     lines = split_lines(read_text(path, "a fingerprint set-up file"))
-    description, atom_type, r_min = "", "", 0.0
+    odd: Odd = []
+    description, atom_type, r_min, r_min_line = "", "", 0.0, 0
     env_types: tuple[str, ...] = ()
     basis: tuple[str, int, dict[str, float]] | None = None
     functions: list[_Function] | None = None
@@ -78,14 +85,15 @@ def read(path: str, warn: Callable[[str], None]) -> Setup:
             r_min = value_of(path, number, line[4:], listio.real, "'RMIN <distance in Angstrom>'")
             if r_min < 0.0:
                 raise InputError(path, f"found {line!r}; expected a distance, not below 0", number)
+            r_min_line = number
         elif keyword in ("symmfunc", "functions"):
             if basis is not None or functions is not None:
                 raise InputError(path, "a second basis; expected one", number)
-            functions, number = _functions(path, lines, number, line)
+            functions, number = _functions(path, lines, number, line, odd)
         elif keyword == "basis":
             if basis is not None or functions is not None:
                 raise InputError(path, "a second BASIS; expected one", number)
-            basis = _basis(path, lines, number, line)
+            basis = _basis(path, lines, number, line, odd)
             number += 1
         else:
             near = difflib.get_close_matches(keyword, ["descr", "atom", "env", "rmin", "basis", "symmfunc"], n=1)
@@ -101,15 +109,36 @@ def read(path: str, warn: Callable[[str], None]) -> Setup:
     if r_min == 0.0:
         warn(f"{path}: RMIN is not set; {DEFAULT_R_MIN} Angstrom is used, as in the original")
         r_min = DEFAULT_R_MIN
+    for what in dict.fromkeys(what for what, _ in odd):
+        on = [at for text, at in odd if text == what]
+        warn(f"{path}:{on[0]}: {what}" + (f" (and in {len(on) - 1} more lines)" if len(on) > 1 else ""))
     if functions is not None:
         chosen = [function.resolved(path, env_types) for function in functions]
-        return behler_setup(description, atom_type, env_types, r_min, BEHLER, chosen)
-    assert basis is not None
-    name, _, values = basis
-    return chebyshev_setup(
-        description, atom_type, env_types, r_min, name,
-        values["radial_Rc"], int(values["radial_N"]), values["angular_Rc"], int(values["angular_N"]),
-    )  # fmt: skip
+        setup = behler_setup(description, atom_type, env_types, r_min, BEHLER, chosen)
+    else:
+        assert basis is not None
+        name, at, values = basis
+        radial_order, angular_order = int(values["radial_N"]), int(values["angular_N"])
+        _check_size(path, at, (radial_order + angular_order + 2) * (2 if len(env_types) > 1 else 1))
+        setup = chebyshev_setup(
+            description, atom_type, env_types, r_min, name,
+            values["radial_Rc"], radial_order, values["angular_Rc"], angular_order,
+        )  # fmt: skip
+    fault = range_fault(r_min, setup.r_max)
+    if fault is not None:
+        raise InputError(path, fault, r_min_line or None)
+    return setup
+
+
+def _check_size(path: str, number: int, n_features: int) -> None:
+    """InputError where this many features of an atom cannot be stored or held in memory."""
+    found = f"radial_N and angular_N make {n_features:,} features"
+    if n_features > LARGEST:
+        raise InputError(path, f"{found}; expected at most {LARGEST:,}", number)
+    need, left = n_features * FEATURE_BYTES, memory.available()
+    if need > left:
+        message = f"{found}, which need {need / 1e9:.1f} GB of memory; {left / 1e9:.1f} GB are left"
+        raise InputError(path, message, number)
 
 
 def _description(path: str, lines: list[str], start: int) -> tuple[str, int]:
@@ -130,8 +159,14 @@ def _environment(path: str, lines: list[str], number: int, n: int) -> tuple[tupl
     while len(found) < n and number < len(lines):
         line = lines[number].strip(BLANKS)
         number += 1
-        if line and not line.startswith(COMMENT):
-            found.append(value_of(path, number, line, str, "a species symbol")[:SYMBOL_LENGTH])
+        if not line or line.startswith(COMMENT):
+            continue
+        if first_word(line).lower() in KEYWORDS:
+            message = (
+                f"ENV announces {n} species, but {line!r} in line {number} is where number {len(found) + 1} belongs"
+            )
+            raise InputError(path, f"{message}; list one species per line", start)
+        found.append(value_of(path, number, line, str, "a species symbol")[:SYMBOL_LENGTH])
     if len(found) < n:
         raise InputError(path, f"ENV announces {n} species, but {len(found)} follow", start)
     if len(set(found)) < n:
@@ -139,7 +174,8 @@ def _environment(path: str, lines: list[str], number: int, n: int) -> tuple[tupl
     return tuple(found), number
 
 
-def _basis(path: str, lines: list[str], number: int, line: str) -> tuple[str, int, dict[str, float]]:
+def _basis(path: str, lines: list[str], number: int, line: str, odd: Odd) -> tuple[str, int, dict[str, float]]:
+    """Name of the basis, the line of its parameters, and these; odd : takes what to warn of."""
     name = parameter(path, number, line, "type", str)
     if name is None:
         raise InputError(path, f"found {line!r}; expected 'BASIS type=Chebyshev'", number)
@@ -148,22 +184,24 @@ def _basis(path: str, lines: list[str], number: int, line: str) -> tuple[str, in
     if number >= len(lines):
         raise InputError(path, "BASIS without parameters; expected radial_Rc, radial_N, angular_Rc, angular_N", number)
     values: dict[str, float] = {}
+    missing: list[str] = []
     for key in PARAMETERS:
         parse: Callable[[str], float] = listio.real if key.endswith("Rc") else listio.integer
-        value = parameter(path, number + 1, lines[number], key, parse)
+        value = _parameter(path, number + 1, lines[number], key, parse, odd)
         if value is None:
-            message = f"no {key} in {lines[number].strip()!r}; expected radial_Rc, radial_N, angular_Rc and angular_N"
-            raise InputError(path, message, number + 1)
-        if value < 0:
+            missing.append(key)
+        elif value < 0:
             raise InputError(path, f"found {key} = {value}; expected a value not below 0", number + 1)
-        values[key] = value
+        values[key] = value or 0
     if max(values["radial_Rc"], values["angular_Rc"]) == 0.0:
         raise InputError(path, "both cutoffs are 0; expected radial_Rc or angular_Rc above 0", number + 1)
-    return name, number, values
+    if missing:
+        odd.append((f"found no {' and no '.join(missing)}; 0 is taken, as in the original", number + 1))
+    return name, number + 1, values
 
 
-def _functions(path: str, lines: list[str], number: int, line: str) -> tuple[list[_Function], int]:
-    """The symmetry functions behind a line SYMMFUNC, and the number of lines read so far."""
+def _functions(path: str, lines: list[str], number: int, line: str, odd: Odd) -> tuple[list[_Function], int]:
+    """The symmetry functions behind a line SYMMFUNC, and the number of lines read so far; odd : what to warn of."""
     name = parameter(path, number, line, "type", str)
     if name != BEHLER:
         raise InputError(path, f"found {line!r}; expected 'SYMMFUNC type={BEHLER}'", number)
@@ -174,26 +212,45 @@ def _functions(path: str, lines: list[str], number: int, line: str) -> tuple[lis
         raise InputError(path, f"found {n} symmetry functions; expected at least 1", number + 1)
     if number + 1 + n > len(lines):
         raise InputError(path, f"SYMMFUNC announces {n} functions, but {len(lines) - number - 1} lines follow", number)
-    found = [_function(path, at + 1, lines[at]) for at in range(number + 1, number + 1 + n)]
+    found = [_function(path, at + 1, lines[at], odd) for at in range(number + 1, number + 1 + n)]
+    if all(function.values[0] == 0 for function in found):
+        raise InputError(path, "no Rc found; expected a cutoff above 0 of some symmetry function", number + 2)
     return found, number + 1 + n
 
 
-def _function(path: str, number: int, line: str) -> _Function:
-    kind = parameter(path, number, line, "G", listio.integer)
+def _function(path: str, number: int, line: str, odd: Odd) -> _Function:
+    """A symmetry function; what the line leaves out is 0, or the species before, as in the original."""
+    kind = _parameter(path, number, line, "G", listio.integer, odd)
     if kind not in FUNCTIONS:
         raise InputError(path, f"found {line.strip()!r}; expected a symmetry function, G=1 to G=5", number)
-
-    def required(name: str, parse: Callable[[str], T]) -> T:
-        value = parameter(path, number, line, name, parse)
+    species: list[str] = []
+    values: list[float] = []
+    for name in FUNCTIONS[kind][0]:
+        symbol = _parameter(path, number, line, name, str, odd)
+        if symbol is None:
+            if not species:
+                raise InputError(path, f"no {name} in {line.strip()!r}; expected one for G={kind}", number)
+            odd.append((f"found no {name}; that of type2 is taken, as in the original", number))
+            symbol = species[-1]
+        species.append(symbol[:SYMBOL_LENGTH])
+    for name in FUNCTIONS[kind][1]:
+        value = _parameter(path, number, line, name, listio.real, odd)
         if value is None:
-            raise InputError(path, f"no {name} in {line.strip()!r}; expected one for G={kind}", number)
-        return value
+            odd.append((f"found no {name}; 0 is taken, as in the original", number))
+        elif name == "Rc" and value <= 0:
+            raise InputError(path, f"found Rc = {value:g}; expected a cutoff above 0", number)
+        values.append(value or 0.0)
+    return _Function(kind, tuple(values), tuple(species), number)
 
-    species = [required(name, str) for name in FUNCTIONS[kind][0]]
-    values = [required(name, listio.real) for name in FUNCTIONS[kind][1]]
-    if values[0] <= 0:
-        raise InputError(path, f"found Rc = {values[0]:g}; expected a cutoff above 0", number)
-    return _Function(kind, tuple(values), tuple(symbol[:SYMBOL_LENGTH] for symbol in species), number)
+
+def _parameter(path: str, number: int, line: str, key: str, parse: Callable[[str], T], odd: Odd) -> T | None:
+    """As `parameter`; odd : takes a warning where the key is found within another word and takes its value."""
+    around = re.match(rf".*?(\w*?{key}\w*)[^=]*", line)
+    own = re.search(rf"\b{key}\b[^=]*", line)
+    if around is not None and around[1] != key and (own is None or own.end() != around.end()):
+        found = f"{key} takes the value of {around[1]!r}, as in the original, which finds {key!r} there"
+        odd.append((f"{found}; write {key} before it", number))
+    return parameter(path, number, line, key, parse)
 
 
 def written(setup: Setup) -> list[str]:

@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from aenet_py.descriptors import chebyshev
 from aenet_py.descriptors.setup import Setup
 from aenet_py.errors import AenetError, InputError
 from aenet_py.formats import trainset
@@ -82,12 +83,15 @@ def plan(deck: ScanInput, warn: Callable[[str], None]) -> list[Run]:
     _check(deck, base)
     seeds = deck.seeds or ((base.train.numpy_seed, base.train.torch_seed),)
     made: dict[tuple[Value | None, ...], Features] = {}
+    notes: list[str] = []
     runs = []
     for settings in combinations(deck.values, base.settings, deck.mode):
         key = tuple(settings[name] for name in PARAMETERS)
         if key not in made:
-            made[key] = _features(deck, base, settings)
+            made[key] = _features(deck, base, settings, notes)
         runs += [_run(deck, base, made[key], settings, seed) for seed in seeds]
+    for note in dict.fromkeys(notes):
+        warn(f"{deck.path}: {note}")
     return runs
 
 
@@ -177,8 +181,10 @@ def _numbers(values: Iterable[Value]) -> list[float]:
     return [float(value) for value in values]
 
 
-def _features(deck: ScanInput, base: Base, settings: Settings) -> Features:
+def _features(deck: ScanInput, base: Base, settings: Settings, notes: list[str]) -> Features:
+    """The training set of some settings; notes : takes what to warn of."""
     if base.generate is None:
+        notes += chebyshev.notes(base.setups)
         sizes = tuple(setup.n_features for setup in base.setups)
         return Features(native(base.train.training_set), sizes, None, {}, ())
     wanted = {name: float(settings[name] or 0) for name in PARAMETERS if settings[name] != base.settings[name]}
@@ -190,6 +196,7 @@ def _features(deck: ScanInput, base: Base, settings: Settings) -> Features:
             raise InputError(deck.path, "both cutoffs are 0; expected RADIAL_RC or ANGULAR_RC above 0", line)
         files[f"{symbol}.stp"] = setup_inputs.to_text(changed).encode("latin-1") if wanted else _content(path)
         setups.append(changed)
+    notes += chebyshev.notes(setups)
     files["generate.in"] = generate_inputs.to_text(replace(base.generate, setups=tuple(files))).encode("latin-1")
     folder = os.path.join(deck.folder, "features", _id(files))
     sizes = tuple(setup.n_features for setup in setups)

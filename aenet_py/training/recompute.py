@@ -71,7 +71,7 @@ class Recomputed:
         room = np.empty(most_words(self.layouts, sum(sizes) // 8, len(types)), dtype=np.float32)
         begins, used, species = np.empty_like(places), 0, (types + 1).astype(np.int32)
         for start, stop, _ in runs(sizes, CHUNK_BYTES):
-            records = b"".join(gradient_records(self.model, types, found, start, stop))
+            records = b"".join(gradient_records(structure.path, self.model, types, found, start, stop))
             content, here = np.frombuffer(records, dtype=np.uint8), np.empty_like(places)
             words, *_ = pack(kernel_layouts, species, networks, places, start, content, room[used:], here)
             begins[places[start:stop]] = used + here[places[start:stop]]

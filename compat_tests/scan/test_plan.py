@@ -223,3 +223,13 @@ def test_features_without_what_they_need():
     Path("generate.in").write_text(deck.replace("FORCES\n", "").replace("FORCESPERCENT 50\n", ""))
     with pytest.raises(AenetError, match=r"generate.in: no FORCES found, but train-forces-adamw/train.in has"):
         runs(DECK + "LR 0.01\n")
+
+
+@pytest.mark.usefixtures("case")
+def test_an_angular_cutoff_above_the_radial_one():
+    """A warning for each pair of cutoffs, however many combinations have it."""
+    warnings: list[str] = []
+    Path("SCAN.in").write_text(DECK + "radial_rc 4 8\nangular_n 2 3\n")
+    plans.plan(inputs.read("SCAN.in"), warnings.append)
+    assert [message.partition(":")[0] for message in warnings] == ["SCAN.in"] * 4
+    assert "SCAN.in: angular_Rc = 5 of Cu is above radial_Rc = 4: such potentials work in predict.x" in warnings[0]
