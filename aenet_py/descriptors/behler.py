@@ -24,6 +24,7 @@ _gradients = Kernel(
     "i8 i8 i8 i8 i8 i8 i8 i8 i8* i8* i4* f8* i8* i8* f8* i8* i8* i8* f8* i8* f8*",
 )
 
+KINDS = range(1, 6)
 
 # Behind the original's tables is random memory, but for number 13 (from 0) of the triples of two species: half of a
 # pointer, which is 5 in every run, the number of another triple.  (species, center, neighbours) : neighbours, from 0.
@@ -143,26 +144,34 @@ def _numbered(types: Sequence[str], setups: Sequence[Setup], trained: Sequence[s
 def _filed(symbol: str, setup: Setup, order: Sequence[str], notes: list[str]) -> list[Filed]:
     """Where the original files the functions of a set-up, in the order of the features; notes : takes a warning."""
     n, own, known = len(order), order.index(symbol), range(len(setup.env_types))
+    kinds = setup.functions.tolist()
+    if not all(kind in KINDS for kind in kinds):
+        raise AenetError(f"the set-up of {symbol} has a symmetry function of unknown kind; expected G1 to G5")
+    neighbors = [
+        [number - 1 for number in named[: 1 if kind < 4 else 2]]
+        for kind, named in zip(kinds, setup.environment.tolist(), strict=True)
+    ]
+    if not all(number in known for around in neighbors for number in around):
+        raise AenetError(f"the set-up of {symbol} has a symmetry function for a species that its ENV lacks")
+    named = {number for around in neighbors for number in around}
+    lacking = [setup.env_types[number] for number in sorted(named) if setup.env_types[number] not in order]
+    remedy = f"add {' and '.join(lacking)} to TYPES" if lacking else "list the species of TYPES first under ENV"
     filed: list[Filed] = []
-    moved: dict[str, str] = {}
-    for i, (kind, neighbors) in enumerate(zip(setup.functions.tolist(), setup.environment.tolist(), strict=True)):
-        around = [number - 1 for number in neighbors[: 1 if kind < 4 else 2]]
-        if not all(number in known for number in around):
-            raise AenetError(f"the set-up of {symbol} has a symmetry function for a species that its ENV lacks")
+    moved: dict[str, None] = {}
+    for i, (kind, around) in enumerate(zip(kinds, neighbors, strict=True)):
         cell = _cell(n, own, *around) or BEHIND_TABLES.get((n, own, *around))
-        last = setup.env_types[max(around)]
-        remedy = "list the species of TYPES first under ENV" if last in order else f"add {last} to TYPES"
         if cell is None:
+            last = max(around)
             raise AenetError(
                 f"the set-up of {symbol} has a symmetry function for {_names(setup, around)}, which the original "
-                f"cannot store: {last} is number {max(around) + 1} under ENV, and TYPES lists {n} species; {remedy}"
+                f"cannot store: {setup.env_types[last]} is number {last + 1} under ENV, and TYPES lists {n} species; "
+                f"{remedy}"
             )
         if max(around) >= n:
-            moved[f"those for {_names(setup, around)} are computed for {_names(setup, cell)}"] = remedy
+            moved[f"those for {_names(setup, around)} are computed for {_names(setup, cell)}"] = None
         filed.append((*cell, kind, i))
     if moved:
-        remedies = " and ".join(dict.fromkeys(moved.values()))
-        notes.append(f"symmetry functions of {symbol}: {', '.join(moved)}, as in the original; {remedies}")
+        notes.append(f"symmetry functions of {symbol}: {', '.join(moved)}, as in the original; {remedy}")
     return sorted(filed)
 
 
