@@ -237,3 +237,10 @@ def test_part_of_the_species_of_a_training(case):
         return behler.features(basis, np.array([types.index(TYPES[s]) for s in species]), found).copy()
 
     np.testing.assert_array_equal(features_with("Ti", "O"), features_with("O", "Ti"))
+
+
+def test_gradients_of_a_straight_angle_without_zeta():
+    positions, species = np.array([[0.0, 0.0, 0.0], [2.0, 0.0, 0.0], [-2.0, 0.0, 0.0]]), np.array([0, 1, 1])
+    functions = [(kind, (6.0, 1.0, 0.0, 0.05), (2, 2)) for kind in (4, 5)]
+    basis, types, found = evaluate(positions, species, None, functions)
+    assert np.isfinite(behler.gradients(basis, types, found, 0, 3)).all()

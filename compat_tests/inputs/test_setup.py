@@ -139,3 +139,17 @@ def test_any_number(folder, edited, changes):
     assert all(line.startswith("Error: ") for line in errors)
     assert sorted(path.suffix for path in folder.glob("*.train*")) == ([".forces", ".train"] if status == 0 else [])
     assert not list(folder.glob(".*"))
+
+
+def test_gradients_that_are_no_numbers(folder, capsys):
+    """With zeta between 0 and 1, those of a straight angle; the features are numbers."""
+    for symbol in ("Ti", "O"):
+        text = FIELDS["Behler2011"].format(*USUAL["Behler2011"], symbol=symbol)
+        (folder / f"{symbol}.stp").write_text(text.replace("lambda=1.0 zeta=2", "lambda=1.0 zeta=0.5"))
+    (folder / "generate.in").write_text(FIELDS["generate.in"].format(*USUAL["generate.in"]))
+    (folder / "a.xsf").write_text(MOLECULE.replace("0.1 0 0 0 -0.1", "0 0 0 0 -0.1"))
+    for path in folder.glob("x.train*"):
+        path.unlink()
+    assert main(["generate.in"]) == 1
+    assert capsys.readouterr().err.startswith("Error: a.xsf: gradients of features are not numbers; expected ")
+    assert not list(folder.glob("*x.train*"))
