@@ -9,7 +9,7 @@ from types import ModuleType
 import numpy as np
 
 from aenet_py.descriptors import behler, chebyshev
-from aenet_py.descriptors.setup import Setup, range_fault
+from aenet_py.descriptors.setup import Setup
 from aenet_py.errors import AenetError, InputError
 from aenet_py.neighbors.search import Environments
 from aenet_py.structure import Structure
@@ -59,10 +59,6 @@ def model(
         )
     if kinds[0] not in DESCRIPTORS:
         raise AenetError(f"found set-ups of basis {setups[0].basis!r}; expected Chebyshev or Behler2011")
-    r_min, r_max = min(setup.r_min for setup in setups), max(setup.r_max for setup in setups)
-    fault = range_fault(r_min, r_max)
-    if fault is not None:
-        raise AenetError(f"the set-ups together: {fault}")
     basis = DESCRIPTORS[kinds[0]].basis(types, setups, legacy_angular, trained)
     return Model(
         types=tuple(types),
@@ -70,8 +66,8 @@ def model(
         setups=tuple(setups),
         kind=kinds[0],
         basis=basis,
-        r_min=r_min,
-        r_max=r_max,
+        r_min=min(setup.r_min for setup in setups),
+        r_max=max(setup.r_max for setup in setups),
         incomplete=bool(basis.unknown.any()),
     )
 

@@ -9,7 +9,6 @@ import numpy as np
 
 N_PARAMETERS = 4  # room for each basis function's parameters (sfsetup NSFPARAM)
 N_ENVIRONMENT = 2  # species one basis function can name (sfsetup NENV_MAX)
-WIDEST_RANGE = 1.0e5  # cutoffs in units of the shortest distance: there would be 10^15 neighbours beyond
 
 
 @dataclass(frozen=True)
@@ -87,14 +86,6 @@ def behler_setup(
         parameters=parameters,
         environment=environment,
     )
-
-
-def range_fault(r_min: float, r_max: float) -> str | None:
-    """Why neighbours from r_min to r_max (Å) cannot be searched; None where they can."""
-    if r_max / WIDEST_RANGE <= r_min <= r_max * WIDEST_RANGE:
-        return None
-    message = f"RMIN = {r_min:g} and the cutoff {r_max:g} Angstrom are too far apart"
-    return f"{message}; expected the shortest distance between atoms and a cutoff of a few such distances"
 
 
 def species_weights(n_types: int) -> list[float]:

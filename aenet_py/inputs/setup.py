@@ -14,7 +14,7 @@ from typing import TypeVar
 import numpy as np
 
 from aenet_py import memory
-from aenet_py.descriptors.setup import Setup, behler_setup, chebyshev_setup, range_fault
+from aenet_py.descriptors.setup import Setup, behler_setup, chebyshev_setup
 from aenet_py.errors import InputError
 from aenet_py.formats import listio
 from aenet_py.formats.text import BLANKS, read_text, split_lines
@@ -61,7 +61,7 @@ def read(path: str, warn: Callable[[str], None]) -> Setup:
     """Read a set-up; InputError names the line of what is wrong."""
     lines = split_lines(read_text(path, "a fingerprint set-up file"))
     odd: Odd = []
-    description, atom_type, r_min, r_min_line = "", "", 0.0, 0
+    description, atom_type, r_min = "", "", 0.0
     env_types: tuple[str, ...] = ()
     basis: tuple[str, int, dict[str, float]] | None = None
     functions: list[_Function] | None = None
@@ -85,7 +85,6 @@ def read(path: str, warn: Callable[[str], None]) -> Setup:
             r_min = value_of(path, number, line[4:], listio.real, "'RMIN <distance in Angstrom>'")
             if r_min < 0.0:
                 raise InputError(path, f"found {line!r}; expected a distance, not below 0", number)
-            r_min_line = number
         elif keyword in ("symmfunc", "functions"):
             if basis is not None or functions is not None:
                 raise InputError(path, "a second basis; expected one", number)
@@ -114,20 +113,15 @@ def read(path: str, warn: Callable[[str], None]) -> Setup:
         warn(f"{path}:{on[0]}: {what}" + (f" (and in {len(on) - 1} more lines)" if len(on) > 1 else ""))
     if functions is not None:
         chosen = [function.resolved(path, env_types) for function in functions]
-        setup = behler_setup(description, atom_type, env_types, r_min, BEHLER, chosen)
-    else:
-        assert basis is not None
-        name, at, values = basis
-        radial_order, angular_order = int(values["radial_N"]), int(values["angular_N"])
-        _check_size(path, at, (radial_order + angular_order + 2) * (2 if len(env_types) > 1 else 1))
-        setup = chebyshev_setup(
-            description, atom_type, env_types, r_min, name,
-            values["radial_Rc"], radial_order, values["angular_Rc"], angular_order,
-        )  # fmt: skip
-    fault = range_fault(r_min, setup.r_max)
-    if fault is not None:
-        raise InputError(path, fault, r_min_line or None)
-    return setup
+        return behler_setup(description, atom_type, env_types, r_min, BEHLER, chosen)
+    assert basis is not None
+    name, at, values = basis
+    radial_order, angular_order = int(values["radial_N"]), int(values["angular_N"])
+    _check_size(path, at, (radial_order + angular_order + 2) * (2 if len(env_types) > 1 else 1))
+    return chebyshev_setup(
+        description, atom_type, env_types, r_min, name,
+        values["radial_Rc"], radial_order, values["angular_Rc"], angular_order,
+    )  # fmt: skip
 
 
 def _check_size(path: str, number: int, n_features: int) -> None:
