@@ -4,34 +4,35 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from aenet_py.errors import InputError
 from aenet_py.formats import listio
-from aenet_py.inputs.keywords import Line, content_lines
+from aenet_py.inputs import trainx
+from aenet_py.inputs.keywords import Line, content_lines, nobody
 
 METHODS = ("adam", "adadelta", "adagrad", "adamw", "adamax")
 ACTIVATIONS = ("linear", "tanh", "sigmoid")
 FLAGS = ("save_energies", "save_forces", "verbose", "save_batches", "load_batches")
-VALUES = (
-    "trainingset", "testpercent", "iterations", "iterwrite", "batchsize", "maxenergy", "maxforces", "npseed", "phseed",
-    "memory_mode", "forcespercent", "forcesseed", "regularization", "mode", "checkpoint", "patience", "ema", "schedule",
-)  # fmt: skip
-NEXT_LINE = ("method", "forces", "transfer")
-KEYWORDS = (*FLAGS, *VALUES, *NEXT_LINE, "networks")
 SETTINGS = {
     "method": ("method", "lr"), "forces": ("alpha",), "transfer": ("source", "freeze", "features", "energy", "new"),
 }  # fmt: skip
+COMMENT_IN_LINE = ("!", "#")
 MODES = ("train", "batches", "transfer")
 ENERGIES = ("align", "source", "target")  # of a transfer
 HIDDEN = -1  # layers to freeze: all but the last
+MOST = 2**63 - 1  # of any whole number
+MOST_NUMPY_SEED, MOST_TORCH_SEED = 2**32 - 1, 2**64 - 1
 MEMORY_MODES = ("cpu", "gpu", "disk", "recompute")
 SCHEDULES = {"plateau": ("factor", "patience", "min_lr"), "cosine": ("min_lr",)}
 USUAL_AVERAGE = 0.999  # decay of EMA
 T = TypeVar("T")
+Parse = Callable[[str], Any]
 
 
 @dataclass(frozen=True)
@@ -128,110 +129,124 @@ class TrainInput:
         return tuple(network.symbol for network in self.networks)
 
 
-def read(path: str) -> TrainInput:
-    """Read a deck; InputError with the line where something is wrong."""
-    found = _entries(path, content_lines(path, "an input file of the trainer, train.in"))
+@dataclass(frozen=True)
+class Entry:
+    """A keyword's line, the value or settings behind it with the line they stand in, and the lines of NETWORKS."""
 
-    def value(keyword: str, parse: Callable[[str], T], what: str, default: T | None) -> T | None:
+    line: Line
+    words: tuple[str, ...]
+    place: int
+    body: tuple[Line, ...] = ()
+
+
+def read(path: str, warn: Callable[[str], None] = nobody) -> TrainInput:
+    """Read a deck; InputError with the line where something is wrong.
+
+    warn : told of keywords that other programs know and this one ignores.
+    """
+    lines = content_lines(path, "an input file of the trainer, train.in")
+    trainx.check(path, lines)
+    found = _entries(path, trainx.without_ignored(path, lines, warn))
+
+    def value(keyword: str, default: T) -> T:
         if keyword not in found:
             return default
-        line = found[keyword][0]
-        words = line.text.split()
+        entry, (parse, what) = found[keyword], VALUES[keyword]
         try:
-            return parse(words[1])
-        except (ValueError, IndexError):
-            given = f"{words[1]!r}" if len(words) > 1 else "no value"
-            raise InputError(path, f"found {given} behind {words[0]}; expected {what}", line.number) from None
+            return parse(entry.words[0])
+        except ValueError:
+            name = entry.line.text.split()[0]
+            raise InputError(path, f"found {entry.words[0]!r} behind {name}; expected {what}", entry.place) from None
 
-    def required(keyword: str, parse: Callable[[str], T], what: str) -> T:
+    def required(keyword: str) -> Any:
         if keyword not in found:
-            raise InputError(path, f"no {keyword.upper()} found; expected {what}")
-        given = value(keyword, parse, what, None)
-        assert given is not None
-        return given
+            raise InputError(path, f"no {keyword.upper()} found; expected {VALUES[keyword][1]}")
+        return value(keyword, None)
 
-    def settings(keyword: str) -> tuple[Line, dict[str, str]]:
-        line, following = found[keyword]
-        pairs = [word.split("=", 1) for word in following[0].text.split()] if following else []
-        if not pairs or any(len(pair) != 2 for pair in pairs):
-            place = (following[0] if following else line).number
-            raise InputError(path, f"expected a line of name=value behind {keyword.upper()}", place)
-        for name, _ in pairs:
-            if name.lower() not in SETTINGS[keyword]:
-                expected = " and ".join(f"{known}=" for known in SETTINGS[keyword])
-                message = f"found {name!r} behind {keyword.upper()}; expected {expected}"
-                raise InputError(path, message, following[0].number)
-        return following[0], {name.lower(): given for name, given in pairs}
+    def settings(keyword: str) -> tuple[int, dict[str, str]]:
+        entry, names = found[keyword], SETTINGS[keyword]
+        expected = " and ".join(f"{name}=" for name in names)
+        given: dict[str, str] = {}
+        for word in entry.words:
+            name, sign, text = word.partition("=")
+            if not sign or name.lower() not in names:
+                blanks = " without blanks" if name.lower() in names else ""
+                message = f"found {name or word!r} behind {keyword.upper()}; expected {expected}{blanks}"
+                raise InputError(path, message, entry.place)
+            given[name.lower()] = text
+        if not given and keyword != "transfer":
+            message = f"found {keyword.upper()} without settings; expected {expected} behind it or on the next line"
+            raise InputError(path, message, entry.line.number)
+        return entry.place, given
 
-    def number(line: Line, given: dict[str, str], name: str) -> float:
+    def number(place: int, given: dict[str, str], name: str) -> float:
         try:
             return non_negative(given[name])
         except (KeyError, ValueError):
             shown = repr(given[name]) if name in given else "nothing"
-            raise InputError(path, f"found {shown} for {name}; expected a number, at least 0", line.number) from None
+            raise InputError(path, f"found {shown} for {name}; expected a number, at least 0", place) from None
 
     def choice(keyword: str, options: tuple[str, ...]) -> str:
-        given = value(keyword, str.lower, " or ".join(options), options[0]) or options[0]
+        given = value(keyword, options[0])
         if given not in options:
             wanted = f"expected one of {', '.join(options)}"
-            raise InputError(path, f"found {keyword.upper()} {given}; {wanted}", found[keyword][0].number)
+            raise InputError(path, f"found {keyword.upper()} {given}; {wanted}", found[keyword].place)
         return given
 
     mode, memory_mode = choice("mode", MODES), choice("memory_mode", MEMORY_MODES)
     if "method" not in found:
-        raise InputError(path, "no METHOD found; expected it, and method=... lr=... on the next line")
-    method_line, method = settings("method")
+        raise InputError(path, "no METHOD found; expected it, and method=... lr=... behind it or on the next line")
+    method_place, method = settings("method")
     name = method.get("method", "").lower()
     if name not in METHODS:
-        raise InputError(path, f"found method {name!r}; expected one of {', '.join(METHODS)}", method_line.number)
+        raise InputError(path, f"found method {name!r}; expected one of {', '.join(METHODS)}", method_place)
     alpha = number(*settings("forces"), "alpha") if "forces" in found else None
     if alpha is not None and alpha > 1:
-        raise InputError(path, f"found alpha={alpha:g}; expected 0 to 1", found["forces"][1][0].number)
-    schedule = _schedule(path, found["schedule"][0]) if "schedule" in found else None
-    if schedule is not None and schedule.least > number(method_line, method, "lr"):
-        raise InputError(path, f"found min_lr={schedule.least:g}; expected less than lr", found["schedule"][0].number)
+        raise InputError(path, f"found alpha={alpha:g}; expected 0 to 1", found["forces"].place)
+    schedule = _schedule(path, found["schedule"]) if "schedule" in found else None
+    if schedule is not None and schedule.least > number(method_place, method, "lr"):
+        raise InputError(path, f"found min_lr={schedule.least:g}; expected less than lr", found["schedule"].place)
     if "transfer" in found and mode != "transfer":
-        raise InputError(path, f"found TRANSFER in MODE {mode}; expected MODE transfer", found["transfer"][0].number)
+        message = f"found TRANSFER in MODE {mode}; expected MODE transfer"
+        raise InputError(path, message, found["transfer"].line.number)
     transfer = _transfer(path, *settings("transfer")) if "transfer" in found else Transfer()
-    percent = value("forcespercent", _share, "a percentage from 0 to 100", None)
     for keyword in ("forcespercent", "forcesseed"):
         if keyword in found and memory_mode != "recompute":
             message = f"found {keyword.upper()}; expected it with MEMORY_MODE recompute only"
-            raise InputError(path, message, found[keyword][0].number)
+            raise InputError(path, message, found[keyword].place)
     if memory_mode == "recompute" and (mode == "batches" or {"save_batches", "load_batches"} & found.keys()):
         message = "found MEMORY_MODE recompute; expected another one with SAVE_BATCHES, LOAD_BATCHES or MODE batches"
-        raise InputError(path, message, found["memory_mode"][0].number)
-    at_least_one = "a whole number, at least 1"
+        raise InputError(path, message, found["memory_mode"].place)
     return TrainInput(
         path=path,
-        training_set=required("trainingset", str, "a training set"),
-        test_fraction=required("testpercent", _percentage, "a percentage, below 100") / 100,
-        epochs=required("iterations", natural, "a whole number, at least 0"),
-        write_every=value("iterwrite", positive, at_least_one, 1) or 1,
-        batch_size=value("batchsize", positive, at_least_one, 256) or 256,
-        max_energy=value("maxenergy", listio.real, "an energy in eV per atom", None) or None,
-        max_forces=value("maxforces", non_negative, "a force in eV/Angstrom", None) or None,
+        training_set=required("trainingset"),
+        test_fraction=required("testpercent") / 100,
+        epochs=required("iterations"),
+        write_every=value("iterwrite", 1),
+        batch_size=value("batchsize", 256),
+        max_energy=value("maxenergy", None) or None,
+        max_forces=value("maxforces", None) or None,
         alpha=alpha,
-        numpy_seed=value("npseed", natural, "a whole number, at least 0", 11) or 0,
-        torch_seed=value("phseed", natural, "a whole number, at least 0", 22) or 0,
+        numpy_seed=value("npseed", 11),
+        torch_seed=value("phseed", 22),
         memory_mode=memory_mode,
         method=name,
-        learning_rate=number(method_line, method, "lr"),
-        regularization=value("regularization", non_negative, "a number, at least 0", 0.0) or 0.0,
+        learning_rate=number(method_place, method, "lr"),
+        regularization=value("regularization", 0.0),
         save_energies="save_energies" in found,
         save_forces="save_forces" in found,
         verbose="verbose" in found,
         mode=mode,
         save_batches="save_batches" in found or mode == "batches",
         load_batches="load_batches" in found,
-        checkpoint=value("checkpoint", positive, f"{at_least_one}, of epochs", None),
-        patience=value("patience", positive, f"{at_least_one}, of epochs", None),
+        checkpoint=value("checkpoint", None),
+        patience=value("patience", None),
         schedule=schedule,
-        average=_average(path, found["ema"][0]) if "ema" in found else None,
+        average=_average(path, found["ema"]) if "ema" in found else None,
         networks=_networks(path, found),
         transfer=transfer if mode == "transfer" else None,
-        forces_percent=100.0 if percent is None else percent,
-        forces_seed=value("forcesseed", listio.integer, "a whole number", None),
+        forces_percent=value("forcespercent", 100.0),
+        forces_seed=value("forcesseed", None),
     )
 
 
@@ -267,11 +282,11 @@ def to_text(deck: TrainInput) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _transfer(path: str, line: Line, given: dict[str, str]) -> Transfer:
+def _transfer(path: str, place: int, given: dict[str, str]) -> Transfer:
     def one_of(name: str, *options: str) -> str:
         word = given.get(name, options[0]).lower()
         if word not in options:
-            raise InputError(path, f"found {name}={given[name]}; expected {' or '.join(options)}", line.number)
+            raise InputError(path, f"found {name}={given[name]}; expected {' or '.join(options)}", place)
         return word
 
     freeze = given.get("freeze", "1").lower()
@@ -279,42 +294,42 @@ def _transfer(path: str, line: Line, given: dict[str, str]) -> Transfer:
         layers = HIDDEN if freeze == "hidden" else natural(freeze)
     except ValueError:
         expected = "a number of layers, or hidden"
-        raise InputError(path, f"found freeze={given['freeze']}; expected {expected}", line.number) from None
+        raise InputError(path, f"found freeze={given['freeze']}; expected {expected}", place) from None
     one_of("features", "source")
     new = "new" in given and bool(one_of("new", "random"))
     return Transfer(given.get("source", Transfer.source), layers, one_of("energy", *ENERGIES), new)
 
 
-def _schedule(path: str, line: Line) -> Schedule:
-    kind, *words = line.text.lower().split()[1:] or [""]
+def _schedule(path: str, entry: Entry) -> Schedule:
+    kind, *words = [word.lower() for word in entry.words] or [""]
     if kind not in SCHEDULES:
-        raise InputError(path, f"found {kind!r} behind SCHEDULE; expected {' or '.join(SCHEDULES)}", line.number)
+        raise InputError(path, f"found {kind!r} behind SCHEDULE; expected {' or '.join(SCHEDULES)}", entry.place)
     settings: dict[str, float] = {}
     for word in words:
         name, _, given = word.partition("=")
         expected = ", ".join(f"{name}=number" for name in SCHEDULES[kind])
         if name not in SCHEDULES[kind]:
-            raise InputError(path, f"found {word!r} behind SCHEDULE {kind}; expected {expected}", line.number)
+            raise InputError(path, f"found {word!r} behind SCHEDULE {kind}; expected {expected}", entry.place)
         try:
             settings[name] = positive(given) if name == "patience" else non_negative(given)
         except ValueError:
-            raise InputError(path, f"found {given!r} for {name}; expected a number, at least 0", line.number) from None
+            raise InputError(path, f"found {given!r} for {name}; expected a number, at least 0", entry.place) from None
     if not 0 < settings.get("factor", 0.5) < 1:
-        raise InputError(path, f"found factor={settings['factor']:g}; expected a number between 0 and 1", line.number)
+        raise InputError(path, f"found factor={settings['factor']:g}; expected a number between 0 and 1", entry.place)
     return Schedule(
         kind, settings.get("factor", Schedule.factor), int(settings.get("patience", Schedule.patience)),
         settings.get("min_lr", Schedule.least),
     )  # fmt: skip
 
 
-def _average(path: str, line: Line) -> float:
-    words = line.text.split()[1:] or [str(USUAL_AVERAGE)]
+def _average(path: str, entry: Entry) -> float:
+    text = entry.words[0] if entry.words else str(USUAL_AVERAGE)
     try:
-        decay = non_negative(words[0])
+        decay = non_negative(text)
     except ValueError:
         decay = 1.0
     if decay >= 1:
-        raise InputError(path, f"found {words[0]!r} behind EMA; expected the decay, from 0 to below 1", line.number)
+        raise InputError(path, f"found {text!r} behind EMA; expected the decay, from 0 to below 1", entry.place)
     return decay
 
 
@@ -324,41 +339,50 @@ def _hint(word: str) -> str:
     return f", did you mean {near[0].upper()}?" if near else ""
 
 
-def _entries(path: str, lines: list[Line]) -> dict[str, tuple[Line, list[Line]]]:
-    """Each keyword's line and those that belong to it; as in the original the last counts, of NEXT_LINE the first."""
-    found: dict[str, tuple[Line, list[Line]]] = {}
+def _entries(path: str, lines: list[Line]) -> dict[str, Entry]:
+    """What belongs to each keyword; as in the original the last one counts, of those with settings the first."""
+    found: dict[str, Entry] = {}
     position = 0
     while position < len(lines):
-        line = lines[position]
-        keyword = line.text.split()[0].lower()
+        line, keyword = lines[position], _first(lines[position])
         position += 1
         if keyword not in KEYWORDS:
             message = f"found {line.text.split()[0]!r}; expected a keyword{_hint(keyword)}"
             raise InputError(path, message, line.number)
-        body: list[Line] = []
-        if keyword == "transfer" and len(line.text.split()) > 1:  # its settings may also stand behind it
-            found.setdefault(keyword, (line, [Line(line.number, line.text.split(maxsplit=1)[1])]))
-        elif keyword in NEXT_LINE:
-            body = lines[position : position + 1]
+        entry = Entry(line, _words(line.text.split()[1:]), line.number)
+        if keyword in VALUES and keyword not in OPTIONAL and not entry.words:
+            expected = f"expected {VALUES[keyword][1]}, on the same line"
+            raise InputError(path, f"found no value behind {line.text.split()[0]}; {expected}", line.number)
+        if keyword in SETTINGS and not any("=" in word for word in entry.words):
+            following = lines[position : position + 1]
+            if following and _first(following[0]) not in KEYWORDS:  # words behind the keyword itself are no settings
+                entry = Entry(line, _words(following[0].text.split()), following[0].number)
+                position += 1
         elif keyword == "networks":
-            while position + len(body) < len(lines) and _first(lines[position + len(body)]) not in KEYWORDS:
-                body.append(lines[position + len(body)])
-        position += len(body)
-        if keyword not in NEXT_LINE or keyword not in found:
-            found[keyword] = (line, body)
+            start = position
+            while position < len(lines) and _first(lines[position]) not in KEYWORDS:
+                position += 1
+            entry = Entry(line, (), line.number, tuple(lines[start:position]))
+        if keyword not in SETTINGS or keyword not in found:
+            found[keyword] = entry
     return found
+
+
+def _words(words: Sequence[str]) -> tuple[str, ...]:
+    """Words in front of a comment."""
+    return tuple(itertools.takewhile(lambda word: not word.startswith(COMMENT_IN_LINE), words))
 
 
 def _first(line: Line) -> str:
     return line.text.split()[0].lower()
 
 
-def _networks(path: str, found: dict[str, tuple[Line, list[Line]]]) -> tuple[NetworkInput, ...]:
-    if "networks" not in found or not found["networks"][1]:
+def _networks(path: str, found: dict[str, Entry]) -> tuple[NetworkInput, ...]:
+    if "networks" not in found or not found["networks"].body:
         raise InputError(path, "no NETWORKS found; expected it, and a line for each species behind it")
     networks: list[NetworkInput] = []
-    for line in found["networks"][1]:
-        words = line.text.split()
+    for line in found["networks"].body:
+        words = _words(line.text.split())
         expected = "expected: symbol, file, number of hidden layers, and nodes:activation for each"
         try:
             nodes, activations = hidden_layers(words[3:])
@@ -389,18 +413,20 @@ def hidden_layers(words: Sequence[str]) -> tuple[tuple[int, ...], tuple[str, ...
     return tuple(positive(layer[0]) for layer in layers), tuple(layer[1].lower() for layer in layers)
 
 
-def natural(text: str) -> int:
+def whole(text: str, least: int, most: int = MOST) -> int:
+    """A whole number in a range; ValueError otherwise."""
     value = listio.integer(text)
-    if value < 0:
+    if not least <= value <= most:
         raise ValueError(text)
     return value
+
+
+def natural(text: str) -> int:
+    return whole(text, 0)
 
 
 def positive(text: str) -> int:
-    value = listio.integer(text)
-    if value < 1:
-        raise ValueError(text)
-    return value
+    return whole(text, 1)
 
 
 def non_negative(text: str) -> float:
@@ -422,3 +448,28 @@ def _percentage(text: str) -> float:
     if not 0 <= value < 100:
         raise ValueError(text)
     return value
+
+
+_NATURAL, _POSITIVE = "a whole number, at least 0", "a whole number, at least 1"
+VALUES: dict[str, tuple[Parse, str]] = {
+    "trainingset": (str, "a training set"),
+    "testpercent": (_percentage, "a percentage, below 100"),
+    "iterations": (natural, _NATURAL),
+    "iterwrite": (positive, _POSITIVE),
+    "batchsize": (positive, _POSITIVE),
+    "maxenergy": (listio.real, "an energy in eV per atom"),
+    "maxforces": (non_negative, "a force in eV/Angstrom"),
+    "npseed": (functools.partial(whole, least=0, most=MOST_NUMPY_SEED), f"a whole number from 0 to {MOST_NUMPY_SEED}"),
+    "phseed": (functools.partial(whole, least=0, most=MOST_TORCH_SEED), f"a whole number from 0 to {MOST_TORCH_SEED}"),
+    "memory_mode": (str.lower, " or ".join(MEMORY_MODES)),
+    "forcespercent": (_share, "a percentage from 0 to 100"),
+    "forcesseed": (functools.partial(whole, least=-MOST), "a whole number"),
+    "regularization": (non_negative, "a number, at least 0"),
+    "mode": (str.lower, " or ".join(MODES)),
+    "checkpoint": (positive, f"{_POSITIVE}, of epochs"),
+    "patience": (positive, f"{_POSITIVE}, of epochs"),
+    "ema": (str, "the decay"),
+    "schedule": (str, " or ".join(SCHEDULES)),
+}  # how each value is read, and what is expected
+OPTIONAL = ("ema", "schedule")  # which are asked for their values themselves
+KEYWORDS = (*FLAGS, *VALUES, *SETTINGS, "networks")
