@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
 from aenet_py.descriptors.legacy import angular_domain
 from aenet_py.descriptors.setup import Setup
+from aenet_py.errors import InputError
 from aenet_py.formats import gradients, kinds, potential, records, trainset
 from aenet_py.formats.kinds import Kind
 from aenet_py.formats.records import RecordReader
 from aenet_py.formats.source import Advance, Source
 from aenet_py.formats.trainset import FeatureStatistics
+
+NEAR, MOST = 1e-6, 1.01  # train.x stores normalised energies in potentials, from -1 to 1; the trainer eV
 
 
 def describe(path: str, check: bool, advance: Advance) -> dict[str, Any]:
@@ -31,18 +35,27 @@ def describe(path: str, check: bool, advance: Advance) -> dict[str, Any]:
 def _of_trainset(source: Source) -> dict[str, Any]:
     header = trainset.read_header(source)
     footer = trainset.footer_ahead(source, header)
-    energies = footer.energies
+    energies = dataclasses.asdict(footer.energies)
+    if header.normalized:
+        energies = _in_ev(source, energies, header.scale, header.shift)
     return {
         "species": list(header.types),
         "atomic_energies": dict(zip(header.types, header.atomic_energies, strict=True)),
         "structures": header.n_structures,
         "atoms": footer.n_atoms,
-        "cohesive_energy_per_atom": {"mean": energies.mean, "min": energies.low, "max": energies.high},
+        "cohesive_energy_per_atom": {"mean": energies["mean"], "min": energies["low"], "max": energies["high"]},
         "normalised": header.normalized,
         "energy_scale": header.scale,
         "energy_shift": header.shift,
         "setups": [_of_setup(*both) for both in zip(footer.setups, footer.statistics, strict=True)],
     }
+
+
+def _in_ev(source: Source, energies: dict[str, float], scale: float, shift: float) -> dict[str, float]:
+    """Energies per atom that are normalised, in eV."""
+    if not abs(scale) > 0:
+        raise InputError(source.path, f"found {scale:g} as the scale of normalised energies; the header is damaged")
+    return {name: value / scale + shift for name, value in energies.items()}
 
 
 def _of_gradients(source: Source) -> dict[str, Any]:
@@ -60,6 +73,9 @@ def _of_potential(source: Source) -> dict[str, Any]:
     found = potential.read_from(source)
     source.finish()
     network, training = found.network, found.training
+    energies = {"mean": training.mean, "min": training.low, "max": training.high}
+    if training.normalized and abs(training.low + 1) < NEAR and training.high < MOST:
+        energies = _in_ev(source, energies, training.scale, training.shift)
     return {
         "network": {
             "nodes": network.nodes.tolist(),
@@ -74,7 +90,7 @@ def _of_potential(source: Source) -> dict[str, Any]:
             "atomic_energies": dict(zip(training.types, training.atomic_energies, strict=True)),
             "structures": training.n_structures,
             "atoms": training.n_atoms,
-            "energy_per_atom": {"mean": training.mean, "min": training.low, "max": training.high},
+            "energy_per_atom": energies,
             "normalised": training.normalized,
             "energy_scale": training.scale,
             "energy_shift": training.shift,

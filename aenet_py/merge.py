@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -51,7 +51,7 @@ def merge(paths: Sequence[str], output: str, advance: Advance) -> Merged:
     with contextlib.ExitStack() as stack:
         train = stack.enter_context(PendingFile(output))
         forces = stack.enter_context(PendingFile(f"{output}.forces")) if all(with_gradients) else None
-        train.write(trainset.header(replace(first, n_structures=n_announced)))
+        train.write(trainset.header(Header(first.types, first.atomic_energies, n_announced)))
         for path in paths:
             with trainset.open_source(path) as source:
                 header = trainset.read_header(source)
@@ -79,20 +79,26 @@ def _check(paths: Sequence[str]) -> tuple[Header, Footer, int]:
     for path in paths:
         with trainset.open_source(path) as source:
             header = trainset.read_header(source)
+            trainset.check_header(path, header, "merge")
             found.append((header, trainset.footer_ahead(source, header)))
         (first, of_first), (header, footer) = found[0], found[-1]
         if not footer.setups:
             raise InputError(path, "this training set has no set-ups; expected one for each species")
-        if replace(header, n_structures=0) != replace(first, n_structures=0):
-            shown = [
-                f"{' '.join(each.types)} ({', '.join(map(str, each.atomic_energies))} eV)" for each in (header, first)
-            ]
-            raise InputError(path, f"found the species {shown[0]}; expected {shown[1]}, as {paths[0]} has")
-        for mine, theirs in zip(footer.setups, of_first.setups, strict=True):
-            if not setups.same(mine, theirs):
+        for what, mine, theirs in (
+            ("species", header.types, first.types),
+            ("atomic energies", header.atomic_energies, first.atomic_energies),
+        ):
+            if mine != theirs:
+                shown = [", ".join(map(str, each)) for each in (mine, theirs)]
+                raise InputError(path, f"found the {what} {shown[0]}; expected {shown[1]}, as {paths[0]} has")
+        for setup, wanted in zip(footer.setups, of_first.setups, strict=True):
+            if not setups.same(setup, wanted):
                 expected = f"expected that of {paths[0]}"
-                raise InputError(path, f"found another set-up of {mine.atom_type}; {expected}")
-    return *found[0], sum(header.n_structures for header, _ in found)
+                raise InputError(path, f"found another set-up of {setup.atom_type}; {expected}")
+    n_announced = sum(header.n_structures for header, _ in found)
+    if n_announced >= trainset.MOST:
+        raise AenetError(f"these training sets announce {n_announced} structures; one file holds {trainset.MOST - 1}")
+    return *found[0], n_announced
 
 
 def _join_gradients(paths: Sequence[str], n_announced: int, output: PendingFile) -> None:

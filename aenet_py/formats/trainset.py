@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -31,6 +32,8 @@ SETUP_RECORDS, FOOTER_RECORDS = 18, 3
 ENTRY_RECORDS, ENTRY_BYTES = 4, 2048  # in front of a structure's atoms; the bytes are enough for most file names
 _USUAL_ENTRY = re.compile(rb" {1,11}(\d+)\n (.*)\n {1,11}(\d+) {1,11}(\d+)\n +(-?\d+\.\d*(?:E[+-]\d{3})?) *\n")
 MOST = 2**31  # no 4-byte integer is so large
+MOST_ENERGY = 1e12  # eV; far more than any atom has
+SCALED, ASCII = ".scaled", ".ascii"  # how train.x names the sets that it normalised, and trainbin2ASCII.x the text
 LEAST_ATOM_BYTES = blocks.binary_layout(1).itemsize
 BATCH_BYTES = 1 << 22  # of a file, decoded at once
 
@@ -241,6 +244,22 @@ def read_header(source: Source) -> Header:
         scale=source.real("energy scale"),
         shift=source.real("energy shift"),
     )
+
+
+def check_header(path: str, found: Header, purpose: str) -> None:
+    """InputError unless energies and features can be taken as generate.x writes them.
+
+    purpose : what the set is wanted for, "train on" say.
+    """
+    if found.normalized:
+        made_from = path.removesuffix(ASCII).removesuffix(SCALED)
+        known = made_from + SCALED == path.removesuffix(ASCII) and os.path.exists(made_from)
+        instead = made_from if known else "the training set that generate.x wrote"
+        what = "its energies and features are normalised already (train.x does this) and no longer in eV"
+        raise InputError(path, f"{what}; {purpose} {instead} instead")
+    for symbol, energy in zip(found.types, found.atomic_energies, strict=True):
+        if not abs(energy) < MOST_ENERGY:
+            raise InputError(path, f"found {energy:g} eV as the atomic energy of {symbol}; the header is damaged")
 
 
 def read_footer(source: Source, of: Header) -> Footer:

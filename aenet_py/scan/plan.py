@@ -104,7 +104,7 @@ def combinations(values: Mapping[str, Sequence[Value]], base: Settings, mode: st
 
 
 def _base(deck: ScanInput, warn: Callable[[str], None]) -> Base:
-    train = train_inputs.read(deck.train)
+    train = train_inputs.read(deck.train, warn)
     generate = None if deck.generate is None else generate_inputs.read(deck.generate, warn)
     if generate is None:
         setups = _setups_of(train.training_set)
@@ -137,8 +137,11 @@ def _moved(deck: GenerateInput, folder: str) -> GenerateInput:
 
 
 def _setups_of(training_set: str) -> tuple[Setup, ...]:
-    with trainset.open_source(native(training_set)) as source:
-        return trainset.footer_ahead(source, trainset.read_header(source)).setups
+    path = native(training_set)
+    with trainset.open_source(path) as source:
+        header = trainset.read_header(source)
+        trainset.check_header(path, header, "train on")
+        return trainset.footer_ahead(source, header).setups
 
 
 def _common(values: Iterable[Value]) -> Value | None:

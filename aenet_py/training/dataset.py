@@ -28,6 +28,8 @@ from aenet_py.training import gradients, recompute
 from aenet_py.training.gradients import Gradients, Wanted
 from aenet_py.training.packing import layout_of
 
+MOST_SINGLE = float(np.sqrt(np.finfo(np.float32).max))  # so that squares are numbers in single precision
+
 
 @dataclass(frozen=True)
 class Structures:
@@ -101,7 +103,9 @@ class Data:
 
 def read(deck: TrainInput) -> TrainingSet:
     """Read the training set; AenetError where it does not fit the deck."""
-    found = trainset.read(native(deck.training_set))
+    path = native(deck.training_set)
+    found = trainset.read(path)
+    trainset.check_header(path, found.header, "train on")
     _order_of_species(deck, found)
     _refuse_what_is_no_number(deck, found)
     return found
@@ -233,18 +237,22 @@ def _gradients(
 
 
 def _refuse_what_is_no_number(deck: TrainInput, found: TrainingSet) -> None:
-    """InputError that names the first structure with an energy, force or feature that is NaN or infinite."""
+    """InputError that names the first structure or species with a value that is NaN, infinite or beyond any sense."""
     entries, atoms = found.structures.entries, found.structures.atoms
     structure_of = np.repeat(np.arange(len(entries)), [entry.n_atoms for entry in entries])
-    energies = np.array([entry.energy for entry in entries])
-    for what, finite, structures in (
-        ("energy", np.isfinite(energies), np.arange(len(entries))),
-        ("forces", np.isfinite(atoms.forces).all(axis=1), structure_of),
-        ("features", np.isfinite(atoms.features).all(axis=1), structure_of),
+    energies = np.array([entry.energy / entry.n_atoms for entry in entries])
+    for what, good, structures in (
+        ("energy", abs(energies) < trainset.MOST_ENERGY, np.arange(len(entries))),
+        ("forces", (abs(atoms.forces) < MOST_SINGLE).all(axis=1), structure_of),
+        ("features", (abs(atoms.features) < MOST_SINGLE).all(axis=1), structure_of),
     ):
-        if not finite.all():
-            path = entries[structures[np.argmin(finite)]].path
+        if not good.all():
+            path = entries[structures[np.argmin(good)]].path
             raise InputError(deck.training_set, f"found {what} of {path!r} that are no numbers; expected numbers")
+    for symbol, values in zip(found.header.types, found.footer.statistics, strict=True):
+        if not all((abs(each) < MOST_SINGLE).all() for each in (values.low, values.high, values.mean, values.square)):
+            message = f"found statistics of the features of {symbol} that are no numbers; the footer is damaged"
+            raise InputError(deck.training_set, message)
 
 
 def _order_of_species(deck: TrainInput, found: TrainingSet) -> np.ndarray:
