@@ -86,7 +86,7 @@ def _silent(text: str) -> None: ...
 
 
 def _run(path: str, ranks: Ranks, voice: Voice) -> None:
-    deck = ranks.together(lambda: inputs.read(path))
+    deck = ranks.together(lambda: inputs.read(path, voice.warn))
     ranks.agree(f"decks {path}", lambda: deck)
     from aenet_py.descriptors import chebyshev
     from aenet_py.report import train as report
@@ -126,6 +126,7 @@ def _prepare(deck: TrainInput, ranks: Ranks, tell: Say, note: Say) -> tuple[Data
         from aenet_py.training import saved
 
         data, draw = saved.load(deck)
+        note(ranks.together(lambda: need.check_loaded(deck, data, ranks)))
         tell_data(data)
     else:
         tell(report.reading())
@@ -219,7 +220,8 @@ def _train(
     if deck.transfer is not None and origin is not None:
         say(_report_transfer(deck, begun, ranks, deck.transfer, origin))
     tell(report.details(deck, str(device)))
-    tell(report.table_head())
+    on_terminal = sys.stdout.isatty()
+    (say if on_terminal else tell)(report.table_head())
     kept = None if origin is None else transfer.stored(origin)
     goes_on = f"{checkpoint.path_of(deck)} and the potentials are saved, and the same command goes on from there"
 
@@ -246,7 +248,7 @@ def _train(
         advance = stack.enter_context(_progress(deck, state, unit, say, ranks.rank == 0))
 
         def after_epoch(trained: Errors, written: bool) -> None:
-            advance(trained, report.table_line(*state.table[-1]) if written else "")
+            advance(trained, report.table_line(*state.table[-1], on_terminal) if written else "")
             if deck.checkpoint is not None and state.epoch % deck.checkpoint == 0 and state.epoch < deck.epochs:
                 save(state, False, {})
 
@@ -308,7 +310,8 @@ def _progress(
             if text:
                 with bar.external_write_mode(file=sys.stdout):
                     say(text)
-            bar.set_postfix_str(f"{errors.energy / unit:.4f} eV/atom, {errors.force / unit:.4f} eV/A", refresh=False)
+            force = f", {errors.force / unit:.4f} eV/A" if errors.force else ""
+            bar.set_postfix_str(f"{errors.energy / unit:.4f} eV/atom{force}", refresh=False)
             bar.update()
 
         yield advance

@@ -1,7 +1,8 @@
 """Tables a training leaves: train.error, energies.train and .test, forces.train and .test, as the trainer writes them.
 
 train.error    epoch, then errors of the training and the test set: their weighted sum and, where forces are
-               trained, of energies (eV/atom) and force vectors (eV/Å); else the first two are those of energies
+               trained, of energies (eV/atom) and force vectors (eV/Å); else the first two are those of energies; a
+               column of zeros means that nothing was measured
 energies.*     atoms, energy and predicted energy (eV), both per atom (eV/atom), path
 forces.*       a line "# atoms, error, path", and for each atom its number, error, force and predicted force (eV/Å)
 """

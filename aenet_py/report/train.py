@@ -185,7 +185,8 @@ def transfer(
         text += f"\nEnergies of the training structures by the source as it is: error {before:.8f} eV/atom\n"
     text += "\nErrors before the first epoch         training        testing\n"
     for name, place in (("weighted sum", 0), ("energies (eV/atom)", 2), ("forces (eV/Angstrom)", 4)):
-        text += f"    {name:<24}    {errors[place]: 14.8f} {errors[place + 1]: 14.8f}\n"
+        shown = [f"{error: 14.8f}" if error else f"{'-':>14}" for error in errors[place : place + 2]]
+        text += f"    {name:<24}    {' '.join(shown)}\n"
     return text + "\n"
 
 
@@ -196,9 +197,13 @@ def table_head() -> str:
     return _title("Training process") + head + rule
 
 
-def table_line(epoch: int, errors: Sequence[float]) -> str:
-    """errors : total, energy, force, each of the training and the test set; eV/atom, eV/Å."""
-    pairs = [f"{errors[i]: 12.6f}  {errors[i + 1]: 12.6f}" for i in (0, 2, 4)]
+def table_line(epoch: int, errors: Sequence[float], readable: bool = False) -> str:
+    """errors : total, energy, force, each of the training and the test set; eV/atom, eV/Å.
+
+    readable : show "-" in place of the zeros that the original prints for what was not measured.
+    """
+    shown = [f"{'-':>12}" if readable and not error else f"{error: 12.6f}" for error in errors]
+    pairs = ["  ".join(shown[i : i + 2]) for i in (0, 2, 4)]
     return f"{epoch: 10d} :  {'   |'.join(pairs)}\n"
 
 

@@ -44,6 +44,7 @@ def begin(
     path = checkpoint.path_of(deck)
     if ranks.rank == 0:
         results.check_writable([path, "train.error", *results.potential_paths(deck)])
+    _warn_of_few_tests(deck, draw, warn)
     networks = model.draw([setup.n_features for setup in data.setups], deck.networks, device)
     stored, origin, free = checkpoint.read(path), None, None
     if deck.transfer is not None:
@@ -65,6 +66,17 @@ def begin(
         _warn_of_settings(deck, state, path, warn)
     scales = [torch.from_numpy(scale).to(device) for scale in data.feature_scales]
     return Begun(data, train, test, state, scales, origin, mark, stored is not None)
+
+
+def _warn_of_few_tests(deck: TrainInput, draw: Draw, warn: Callable[[str], None]) -> None:
+    """Where nothing is tested, or the percentage looks like a fraction."""
+    n_train, n_test = (sum(len(part) for batch in batches for part in batch) for batches in (draw.train, draw.test))
+    percent = 100 * deck.test_fraction
+    if percent and (n_test == 0 or percent < 1):
+        found = f"TESTPERCENT {percent:g} tests {n_test} of {n_train + n_test} structures"
+        meant = f"; did you mean {100 * percent:g}?" if percent < 1 else ""
+        zeros = "" if n_test else "; the test errors in train.error are zeros that mean nothing"
+        warn(f"{deck.path}: {found}{meant}{zeros}")
 
 
 def _warn_of_settings(deck: TrainInput, state: State, path: str, warn: Callable[[str], None]) -> None:
