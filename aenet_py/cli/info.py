@@ -9,22 +9,23 @@ import os
 from typing import Any
 
 from aenet_py.cli import common
-from aenet_py.describe import describe
-from aenet_py.report import info as report
 
 HELP = "say what a file is and what is in it"
-DESCRIPTION = """Say what a file is (training set, gradients or potential, binary or text) and what is in it. Energies
-are in eV, lengths in Angstrom."""
+DESCRIPTION = """Say what a file is and what is in it: a training set, gradients or a potential, binary or text; tables
+and state of a training; structures; an input file. Energies are in eV, lengths in Angstrom."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", help="a .train, .train.ascii, .train.forces, .nn or .nn.ascii file")
+    parser.add_argument("file", help="any file that the programs read or write")
     parser.add_argument("--check", action="store_true", help="read the whole file and check every value")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(options: argparse.Namespace) -> None:
-    size = os.path.getsize(options.file) if options.check and os.path.exists(options.file) else 0
+    from aenet_py.describe import describe
+    from aenet_py.report import info as report
+
+    size = os.path.getsize(options.file) if os.path.exists(options.file) else 0
     with common.progress(size, "B") as advance:
         found = describe(options.file, options.check, advance)
     if found.get("angular_domain") == "before 2.0.4":

@@ -2,23 +2,90 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from enum import Enum
 
 from aenet_py.errors import InputError
-from aenet_py.formats import gradients, listio, potential, trainset
+from aenet_py.formats import databases, frames, gradients, listio, potential, torchfile, trainset
 from aenet_py.formats.lines import ListReader
 from aenet_py.formats.records import RecordReader
-from aenet_py.formats.source import Field, Source
+from aenet_py.formats.source import Field, Source, Window
 from aenet_py.structure import SYMBOL_LENGTH
 
 EXPECTED = "a training set (.train, .train.ascii), gradients (.train.forces) or a potential (.nn, .nn.ascii)"
 
 
+GLANCE_BYTES = 1 << 20
+XSF_SECTIONS = ("CRYSTAL", "SLAB", "POLYMER", "MOLECULE", "ATOMS", "PRIMVEC", "PRIMCOORD")
+
+
 class Kind(Enum):
+    """What files hold; the first three are read value by value here, in binary and text."""
+
     TRAINING_SET = "training set"
     GRADIENTS = "gradients"
     POTENTIAL = "potential"
+    ENERGIES = "energies of a training"
+    FORCES = "forces of a training"
+    ERRORS = "errors of a training"
+    STATE = "state of a training"
+    XSF = "structure in XSF"
+    FRAMES = "structures in extended XYZ"
+    DATABASE = "structures in a database of ASE"
+    GENERATE = "input file of generate.x"
+    SETUP = "set-up of features"
+    TRAIN = "input file of aenet_pytorch.py"
+    PREDICT = "input file of predict.x"
+    SCAN = "input file of aenet-py scan"
+
+
+def glance(path: str) -> tuple[Kind | None, int]:
+    """What a file is if it is none of the first three, told from its name and beginning, and its size in bytes."""
+    with Window(path) as window:
+        head, size = bytes(window.view(0, GLANCE_BYTES)), window.size
+    if head.startswith(torchfile.MAGIC):
+        return Kind.STATE, size
+    if databases.is_database(path):  # ase opens no other names
+        return Kind.DATABASE, size
+    if frames.is_frames(path):
+        return Kind.FRAMES, size
+    if b"\0" in head:
+        return None, size
+    lines = [line for line in head.decode("latin-1").splitlines() if line.strip()]
+    return (_of_table(lines) or _of_structure(lines) or _of_deck(lines)) if lines else None, size
+
+
+def _of_table(lines: Sequence[str]) -> Kind | None:
+    words = lines[0].split()
+    if len(words) > 3 and words[0] == "#" and words[1].isdecimal() and _are_numbers(words[2:3]):
+        return Kind.FORCES
+    if len(words) in (3, 7) and _are_numbers(words):
+        return Kind.ERRORS
+    return Kind.ENERGIES if len(words) > 5 and words[0].isdecimal() and _are_numbers(words[1:5]) else None
+
+
+def _are_numbers(words: Sequence[str]) -> bool:
+    try:
+        return all(math.isfinite(float(word)) for word in words)
+    except ValueError:
+        return False
+
+
+def _of_structure(lines: Sequence[str]) -> Kind | None:
+    second = lines[1].lower() if len(lines) > 1 else ""
+    if lines[0].strip().isdecimal() and ("lattice=" in second or "properties=" in second):
+        return Kind.FRAMES
+    first = next((line.split()[0] for line in lines if not line.lstrip().startswith("#")), "")
+    return Kind.XSF if first in XSF_SECTIONS else None
+
+
+def _of_deck(lines: Sequence[str]) -> Kind | None:
+    keywords = {line.split()[0].lower() for line in lines}
+    for kind, needed in DECKS.items():
+        if any(names <= keywords for names in needed):
+            return kind
+    return None
 
 
 def identify(source: Source) -> Kind:
@@ -56,6 +123,19 @@ def _of_lines(source: Source) -> Kind | None:
     if all(numbers):
         return Kind.POTENTIAL
     return Kind.TRAINING_SET if numbers[:3] == [True, True, False] else None
+
+
+SCANNED = (
+    "generate", "seeds", "lr", "method", "regularization", "alpha", "nodes", "radial_rc", "radial_n", "angular_rc",
+    "angular_n",
+)  # fmt: skip
+DECKS: dict[Kind, tuple[set[str], ...]] = {  # keywords that only these files have together
+    Kind.TRAIN: ({"trainingset"},),
+    Kind.GENERATE: ({"types", "setups"},),
+    Kind.PREDICT: ({"types", "networks"},),
+    Kind.SETUP: ({"atom", "basis"}, {"atom", "symmfunc"}),
+    Kind.SCAN: tuple({"train", name} for name in SCANNED),
+}
 
 
 def walk(source: Source, kind: Kind) -> Iterator[object]:

@@ -1,4 +1,4 @@
-"""What a file holds, as a dictionary that may go to JSON."""
+"""Training sets, gradients and potentials, binary or text."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _of_trainset(source: Source) -> dict[str, Any]:
         "normalised": header.normalized,
         "energy_scale": header.scale,
         "energy_shift": header.shift,
-        "setups": [_of_setup(*both) for both in zip(footer.setups, footer.statistics, strict=True)],
+        "setups": [of_setup(*both) for both in zip(footer.setups, footer.statistics, strict=True)],
     }
 
 
@@ -82,7 +82,7 @@ def _of_potential(source: Source) -> dict[str, Any]:
             "activations": [potential.ACTIVATIONS[number] for number in network.activations],
             "weights": len(network.weights),
         },
-        "setup": _of_setup(found.setup, found.statistics),
+        "setup": of_setup(found.setup, found.statistics),
         "angular_domain": angular_domain(found.setup, found.statistics),
         "training_set": {
             "file": training.path,
@@ -105,7 +105,8 @@ _OF_KIND: dict[Kind, Callable[[Source], dict[str, Any]]] = {
 }
 
 
-def _of_setup(setup: Setup, statistics: FeatureStatistics) -> dict[str, Any]:
+def of_setup(setup: Setup, statistics: FeatureStatistics | None = None) -> dict[str, Any]:
+    """A set-up, with the number of atoms behind its statistics if there are any."""
     found: dict[str, Any] = {
         "species": setup.atom_type,
         "description": setup.description,
@@ -114,8 +115,9 @@ def _of_setup(setup: Setup, statistics: FeatureStatistics) -> dict[str, Any]:
         "features": setup.n_features,
         "smallest_distance": setup.r_min,
         "largest_cutoff": setup.r_max,
-        "atoms": statistics.count,
     }
+    if statistics is not None:
+        found["atoms"] = statistics.count
     if setup.basis.strip().lower() == "chebyshev":
         names = ("radial_cutoff", "radial_order", "angular_cutoff", "angular_order")
         found |= dict(zip(names, setup.parameters[0].tolist(), strict=False))

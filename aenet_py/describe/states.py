@@ -1,0 +1,75 @@
+"""What torch keeps of a training: model.restart, and the batches of SAVE_BATCHES."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from aenet_py.errors import InputError
+from aenet_py.formats.source import Advance
+from aenet_py.formats.torchfile import Tensor, TorchFile
+
+_WEIGHT = re.compile(r"functions\.(\d+)\.\w+\.weight")
+_METHODS = {"exp_inf": "adamax", "exp_avg_sq": "adam", "acc_delta": "adadelta", "sum": "adagrad"}
+
+
+def state(path: str, _: Advance) -> dict[str, Any]:
+    """What the file is from; InputError for what no training writes."""
+    file = TorchFile(path)
+    values = file.values
+    try:
+        if "settings" in values:
+            return {"contents": "batches", "settings": dict(values["settings"])}
+        networks = _networks(values["model"])
+        described: dict[str, Any] = {
+            "contents": "networks and optimizer",
+            "networks": networks,
+            "weights": sum((a + 1) * b for nodes in networks for a, b in itertools.pairwise(nodes)),
+            "optimizer": _optimizer(file, values["optimizer"]),
+            "transfer": "transfer" in values,
+        }
+        return described | _progress(values.get("progress", {}))
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError):
+        raise InputError(path, "this file of torch is no state of a training, nor batches of one") from None
+
+
+def _networks(parameters: Mapping[str, Tensor]) -> list[list[int]]:
+    """Nodes of each layer of each network, in the order of the species in train.in."""
+    found: dict[int, list[int]] = {}
+    for name, tensor in parameters.items():
+        match = _WEIGHT.fullmatch(name)
+        if match is not None:
+            n_out, n_in = tensor.shape
+            found.setdefault(int(match[1]), [n_in]).append(n_out)
+    return [found[species] for species in sorted(found)]
+
+
+def _optimizer(file: TorchFile, stored: Mapping[str, Any]) -> dict[str, Any]:
+    (group,) = stored["param_groups"]
+    kept = stored["state"].get(0, {})
+    name = next((method for array, method in _METHODS.items() if array in kept), None)
+    if name == "adam" and group.get("decoupled_weight_decay"):
+        name = "adamw"
+    steps = int(file.number(kept["step"])) if isinstance(kept.get("step"), Tensor) else None
+    return {
+        "method": name, "learning_rate": float(group["lr"]), "weight_decay": float(group["weight_decay"]),
+        "steps": steps,
+    }  # fmt: skip
+
+
+def _progress(progress: Mapping[str, Any]) -> dict[str, Any]:
+    """Where an unfinished training stands, and the errors of the last epoch in its table, eV/atom and eV/Å."""
+    training = progress.get("training")
+    found: dict[str, Any] = {"finished": training is None}
+    found["average"], found["best"] = (progress.get(name) is not None for name in ("averaged", "best"))
+    if training is None:
+        return found
+    found |= {"epochs": int(training["epoch"]), "batches": int(training["batch"])}
+    if training["table"]:
+        epoch, errors = training["table"][-1]
+        names = ("total_train", "total_test", "energy_train", "energy_test", "force_train", "force_test")
+        pairs = zip(names, map(float, errors), strict=True)
+        found["last"] = {"epoch": int(epoch), **{name: error or None for name, error in pairs}}
+    return found

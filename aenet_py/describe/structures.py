@@ -1,0 +1,81 @@
+"""Files of structures."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from aenet_py.errors import AenetError, InputError
+from aenet_py.formats import databases, extxyz, frames, xsf
+from aenet_py.formats.source import Advance
+from aenet_py.structure import Frame
+
+_COUNTED = ("structures", "periodic", "with_energy", "with_forces")
+
+
+@dataclass
+class _Tally:
+    """Numbers of structures and atoms, and ranges, of the frames counted so far."""
+
+    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_COUNTED, 0))
+    species: dict[str, int] = field(default_factory=dict)
+    atoms: list[float] = field(default_factory=lambda: [math.inf, -math.inf])
+    energies: list[float] = field(default_factory=lambda: [math.inf, -math.inf])
+
+    def add(self, frame: Frame) -> None:
+        names = frame.names()
+        for name in frame.symbols:
+            self.species[name] = self.species.get(name, 0) + names.count(name)
+        there = (True, any(frame.pbc), frame.energy is not None, frame.forces is not None)
+        for name, counted in zip(_COUNTED, there, strict=True):
+            self.counts[name] += counted
+        _widen(self.atoms, frame.n_atoms)
+        if frame.energy is not None:
+            _widen(self.energies, frame.energy / frame.n_atoms)
+
+
+def _widen(ends: list[float], value: float) -> None:
+    ends[:] = min(ends[0], value), max(ends[1], value)
+
+
+def _described(found: Iterable[Frame], energy: str = "total_energy_per_atom") -> dict[str, Any]:
+    """energy : the name of what the frames have as their energy."""
+    tally = _Tally()
+    for frame in found:
+        tally.add(frame)
+    described: dict[str, Any] = {**tally.counts, "species": tally.species}
+    if tally.counts["structures"]:
+        described["atoms_per_structure"] = {"min": int(tally.atoms[0]), "max": int(tally.atoms[1])}
+    if tally.counts["with_energy"]:
+        described[energy] = {"min": tally.energies[0], "max": tally.energies[1]}
+    return described
+
+
+def xsf_file(path: str, _: Advance) -> dict[str, Any]:
+    try:
+        return _described([xsf.read_frame(path)])
+    except InputError:
+        structure = xsf.read(path)  # with a cohesive energy, which no frame has
+    frame = Frame(
+        path, structure.symbols, structure.species, structure.positions, structure.cell,
+        (structure.cell is not None,) * 3, structure.cohesive_energy, structure.forces,
+    )  # fmt: skip
+    return _described([frame], "cohesive_energy_per_atom")
+
+
+def frames_file(path: str, advance: Advance) -> dict[str, Any]:
+    def parsed() -> Iterator[Frame]:
+        for raw in frames.read(path):
+            yield extxyz.parse(raw)
+            advance(raw.size)
+
+    return _described(parsed())
+
+
+def database(path: str, _: Advance) -> dict[str, Any]:
+    if importlib.util.find_spec("ase") is None:
+        raise AenetError(f"{path}: databases of ASE require ase; install it with pip install 'aenet_py[ase]'")
+    return _described(databases.read(path, reference=False))
