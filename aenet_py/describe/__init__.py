@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from aenet_py.describe import binary, decks, states, structures, tables
+from aenet_py.errors import AenetError
 from aenet_py.formats import kinds
 from aenet_py.formats.kinds import Kind
 from aenet_py.formats.source import Advance
@@ -33,6 +34,8 @@ def describe(path: str, check: bool, advance: Advance) -> dict[str, Any]:
     whole.  Energies in eV, lengths in Å, forces in eV/Å; advance : told the bytes read.
     """
     kind, size = kinds.glance(path)
+    if size == 0:
+        raise AenetError(f"{path}: this file is empty")
     if kind is None:
         return binary.describe(path, check, advance)
     return {"file": path, "kind": kind.value, "bytes": size} | _OF_KIND[kind](path, advance)

@@ -24,7 +24,7 @@ def describe(path: str, check: bool, advance: Advance) -> dict[str, Any]:
     Energies in eV, lengths in Å; advance : told the bytes read.
     """
     with trainset.open_source(path) as source:
-        kind = kinds.identify(source)
+        kind = kinds.identify(source, f"{kinds.EXPECTED}, tables or the state of a training, structures, an input file")
         form = "binary" if isinstance(source, RecordReader) else "text"
         found: dict[str, Any] = {"file": path, "kind": kind.value, "form": form, "bytes": source.window.size}
         checked = {"checked": _check(source, kind, advance)} if check else {}

@@ -88,11 +88,11 @@ def _of_deck(lines: Sequence[str]) -> Kind | None:
     return None
 
 
-def identify(source: Source) -> Kind:
-    """What a file is, told from its first values; InputError if it is none of ours."""
+def identify(source: Source, expected: str = EXPECTED) -> Kind:
+    """What a file is, told from its first values; InputError if it is none of the first three."""
     kind = _of_records(source) if isinstance(source, RecordReader) else _of_lines(source)
     if kind is None:
-        raise InputError(source.path, f"found a file that is none of these; expected {EXPECTED}")
+        raise InputError(source.path, f"found a file that is none of these; expected {expected}")
     return kind
 
 

@@ -23,7 +23,8 @@ TEXT_VALUE = 24  # characters of a number in a text training set, where it takes
 GIGABYTE = 1e9
 STATE = 3  # arrays of each network: weights and two of the optimizer
 COPIES_OF_STATE = 6  # while it is saved: this state and the last one, both forms of it, the file twice
-AVERAGES = 3  # arrays of EMA, and of PATIENCE, at most at one time
+COPIES_OF_TEXT = 3  # while potentials are written: this state, the last one, the file
+AVERAGES = 4  # arrays of EMA, and of PATIENCE, at most at one time
 TEXT_WEIGHT, TEXT_LIST = 25, 160  # characters of a weight in a potential; bytes while all of one are written
 LARGER_BATCH = 1.5  # than BATCHSIZE: what is left over is spread over the batches
 MOST_WEIGHTS = 2**31 - 1  # of a network in a potential
@@ -70,9 +71,10 @@ def of_networks(
             values += 4 * sum(sizes)
         layers += 8 * share * atoms * values
     total = sum(weights)
-    arrays = COPIES_OF_STATE * STATE + AVERAGES * ((deck.average is not None) + (deck.patience is not None))
-    as_text = (8 * 2 * STATE + TEXT_WEIGHT) * total + TEXT_LIST * max(weights)
-    return max(8.0 * arrays * total, as_text), layers
+    averages = AVERAGES * ((deck.average is not None) + (deck.patience is not None))
+    as_state = 8 * (COPIES_OF_STATE * STATE + averages) * total
+    as_text = (8 * (COPIES_OF_TEXT * STATE + averages) + TEXT_WEIGHT) * total + TEXT_LIST * max(weights)
+    return float(max(as_state, as_text)), layers
 
 
 def estimate(deck: TrainInput) -> Need:
