@@ -17,22 +17,26 @@ _METHODS = {"exp_inf": "adamax", "exp_avg_sq": "adam", "acc_delta": "adadelta", 
 
 def state(path: str, _: Advance) -> dict[str, Any]:
     """What the file is from; InputError for what no training writes."""
-    file = TorchFile(path)
+    with TorchFile(path) as file:
+        try:
+            return _described(file)
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError):
+            raise InputError(path, "this file of torch is no state of a training, nor batches of one") from None
+
+
+def _described(file: TorchFile) -> dict[str, Any]:
     values = file.values
-    try:
-        if "settings" in values:
-            return {"contents": "batches", "settings": dict(values["settings"])}
-        networks = _networks(values["model"])
-        described: dict[str, Any] = {
-            "contents": "networks and optimizer",
-            "networks": networks,
-            "weights": sum((a + 1) * b for nodes in networks for a, b in itertools.pairwise(nodes)),
-            "optimizer": _optimizer(file, values["optimizer"]),
-            "transfer": "transfer" in values,
-        }
-        return described | _progress(values.get("progress", {}))
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError):
-        raise InputError(path, "this file of torch is no state of a training, nor batches of one") from None
+    if "settings" in values:
+        return {"contents": "batches", "settings": dict(values["settings"])}
+    networks = _networks(values["model"])
+    described: dict[str, Any] = {
+        "contents": "networks and optimizer",
+        "networks": networks,
+        "weights": sum((a + 1) * b for nodes in networks for a, b in itertools.pairwise(nodes)),
+        "optimizer": _optimizer(file, values["optimizer"]),
+        "transfer": "transfer" in values,
+    }
+    return described | _progress(values.get("progress", {}))
 
 
 def _networks(parameters: Mapping[str, Tensor]) -> list[list[int]]:

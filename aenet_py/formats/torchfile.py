@@ -11,9 +11,12 @@ import struct
 import zipfile
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aenet_py.errors import AenetError, InputError
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 MAGIC = b"PK\x03\x04"
 MOST_BYTES = 1 << 28  # of the values, without tensors
@@ -48,6 +51,12 @@ class TorchFile:
         except Exception as error:  # a pickle that is damaged ends in many kinds
             reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise InputError(path, f"this is no file of torch, or it is damaged ({reason})") from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._archive.close()
 
     def number(self, tensor: Tensor) -> float:
         """The first value of a tensor; InputError if there is none."""

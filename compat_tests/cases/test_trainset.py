@@ -96,7 +96,7 @@ def test_a_normalised_set_is_not_merged(names, capsys):
 @pytest.mark.parametrize("case", ["06"], indirect=True)
 @pytest.mark.usefixtures("case")
 def test_info_of_a_normalised_set_is_in_ev(capsys):
-    """Of the same structures, raw and normalised, and in a potential of train.x."""
+    """Of the same structures, raw and normalised."""
     shown = [in_process(capsys, "info", name)[1] for name in ("x.train", "x.train.scaled", "x.train.scaled.ascii")]
     energies = [next(line for line in text.splitlines() if "energy per atom" in line) for text in shown]
     assert energies[0] == energies[1] == energies[2]

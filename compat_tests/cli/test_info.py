@@ -138,6 +138,14 @@ def test_potentials_before_the_correction(tmp_path, capsys):
     assert "trained with the angular features of aenet before 2.0.4" in err
 
 
+def test_energies_of_a_potential_of_train_x_are_in_ev(tmp_path, capsys):
+    """It stores normalised energies, where the other trainer stores those in eV."""
+    some = samples.small_potential()
+    stored = dataclasses.replace(some.training, normalized=True, low=-1.0, high=1.0, mean=0.5, scale=4.0, shift=-3.0)
+    (tmp_path / "x.nn").write_bytes(potential.to_binary(dataclasses.replace(some, training=stored)))
+    assert "energy per atom -3.250000 to -2.750000, average -2.875000 eV" in info(capsys, tmp_path / "x.nn")[1]
+
+
 @pytest.mark.parametrize("parameters", [np.ones((2, 1)), np.full((2, 4), np.nan), np.full((2, 4), np.inf)])
 def test_odd_parameters(parameters, tmp_path, capsys):
     some = samples.small_potential()
