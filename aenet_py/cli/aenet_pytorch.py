@@ -11,14 +11,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from aenet_py import __version__
+from aenet_py import __version__, locks
 from aenet_py.cli import common
+from aenet_py.errors import AenetError
 from aenet_py.inputs import train as inputs
 
 if TYPE_CHECKING:
-    import numpy as np
     import torch
 
     from aenet_py.inputs.train import TrainInput, Transfer
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from aenet_py.training.draws import Draw
     from aenet_py.training.loop import Errors
     from aenet_py.training.ranks import Ranks
+    from aenet_py.training.split import Split
     from aenet_py.training.state import State
     from aenet_py.training.transfer import Origin
 
@@ -35,6 +36,7 @@ is the train.in of aenet-PyTorch; the training set may be the binary .train or t
 together under torchrun --nproc-per-node K."""
 
 Say = Callable[[str], None]
+LOCKED = "train.error"  # which every training of a folder writes, MODE transfer as well
 SHORT = 1e-4  # seconds until a thread that imports lets another one go on
 
 
@@ -88,6 +90,14 @@ def _silent(text: str) -> None: ...
 def _run(path: str, ranks: Ranks, voice: Voice) -> None:
     deck = ranks.together(lambda: inputs.read(path, voice.warn))
     ranks.agree(f"decks {path}", lambda: deck)
+    with contextlib.ExitStack() as stack:
+        alone = locks.held(LOCKED, "training")
+        ranks.together(lambda: stack.enter_context(alone) if ranks.rank == 0 else None)
+        _train_alone(deck, ranks, voice)
+
+
+def _train_alone(deck: TrainInput, ranks: Ranks, voice: Voice) -> None:
+    """Do what the deck asks for, in a folder that no other training writes to."""
     from aenet_py.descriptors import chebyshev
     from aenet_py.report import train as report
 
@@ -99,21 +109,24 @@ def _run(path: str, ranks: Ranks, voice: Voice) -> None:
     tell(report.parameters(deck))
     if ranks.size > 1:
         voice.note(f"{ranks.size} processes train together; threads of each on this machine: {ranks.threads}.")
-    data, draw = ranks.together(lambda: _prepare(deck, ranks, tell, voice.note))
+    data, draw, stored = ranks.together(lambda: _prepare(deck, ranks, tell, voice.note))
     for note in chebyshev.notes(data.setups):
         voice.warn(note)
     with common.stopping() as stop:
-        ended = deck.mode == "batches" or _train(deck, data, draw, ranks, voice, tell, stop)
+        ended = deck.mode == "batches" or _train(deck, data, draw, stored, ranks, voice, tell, stop)
     if ended:
         voice.say(report.closing())
 
 
-def _prepare(deck: TrainInput, ranks: Ranks, tell: Say, note: Say) -> tuple[Data, Draw]:
-    """Read the training set and draw the batches, or load both; save them where that is asked for."""
+def _prepare(deck: TrainInput, ranks: Ranks, tell: Say, note: Say) -> tuple[Data, Draw, dict[str, Any] | None]:
+    """Read the training set and draw the batches, or load both; save them where that is asked for.
+
+    Besides the two: the state to go on from, if there is one.
+    """
     import numpy as np
 
     from aenet_py.report import train as report
-    from aenet_py.training import dataset, draws, need
+    from aenet_py.training import dataset, draws, need, split
     from aenet_py.training import ranks as processes
 
     def tell_data(data: Data) -> None:
@@ -128,21 +141,27 @@ def _prepare(deck: TrainInput, ranks: Ranks, tell: Say, note: Say) -> tuple[Data
         data, draw = saved.load(deck)
         note(ranks.together(lambda: need.check_loaded(deck, data, ranks)))
         tell_data(data)
+        stored, before = _state(deck)
+        if before is not None:
+            draw = split.draw(deck, data.structures.with_forces, data.structures.paths, before)
     else:
         tell(report.reading())
         note(ranks.together(lambda: need.check(deck, ranks)))
         found = dataset.read(deck)
         mine = None
         if ranks.size > 1 and not (deck.save_batches and ranks.rank == 0):
-            draw = _draw(deck, dataset.with_forces_ahead(deck, found))
-            n_atoms = np.diff(found.structures.starts)[dataset.kept(deck, found)]
+            is_kept = dataset.kept(deck, found)
+            paths = [entry.path.strip() for entry, kept in zip(found.structures.entries, is_kept, strict=True) if kept]
+            draw = split.draw(deck, dataset.with_forces_ahead(deck, found), paths, _state(deck)[1])
+            n_atoms = np.diff(found.structures.starts)[is_kept]
             mine = draws.shared(draw, n_atoms, ranks.rank, ranks.size)
         n, recompute = len(found.structures.entries), deck.memory_mode == "recompute" and ranks.rank == 0
         with _importing("torch"), common.progress(n, " structures", wanted=recompute) as advance:
             data = dataset.prepare(deck, found, mine, advance, ranks.threads)
         tell_data(data)
         tell(report.preparing())
-        draw = _draw(deck, data.structures.with_forces)
+        stored, before = _state(deck)
+        draw = split.draw(deck, data.structures.with_forces, data.structures.paths, before)
         tell(report.batches(deck.batch_size, len(draw.train), draw.energy_size, draw.force_size))
     processes.check(draw, ranks, deck.path)
     if deck.save_batches and ranks.rank == 0:
@@ -150,16 +169,15 @@ def _prepare(deck: TrainInput, ranks: Ranks, tell: Say, note: Say) -> tuple[Data
         from aenet_py.training import saved
 
         saved.save(deck, data, draw)
-    return data, draw
+    return data, draw, stored
 
 
-def _draw(deck: TrainInput, with_forces: np.ndarray) -> Draw:
-    import numpy as np
+def _state(deck: TrainInput) -> tuple[dict[str, Any] | None, Split | None]:
+    """The state to go on from, and what it knows of its structures; None where there is none."""
+    from aenet_py.training import checkpoint
 
-    from aenet_py.training import draws
-
-    np.random.seed(deck.numpy_seed)  # noqa: NPY002 - the original's generator
-    return draws.draw(with_forces, deck.batch_size, deck.test_fraction)
+    stored = None if deck.mode == "batches" else checkpoint.read(checkpoint.path_of(deck))
+    return stored, checkpoint.split_of(stored)
 
 
 @contextlib.contextmanager
@@ -190,8 +208,9 @@ def _report_transfer(deck: TrainInput, begun: Begun, ranks: Ranks, wanted: Trans
 
 
 def _train(
-    deck: TrainInput, data: Data, draw: Draw, ranks: Ranks, voice: Voice, tell: Say, stop: Callable[[], str | None]
-) -> bool:
+    deck: TrainInput, data: Data, draw: Draw, stored: dict[str, Any] | None, ranks: Ranks, voice: Voice, tell: Say,
+    stop: Callable[[], str | None],
+) -> bool:  # fmt: skip
     """Train and write the results; whether the training ended and was not stopped."""
     import torch
 
@@ -210,10 +229,15 @@ def _train(
         # So that a resumed training equals an uninterrupted one.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True, warn_only=True)
-    begun = ranks.together(lambda: begin(deck, data, draw, device, ranks, voice.warn))
+    begun = ranks.together(lambda: begin(deck, data, draw, stored, device, ranks, voice.warn))
     ranks.agree(
         "data, or states to go on from", lambda: (begun.mark, run.checksum(begun.state), dataset.checksum(data))
     )
+    if stored is not None and checkpoint.interrupted(stored) is None:
+        voice.note(
+            f"{checkpoint.path_of(deck)} holds a finished training, which up to {deck.epochs} more epochs (ITERATIONS) "
+            "continue; they are counted from 0, and train.error and the potentials are replaced by theirs."
+        )
     data, state, train, test, origin = begun.data, begun.state, begun.train, begun.test, begun.origin
     unit = data.training.scale
     tell(report.networks(deck, [setup.n_features for setup in data.setups], begun.restarted))
@@ -225,22 +249,28 @@ def _train(
     kept = None if origin is None else transfer.stored(origin)
     goes_on = f"{checkpoint.path_of(deck)} and the potentials are saved, and the same command goes on from there"
 
-    def save(state: State, finished: bool, more: dict[str, bytes]) -> None:
+    def content(state: State, finished: bool) -> dict[str, bytes]:
+        stored = checkpoint.content(state, begun.mark, begun.split, deck.learning_rate, finished, kept)
+        return {checkpoint.path_of(deck): stored}
+
+    def write(*stages: dict[str, bytes]) -> None:
+        with common.uninterrupted():
+            results.write(stages)
+
+    def save(state: State) -> None:
+        """What the same command needs to go on, the potentials and the table so far."""
         if ranks.rank:
             return
-        content = checkpoint.content(state, begun.mark, deck.learning_rate, finished, kept)
-        files = {checkpoint.path_of(deck): content}
-        files.update(results.potentials(deck, data, state.result))
-        files["train.error"] = report.error_lines(state.table, deck.alpha is not None).encode()
-        with common.uninterrupted():
-            results.write({**more, **files})
+        table = report.error_lines(state.table, deck.alpha is not None).encode()
+        potentials = dict(results.potentials(deck, data, state.result))
+        write(content(state, False), potentials, {"train.error": table})
 
     @contextlib.contextmanager
     def saving_if_lost() -> Iterator[None]:
         try:
             yield
         except LostError as error:
-            save(state, False, {})
+            save(state)
             raise LostError(f"{error}; {goes_on}") from None
 
     began = time.time()
@@ -250,7 +280,10 @@ def _train(
         def after_epoch(trained: Errors, written: bool) -> None:
             advance(trained, report.table_line(*state.table[-1], on_terminal) if written else "")
             if deck.checkpoint is not None and state.epoch % deck.checkpoint == 0 and state.epoch < deck.epochs:
-                save(state, False, {})
+                try:
+                    save(state)
+                except AenetError as error:
+                    voice.warn(f"{error}; training continues")
 
         with saving_if_lost():
             try:
@@ -259,12 +292,12 @@ def _train(
                 )
             except run.DivergedError as error:
                 if error.good is not None:
-                    save(error.good, False, {})
+                    save(error.good)
                 raise
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
     say(report.resources(time.time() - began, memory, _gpu_memory(device)))
     if stopped:
-        save(state, False, {})
+        save(state)
         voice.note(f"Stopped by {stop() or 'a signal'} in epoch {state.epoch}; {goes_on}.")
         return False
     if deck.patience is not None and state.early_stopping.since >= deck.patience:
@@ -272,16 +305,31 @@ def _train(
         voice.note(
             f"Stopped early in epoch {last}, with the potentials of epoch {last - since}: PATIENCE {deck.patience}."
         )
-    files: dict[str, bytes] = {}
+    save(state)  # before the tables, which may not fit
     with saving_if_lost():
-        for name, part in (("train", train), ("test", test)):
-            if deck.save_energies:
-                files[f"energies.{name}"] = results.energies(state.result, part, data, ranks).encode("latin-1")
-            if deck.save_forces and deck.alpha is not None:
-                files[f"forces.{name}"] = results.forces(state.result, part, data, ranks).encode("latin-1")
+        tables = _tables(deck, begun, ranks)
     tell(report.saving(deck))
-    save(state, True, files)
+    if ranks.rank == 0:
+        try:
+            write(*tables)
+            write(content(state, True))  # from now on, the same command is another training
+        except AenetError as error:
+            raise AenetError(f"{error}; {goes_on}") from None
     return True
+
+
+def _tables(deck: TrainInput, begun: Begun, ranks: Ranks) -> list[dict[str, bytes]]:
+    """Contents of energies.* and forces.*, by name; those that belong together."""
+    from aenet_py.training import results
+
+    wanted = [(deck.save_energies, "energies", results.energies)]
+    wanted.append((deck.save_forces and deck.alpha is not None, "forces", results.forces))
+    parts, result = {"train": begun.train, "test": begun.test}, begun.state.result
+    return [
+        {f"{kind}.{name}": lines(result, part, begun.data, ranks).encode("latin-1") for name, part in parts.items()}
+        for is_wanted, kind, lines in wanted
+        if is_wanted
+    ]
 
 
 def _gpu_memory(device: torch.device) -> float:

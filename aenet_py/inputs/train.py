@@ -18,7 +18,7 @@ from aenet_py.inputs.keywords import Line, content_lines, nobody
 
 METHODS = ("adam", "adadelta", "adagrad", "adamw", "adamax")
 ACTIVATIONS = ("linear", "tanh", "sigmoid")
-FLAGS = ("save_energies", "save_forces", "verbose", "save_batches", "load_batches")
+FLAGS = ("save_energies", "save_forces", "verbose", "save_batches", "load_batches", "new_split")
 SETTINGS = {
     "method": ("method", "lr"), "forces": ("alpha",), "transfer": ("source", "freeze", "features", "energy", "new"),
 }  # fmt: skip
@@ -81,7 +81,8 @@ class TrainInput:
     test_fraction : of the structures; batch_size : as asked for; max_energy (eV/atom, cohesive), max_forces (eV/Å) :
     structures above are left out, or their forces; alpha : weight of the force error; None without FORCES; checkpoint,
     patience : epochs; average : decay of the exponential moving average of the networks; transfer : for MODE transfer;
-    forces_percent, forces_seed : of the structures whose gradients MEMORY_MODE recompute takes.  None is off.
+    forces_percent, forces_seed : of the structures whose gradients MEMORY_MODE recompute takes; new_split : draw the
+    test set anew, even if model.restart has one.  None is off.
     """
 
     path: str
@@ -113,6 +114,7 @@ class TrainInput:
     transfer: Transfer | None = None
     forces_percent: float = 100.0
     forces_seed: int | None = None
+    new_split: bool = False
 
     @property
     def reduces_rate(self) -> bool:
@@ -247,6 +249,7 @@ def read(path: str, warn: Callable[[str], None] = nobody) -> TrainInput:
         transfer=transfer if mode == "transfer" else None,
         forces_percent=value("forcespercent", 100.0),
         forces_seed=value("forcesseed", None),
+        new_split="new_split" in found,
     )
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
 from aenet_py.inputs.train import TrainInput
 from aenet_py.training import batches, checkpoint, model, optimizers, results, transfer
+from aenet_py.training import split as splits
 from aenet_py.training.batches import Batch
 from aenet_py.training.dataset import Data
 from aenet_py.training.draws import Draw
 from aenet_py.training.ranks import Ranks
+from aenet_py.training.split import Split
 from aenet_py.training.state import State
 from aenet_py.training.transfer import Origin
 
@@ -24,7 +27,8 @@ class Begun:
     """A training about to begin or to go on.
 
     data : normalised as the networks want it; train, test : its batches; scales : of the features; origin : of a
-    transfer; mark : what tells it from other trainings; restarted : whether an earlier run left the state.
+    transfer; mark : what tells it from other trainings; split : what is trained on and tested; restarted : whether an
+    earlier run left the state.
     """
 
     data: Data
@@ -34,22 +38,27 @@ class Begun:
     scales: list[torch.Tensor]
     origin: Origin | None
     mark: str
+    split: Split
     restarted: bool
 
 
 def begin(
-    deck: TrainInput, data: Data, draw: Draw, device: torch.device, ranks: Ranks, warn: Callable[[str], None]
-) -> Begun:
-    """Everything that the epochs need; AenetError where files cannot be written or do not fit."""
+    deck: TrainInput, data: Data, draw: Draw, stored: dict[str, Any] | None, device: torch.device, ranks: Ranks,
+    warn: Callable[[str], None],
+) -> Begun:  # fmt: skip
+    """Everything that the epochs need; AenetError where files cannot be written or do not fit.
+
+    stored : the state to go on from, if there is one (`checkpoint.read`).
+    """
     path = checkpoint.path_of(deck)
     if ranks.rank == 0:
         results.check_writable([path, "train.error", *results.potential_paths(deck)])
     _warn_of_few_tests(deck, draw, warn)
     networks = model.draw([setup.n_features for setup in data.setups], deck.networks, device)
-    stored, origin, free = checkpoint.read(path), None, None
+    origin, free = None, None
     if deck.transfer is not None:
         if stored is not None:
-            origin = transfer.resume(deck, deck.transfer, stored)
+            origin = transfer.resume(deck, deck.transfer, stored, data)
         else:
             origin = transfer.begin(deck, deck.transfer, data, draw, networks)
             _warn_of_atomic_energies(deck, origin, warn)
@@ -61,11 +70,14 @@ def begin(
         train, test = ([batch.to(device) for batch in part] for part in (train, test))
     optimizer = optimizers.start(deck.method, networks, deck.learning_rate, deck.regularization, free)
     state, mark = State(networks, optimizer), checkpoint.mark(deck, draw, data)
+    before = checkpoint.split_of(stored)
     if stored is not None:
-        checkpoint.load(state, stored, deck, mark)
-        _warn_of_settings(deck, state, path, warn)
+        checkpoint.load(state, stored, deck, mark, len(train))
+        for warning in (*_other_settings(deck, state, path), *_another_training(deck, data, before, stored, mark)):
+            warn(warning)
     scales = [torch.from_numpy(scale).to(device) for scale in data.feature_scales]
-    return Begun(data, train, test, state, scales, origin, mark, stored is not None)
+    split = splits.remembered(deck, data, draw, before)
+    return Begun(data, train, test, state, scales, origin, mark, split, stored is not None)
 
 
 def _warn_of_few_tests(deck: TrainInput, draw: Draw, warn: Callable[[str], None]) -> None:
@@ -79,15 +91,34 @@ def _warn_of_few_tests(deck: TrainInput, draw: Draw, warn: Callable[[str], None]
         warn(f"{deck.path}: {found}{meant}{zeros}")
 
 
-def _warn_of_settings(deck: TrainInput, state: State, path: str, warn: Callable[[str], None]) -> None:
+def _another_training(
+    deck: TrainInput, data: Data, before: Split | None, stored: dict[str, Any], mark: str
+) -> Iterator[str]:
+    """Where the state is that of a training on other structures or batches."""
+    path, interrupted = checkpoint.path_of(deck), checkpoint.interrupted(stored)
+    if before is None:
+        yield (
+            f"{path} does not say which structures it was trained on; errors of the test set mean little "
+            "unless the training set, NPSEED, TESTPERCENT and BATCHSIZE are those of that training"
+        )
+    else:
+        yield from splits.warnings(deck, data, before, path)
+    if interrupted is not None and stored["progress"]["batches"] != mark:
+        yield (
+            f"{deck.path}: the interrupted training of {path} cannot be resumed in epoch {interrupted['epoch']} "
+            f"with other batches, energies or alpha; {deck.epochs} epochs start from its weights"
+        )
+
+
+def _other_settings(deck: TrainInput, state: State, path: str) -> Iterator[str]:
     """Where an earlier run's settings count and the deck has others."""
     settings = state.optimizer.settings
     if settings["lr"] != deck.learning_rate and deck.schedule is None:
         rates = f"lr={deck.learning_rate:g} is not used, but {settings['lr']:g} of {path}"
-        warn(f"{deck.path}: {rates}, as in the original")
+        yield f"{deck.path}: {rates}, as in the original"
     if settings["weight_decay"] != deck.regularization:
         decays = f"REGULARIZATION {deck.regularization:g} is not used, but {settings['weight_decay']:g}"
-        warn(f"{deck.path}: {decays} of {path}, as in the original")
+        yield f"{deck.path}: {decays} of {path}, as in the original"
 
 
 def _warn_of_atomic_energies(deck: TrainInput, origin: Origin, warn: Callable[[str], None]) -> None:

@@ -16,10 +16,13 @@ import torch
 
 from aenet_py.errors import AenetError
 from aenet_py.inputs.train import TrainInput
-from aenet_py.training import optimizers
+from aenet_py.training import contents, optimizers
 from aenet_py.training.dataset import Data
 from aenet_py.training.draws import Draw
 from aenet_py.training.loop import Sums
+from aenet_py.training.plain import made, plain
+from aenet_py.training.schema import DamagedError
+from aenet_py.training.split import Split
 from aenet_py.training.state import State, Watch
 
 PATH, TRANSFERRED = "model.restart", "model.transfered.restart"
@@ -38,17 +41,20 @@ def mark(deck: TrainInput, draw: Draw, data: Data) -> str:
 
 
 def content(
-    state: State, batches: str, learning_rate: float, finished: bool, transfer: dict[str, Any] | None = None
-) -> bytes:
+    state: State, batches: str, split: Split, learning_rate: float, finished: bool,
+    transfer: dict[str, Any] | None = None,
+) -> bytes:  # fmt: skip
     """What to write.
 
-    batches : the `mark` of this training; learning_rate : the deck's; finished : whether a next run begins a new
-    training from here; transfer : what a transfer keeps from its source.  Only what the original does not know is in
-    the third entry, `progress`: a finished training without early stopping, schedule or average has none.
+    batches : the `mark` of this training; split : what was trained on and tested; learning_rate : the deck's; finished
+    : whether a next run begins a new training from here; transfer : what a transfer keeps from its source.  The
+    original does not look beyond the first two entries.  A finished training without early stopping, schedule or
+    average has no entry `progress`.
     """
     stored: dict[str, Any] = {
         "model": state.networks.state(),
         "optimizer": optimizers.state(state.optimizer, state.networks),
+        "split": plain(split),
     }
     kept: dict[str, Any] = {
         "batches": batches,
@@ -72,16 +78,28 @@ def content(
 
 
 def read(path: str) -> dict[str, Any] | None:
-    """What is stored, None if there is no such file; AenetError for files of another kind."""
+    """What is stored, None if there is no such file; AenetError for files of another kind, or damaged ones."""
     if not os.path.exists(path):
         return None
     with explained(path):
         # A file from a stranger runs no code.
-        return torch.load(path, weights_only=True, map_location="cpu")
+        stored = torch.load(path, weights_only=True, map_location="cpu")
+        contents.check_state(stored)
+    return stored
 
 
-def load(state: State, stored: dict[str, Any], deck: TrainInput, batches: str) -> None:
-    """Go on from what was stored; AenetError if it belongs to other networks."""
+def split_of(stored: dict[str, Any] | None) -> Split | None:
+    """What a state knows of its structures; None if it does not say, as those of the original."""
+    return made(Split, stored["split"]) if stored is not None and "split" in stored else None
+
+
+def interrupted(stored: dict[str, Any]) -> dict[str, Any] | None:
+    """How far a training had come that was interrupted; None of a finished one."""
+    return stored.get("progress", {}).get("training")
+
+
+def load(state: State, stored: dict[str, Any], deck: TrainInput, batches: str, n_batches: int) -> None:
+    """Go on from what was stored; AenetError if it belongs to other networks.  n_batches : to train on."""
     with explained(path_of(deck)):
         parameters = stored["model"]
         if list(parameters) != list(state.networks.names):
@@ -91,7 +109,7 @@ def load(state: State, stored: dict[str, Any], deck: TrainInput, batches: str) -
                 raise ValueError(f"{name} is {tuple(parameters[name].shape)}, not {tuple(view.shape)}")
             view.copy_(parameters[name])
         optimizers.load(state.optimizer, stored["optimizer"], state.networks)
-        _take(state, stored.get("progress", {}), deck, batches)
+        _take(state, stored.get("progress", {}), deck, batches, n_batches)
 
 
 @contextlib.contextmanager
@@ -99,14 +117,20 @@ def explained(path: str) -> Iterator[None]:
     """One line for whatever torch raises, which is of many kinds, for what is no such file."""
     try:
         yield
+    except DamagedError as error:
+        raise AenetError(f"{path} is damaged: {error}") from None
     except Exception as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise AenetError(f"{path}: found no state of these networks and this method ({reason})") from None
 
 
-def _take(state: State, progress: dict[str, Any], deck: TrainInput, batches: str) -> None:
+def _take(state: State, progress: dict[str, Any], deck: TrainInput, batches: str, n_batches: int) -> None:
     """Take what the deck still asks for."""
     device = state.networks.values.device
+    for name in ("averaged", "best"):
+        values = progress.get(name)
+        if values is not None and len(values) != len(state.networks.values):
+            raise DamagedError(f"progress.{name} has {len(values)} weights; expected {len(state.networks.values)}")
     if deck.average is not None and progress.get("averaged") is not None:
         state.averaged = progress["averaged"].to(device)
     fits = progress.get("batches") == batches  # errors of other trainings are no measure for this one
@@ -120,5 +144,7 @@ def _take(state: State, progress: dict[str, Any], deck: TrainInput, batches: str
     if training["learning_rate"] != deck.learning_rate:
         state.optimizer.settings["lr"] = deck.learning_rate  # it was changed meanwhile
     if fits:
+        if training["batch"] > n_batches:
+            raise DamagedError(f"progress.training.batch is {training['batch']}; expected at most {n_batches}")
         state.epoch, state.batch = training["epoch"], training["batch"]
         state.sums, state.table = Sums(**training["sums"]), [(n, errors) for n, errors in training["table"]]

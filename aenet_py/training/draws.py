@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+UNKNOWN, TRAINED, TESTED = -1, 0, 1  # what a structure was used for by the training that is continued
+
 
 @dataclass(frozen=True)
 class Draw:
@@ -23,12 +25,18 @@ class Draw:
     force_size: int
 
 
-def split(n: int, test_fraction: float) -> tuple[list[int], list[int]]:
-    """Training and test structures of n (split_database); draws from NumPy's global generator."""
-    indices = list(range(n))
+def split(roles: np.ndarray, test_fraction: float) -> tuple[list[int], list[int]]:
+    """Training and test structures (split_database); draws from NumPy's global generator.
+
+    roles (n,) : UNKNOWN, of which the fraction is tested, or TRAINED or TESTED, which they stay.
+    """
+    indices = list(range(len(roles)))
     np.random.shuffle(indices)  # noqa: NPY002 - the original's generator
-    n_test = math.floor(test_fraction * n)
-    return indices[n_test:], indices[:n_test]
+    order = np.array(indices, dtype=np.int64)
+    tested = roles[order] == TESTED
+    new = np.flatnonzero(roles[order] == UNKNOWN)
+    tested[new[: math.floor(test_fraction * len(new))]] = True
+    return order[~tested].tolist(), order[tested].tolist()
 
 
 def number_of_batches(n: int, size: float) -> int:
@@ -50,23 +58,28 @@ def sizes(n: int, n_batches: int) -> list[int]:
     return counts.tolist()
 
 
-def draw(with_forces: np.ndarray, batch_size: int, test_fraction: float) -> Draw:
-    """Draw the batches (select_batch_size, select_batches); with_forces : whether each structure has them."""
+def draw(with_forces: np.ndarray, batch_size: int, test_fraction: float, roles: np.ndarray | None = None) -> Draw:
+    """Draw the batches (select_batch_size, select_batches).
+
+    with_forces (n,) bool : whether each structure has them; roles (n,) : as of `split`, None if all are UNKNOWN.
+    """
+    if roles is None:
+        roles = np.full(len(with_forces), UNKNOWN)
     energies_only, forces = np.flatnonzero(~with_forces), np.flatnonzero(with_forces)
     n_energy, n_force = len(energies_only), len(forces)
-    train_e, test_e = split(n_energy, test_fraction)
-    train_f, test_f = split(n_force, test_fraction)
+    parts_e, parts_f = (split(roles[structures], test_fraction) for structures in (energies_only, forces))
     share = n_force / (n_force + n_energy)
     if share <= 0.5:
         size: float = round((1 - share) * batch_size)
-        counts = [number_of_batches(len(part), size) for part in (train_e, test_e)]
+        more, fewer = parts_e, parts_f
     else:
         size = share * batch_size
-        counts = [number_of_batches(len(part), size) for part in (train_f, test_f)]
+        more, fewer = parts_f, parts_e
+    counts = [number_of_batches(len(part), size) or min(1, len(other)) for part, other in zip(more, fewer, strict=True)]
     if n_force:
         counts = [min(count, n_force) for count in counts]
-    energy = _draw(energies_only, counts, test_fraction)
-    force = _draw(forces, counts, test_fraction)
+    energy = _draw(energies_only, counts, test_fraction, roles)
+    force = _draw(forces, counts, test_fraction, roles)
     return Draw(
         list(itertools.zip_longest(force[0], energy[0], fillvalue=[])),
         list(itertools.zip_longest(force[1], energy[1], fillvalue=[])),
@@ -79,11 +92,13 @@ def _mean_size(parts: list[list[int]]) -> int:
     return round(float(np.mean([len(part) for part in parts]))) if parts else 0
 
 
-def _draw(structures: np.ndarray, counts: list[int], test_fraction: float) -> tuple[list[list[int]], list[list[int]]]:
+def _draw(
+    structures: np.ndarray, counts: list[int], test_fraction: float, roles: np.ndarray
+) -> tuple[list[list[int]], list[list[int]]]:
     if not len(structures):
         return [], []
     found: list[list[list[int]]] = []
-    for chosen, n_batches in zip(split(len(structures), test_fraction), counts, strict=True):
+    for chosen, n_batches in zip(split(roles[structures], test_fraction), counts, strict=True):
         parts, start = [], 0
         for n in sizes(len(chosen), n_batches) if n_batches else []:
             parts.append(structures[chosen[start : start + n]].tolist())

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
+from aenet_py.errors import AenetError
 from aenet_py.formats import potential
 from aenet_py.formats.output import PendingFile
 from aenet_py.formats.text import native
@@ -44,8 +45,31 @@ def potentials(deck: TrainInput, data: Data, networks: Networks) -> Iterator[tup
         yield path, potential.to_trainer_text(found)
 
 
-def write(files: dict[str, bytes]) -> None:
-    """Write all files, none of which appears before all are complete."""
+def write(stages: Sequence[dict[str, bytes]]) -> None:
+    """Write files stage by stage: those of a stage appear together or not at all, whatever becomes of the others.
+
+    AenetError names what is missing and how large it is, and what is saved.
+    """
+    failures = [_failure(stage) for stage in stages]
+    pairs = list(zip(stages, failures, strict=True))
+    missing = [f"{name} ({len(content)} bytes)" for stage, bad in pairs if bad for name, content in stage.items()]
+    if missing:
+        saved = [name for stage, bad in pairs if not bad for name in stage]
+        reason = next(filter(None, failures))
+        also = f"; saved: {', '.join(saved)}" if saved else ""
+        raise AenetError(f"{reason}; not saved: {', '.join(missing)}{also}")
+
+
+def _failure(files: dict[str, bytes]) -> str | None:
+    """Write files that appear together; why they could not be written, None if they were."""
+    try:
+        _write_together(files)
+    except AenetError as error:
+        return str(error)
+    return None
+
+
+def _write_together(files: dict[str, bytes]) -> None:
     with contextlib.ExitStack() as stack:
         pending = [stack.enter_context(PendingFile(name)) for name in files]
         for file, content in zip(pending, files.values(), strict=True):

@@ -39,7 +39,7 @@ def epochs(
     enough if one process is to stop.  LostError leaves the state as it is behind a batch.
     """
     alpha, device, good = deck.alpha or 0.0, state.networks.values.device, None
-    while state.epoch < deck.epochs:
+    while state.epoch < deck.epochs and not _ended_early(deck, state):
         if deck.schedule is not None and deck.schedule.kind == "cosine":
             rate = states.cosine(deck.schedule, deck.learning_rate, state.epoch, deck.epochs)
             state.optimizer.settings["lr"] = rate
@@ -61,9 +61,12 @@ def epochs(
             state.table.append((state.epoch, [error / unit for pair in pairs for error in pair]))
         state.epoch, state.batch, state.sums = state.epoch + 1, 0, Sums()
         after_epoch(trained, written)
-        if deck.patience is not None and state.early_stopping.since >= deck.patience:
-            break
     return False
+
+
+def _ended_early(deck: TrainInput, state: State) -> bool:
+    """Whether PATIENCE is over; one epoch at least is trained."""
+    return deck.patience is not None and state.epoch > 0 and state.early_stopping.since >= deck.patience
 
 
 def errors(

@@ -20,11 +20,13 @@ from aenet_py.formats.output import PendingFile
 from aenet_py.formats.potential import Training
 from aenet_py.formats.trainset import FeatureStatistics
 from aenet_py.inputs.train import TrainInput
+from aenet_py.training import contents
 from aenet_py.training.dataset import Data, Structures
 from aenet_py.training.draws import Draw
 from aenet_py.training.gradients import Gradients, Store
 from aenet_py.training.packing import Layout
 from aenet_py.training.plain import made, plain
+from aenet_py.training.schema import DamagedError
 
 FOLDER = "tmp_batches"
 _BATCHES, _GRADIENTS = os.path.join(FOLDER, "batches"), os.path.join(FOLDER, "gradients")
@@ -88,11 +90,14 @@ def load(deck: TrainInput) -> tuple[Data, Draw]:
         stored = torch.load(_BATCHES, weights_only=True)
         if stored["form"] != FORM:
             raise ValueError(f"form {stored['form']}")
+        contents.check_batches(stored)
         data, draw = _restored(stored, deck)
     except FileNotFoundError:
         raise AenetError(f"{_BATCHES}: no such file; expected the batches that SAVE_BATCHES writes") from None
     except AenetError:
         raise
+    except DamagedError as error:
+        raise AenetError(f"{_BATCHES} is damaged: {error}; save the batches again") from None
     except Exception as error:  # torch raises many kinds for what is no such file
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise AenetError(f"{_BATCHES}: found no batches that SAVE_BATCHES wrote ({reason}); expected these") from None

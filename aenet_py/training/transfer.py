@@ -58,18 +58,20 @@ def stored(origin: Origin) -> dict[str, Any]:
     return {**plain(origin), "statistics": [plain(values) for values in origin.statistics]}
 
 
-def resume(deck: TrainInput, wanted: Transfer, found: dict[str, Any]) -> Origin:
+def resume(deck: TrainInput, wanted: Transfer, found: dict[str, Any], data: Data) -> Origin:
     """What the runs before kept in model.transfered.restart; AenetError if the deck wants something else."""
     path = checkpoint.path_of(deck)
-    try:
-        kept = found["transfer"]
-        origin = made(Origin, {**kept, "statistics": [made(FeatureStatistics, each) for each in kept["statistics"]]})
-    except (KeyError, TypeError, AttributeError):
-        raise AenetError(f"{path}: found no state of a transfer; expected one, or no such file") from None
+    if "transfer" not in found:
+        raise AenetError(f"{path}: found no state of a transfer; expected one, or no such file")
+    kept = found["transfer"]
+    origin = made(Origin, {**kept, "statistics": [made(FeatureStatistics, each) for each in kept["statistics"]]})
     for name, value in _settings(deck, wanted).items():
         if origin.settings[name] != value:
             began = f"expected {origin.settings[name]}, with which {path} began, or no such file"
             raise InputError(deck.path, f"found {name}={value}; {began}")
+    sizes = [len(values.mean) for values in origin.statistics]
+    if sizes != [setup.n_features for setup in data.setups]:
+        raise AenetError(f"{path}: found features {sizes} of the species; expected those of {deck.training_set}")
     return origin
 
 

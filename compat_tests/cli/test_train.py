@@ -278,7 +278,7 @@ def test_a_loss_that_is_no_number(forces, capsys):
 def test_a_loss_that_is_no_number_at_once(forces, capsys):
     shutil.copyfile(CLUSTER / "train-forces-adamw/expected/model.restart", "model.restart")
     state = torch.load("model.restart", weights_only=True)
-    next(iter(state["model"].values()))[0] = np.nan
+    state["model"]["functions.0.Linear_Sp1_F3.weight"][:] = 1e308
     torch.save(state, "model.restart")
     before = listing(forces)
     assert main([]) == 1
@@ -444,9 +444,10 @@ def test_a_killed_training_goes_on_from_its_checkpoint(forces, monkeypatch):
 
 
 @pytest.mark.usefixtures("forces")
-def test_a_finished_training_stores_what_the_original_does():
+def test_a_finished_training_stores_what_the_original_does_and_its_split():
+    """The original reads the first two entries and no others."""
     assert main([]) == 0
-    assert list(torch.load("model.restart", weights_only=True)) == ["model", "optimizer"]
+    assert list(torch.load("model.restart", weights_only=True)) == ["model", "optimizer", "split"]
 
 
 @pytest.mark.parametrize("rate", ["1e300", "1e308"])
@@ -493,7 +494,7 @@ def test_the_best_of_another_training_does_not_count(change, forces):
     kept = torch.load("model.restart", weights_only=True)
     assert main([]) == 0
     with_patience = weights()
-    torch.save({name: kept[name] for name in ("model", "optimizer")}, "model.restart")
+    torch.save({name: kept[name] for name in ("model", "optimizer", "split")}, "model.restart")
     assert main([]) == 0
     assert (weights() == with_patience).all()
 
