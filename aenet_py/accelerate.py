@@ -82,11 +82,15 @@ class Kernel:
         self._call: Callable[..., int] | None = None
 
     def __call__(self, *args: Any) -> int:
-        if self._call is None:
-            with _RESOLVING:
-                self._call = self._call or self._resolve()
+        call = self._call or self.ready()
         # ``a.ctypes.data`` takes several times as long
-        return self._call(*[a if isinstance(a, _NUMBER) else a.__array_interface__["data"][0] for a in args])
+        return call(*[a if isinstance(a, _NUMBER) else a.__array_interface__["data"][0] for a in args])
+
+    def ready(self) -> Callable[..., int]:
+        """The function, for which LLVM is imported, and Numba unless the machine code is kept."""
+        with _RESOLVING:
+            self._call = self._call or self._resolve()
+            return self._call
 
     def _resolve(self) -> Callable[..., int]:
         path = os.path.join(cache_folder(), f"{self.symbol}-{_fingerprint()}.o")

@@ -8,9 +8,9 @@ import importlib
 import os
 import resource
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from aenet_py import __version__, locks
@@ -126,7 +126,7 @@ def _prepare(deck: TrainInput, ranks: Ranks, tell: Say, note: Say) -> tuple[Data
     import numpy as np
 
     from aenet_py.report import train as report
-    from aenet_py.training import dataset, draws, need, split
+    from aenet_py.training import dataset, draws, need, packing, split
     from aenet_py.training import ranks as processes
 
     def tell_data(data: Data) -> None:
@@ -155,8 +155,12 @@ def _prepare(deck: TrainInput, ranks: Ranks, tell: Say, note: Say) -> tuple[Data
             draw = split.draw(deck, dataset.with_forces_ahead(deck, found), paths, _state(deck)[1])
             n_atoms = np.diff(found.structures.starts)[is_kept]
             mine = draws.shared(draw, n_atoms, ranks.rank, ranks.size)
-        n, recompute = len(found.structures.entries), deck.memory_mode == "recompute" and ranks.rank == 0
-        with _importing("torch"), common.progress(n, " structures", wanted=recompute) as advance:
+        n, recompute = len(found.structures.entries), deck.memory_mode == "recompute"
+        with contextlib.ExitStack() as stack:
+            advance = stack.enter_context(common.progress(n, " structures", wanted=recompute and ranks.rank == 0))
+            if deck.alpha is not None and not recompute:
+                packing.ready()
+                stack.enter_context(_importing("torch"))
             data = dataset.prepare(deck, found, mine, advance, ranks.threads)
         tell_data(data)
         tell(report.preparing())
@@ -182,16 +186,22 @@ def _state(deck: TrainInput) -> tuple[dict[str, Any] | None, Split | None]:
 
 @contextlib.contextmanager
 def _importing(module: str) -> Iterator[None]:
-    """Import a module meanwhile: torch takes a second, in which the gradients can be read."""
-    usual = sys.getswitchinterval()
+    """Import a module meanwhile: torch takes a second, in which the gradients can be read.
+
+    The block must import nothing itself: of two threads whose modules need each other, Python gives one a module that
+    is not complete.
+    """
+    usual, thread = sys.getswitchinterval(), ThreadPoolExecutor(1)
     sys.setswitchinterval(SHORT)
-    thread = threading.Thread(target=importlib.import_module, args=(module,))
-    thread.start()
     try:
+        with common.uninterrupted():
+            imported = thread.submit(importlib.import_module, module)
         yield
     finally:
-        thread.join()
+        with common.uninterrupted():  # a thread that is left behind ends where signals are tracebacks
+            thread.shutdown()
         sys.setswitchinterval(usual)
+    imported.result()
 
 
 def _report_transfer(deck: TrainInput, begun: Begun, ranks: Ranks, wanted: Transfer, origin: Origin) -> str:

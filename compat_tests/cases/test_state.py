@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import importlib
 import os
 import re
 import signal
@@ -307,3 +308,90 @@ def test_two_trainings_in_one_folder(mode, folder, capsys):
             process.send_signal(signal.SIGKILL)
     assert main(["other.in"]) == 0
     assert (source / "model.restart").exists()
+
+
+def executed(program: str, folder: Path) -> subprocess.CompletedProcess:
+    """A Python program, run in a folder."""
+    return subprocess.run(
+        [sys.executable, "-c", program], cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=120,
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+WATCHING = """
+import contextlib, sys, threading
+from aenet_py.cli import aenet_pytorch
+
+watched, seen, importing = [], [], aenet_pytorch._importing
+
+def watch(event, given):
+    if event == "import" and watched and threading.current_thread() is threading.main_thread():
+        seen.append(given[0])
+
+@contextlib.contextmanager
+def watching(module):
+    with importing(module):
+        watched.append("torch" in sys.modules)
+        yield
+        watched.clear()
+
+sys.addaudithook(watch)
+aenet_pytorch._importing = watching
+status = aenet_pytorch.main([])
+print(*seen, file=sys.stderr)
+sys.exit(status)
+"""
+
+
+@pytest.mark.parametrize("mode", ["cpu", "disk"])
+def test_nothing_is_imported_while_torch_is(mode, folder):
+    """Two threads that import what the other one imports, too, may find modules that are not complete."""
+    edited(folder, ("MEMORY_MODE cpu", f"MEMORY_MODE {mode}"), ("ITERATIONS 3", "ITERATIONS 0"))
+    done = executed(WATCHING, folder)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.splitlines()[1:] == [""]
+
+
+INTERRUPTED = """
+import importlib, os, signal, sys, threading, time
+from aenet_py.cli import aenet_pytorch
+
+load = importlib.import_module
+
+def slow(name):
+    if name == "torch":
+        for _ in range({times}):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.2)
+    return load(name)
+
+importlib.import_module = slow
+sys.exit(aenet_pytorch.main([]))
+"""
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_signal_while_torch_is_imported(times, folder):
+    before = listing(folder)
+    done = executed(INTERRUPTED.format(times=times), folder)
+    assert (done.returncode, done.stderr.splitlines()[1:]) == (
+        130,
+        ["Error: interrupted; what was saved before stays"],
+    )
+    assert listing(folder) == before
+
+
+def test_torch_that_cannot_be_imported(folder, monkeypatch):
+    """What goes wrong in the thread is not lost there."""
+
+    load = importlib.import_module
+
+    def failing(name: str) -> object:
+        if name == "torch":
+            raise ImportError(name)
+        return load(name)
+
+    monkeypatch.setattr(importlib, "import_module", failing)
+    with pytest.raises(ImportError, match="torch"):
+        main([])
+    assert "model.restart" not in listing(folder)
