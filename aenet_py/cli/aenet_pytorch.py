@@ -322,9 +322,12 @@ def _train(
     if ranks.rank == 0:
         try:
             write(*tables)
-            write(content(state, True))  # from now on, the same command is another training
         except AenetError as error:
             raise AenetError(f"{error}; {goes_on}") from None
+        try:
+            write(content(state, True))  # from now on, the same command is another training
+        except AenetError as error:
+            voice.warn(f"{error}; the same command only writes the tables again")
     return True
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import math
 import os
 import re
 import signal
@@ -216,13 +217,13 @@ def stage(name: str) -> str:
     return "potentials" if name.endswith(".nn.ascii") else name if name in FILES[:4] else name.split(".")[0]
 
 
-def fail_at(name: str, monkeypatch, times: float = float("inf")) -> None:
-    """The disk is full when this file is written, so many times."""
+def fail_at(name: str, monkeypatch, first: int = 1, last: float = math.inf) -> None:
+    """The disk is full when this file is written for the first to the last of these times."""
     write, count = output._write, [0]
 
     def full(fd, path, offset, parts):
-        if path == name and count[0] < times:
-            count[0] += 1
+        count[0] += path == name
+        if path == name and first <= count[0] <= last:
             raise AenetError(f"{path}: cannot be written: {os.strerror(errno.ENOSPC)}")
         write(fd, path, offset, parts)
 
@@ -262,11 +263,24 @@ def test_a_full_disk_at_the_end_of_a_training(name, folder, capsys):
 def test_a_disk_that_is_full_for_a_while(folder, capsys, monkeypatch):
     """A checkpoint that cannot be written ends nothing."""
     edited(folder, ("VERBOSE", "CHECKPOINT 1"))
-    fail_at("model.restart", monkeypatch, times=1)
+    fail_at("model.restart", monkeypatch, last=1)
     assert main([]) == 0
     assert "cannot be written: No space left on device" in (said := capsys.readouterr().err)
     assert "; training continues" in said
     assert Path("model.restart").exists()
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_disk_that_is_full_behind_the_last_table(capsys):
+    """Only the state's own end is missing, so that the same command trains nothing."""
+    with pytest.MonkeyPatch.context() as patch:
+        fail_at("model.restart", patch, first=2)
+        assert main([]) == 0
+    assert "; the same command only writes the tables again" in capsys.readouterr().err
+    assert Path("forces.test").exists()
+    wanted = weights()
+    assert main([]) == 0
+    assert (weights() == wanted).all()
 
 
 def test_a_full_disk_after_early_stopping(folder, capsys):
