@@ -25,6 +25,7 @@ from aenet_py.training.schema import (
 )
 
 INT, FLOAT, DOUBLE, BOOL = torch.int64, torch.float32, torch.float64, torch.bool
+MOST_SINGLE = torch.finfo(FLOAT).max  # of what is rounded to single precision
 _DOUBLES, _INTS = array(DOUBLE, (None,)), array(INT, (None,))
 _MOMENT, _SQUARE = array(DOUBLE, infinite=True), array(DOUBLE, low=0, infinite=True)
 _POSITIVE, _SUM, _SWITCH = number(0), number(0, infinite=True), optional(flag)
@@ -74,14 +75,13 @@ _SPLIT = record(
         "tested": array(BOOL, (None,)),
     }
 )  # fmt: skip
-_ANY_DOUBLES = array(DOUBLE, (None,), infinite=True)
-_STATISTICS = record(
-    {"count": whole(), "low": _ANY_DOUBLES, "high": _ANY_DOUBLES, "mean": _DOUBLES, "square": _DOUBLES}
-)
+_LIMITS, _AVERAGES = array(DOUBLE, (None,), infinite=True), array(DOUBLE, (None,), -MOST_SINGLE, MOST_SINGLE)
+_STATISTICS = record({"count": whole(), "low": _LIMITS, "high": _LIMITS, "mean": _AVERAGES, "square": _AVERAGES})
+_SCALE = number(math.ulp(0), MOST_SINGLE)
 _TRANSFER = record(
     {
         "settings": record({"source": text, "energy": text, "new": flag, "NETWORKS": text}), "paths": several(text),
-        "statistics": several(_STATISTICS), "scale": number(), "shifts": several(number()),
+        "statistics": several(_STATISTICS), "scale": _SCALE, "shifts": several(number()),
         "references": several(optional(number())), "added": several(optional(number())), "error": optional(number()),
     }
 )  # fmt: skip
@@ -118,7 +118,7 @@ _GRADIENTS = record(
 )  # fmt: skip
 _NORMALISATION = record(
     {
-        "path": text, "normalized": flag, "scale": number(), "shift": number(), "types": several(text),
+        "path": text, "normalized": flag, "scale": _SCALE, "shift": number(), "types": several(text),
         "atomic_energies": several(number()), "n_atoms": whole(), "n_structures": whole(), "low": number(),
         "high": number(), "mean": number(),
     }
@@ -152,7 +152,6 @@ def check_state(stored: Any) -> None:
     if transfer is not None:
         names = ("paths", "statistics", "shifts", "references", "added")
         _require(len({len(transfer[name]) for name in names}) == 1, "transfer has lists that differ")
-        _require(transfer["scale"] > 0, "transfer.scale is not above 0")
         for network, statistics in enumerate(transfer["statistics"]):
             _check_statistics(statistics, len(statistics["mean"]), f"transfer.statistics[{network}]")
 
@@ -181,7 +180,6 @@ def check_batches(stored: Any) -> None:
         )
         _check_statistics(values, n_features, f"statistics[{network}]")
     training = stored["data"]["training"]
-    _require(training["scale"] > 0, "data.training.scale is not above 0")
     _require(
         len(training["types"]) == len(training["atomic_energies"]) == n_networks, "data.training has other species"
     )

@@ -26,8 +26,8 @@ def number(low: float = -math.inf, high: float = math.inf, infinite: bool = Fals
     """A number from low to high; infinite : whether it may be infinite."""
 
     def check(value: Any, place: str) -> None:
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not (is_number and low <= value <= high and _allowed(value, infinite)):
+        is_whole = isinstance(value, int) and not isinstance(value, bool) and abs(value) <= LARGEST
+        if not ((is_whole or isinstance(value, float)) and low <= value <= high and _allowed(value, infinite)):
             raise damaged(place, value, _range("a number", low, high))
 
     return check

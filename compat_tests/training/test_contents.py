@@ -100,7 +100,7 @@ def any_change(data: st.DataObject, stored: Any) -> tuple[tuple, Any]:
 
 
 FAST = settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 
 
