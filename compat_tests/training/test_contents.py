@@ -78,11 +78,10 @@ def arrays_like(draw: st.DrawFn, value: torch.Tensor) -> torch.Tensor:
     """One value of an array changed, or its shape or type, or more asked for than there is."""
     way = draw(st.sampled_from(["value", "shape", "type", "larger", "expanded"]))
     if way == "value" and value.numel():
-        new = value.clone()
-        whole = not value.is_floating_point()
-        new.view(-1)[draw(st.integers(0, value.numel() - 1))] = draw(
-            st.sampled_from([-1, 0, 1, 10**6, 2**30] if whole else [math.nan, math.inf, -1.0, 1e300])
-        )
+        new, is_real = value.clone(), value.is_floating_point()
+        largest = 1 if value.dtype is torch.bool else (torch.finfo if is_real else torch.iinfo)(value.dtype).max
+        number = draw(st.sampled_from([-1, 0, 1, largest, *([math.nan, math.inf] if is_real else [])]))
+        new.view(-1)[draw(st.integers(0, value.numel() - 1))] = number
         return new
     if way == "shape":
         return value.reshape(-1)[:-1]
