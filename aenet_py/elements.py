@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 PERIODS = (
     "H He",
     "Li Be B C N O F Ne",
@@ -13,6 +15,15 @@ PERIODS = (
 )
 SYMBOLS = tuple(symbol for period in PERIODS for symbol in period.split())
 NUMBER = {symbol: number for number, symbol in enumerate(SYMBOLS, 1)}
+BY_NUMBER = {str(number): symbol for symbol, number in NUMBER.items()}
+_LABEL = re.compile(r"([A-Z][a-z]?)[\d_]")
+
+
+def of_label(label: str) -> str | None:
+    """The element that a label means: an atomic number, or a symbol with a digit or "_" behind it, as in Ti1, C_sp3."""
+    found = _LABEL.match(label)
+    symbol = BY_NUMBER.get(label) if found is None else found[1]
+    return symbol if symbol in NUMBER else None
 
 
 def place(symbol: str) -> tuple[int, int]:

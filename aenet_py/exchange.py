@@ -38,7 +38,7 @@ class Converted:
 
 def is_own(path: str) -> bool:
     """Whether a file's name is one of those that we read ourselves."""
-    return frames.is_frames(path) or databases.is_database(path) or path.lower().endswith(".xsf")
+    return frames.is_frames(path) or databases.is_database(path) or xsf.is_xsf(path)
 
 
 def needs_ase(given: Sequence[str], output: str, format_name: str | None) -> bool:

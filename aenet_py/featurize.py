@@ -116,7 +116,7 @@ def jobs(items: Iterable[Item], chosen: frozenset[int]) -> Iterator[Job]:
 def featurize(model: Model, job: Job) -> Batch:
     """Read structures and compute their features; environments are kept for those whose number is chosen."""
     began = time.perf_counter()
-    given = [structure_files.read(item) for item in job.items]
+    given = [structure_files.read(item, types=model.types) for item in job.items]
     names = [item.name for item in job.items]
     included = [structure for structure in given if len(structure.symbols) <= len(model.types)]
     if not included:

@@ -40,7 +40,7 @@ def predict(
     """
     n_structures = structure_files.n_structures(given)
     for number, item in enumerate(structure_files.items(given), 1):
-        path, structure = item.name, structure_files.read(item, reference=False)
+        path, structure = item.name, structure_files.read(item, False, potential.types)
         symbols = [structure.symbols[s] for s in structure.species.tolist()]
         in_order = not deck.forces or deck.relaxation is not None
         prediction = potential.energy_forces(structure, deck.forces, in_order)

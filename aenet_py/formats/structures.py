@@ -116,10 +116,13 @@ def items(given: Sequence[Source]) -> Iterator[Item]:
             yield Item(foreign(raw.name), raw)
 
 
-def read(item: Item, reference: bool = True) -> Structure:
-    """Read a structure with energy and forces, or, without reference, one whose energy and forces count as zero."""
+def read(item: Item, reference: bool = True, types: Sequence[str] = ()) -> Structure:
+    """Read a structure with energy and forces, or, without reference, one whose energy and forces count as zero.
+
+    types : species of a deck, whose names XSF files may use as they are (`xsf.read`).
+    """
     if item.structure is not None:
         return item.structure
     if item.raw is None:
-        return xsf.read(native(item.name), reference)
+        return xsf.read(native(item.name), reference, types)
     return extxyz.parse(item.raw).structure(reference)

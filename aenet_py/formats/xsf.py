@@ -8,15 +8,19 @@
     2 1
     Ti  x y z  fx fy fz                          Å and eV/Å, up to a blank line or the end of the file
 
-Isolated structures have ``ATOMS`` instead of PRIMVEC and PRIMCOORD, and no number of atoms.
+Isolated structures have ``ATOMS`` instead of PRIMVEC and PRIMCOORD, and no number of atoms.  In place of its symbol an
+atom may have its atomic number, or a label such as Ti1.
 """
 
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Sequence
 
 import numpy as np
 
+from aenet_py.elements import NUMBER, of_label
 from aenet_py.errors import AenetError, InputError
 from aenet_py.formats import listio
 from aenet_py.formats.text import BLANKS, read_text, split_lines
@@ -24,6 +28,7 @@ from aenet_py.periodicity import with_vacuum
 from aenet_py.structure import SYMBOL_LENGTH, Frame, Structure, species_of_atoms
 
 WHAT = "an XSF structure file"
+_NAME = re.compile(r"\.xsf(\.\d+)?$", re.IGNORECASE)
 _CELL, _PBC = "# cell = ", "# pbc = "
 _PERIODIC = {
     "CRYSTAL": (True, True, True),
@@ -33,12 +38,18 @@ _PERIODIC = {
 }
 
 
-def read(path: str, reference: bool = True) -> Structure:
+def is_xsf(path: str) -> bool:
+    """Whether a file's name says that it is one: a.xsf, or with a number behind, input.xsf.000001."""
+    return _NAME.search(path) is not None
+
+
+def read(path: str, reference: bool = True, types: Sequence[str] = ()) -> Structure:
     """Read a structure with energy and forces, or, without reference, one whose energy and forces count as zero.
 
-    InputError names the line of anything else.
+    types : names that stand for species as they are, by their first two characters; any other name that is an atomic
+    number or a label such as Ti1 becomes the symbol of its element.  InputError names the line of anything else.
     """
-    return _parse(path, split_lines(read_text(path, WHAT)), reference)[0]
+    return _parse(path, split_lines(read_text(path, WHAT)), reference, types)[0]
 
 
 def read_frame(path: str) -> Frame:
@@ -47,7 +58,7 @@ def read_frame(path: str) -> Frame:
     InputError for a cohesive energy, which is no total energy.
     """
     lines = split_lines(read_text(path, WHAT))
-    structure, energies, has_forces = _parse(path, lines, None)
+    structure, energies, has_forces = _parse(path, lines, None, ())
     if "cohesive energy" in energies:
         raise InputError(path, "found a cohesive energy; expected a total energy alone")
     cell = structure.cell
@@ -110,10 +121,13 @@ def _rows(cell: np.ndarray) -> list[str]:
     return [" ".join(map(repr, row)) for row in cell.tolist()]
 
 
-def _parse(path: str, lines: list[str], reference: bool | None) -> tuple[Structure, dict[str, float], bool]:
+def _parse(
+    path: str, lines: list[str], reference: bool | None, types: Sequence[str]
+) -> tuple[Structure, dict[str, float], bool]:
     """A structure, its energies by kind, and whether it has forces.
 
-    reference : energy and forces are required (true), not read (false), or read where they are (None).
+    reference : energy and forces are required (true; forces not of a lone atom, where they are zero), not read
+    (false), or read where they are (None); types : as in `read`.
     """
     energies: dict[str, float] = {}
     cell: np.ndarray | None = None
@@ -160,8 +174,9 @@ def _parse(path: str, lines: list[str], reference: bool | None) -> tuple[Structu
         raise InputError(path, "no atoms found; expected a section PRIMCOORD or ATOMS with atom lines")
     if reference and not energies:
         raise InputError(path, "no energy found; expected a line '# total energy = <value> eV'")
-    with_forces = len(lines[atoms[1] - 1].split()) >= 7 if reference is None else reference
-    symbols, species, values = _atom_lines(path, lines, *atoms, with_forces)
+    optional = reference is None or (reference and atoms[1] - atoms[0] == 1)
+    with_forces = len(lines[atoms[1] - 1].split()) >= 7 if optional else bool(reference)
+    symbols, species, values = _atom_lines(path, lines, *atoms, with_forces, types)
     structure = Structure(
         path=path,
         symbols=symbols,
@@ -230,7 +245,7 @@ def _numbers(path: str, number: int, line: str, found: list[str | None], n: int,
 
 
 def _atom_lines(
-    path: str, lines: list[str], start: int, stop: int, reference: bool
+    path: str, lines: list[str], start: int, stop: int, reference: bool, types: Sequence[str]
 ) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
     """Symbols in order of appearance, species (n,), positions and forces (n, 6); without reference no forces."""
     n_values = 6 if reference else 3
@@ -243,7 +258,7 @@ def _atom_lines(
     words, width = block.split(), 7 if reference else len(last)
     names, values = words[::width], np.empty((0, 0))
     # The usual case, quickly: as many words a line, blanks between, plain decimal numbers.
-    plain = width > n_values and len(words) == width * (stop - start) and all(map(str.isalpha, names))
+    plain = width > n_values and len(words) == width * (stop - start) and _are_names(names, lines[start:stop], width)
     plain = plain and "_" not in block and listio.is_plain(block)
     if plain:
         del words[::width]
@@ -253,17 +268,31 @@ def _atom_lines(
             values = np.array(flat).reshape(-1, width - 1)
         except ValueError:
             plain = False
-    if plain:
-        names = [name[:SYMBOL_LENGTH] for name in names]
-    else:
+    if not plain:
         names, rows = [], []
         for number in range(start, stop):
             found = listio.items(lines[number])
-            names.append((found[0] or "")[:SYMBOL_LENGTH] if found else "")
+            names.append((found[0] or "") if found else "")
             what = "'<symbol> x y z fx fy fz'" if reference else "'<symbol> x y z'"
             rows.append(_numbers(path, number + 1, lines[number], found[1:], n_values, what))
         values = np.array(rows)
-    symbols, species = species_of_atoms(names)
+    species_of = {name: _species(name, types) for name in set(names)}
+    symbols, species = species_of_atoms([species_of[name] for name in names])
     if not reference:
         values = np.hstack([values[:, :3], np.zeros((len(names), 3))])
     return symbols, species, values
+
+
+def _are_names(words: Sequence[str], lines: Sequence[str], width: int) -> bool:
+    """Whether words are the names of atoms: letters; digits, which may be other numbers, if each line is complete."""
+    if all(map(str.isalpha, words)):
+        return True
+    return all(map(str.isalnum, words)) and all(len(line.split()) == width for line in lines)
+
+
+def _species(name: str, types: Sequence[str]) -> str:
+    """What an atom's name stands for: its first two characters where these are a species, as in the original."""
+    literal = name[:SYMBOL_LENGTH]
+    if literal in types or literal in NUMBER:
+        return literal
+    return of_label(name) or (name if name.isdecimal() else literal)

@@ -22,7 +22,7 @@ def read(path: str, format_name: str | None = None) -> Atoms:
     another one, counted from 0.  format_name : ASE's name of the format; None goes by the name, or detects it.
     AenetError if there is no such structure.
     """
-    if path.lower().endswith(".xsf") and format_name is None:
+    if xsf.is_xsf(path) and format_name is None:
         return _from_xsf(path)
     file, at, number = (path, "", "") if os.path.exists(path) else path.rpartition("@")
     if not at:

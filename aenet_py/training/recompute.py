@@ -125,7 +125,7 @@ def _structures(
     sources = structure_files.sources([entries[number].path.strip() for number in numbers])
     structures: list[Structure | None] = [None] * len(entries)
     for number, item in zip(numbers, structure_files.items(sources), strict=True):
-        structure = structure_files.read(item)
+        structure = structure_files.read(item, types=together.types)
         part = slice(starts[number], starts[number + 1])
         same = structure.n_atoms == len(types[number]) and (species_of(together, structure) == types[number]).all()
         if same:
