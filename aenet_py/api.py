@@ -15,6 +15,7 @@ from aenet_py.errors import AenetError, InputError
 from aenet_py.featurize import Summary, write_training_set
 from aenet_py.formats import structures as structure_files
 from aenet_py.formats.frames import frame_name
+from aenet_py.formats.labels import Labels
 from aenet_py.formats.output import PendingFile, already_exists
 from aenet_py.formats.structures import Source
 from aenet_py.formats.text import foreign
@@ -33,7 +34,8 @@ __all__ = ["Potential", "Prediction", "Summary", "TrainingSet", "generate"]
 def generate(
     structures: str | os.PathLike[str] | Iterable[str | os.PathLike[str] | Frame | Atoms],
     setups: Mapping[str, str | os.PathLike[str]], atomic_energies: Mapping[str, float], output: str | os.PathLike[str],
-    forces: bool | Iterable[int] = False, threads: int | None = None,
+    forces: bool | Iterable[int] = False, threads: int | None = None, energy_key: str | None = None,
+    forces_key: str | None = None,
 ) -> Summary:  # fmt: skip
     """Make a training set, as generate.x does, with the same bytes.
 
@@ -46,6 +48,7 @@ def generate(
     output : the file to write; it must not exist.  Gradients of the features (1/Å) go to ``output + ".forces"``.
     forces : whether to write the gradients of all structures, or the numbers (from 0) of those whose to write.
     threads : default all processors; the bytes do not depend on it.
+    energy_key, forces_key : key of the energy and column of the forces in extended XYZ, where frames have several.
 
     Returns how many structures were included and the statistics of their energies per atom (eV).  AenetError says
     what is wrong with the input; nothing is written then.
@@ -72,7 +75,7 @@ def generate(
         if read[-1].atom_type != symbol:
             raise InputError(path, f"this set-up is for {read[-1].atom_type!r}; expected one for {symbol!r}")
     together = model(tuple(setups), [atomic_energies[symbol] for symbol in setups], read)
-    given = _sources(structures)
+    given = _sources(structures, Labels(energy_key, forces_key))
     chosen = _chosen(forces, structure_files.n_structures(given))
     with contextlib.ExitStack() as stack:
         train = stack.enter_context(PendingFile(output))
@@ -99,8 +102,8 @@ def _path(given: Any, name: str) -> str:
     return path
 
 
-def _sources(given: Any) -> list[Source]:
-    """Files and structures in the order given."""
+def _sources(given: Any, labels: Labels) -> list[Source]:
+    """Files and structures in the order given; labels : which energies and forces to take from frames."""
     if isinstance(given, str | os.PathLike | Frame) or hasattr(given, "get_chemical_symbols"):
         given = [given]
     if not isinstance(given, Iterable):
@@ -108,9 +111,8 @@ def _sources(given: Any) -> list[Source]:
     listed = list(given)
     if not listed:
         raise AenetError("found no structures; expected at least one")
-    files = iter(
-        structure_files.sources([foreign(_path(e, "structures")) for e in listed if isinstance(e, str | os.PathLike)])
-    )
+    paths = [foreign(_path(each, "structures")) for each in listed if isinstance(each, str | os.PathLike)]
+    files = iter(structure_files.sources(paths, labels))
     found = []
     for number, each in enumerate(listed):
         if isinstance(each, str | os.PathLike):

@@ -17,6 +17,7 @@ from aenet_py.errors import AenetError, InputError
 from aenet_py.formats import ase_files, databases, extxyz, frames, xsf
 from aenet_py.formats.folders import files_in
 from aenet_py.formats.frames import FramesFile, Skip
+from aenet_py.formats.labels import ANY, Labels
 from aenet_py.formats.output import PendingFolder, already_exists, check_regular
 from aenet_py.structure import Frame
 
@@ -49,7 +50,7 @@ def needs_ase(given: Sequence[str], output: str, format_name: str | None) -> boo
 
 def convert(
     given: Sequence[str], output: str, format_name: str | None, reference: bool, skip: Skip | None,
-    advance: Callable[[int], object], publish: Publish,
+    advance: Callable[[int], object], publish: Publish, labels: Labels = ANY,
 ) -> Converted:  # fmt: skip
     """Write the structures of files, in their order, to others, which must not exist.
 
@@ -57,7 +58,7 @@ def convert(
     folder or a file name with %d for the number from 0; format_name : ASE's name of a format that all files are read
     in; None reads each as its name says, or as ASE detects; reference : energy and forces are required; skip : called
     instead of raising InputError for a structure that is not good; advance : called with 1 for each structure;
-    publish : within it, what is written gets its names.
+    publish : within it, what is written gets its names; labels : which energies and forces to take from extended XYZ.
     """
     paths = files_in(given, is_own, f"a file {WHAT}, or a folder of such")
     counts = [0, 0, 0]
@@ -66,7 +67,7 @@ def convert(
     if not os.path.isdir(output):
         check_regular(output)
     with _writer(output, publish) as add:
-        for frame, content in _read_all(paths, format_name, reference, skip):
+        for frame, content in _read_all(paths, format_name, reference, skip, labels):
             try:
                 add(frame, content)
             except InputError as error:  # a structure that such a file cannot hold
@@ -83,20 +84,21 @@ def convert(
 
 
 def _read_all(
-    paths: Sequence[str], format_name: str | None, reference: bool, skip: Skip | None
+    paths: Sequence[str], format_name: str | None, reference: bool, skip: Skip | None, labels: Labels
 ) -> Iterator[tuple[Frame, bytes | None]]:
-    """All structures, with the bytes of those that are extended XYZ already."""
+    """All structures, with the bytes of those that are extended XYZ already and have no other labels than wanted."""
     for path in paths:
         if format_name is not None or not is_own(path):
             yield from ((frame, None) for frame in ase_files.read(path, format_name, reference, skip))
         elif frames.is_frames(path):
-            yield from ((frame, raw.content) for raw, frame in extxyz.read(path, reference, skip))
+            found = extxyz.read(path, reference, skip, labels)
+            yield from ((frame, raw.content if labels == ANY else None) for raw, frame in found)
         elif databases.is_database(path):
             yield from ((frame, None) for frame in databases.read(path, reference, skip))
         else:
-            found = frames.good(functools.partial(xsf.read_frame, path), reference, skip)
-            if found is not None:
-                yield found, None
+            one = frames.good(functools.partial(xsf.read_frame, path), reference, skip)
+            if one is not None:
+                yield one, None
 
 
 def _writer(output: str, publish: Publish) -> contextlib.AbstractContextManager[Add]:

@@ -81,7 +81,7 @@ class Frame:
     path : where it was read from, with the frame's number, from 0: `file#number`.
     symbols, species, positions : as in `Structure`.
     cell : (3, 3) Å, rows are the cell vectors, or None; pbc : along which of them the structure repeats.
-    energy : total energy, eV, or None; forces : (n_atoms, 3) eV/Å, or None.
+    energy : total energy, eV, or None; forces : (n_atoms, 3) eV/Å, or None; that on a lone atom is always zero.
     tags : (n_atoms,) int64, what the file tells the atoms apart by, or None.
     system : what the file calls the system that the frame is of, or None.
     first_line : where the first atom stands in the file; None if there is no file of lines.
@@ -103,6 +103,8 @@ class Frame:
 
     def __post_init__(self) -> None:
         n_atoms = _check_species(self)
+        if self.forces is None and n_atoms == 1:
+            object.__setattr__(self, "forces", np.zeros((1, 3)))
         _check_array(self, "positions", (n_atoms, 3))
         for name, shape in (("forces", (n_atoms, 3)), ("cell", (3, 3)), ("tags", (n_atoms,))):
             if getattr(self, name) is not None:

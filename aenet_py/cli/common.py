@@ -56,6 +56,12 @@ def need(*modules: str) -> None:
             raise AenetError(f"this command needs {module}; expected it from pip install 'aenet_py[workflow]'")
 
 
+def add_labels(parser: argparse.ArgumentParser) -> None:
+    """Options that say which of several energies and forces in extended XYZ to take."""
+    parser.add_argument("--energy", metavar="KEY", help="key of the energy in extended XYZ, such as REF_energy")
+    parser.add_argument("--forces", metavar="KEY", help="column of the forces in extended XYZ, such as REF_forces")
+
+
 def run(command: Callable[[], int | None], left: str = NOTHING) -> int:
     """Run a command, which may return an exit status; errors become one line on standard error and such a status.
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from aenet_py.cli import common
 from aenet_py.exchange import convert, needs_ase
+from aenet_py.formats.labels import Labels
 from aenet_py.report import structures as report
 
 HELP = "convert structures from any file that ASE reads to extended XYZ, ASE databases and XSF"
@@ -27,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--format", metavar="NAME", help="read all files with ASE, in the format that it calls so: vasp-out, say"
     )
     parser.add_argument("--incomplete", action="store_true", help="take structures without energy or forces, too")
+    common.add_labels(parser)
     parser.add_argument("--skip-bad", action="store_true", help=report.SKIP_HELP)
 
 
@@ -38,6 +40,7 @@ def run(options: argparse.Namespace) -> None:
         done = convert(
             options.input, options.output, options.format, not options.incomplete,
             bad.add if options.skip_bad else None, advance, common.uninterrupted,
+            Labels(options.energy, options.forces),
         )  # fmt: skip
     print(report.converted(options.output, done), end="")
     print(report.skipped(bad), end="")

@@ -105,7 +105,7 @@ def generate(path: str, workers_for: Callable[[inputs.GenerateInput], Workers], 
         common.warn(note)
     if os.path.exists(deck.output):
         raise already_exists(deck.output)
-    given = structure_files.sources(deck.structures)
+    given = structure_files.sources(deck.structures, deck.labels)
     n_structures = structure_files.n_structures(given)
     chosen, seed = _choose_forces(deck, n_structures)
     workers = workers_for(deck)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from aenet_py.cli import common
 from aenet_py.elements import NUMBER
+from aenet_py.formats.labels import Labels
 from aenet_py.formats.output import PendingFile
 from aenet_py.report import structures as report
 from aenet_py.selection import criteria, select, shards
@@ -34,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--strata", type=_positive, metavar="K", default=100,
         help="parts of equal size along energy per atom, from each of which its share is drawn (default: 100)",
     )  # fmt: skip
+    common.add_labels(parser)
     parser.add_argument("--skip-bad", action="store_true", help=report.SKIP_HELP)
     parser.add_argument("--no-figures", action="store_true", help="draw no figures")
 
@@ -61,8 +63,9 @@ def run(options: argparse.Namespace) -> None:
     wanted = criteria.Criteria(options.any, options.all, options.only, anomalous)
     seed = int.from_bytes(os.urandom(4), "little") if options.seed is None else options.seed
     bad = report.Skipped()
+    labels = Labels(options.energy, options.forces)
     with common.progress(0, " structures read") as advance:
-        found = survey(given, wanted, bad.add if options.skip_bad else None, advance)
+        found = survey(given, wanted, bad.add if options.skip_bad else None, advance, labels)
     chosen = select.choose(found, options.n, options.strata, seed)
     if options.n is not None and options.n > len(chosen):
         common.warn(f"only {len(chosen):,} structures fit; expected --n {options.n} of them")
@@ -80,4 +83,4 @@ def run(options: argparse.Namespace) -> None:
         print(text, end="")
 
     with common.progress(len(chosen), " structures written") as advance:
-        select.write(given, found, chosen, to, advance, publish)
+        select.write(given, found, chosen, to, advance, publish, labels)

@@ -6,7 +6,7 @@
     O  2.0 0.1 0.0 0.0 0.0 -0.1
 
 Lattice has the three cell vectors one after the other.  Energies in eV, lengths in Å, forces in eV/Å.  Which atoms may
-move (`move_mask`) changes no force.
+move (`move_mask`) changes no force.  Keys, names of columns and their kinds may have any case.
 """
 
 from __future__ import annotations
@@ -19,84 +19,98 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aenet_py.elements import NUMBER
+from aenet_py.elements import BY_NUMBER, NUMBER
 from aenet_py.errors import InputError
-from aenet_py.formats import frames
+from aenet_py.formats import frames, units
 from aenet_py.formats.frames import RawFrame, Skip
+from aenet_py.formats.keyvalues import pairs, quoted
+from aenet_py.formats.labels import ANY, CHOOSE, KNOWN, Labels, choices, source
 from aenet_py.structure import Frame, species_of_atoms
 
-# The first of these that a frame has counts, in any case.
-ENERGIES = ("energy", "free_energy", "ref_energy", "dft_energy")
-FORCES = ("forces", "force", "ref_forces", "dft_forces", "ref_force", "dft_force")
 POSITIONS = ("pos", "positions")
-SPECIES = ("species", "symbols")
+SPECIES = ("species", "symbols", "z", "numbers", "atomic_numbers")
 SYSTEMS = ("sid", "system_id", "system")
-UNITS = {
-    "energy_unit": {"ev"},
-    "energy_units": {"ev"},
-    "length_unit": {"ang", "angstrom", "a", "å"},
-    "length_units": {"ang", "angstrom", "a", "å"},
-    "force_unit": {"ev/ang", "ev/angstrom", "ev/a", "ev/å"},
-    "force_units": {"ev/ang", "ev/angstrom", "ev/a", "ev/å"},
-    "unit": {"ev", "metal", "ev/ang", "ev/angstrom", "ev/a", "ev/å"},
-    "units": {"ev", "metal", "ev/ang", "ev/angstrom", "ev/a", "ev/å"},
-}
+NEAR = 1.0e-4  # eV, eV/Å: labels that differ by less are the same
+LONGEST_KEY = 100  # characters of a key that is looked at
+MOST_ENERGIES = 1000  # keys of a frame that name energies
 
 _DEFAULT_COLUMNS = "species:S:1:pos:R:3"
-_PAIR = re.compile(
-    r"""(?<![^\s"'])([^\s="']+)\s*=\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|\[[^\]]*\]|\{[^}]*\}|[^\s"']+)"""
-)
+_USED = frozenset(("lattice", "pbc", "properties", *SYSTEMS))
+_AROUND = re.compile(r"[\[\]{}(),;\"']")
 _LOGICAL = {"t": True, "true": True, "1": True, "f": False, "false": False, "0": False}
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Words of an atom's line, and where among them its values begin; None for what is not there."""
+    """Words of an atom's line, and where among them its values begin; tags is None where there are none.
+
+    forces : by the names of all columns that may be forces.
+    """
 
     width: int
     species: int
     positions: int
-    forces: int | None
+    forces: Mapping[str, int]
     tags: int | None
 
 
-def parse(raw: RawFrame) -> Frame:
+@dataclass(frozen=True)
+class Plan:
+    """What is read of a frame: the labels given, of which the first are taken, by their names in the comment line and
+    among the columns."""
+
+    columns: Columns
+    given: tuple[Labels, ...]
+    energies: tuple[str, ...]
+    forces: tuple[str, ...]
+
+
+def parse(raw: RawFrame, reference: bool | None = None, labels: Labels = ANY) -> Frame:
     """The atoms of a frame; InputError names frame and line of what is wrong with it.
 
-    Energy and forces may be missing (`Frame.check_reference` asks for them).
+    reference : energy and forces are required (true), not read (false), or read where they are (None).
+    labels : which of them, where a frame has several.
     """
     path, line = raw.name, raw.line + 1
-    values = _values(raw.lines[1].decode("latin-1"))
-    _check_units(path, line, values)
     try:
-        columns = _columns(values.get("properties", _DEFAULT_COLUMNS))
+        values, energies = _comment(_decoded(raw.lines[1]), labels.energy)
+        properties, lone = values.get("properties", _DEFAULT_COLUMNS), len(raw.lines) == 3
+        plan = _plan(properties, tuple(energies), reference, lone, labels.energy, labels.forces)
+        energy_of = {name: _energy(energies[name]) for name in plan.energies}
+        cell = _cell(values)
+        pbc = _periodic(values, cell is not None)
     except ValueError as error:
         raise InputError(path, str(error), line) from None
-    symbols, species, positions, forces, tags = _atoms(raw, path, columns)
-    cell = _cell(path, line, values)
+    symbols, species, positions, forces_of, tags = _atoms(raw, path, plan.columns, plan.forces)
+    if len(plan.given) > 1:
+        _check_agreement(path, line, plan.given, energy_of, forces_of)
+    energy, forces = plan.given[0].energy, plan.given[0].forces
     return Frame(
         path=path,
         symbols=symbols,
         species=species,
         positions=positions,
         cell=cell,
-        pbc=_periodic(path, line, values, cell is not None),
-        energy=_energy(path, line, values),
-        forces=forces,
+        pbc=pbc,
+        energy=None if energy is None else energy_of[energy],
+        forces=None if forces is None else forces_of[forces],
         tags=tags,
-        system=_first(values, SYSTEMS),
+        system=next((values[key] for key in SYSTEMS if key in values), None),
         first_line=raw.line + 2,
     )
 
 
-def read(path: str, reference: bool = True, skip: Skip | None = None) -> Iterator[tuple[RawFrame, Frame]]:
-    """The frames of a file, with their lines; reference, skip : as in `frames.good`.
+def read(
+    path: str, reference: bool = True, skip: Skip | None = None, labels: Labels = ANY
+) -> Iterator[tuple[RawFrame, Frame]]:
+    """The frames of a file, with their lines; reference, skip : as in `frames.good`; labels : as in `parse`.
 
     Behind a frame that tells no number of atoms the rest of the file cannot be read, and counts as one that is skipped.
     """
+    required = True if reference else None
     try:
         for raw in frames.read(path):
-            frame = frames.good(functools.partial(parse, raw), reference, skip)
+            frame = frames.good(functools.partial(parse, raw, required, labels), reference, skip)
             if frame is not None:
                 yield raw, frame
     except InputError as error:
@@ -105,37 +119,96 @@ def read(path: str, reference: bool = True, skip: Skip | None = None) -> Iterato
         skip(error)
 
 
-def _values(comment: str) -> dict[str, str]:
-    """Values by key, in lower case; the first of a key counts.  Quotes and brackets are taken off."""
-    found: dict[str, str] = {}
-    for key, value in _PAIR.findall(comment):
-        found.setdefault(key.lower(), value[1:-1] if value[0] in "\"'[{" else value)
-    return found
+def _decoded(line: bytes) -> str:
+    try:
+        return line.decode()
+    except UnicodeDecodeError:
+        return line.decode("latin-1")
 
 
-def _first(values: Mapping[str, str], keys: Sequence[str]) -> str | None:
-    return next((values[key] for key in keys if key in values), None)
+def _comment(text: str, wanted: str | None) -> tuple[dict[str, str], dict[str, str]]:
+    """Values by key in lower case, of the keys that are used, and those that may be energies by key as written.
+
+    wanted : another key that is one.  ValueError for units that are not ours, and for a key with two values.
+    """
+    values: dict[str, str] = {}
+    energies: dict[str, str] = {}
+    last = ""
+    for key, value in pairs(text):
+        if value is None:
+            if last:
+                units.check_behind(last, key)
+                last = ""
+            continue
+        last = ""
+        lower = _used(key) if len(key) <= LONGEST_KEY else None
+        if lower is None and (wanted is None or key.lower() != wanted.lower()):
+            continue
+        if units.is_key(key):
+            units.check(key, value)
+            continue
+        place, name = (values, lower) if lower in _USED else (energies, key)
+        if place.setdefault(name, value) != value:
+            raise ValueError(f"found {key}={place[name][:80]} and {key}={value[:80]}; expected one value of a key")
+        last = value if place is energies else ""
+        if len(energies) > MOST_ENERGIES:
+            raise ValueError(f"found more than {MOST_ENERGIES:,} keys that name energies; expected one or two")
+    return values, energies
 
 
-def _check_units(path: str, line: int, values: Mapping[str, str]) -> None:
-    for key in values.keys() & UNITS.keys():
-        if values[key].strip().lower() not in UNITS[key]:
-            message = f"found {key}={values[key]}; expected energies in eV, lengths in Å, forces in eV/Å"
-            raise InputError(path, message, line)
+@functools.lru_cache(1024)
+def _used(key: str) -> str | None:
+    """A key in lower case, None if its value is not used."""
+    lower = key.lower()
+    return lower if lower in _USED or "energy" in lower or units.is_key(key) else None
 
 
 @functools.lru_cache
-def _columns(properties: str) -> Columns:
-    """Columns from `name:kind:number` triples; ValueError says what is wrong."""
-    words = properties.split(":")
+def _plan(
+    properties: str, energies: tuple[str, ...], reference: bool | None, lone: bool, energy: str | None,
+    forces: str | None,
+) -> Plan:  # fmt: skip
+    """What to read of a frame; ValueError where that cannot be told, or what is required is missing.
+
+    energies : keys that may be energies; reference : as in `parse`; lone : a single atom, whose forces are zero unless
+    given; energy, forces : those wanted.
+    """
+    labels = Labels(energy, forces)
+    columns = _columns(properties, forces)
+    given = () if reference is False else choices(energies, tuple(columns.forces), labels)
+    if reference:
+        _check_complete(given, energies, tuple(columns.forces), labels, lone)
+    given = given or (ANY,)
+    return Plan(
+        columns=columns,
+        given=given,
+        energies=tuple(dict.fromkeys(pair.energy for pair in given if pair.energy is not None)),
+        forces=tuple(dict.fromkeys(pair.forces for pair in given if pair.forces is not None)),
+    )
+
+
+def _columns(properties: str, wanted: str | None) -> Columns:
+    """Columns from `name:kind:number` triples; wanted : the name of the forces.  ValueError says what is wrong."""
+    words = properties.strip().split(":")
     if len(words) % 3:
         raise ValueError(f"found Properties={properties}; expected name:kind:number for each")
     found: dict[str, tuple[int, str, str]] = {}
+    forces: dict[str, int] = {}
     place = 0
     for name, kind, number in zip(words[::3], words[1::3], words[2::3], strict=True):
-        if kind not in ("S", "R", "I", "L") or not number.isdecimal() or int(number) < 1:
+        if kind.upper() not in ("S", "R", "I", "L") or not number.isdecimal() or int(number) < 1:
             raise ValueError(f"found {name}:{kind}:{number} in Properties; expected a kind S, R, I or L and a number")
-        found.setdefault(name.lower(), (place, kind, number))
+        lower, three = name.lower(), kind.upper() in "RI" and number == "3"
+        if lower in found and (lower in SPECIES + POSITIONS or lower in map(str.lower, forces)):
+            raise ValueError(f"found {name} twice in Properties; expected each column once")
+        found.setdefault(lower, (place, kind.upper(), number))
+        of = source(lower) if "force" in lower else None
+        if (of in KNOWN) if wanted is None else (lower == wanted.lower()):
+            if not three:
+                raise ValueError(f"found {name}:{kind}:{number} in Properties; expected {name}:R:3")
+            forces[name] = place
+        elif of is not None and three:
+            forces[name] = place
         place += int(number)
 
     def start(names: Sequence[str], kinds: str, number: str) -> int | None:
@@ -148,46 +221,85 @@ def _columns(properties: str) -> Columns:
             )
         return found[name][0]
 
-    species, positions = start(SPECIES, "S", "1"), start(POSITIONS, "RI", "3")
+    species, positions = start(SPECIES, "SI", "1"), start(POSITIONS, "RI", "3")
     if species is None or positions is None:
         raise ValueError(f"found Properties={properties}; expected species:S:1 and pos:R:3 among them")
-    return Columns(place, species, positions, start(FORCES, "RI", "3"), start(("tags",), "I", "1"))
+    return Columns(place, species, positions, forces, start(("tags",), "I", "1"))
+
+
+def _check_complete(
+    given: Sequence[Labels], energies: Sequence[str], forces: Sequence[str], labels: Labels, lone: bool
+) -> None:
+    """ValueError where energy or forces are missing (a lone atom needs none) though there are some of other names."""
+    if all(pair.energy is None for pair in given):
+        what, wanted, others = "energy", labels.energy, energies
+    elif not lone and all(pair.forces is None for pair in given):
+        what, wanted, others = "forces", labels.forces, forces
+    else:
+        return
+    names = ", ".join([*energies, *forces])
+    if wanted is not None:
+        raise ValueError(f"found no {what} {wanted!r}; there is {names or 'none'}")
+    if others:
+        raise ValueError(f"found {names}: no energy and forces of one source; {CHOOSE}")
+
+
+def _check_agreement(
+    path: str, line: int, given: Sequence[Labels], energies: Mapping[str, float], forces: Mapping[str, np.ndarray]
+) -> None:
+    """InputError unless it does not matter which of several labels are taken."""
+    first = given[0]
+    for other in given[1:]:
+        same = first.energy is None or other.energy is None or _near(energies[first.energy], energies[other.energy])
+        if first.forces is not None and other.forces is not None:
+            same = same and _near(forces[first.forces], forces[other.forces])
+        if not same:
+            message = f"found labels of several sources, which differ: {', '.join(map(str, given))}; {CHOOSE}"
+            raise InputError(path, message, line)
+
+
+def _near(one: float | np.ndarray, other: float | np.ndarray) -> bool:
+    return bool(np.allclose(one, other, rtol=0, atol=NEAR))
 
 
 def _atoms(
-    raw: RawFrame, path: str, columns: Columns
-) -> tuple[tuple[str, ...], np.ndarray, np.ndarray, np.ndarray | None, np.ndarray | None]:
-    """Symbols in order of appearance, species, positions, forces, tags."""
+    raw: RawFrame, path: str, columns: Columns, forces: Sequence[str]
+) -> tuple[tuple[str, ...], np.ndarray, np.ndarray, dict[str, np.ndarray], np.ndarray | None]:
+    """Symbols in order of appearance, species, positions, forces by the names wanted, tags."""
     block = b" ".join(raw.lines[2:]).decode("latin-1")
     words, width, n_atoms = block.split(), columns.width, len(raw.lines) - 2
     names = words[columns.species :: width]
-    if len(words) != n_atoms * width or not NUMBER.keys() >= set(names) or "_" in block:
-        raise _what_is_wrong(raw, path, columns)
-    starts = [start for start in (columns.positions, columns.forces) if start is not None]
+    if not NUMBER.keys() >= set(names):
+        names = [BY_NUMBER.get(name, name) for name in names]
+    if len(words) != n_atoms * width or not NUMBER.keys() >= set(names):
+        raise _what_is_wrong(raw, path, columns, ())
+    starts = [columns.positions, *map(columns.forces.__getitem__, forces)]
+    real = _real if "_" in block else float
     try:
-        numbers = [list(map(float, words[start + i :: width])) for start in starts for i in range(3)]
+        numbers = [list(map(real, words[start + i :: width])) for start in starts for i in range(3)]
         tags = None if columns.tags is None else np.array(list(map(int, words[columns.tags :: width])), np.int64)
     except (ValueError, OverflowError):
-        raise _what_is_wrong(raw, path, columns) from None
+        raise _what_is_wrong(raw, path, columns, starts) from None
     if not all(map(math.isfinite, map(sum, numbers))):
-        raise _what_is_wrong(raw, path, columns)
+        raise _what_is_wrong(raw, path, columns, starts)
     values = np.array(numbers).T
     symbols, species = species_of_atoms(names)
-    forces = None if columns.forces is None else np.ascontiguousarray(values[:, 3:])
-    return symbols, species, np.ascontiguousarray(values[:, :3]), forces, tags
+    positions, *found = (np.ascontiguousarray(values[:, i : i + 3]) for i in range(0, 3 * len(starts), 3))
+    return symbols, species, positions, dict(zip(forces, found, strict=True)), tags
 
 
-def _what_is_wrong(raw: RawFrame, path: str, columns: Columns) -> InputError:
-    """The error for the first atom that is not as it should be."""
-    starts = [start for start in (columns.positions, columns.forces) if start is not None]
+def _what_is_wrong(raw: RawFrame, path: str, columns: Columns, starts: Sequence[int]) -> InputError:
+    """The error for the first atom that is not as it should be; starts : of the numbers that are used."""
     for number, line in enumerate(raw.lines[2:], raw.line + 2):
         text = line.decode("latin-1").strip()
         words = text.split()
         if len(words) != columns.width:
             return InputError(path, f"found {text!r}; expected the {columns.width} words of an atom", number)
         symbol = words[columns.species]
-        if symbol not in NUMBER:
-            return InputError(path, f"found {symbol!r}; expected the symbol of a chemical element", number)
+        if BY_NUMBER.get(symbol, symbol) not in NUMBER:
+            near = symbol.capitalize()
+            hint = f"; did you mean {near!r}?" if near in NUMBER else ""
+            return InputError(path, f"found {symbol!r}; expected the symbol of a chemical element{hint}", number)
         for word in (words[start + i] for start in starts for i in range(3)):
             if not _is_number(word):
                 return InputError(path, f"found {word!r} where a number belongs; expected x y z in Å or eV/Å", number)
@@ -196,41 +308,59 @@ def _what_is_wrong(raw: RawFrame, path: str, columns: Columns) -> InputError:
     return InputError(path, "the numbers are too large to be added up; expected positions in Å and forces in eV/Å")
 
 
+def _real(word: str) -> float:
+    """A number; ValueError also for one with "_" in it, which Python takes."""
+    if "_" in word:
+        raise ValueError(word)
+    return float(word)
+
+
 def _is_number(word: str) -> bool:
     try:
-        return "_" not in word and math.isfinite(float(word))
+        return math.isfinite(_real(word))
     except ValueError:
         return False
 
 
-def _energy(path: str, line: int, values: Mapping[str, str]) -> float | None:
-    text = _first(values, ENERGIES)
-    if text is None:
-        return None
+def _energy(text: str) -> float:
     if not _is_number(text):
-        raise InputError(path, f"found the energy {text!r}; expected a number in eV", line)
+        raise ValueError(f"found the energy {text!r}; expected a number in eV")
     return float(text)
 
 
-def _cell(path: str, line: int, values: Mapping[str, str]) -> np.ndarray | None:
+def _items(value: str) -> list[str]:
+    """The words of a value, whatever brackets, commas and quotes are around them."""
+    return _AROUND.sub(" ", value).split()
+
+
+def _cell(values: Mapping[str, str]) -> np.ndarray | None:
     if "lattice" not in values:
         return None
-    words = values["lattice"].replace(",", " ").split()
-    if len(words) != 9 or not all(map(_is_number, words)):
-        raise InputError(path, f"found Lattice={values['lattice']!r}; expected nine numbers in Å", line)
-    return np.array(list(map(float, words))).reshape(3, 3)
+    try:
+        numbers = list(map(_real, _items(values["lattice"])))
+    except ValueError:
+        numbers = []
+    if len(numbers) != 9 or not all(map(math.isfinite, numbers)):
+        raise ValueError(f"found Lattice={values['lattice'][:200]!r}; expected nine numbers in Å")
+    return np.array(numbers).reshape(3, 3)
 
 
-def _periodic(path: str, line: int, values: Mapping[str, str], has_cell: bool) -> tuple[bool, bool, bool]:
+def _periodic(values: Mapping[str, str], has_cell: bool) -> tuple[bool, bool, bool]:
     """Periodic along all cell vectors unless pbc says otherwise."""
     if "pbc" not in values:
         return has_cell, has_cell, has_cell
-    words = values["pbc"].replace(",", " ").lower().split()
+    pbc = _logicals(values["pbc"])
+    if any(pbc) and not has_cell:
+        raise ValueError(f"found pbc={values['pbc']!r}, but no Lattice; expected nine numbers in Å")
+    return pbc
+
+
+@functools.lru_cache
+def _logicals(text: str) -> tuple[bool, bool, bool]:
+    words = _items(text.lower())
     if len(words) not in (1, 3) or not all(word in _LOGICAL for word in words):
-        raise InputError(path, f"found pbc={values['pbc']!r}; expected three of T and F", line)
+        raise ValueError(f"found pbc={text[:80]!r}; expected three of T and F")
     x, y, z = (_LOGICAL[word] for word in (words * 3)[:3])
-    if (x or y or z) and not has_cell:
-        raise InputError(path, f"found pbc={values['pbc']!r}, but no Lattice; expected nine numbers in Å", line)
     return x, y, z
 
 
@@ -249,7 +379,7 @@ def text(frame: Frame) -> bytes:
         comment.append('Lattice="' + " ".join(map(repr, frame.cell.ravel().tolist())) + '"')
     comment.append(f"Properties={kinds}")
     if frame.system is not None:
-        comment.append(f'sid="{frame.system}"')
+        comment.append(f"sid={quoted(frame.system)}")
     if frame.energy is not None:
         comment.append(f"energy={frame.energy!r}")
     comment.append('pbc="' + " ".join("FT"[p] for p in frame.pbc) + '"')

@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from aenet_py.errors import AenetError, InputError
 from aenet_py.formats.output import PendingFile
+from aenet_py.formats.text import BYTE_ORDER_MARK
 from aenet_py.structure import Frame
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 BLOCK_BYTES = 1 << 18
 XZ_PRESET = 1  # files are up to a third larger than with the usual 6, written ten times as fast
+LONGEST_LINE = 1 << 27  # bytes of a line; more is no text
 MOST_DIGITS = 8  # of a frame's number of atoms; more is none
 PLAIN = (".extxyz", ".xyz")
 COMPRESSED = (".xz", ".gz")
@@ -71,7 +73,7 @@ def plain_name(path: str) -> str:
 
 
 class _BrokenError(Exception):
-    """What was compressed cannot be decompressed."""
+    """What was compressed cannot be decompressed, or is no text."""
 
 
 def read(path: str) -> Iterator[RawFrame]:
@@ -179,12 +181,19 @@ def _pieces(path: str, what: str) -> Iterator[list[bytes]]:
 
     try:
         with _opened(path) as file:
-            tail = b""
+            parts, length, mark = [b""], 0, BYTE_ORDER_MARK
             while block := file.read(BLOCK_BYTES):
-                *lines, tail = (tail + block).split(b"\n")
-                yield lines
-            if tail:
-                yield [tail]
+                head, *others = block.split(b"\n")
+                parts.append(head)
+                length += len(head)
+                if length > LONGEST_LINE:
+                    raise _BrokenError(f"found a line of more than {LONGEST_LINE >> 20} MB; expected {what}")
+                if others:
+                    *whole, tail = others
+                    yield [b"".join(parts).removeprefix(mark), *whole]
+                    parts, length, mark = [tail], len(tail), b""
+            if length:
+                yield [b"".join(parts).removeprefix(mark)]
     except FileNotFoundError:
         raise AenetError(f"{path}: no such file; expected {what}") from None
     except EOFError:

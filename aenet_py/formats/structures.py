@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from aenet_py.errors import InputError
 from aenet_py.formats import extxyz, frames, xsf
 from aenet_py.formats.frames import RawFrame
+from aenet_py.formats.labels import ANY, Labels
 from aenet_py.formats.text import foreign, native
 from aenet_py.structure import Structure
 
@@ -22,13 +23,14 @@ from aenet_py.structure import Structure
 class Source:
     """Structures of one file: name as the deck has it; frames : which of the file's, or None for an XSF file.
 
-    structure : the structure itself, where no file has it.
+    structure : the structure itself, where no file has it; labels : which energies and forces to take from frames.
     """
 
     name: str
     path: str
     frames: range | None = None
     structure: Structure | None = None
+    labels: Labels = ANY
 
     @property
     def n_structures(self) -> int:
@@ -39,12 +41,13 @@ class Source:
 class Item:
     """A structure that is not read yet: what the deck calls it, and its lines unless it has an XSF file of its own.
 
-    structure : the structure itself, where no file has it.
+    structure, labels : as in `Source`.
     """
 
     name: str
     raw: RawFrame | None = None
     structure: Structure | None = None
+    labels: Labels = ANY
 
     @property
     def size(self) -> int:
@@ -72,10 +75,11 @@ def _frame_of(name: str) -> tuple[str, int | None]:
     return native(name), None
 
 
-def sources(names: Sequence[str]) -> list[Source]:
+def sources(names: Sequence[str], labels: Labels = ANY) -> list[Source]:
     """What the entries of a deck stand for; the frames of each file are counted, which reads it once.
 
-    InputError for a file that cannot be taken apart, and for a frame that its file does not have.
+    labels : which energies and forces to take from frames.  InputError for a file that cannot be taken apart, and for a
+    frame that its file does not have.
     """
     counts: dict[str, int] = {}
     found = []
@@ -90,7 +94,7 @@ def sources(names: Sequence[str]) -> list[Source]:
         if index is not None and index >= n_frames:
             message = f"there is no such frame; expected a number from 0 to {n_frames - 1}"
             raise InputError(frames.frame_name(path, index), message)
-        found.append(Source(name, path, range(n_frames) if index is None else range(index, index + 1)))
+        found.append(Source(name, path, range(n_frames) if index is None else range(index, index + 1), labels=labels))
     return found
 
 
@@ -113,7 +117,7 @@ def items(given: Sequence[Source]) -> Iterator[Item]:
             if raw is None:
                 raise InputError(path, f"frame {index} is gone since the frames were counted; expected no change")
             position = index + 1
-            yield Item(foreign(raw.name), raw)
+            yield Item(foreign(raw.name), raw, labels=source.labels)
 
 
 def read(item: Item, reference: bool = True, types: Sequence[str] = ()) -> Structure:
@@ -125,4 +129,4 @@ def read(item: Item, reference: bool = True, types: Sequence[str] = ()) -> Struc
         return item.structure
     if item.raw is None:
         return xsf.read(native(item.name), reference, types)
-    return extxyz.parse(item.raw).structure(reference)
+    return extxyz.parse(item.raw, reference, item.labels).structure(reference)

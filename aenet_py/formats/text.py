@@ -10,6 +10,7 @@ import os
 from aenet_py.errors import AenetError, InputError
 
 LINE_LENGTH = 1024
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # some editors begin text with it
 BLANKS = " \t"
 
 
@@ -24,6 +25,7 @@ def read_text(path: str, what: str) -> str:
         raise AenetError(f"{path}: cannot be read: {error.strerror}; expected {what}") from None
     if b"\0" in content:
         raise InputError(path, f"this is a binary file; expected {what}, which is text")
+    content = content.removeprefix(BYTE_ORDER_MARK)
     if not content.strip():
         raise InputError(path, f"this file is empty; expected {what}")
     return content.decode("latin-1")

@@ -22,7 +22,7 @@ import numpy as np
 
 from aenet_py.elements import NUMBER, of_label
 from aenet_py.errors import AenetError, InputError
-from aenet_py.formats import listio
+from aenet_py.formats import listio, units
 from aenet_py.formats.text import BLANKS, read_text, split_lines
 from aenet_py.periodicity import with_vacuum
 from aenet_py.structure import SYMBOL_LENGTH, Frame, Structure, species_of_atoms
@@ -205,9 +205,11 @@ def _energy(path: str, number: int, line: str, kind: str) -> float:
     text = after.partition("=")[2]
     found = listio.items(text)
     try:
-        return listio.real(found[0] or "")
+        energy = listio.real(found[0] or "")
+        units.check_behind(found[0] or "", (found[1] or "") if len(found) > 1 else "")
     except (ValueError, IndexError):
         raise InputError(path, f"found {line.strip()!r}; expected '{kind} = <number> eV'", number) from None
+    return energy
 
 
 def _cell(path: str, lines: list[str], start: int) -> np.ndarray:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from aenet_py.errors import InputError
 from aenet_py.formats import listio
+from aenet_py.formats.labels import Labels
 from aenet_py.formats.structures import path_of
 from aenet_py.inputs.keywords import Deck, Line, content_lines, first_word, read_deck
 from aenet_py.structure import SYMBOL_LENGTH
@@ -15,10 +16,12 @@ from aenet_py.structure import SYMBOL_LENGTH
 DEFAULT_OUTPUT = "refdata.train"
 DEFAULT_FORCES_PERCENT = 1.0
 SINGLE = {
-    "output", "forces", "forcespercent", "forceslist", "forcesseed", "timing", "debug", "verbosity",
+    "output", "forces", "forcespercent", "forceslist", "forcesseed", "energykey", "forceskey", "timing", "debug",
+    "verbosity",
 }  # fmt: skip
 COUNTED = {"types", "files"}
 PER_TYPE = {"setups"}
+KEY = "a key of the comment lines, or a column, of extended XYZ"
 
 
 @dataclass(frozen=True)
@@ -27,9 +30,9 @@ class GenerateInput:
 
     output : training set file; types : species in the order of the file; atomic_energies : eV, one a species;
     setups : .stp file of each species; structures : files of structures, as the deck has them (latin-1, a
-    character for a byte); forces : whether to write gradients, for forces_percent of the structures drawn with
-    forces_seed, or for those that forces_list names; timing, debug : write generate.time, generate.debug; quiet : no
-    progress bar, no warnings (VERBOSITY low).
+    character for a byte); labels : which energies and forces to take from extended XYZ; forces : whether to write
+    gradients, for forces_percent of the structures drawn with forces_seed, or for those that forces_list names; timing,
+    debug : write generate.time, generate.debug; quiet : no progress bar, no warnings (VERBOSITY low).
     """
 
     path: str
@@ -38,6 +41,7 @@ class GenerateInput:
     atomic_energies: tuple[float, ...]
     setups: tuple[str, ...]
     structures: tuple[str, ...]
+    labels: Labels
     forces: bool
     forces_percent: float
     forces_list: str | None
@@ -67,6 +71,7 @@ def read(path: str, warn: Callable[[str], None]) -> GenerateInput:
         atomic_energies=energies,
         setups=_setups(deck, types),
         structures=_files(deck),
+        labels=Labels(deck.argument("energykey", _key, KEY), deck.argument("forceskey", _key, KEY)),
         forces=forces,
         forces_percent=DEFAULT_FORCES_PERCENT if percent is None else percent,
         forces_list=forces_list,
@@ -97,9 +102,19 @@ def to_text(deck: GenerateInput) -> str:
         lines.append(f'FORCESLIST "{deck.forces_list}"')
     if deck.forces_seed is not None:
         lines.append(f"FORCESSEED {deck.forces_seed}")
+    if deck.labels.energy is not None:
+        lines.append(f'ENERGYKEY "{deck.labels.energy}"')
+    if deck.labels.forces is not None:
+        lines.append(f'FORCESKEY "{deck.labels.forces}"')
     if deck.quiet:
         lines.append("VERBOSITY low")
     return "\n".join([*lines, "FILES", str(len(deck.structures)), *deck.structures]) + "\n"
+
+
+def _key(text: str) -> str:
+    if not text:
+        raise ValueError
+    return text
 
 
 def _percentage(text: str) -> float:

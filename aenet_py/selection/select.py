@@ -20,6 +20,7 @@ from aenet_py import tables
 from aenet_py.errors import AenetError
 from aenet_py.formats import frames
 from aenet_py.formats.frames import COMPRESSED, FramesFile
+from aenet_py.formats.labels import ANY, Labels
 from aenet_py.formats.output import already_exists
 from aenet_py.selection.choice import stratified
 from aenet_py.selection.shards import Labelled, Shard, pick
@@ -75,30 +76,31 @@ def choose(found: Survey, n: int | None, n_strata: int, seed: int) -> np.ndarray
 
 def write(
     shards: Sequence[Shard], found: Survey, chosen: np.ndarray, to: Names, advance: Callable[[int], object],
-    publish: Callable[[Subset], contextlib.AbstractContextManager],
+    publish: Callable[[Subset], contextlib.AbstractContextManager], labels: Labels = ANY,
 ) -> Subset:  # fmt: skip
     """Write the chosen frames, the list of their systems if all shards have one, and the table.
 
-    advance : called with 1 for each frame; publish : within it, what is written gets its names.
+    advance : called with 1 for each frame; publish : within it, what is written gets its names; labels : as for
+    `survey`.
     """
     with contextlib.ExitStack() as stack:
         output = stack.enter_context(FramesFile(to.frames))
         table = stack.enter_context(tables.PendingTable(to.table, COLUMNS))
-        with_labels = all(shard.labels is not None for shard in shards)
-        labels = stack.enter_context(FramesFile(to.labels)) if with_labels else None
+        with_systems = all(shard.labels is not None for shard in shards)
+        systems = stack.enter_context(FramesFile(to.labels)) if with_systems else None
         tally = Tally()
-        for item in _chosen(shards, found, chosen):
+        for item in _chosen(shards, found, chosen, labels):
             output.write(item.raw.content)
-            if labels is not None and item.label is not None:
-                labels.write(item.label + b"\n")
+            if systems is not None and item.label is not None:
+                systems.write(item.label + b"\n")
             tally.add(item)
             table.add(_row(item, tally))
             advance(1)
         subset = Subset(tally.numbers(), tally.elements)
         with publish(subset):
             output.complete(replace=False)
-            if labels is not None:
-                labels.complete(replace=False)
+            if systems is not None:
+                systems.complete(replace=False)
             table.complete(replace=False)
     return subset
 
@@ -113,10 +115,10 @@ def draw(found: Survey, subset: Subset, to: Names) -> None:
     figures.save(periodic_table(subset.elements, len(subset.numbers)), to.figures[2])
 
 
-def _chosen(shards: Sequence[Shard], found: Survey, chosen: np.ndarray) -> Iterator[Labelled]:
+def _chosen(shards: Sequence[Shard], found: Survey, chosen: np.ndarray, labels: Labels = ANY) -> Iterator[Labelled]:
     bounds = np.searchsorted(chosen, found.starts)
     for shard, (start, stop) in zip(shards, itertools.pairwise(bounds.tolist()), strict=True):
-        yield from pick(shard, found.index[chosen[start:stop]].tolist())
+        yield from pick(shard, found.index[chosen[start:stop]].tolist(), labels)
 
 
 def _row(item: Labelled, tally: Tally) -> dict[str, object]:

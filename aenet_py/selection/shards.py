@@ -14,6 +14,7 @@ from aenet_py.errors import AenetError, InputError
 from aenet_py.formats import extxyz, frames
 from aenet_py.formats.folders import files_in
 from aenet_py.formats.frames import COMPRESSED, RawFrame, Skip
+from aenet_py.formats.labels import ANY, Labels
 from aenet_py.structure import Frame
 
 WHAT = "a file .extxyz or .xyz (also .xz, .gz), or a folder of such"
@@ -55,37 +56,37 @@ def find(given: Sequence[str]) -> list[Shard]:
     return list(shards.values())
 
 
-def read(shard: Shard, skip: Skip | None) -> Iterator[Labelled]:
-    """The frames of a shard that have energy and forces; skip : as in `frames.good`.
+def read(shard: Shard, skip: Skip | None, labels: Labels = ANY) -> Iterator[Labelled]:
+    """The frames of a shard that have energy and forces; skip : as in `frames.good`; labels : which of them.
 
     InputError for a list of systems that has another number of lines than the shard has frames.
     """
-    labels = _Labels(shard)
-    for raw, frame in extxyz.read(shard.path, skip=skip):
-        yield labels.put(raw, frame)
+    systems = _Systems(shard)
+    for raw, frame in extxyz.read(shard.path, skip=skip, labels=labels):
+        yield systems.put(raw, frame)
     if skip is None:  # frames that are skipped may be the last
-        labels.finish()
+        systems.finish()
 
 
-def pick(shard: Shard, indices: Sequence[int]) -> Iterator[Labelled]:
+def pick(shard: Shard, indices: Sequence[int], labels: Labels = ANY) -> Iterator[Labelled]:
     """Frames of a shard by their numbers, which ascend; InputError for one that is not there any more."""
-    labels = _Labels(shard)
+    systems = _Systems(shard)
     wanted = iter(indices)
     index = next(wanted, None)
     if index is None:
         return
     for raw in frames.read(shard.path):
         if raw.index == index:
-            frame = extxyz.parse(raw)
+            frame = extxyz.parse(raw, True, labels)
             frame.check_reference()
-            yield labels.put(raw, frame)
+            yield systems.put(raw, frame)
             index = next(wanted, None)
             if index is None:
                 return
     raise InputError(shard.path, f"frame {index} is gone since the first reading; expected no change")
 
 
-class _Labels:
+class _Systems:
     """The list of a shard's systems, read along with its frames."""
 
     def __init__(self, shard: Shard):

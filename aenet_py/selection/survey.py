@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from aenet_py.formats.frames import Skip
+from aenet_py.formats.labels import ANY, Labels
 from aenet_py.selection.criteria import Criteria
 from aenet_py.selection.shards import Labelled, Shard, read
 
@@ -48,13 +49,16 @@ class Survey:
     elements: Counter[str]
 
 
-def survey(shards: Sequence[Shard], criteria: Criteria, skip: Skip | None, advance: Callable[[int], object]) -> Survey:
-    """Read all frames; 25 bytes are kept of each.  advance : called with 1 for each frame."""
+def survey(
+    shards: Sequence[Shard], criteria: Criteria, skip: Skip | None, advance: Callable[[int], object],
+    labels: Labels = ANY,
+) -> Survey:  # fmt: skip
+    """Read all frames; 25 bytes are kept of each.  advance : called with 1 for each frame; labels : which to take."""
     tally, index, fits = Tally(), array("i"), array("b")
     reasons: Counter[str] = Counter()
     starts = [0]
     for shard in shards:
-        for item in read(shard, skip):
+        for item in read(shard, skip, labels):
             tally.add(item)
             index.append(item.raw.index)
             reason = _why_not(item, criteria, reasons)

@@ -133,7 +133,7 @@ def test_folders_and_several_files(tmp_path):
 
 
 def test_incomplete_structures(capsys):
-    bare = "1\n\nCu 0 0 0\n1\nenergy=-1\nCu 0 0 0\n"
+    bare = "2\n\nCu 0 0 0\nCu 0 0 2\n2\nenergy=-1\nCu 0 0 0\nCu 0 0 2\n"
     Path("b.xyz").write_text(bare)
     assert main(["convert", "b.xyz", "c"]) == 1
     assert capsys.readouterr().err == "Error: b.xyz#0: no energy found; expected a total energy in eV\n"

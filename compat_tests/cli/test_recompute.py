@@ -69,13 +69,11 @@ def test_the_same_training_bit_for_bit(name, percent, tmp_path, monkeypatch):
     assert left() == wanted
 
 
-def test_frames_of_a_file(tmp_path, monkeypatch):
-    made(tmp_path, "cluster-cuau-h2o", "100", monkeypatch)
-    assert aenet.main(["convert", "xsf", "all.extxyz.gz"]) == 0
-    shutil.rmtree("xsf")
+def check_frames(files: str) -> None:
+    """The same training with gradients from their file as recomputed, on a set of other files than the case's."""
     Path("set.train").unlink()
     deck = Path("set.in").read_text().partition("FILES")[0]
-    Path("set.in").write_text(deck + "FILES\n2\nall.extxyz.gz#13\nall.extxyz.gz\n")
+    Path("set.in").write_text(deck + files)
     assert generate.main(["set.in"]) == 0
     assert main([]) == 0
     wanted = left()
@@ -84,6 +82,24 @@ def test_frames_of_a_file(tmp_path, monkeypatch):
     recomputing("100")
     assert main([]) == 0
     assert left() == wanted
+
+
+def test_frames_of_a_file(tmp_path, monkeypatch):
+    made(tmp_path, "cluster-cuau-h2o", "100", monkeypatch)
+    assert aenet.main(["convert", "xsf", "all.extxyz.gz"]) == 0
+    shutil.rmtree("xsf")
+    check_frames("FILES\n2\nall.extxyz.gz#13\nall.extxyz.gz\n")
+
+
+def test_frames_with_several_labels(tmp_path, monkeypatch):
+    """generate.x was told which to take; the training set has those forces."""
+    made(tmp_path, "cluster-cuau-h2o", "100", monkeypatch)
+    assert aenet.main(["convert", "xsf", "one.extxyz"]) == 0
+    text = Path("one.extxyz").read_text().replace("forces:R:3", "REF_forces:R:3:forces:R:3")
+    text = text.replace("energy=", "energy=-1.0 REF_energy=")
+    rows = [line + " 0.0 0.0 0.0" if len(line.split()) == 7 else line for line in text.splitlines()]
+    Path("all.extxyz").write_text("\n".join(rows) + "\n")
+    check_frames("ENERGYKEY REF_energy\nFORCESKEY REF_forces\nFILES\n1\nall.extxyz\n")
 
 
 def test_structures_above_the_limits(tmp_path, monkeypatch):

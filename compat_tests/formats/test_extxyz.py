@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from aenet_py.errors import AenetError, InputError
 from aenet_py.formats import extxyz, frames, xsf
-from aenet_py.structure import Frame
+from aenet_py.formats.labels import Labels
+from aenet_py.structure import Frame, species_of_atoms
 from compat_tests.structures import as_text, check_same, make_frames, write
 
 LATTICE = 'Lattice="4 0 0 0 4 0 0 0 4"'
@@ -236,3 +237,247 @@ def test_memory_does_not_grow_with_the_frames(tmp_path, monkeypatch):
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < 1.2 * peaks[0]
+
+
+def frame_of(comment: str, *atoms: str, **options) -> Frame:
+    lines = [str(len(atoms)), comment, *atoms]
+    return extxyz.parse(frames.RawFrame("a.xyz", 0, 1, tuple(line.encode() for line in lines)), **options)
+
+
+BOTH = "Properties=species:S:1:pos:R:3:forces:R:3:REF_forces:R:3"
+ATOMS = ("Cu 0 0 0 0 0 0.1 0 0 0.2", "O 2 0 0.1 0 0 -0.1 0 0 -0.2")
+
+
+@pytest.mark.parametrize(
+    ("keys", "energy", "forces"),
+    [
+        ("energy=-1", -1, 0.1),
+        ("REF_energy=-2", -2, 0.2),
+        ("energy=-1 free_energy=-3", -1, 0.1),
+        ("energy=-1 eV flag note=1 Ha", -1, 0.1),
+        ("energy=-1 energy=-1 Energy=-1.00001", -1, 0.1),
+    ],
+)
+def test_labels_of_one_source_are_taken(keys, energy, forces):
+    found = frame_of(f"{BOTH} {keys}", *ATOMS, reference=True)
+    assert (found.energy, found.forces[0, 2]) == (energy, forces)
+
+
+LABEL = st.sampled_from(["", "REF_", "dft_", "MACE_", "pbe_"])
+NEAR_ZERO = st.floats(-5, 5)
+
+
+@given(st.lists(LABEL, min_size=2, max_size=3, unique=True), st.lists(NEAR_ZERO, min_size=6, max_size=6), st.data())
+def test_of_several_sources_one_is_chosen_or_none_taken(sources, numbers, data):
+    properties = ":".join(f"{name}forces:R:3" for name in sources)
+    keys = " ".join(f"{name}energy={value!r}" for name, value in zip(sources, numbers, strict=False))
+    atoms = [
+        f"{symbol} 0 0 {i} " + " ".join(f"0 0 {x!r}" for x in numbers[3 : 3 + len(sources)])
+        for i, symbol in enumerate(("Cu", "O"))
+    ]
+    comment = f"Properties=species:S:1:pos:R:3:{properties} {keys}"
+    chosen = data.draw(st.sampled_from(range(len(sources))))
+    name = sources[chosen]
+    for labels in (
+        Labels(f"{name}ENERGY", f"{name}forces"),
+        Labels(f"{name}energy"),
+        Labels(None, f"{name}Forces".upper()),
+    ):
+        found = frame_of(comment, *atoms, reference=True, labels=labels)
+        assert (found.energy, found.forces[1, 2]) == (numbers[chosen], numbers[3 + chosen])
+    n = len(sources)
+    same = max(np.ptp(numbers[:n]), np.ptp(numbers[3 : 3 + n]))
+    if same < 0.9e-4:
+        assert frame_of(comment, *atoms, reference=True).energy in numbers[:n]
+    elif same > 2.1e-4:
+        with pytest.raises(InputError, match="found labels of several sources, which differ"):
+            frame_of(comment, *atoms)
+    assert frame_of(comment, *atoms, reference=False).energy is None
+
+
+def columns(forces: str) -> str:
+    return f"Properties=species:S:1:pos:R:3:{forces}:R:3"
+
+
+NEEDED = {"reference": True}
+
+
+@pytest.mark.parametrize(
+    ("comment", "options", "expected"),
+    [
+        (f"{BOTH} energy=-1 REF_energy=-2", NEEDED,
+         "found labels of several sources, which differ: energy with forces, REF_energy with REF_forces; choose with"),
+        (f"{columns('REF_forces')} energy=-1", {}, "found energy, REF_forces: energy and forces of different sources"),
+        (f"{FULL} total_energy=-1", NEEDED, "found total_energy, forces: no energy and forces of one source; choose"),
+        (f"{columns('MACE_forces')} energy=-1", NEEDED, "found energy, MACE_forces: no energy and forces of one"),
+        (f"{FULL} energy=-1", {**NEEDED, "labels": Labels("E")}, "found no energy 'E'; there is energy, forces"),
+        (f"{FULL} energy=-1", {**NEEDED, "labels": Labels("energy", "F")}, "found no forces 'F'; there is energy, fo"),
+        (f"{FULL} energy=-1 energy=-2", {}, "found energy=-1 and energy=-2; expected one value of a key"),
+        (f"{FULL} energy=-1 Energy=-2", {}, "found labels of several sources, which differ: energy with forces, "),
+        (f"{FULL} {LATTICE} lattice='2 0 0 0 2 0 0 0 2'", {}, "found lattice=4 0 0 0 4 0 0 0 4 and lattice=2 0 0 0 2"),
+        (f"{FULL}:forces:R:3 energy=-1", {}, "found forces twice in Properties; expected each column once"),
+        (f"{FULL} energy=-1", {"labels": Labels(None, "species")}, "found species:S:1 in Properties; expected"),
+        (f"{FULL} energy_unit=Ha energy=-1", {"reference": False}, "found energy_unit=Ha; expected energies in eV"),
+        (f"{FULL} energy=-0.36 Ha", {}, "found -0.36 Ha; expected energies in eV"),
+        (f"{FULL} energy=-0.36 kcal/mol flag", {}, "found -0.36 kcal/mol; expected energies in eV"),
+        (f"{FULL} pbc=F energy = -0.36, (hartree) a=b", {}, "found -0.36 (hartree); expected energies in eV"),
+        (f"{FULL} Units=Ha", {}, "found Units=Ha; expected energies in eV, lengths in Å, forces in eV/Å"),
+        ("Lattice=[[1,0,0],[0,1,0],[0,0]]", {}, "found Lattice='[1,0,0],[0,1,0],[0,0]'; expected nine numbers in Å"),
+    ],
+)  # fmt: skip
+def test_labels_and_units_that_are_refused(comment, options, expected):
+    atoms = ("Cu 0 0 0 0 0 0.1", "O 2 0 0.1 0 0 -0.1")
+    if comment.startswith(BOTH):
+        atoms = ATOMS
+    with pytest.raises(InputError) as caught:
+        frame_of(comment, *atoms, **options)
+    assert str(caught.value).startswith(f"a.xyz#0:2: {expected}")
+
+
+@pytest.mark.parametrize("lattice", [
+    '"4 0 0 0 5 0 0 1 6"', "'4 0 0 0 5 0 0 1 6'", "{4 0 0 0 5 0 0 1 6}", "[4, 0, 0, 0, 5, 0, 0, 1, 6]",
+    "4,0,0,0,5,0,0,1,6", "[[4, 0, 0], [0, 5, 0], [0, 1, 6]]", '"[[4,0,0],[0,5,0],[0,1,6]]"',
+    '"{4 0 0} {0 5 0} {0 1 6}"', '"(4 0 0 0 5 0 0 1 6)"', r'"\"4 0 0 0 5 0 0 1 6\""', '"\t4  0 0 0 5 0 0 1 6 "',
+])  # fmt: skip
+def test_lattices(lattice):
+    found = frame_of(f"pbc='T F T' Lattice = {lattice} energy=-1", "Cu 0 0 0")
+    assert np.array_equal(found.cell, [[4, 0, 0], [0, 5, 0], [0, 1, 6]])
+    assert (found.energy, found.pbc) == (-1, (True, False, True))
+
+
+def test_atoms_by_number_and_by_symbol():
+    for columns in ("Z:I:1:pos:R:3", "species:S:1:pos:R:3", "pos:R:3:Numbers:i:1", "SPECIES:s:1:Pos:r:3"):
+        last = columns.lower().endswith("i:1")
+        atoms = [f"{x} 0 0 {z}" if last else f"{z} {x} 0 0" for x, z in ((1, 29), (2, 8), (3, 29))]
+        found = frame_of(f"Properties={columns}", *atoms)
+        assert (found.names(), found.positions[:, 0].tolist()) == (["Cu", "O", "Cu"], [1, 2, 3])
+    for symbol, hint in (
+        ("CU", "; did you mean 'Cu'?"),
+        ("cu", "; did you mean 'Cu'?"),
+        ("0", ""),
+        ("119", ""),
+        ("Cu1", ""),
+    ):
+        with pytest.raises(InputError) as caught:
+            frame_of("", f"{symbol} 0 0 0")
+        assert str(caught.value) == f"a.xyz#0:3: found {symbol!r}; expected the symbol of a chemical element{hint}"
+
+
+def test_other_columns_may_hold_anything():
+    found = frame_of("Properties=label:S:1:species:S:1:pos:R:3:magmoms:R:1:energies:R:1", "C_sp3 C 0 0 1 nan ?")
+    assert found.positions.tolist() == [[0, 0, 1]]
+
+
+def test_a_lone_atom_has_no_force():
+    for comment in ("REF_energy=-4 pbc='F F F'", f"{LATTICE} REF_energy=-4", f"{LATTICE} pbc='F F F' REF_energy=-4"):
+        found = frame_of(f"config_type=IsolatedAtom {comment}", "Cu 0 0 0", reference=True)
+        assert (found.energy, found.forces.tolist()) == (-4, [[0, 0, 0]])
+    for comment in ("cutoff_energy=500", "energy=-1 REF_energy=-4"):
+        with pytest.raises(InputError):
+            frame_of(comment, "Cu 0 0 0", reference=True)
+    chosen = Labels("pbe_energy", "pbe_forces")
+    assert frame_of("pbe_energy=-3 energy=-4", "Cu 0 0 0", reference=True, labels=chosen).energy == -3
+
+
+@pytest.mark.parametrize("change", [
+    lambda text: b"\xef\xbb\xbf" + text, lambda text: text.replace(b"\n", b"\r\n"),
+    lambda text: text.replace(b"\n", b" \t\n"), lambda text: text.replace(b" ", b"\t"),
+    lambda text: text + b"\r\n\r\n \n",
+])  # fmt: skip
+@pytest.mark.parametrize("block", [1, 1 << 20])
+def test_line_ends_blanks_and_byte_order_marks(tmp_path, monkeypatch, change, block):
+    monkeypatch.setattr(frames, "BLOCK_BYTES", block)
+    path = tmp_path / "a.xyz"
+    path.write_bytes(GOOD.encode() * 2)
+    expected = read(path)
+    path.write_bytes(change((GOOD * 2).encode()))
+    for found, frame in zip(read(path), expected, strict=True):
+        check_same(found, frame)
+
+
+KEYS = st.sampled_from(["lower", "upper", "title"])
+
+
+@given(st.data())
+def test_order_case_and_quotes_of_keys_mean_nothing(data):
+    (made,) = make_frames(1)
+    rows = extxyz.text(made).decode().splitlines()
+    cell = " ".join(map(repr, made.cell.ravel().tolist()))
+    nested = ",".join("[" + ",".join(map(repr, row)) + "]" for row in made.cell.tolist())
+    properties = ":".join(
+        data.draw(st.sampled_from([name, name.upper(), name.capitalize()]))
+        + ":"
+        + data.draw(st.sampled_from([kind, kind.lower()]))
+        for name, kind in (("species", "S:1"), ("pos", "R:3"), ("tags", "I:1"), ("forces", "R:3"))
+    )
+    values = {
+        "Lattice": st.sampled_from([f'"{cell}"', f"'{cell}'", f"{{{cell}}}", f"[{nested}]", f'"[{nested}]"']),
+        "Properties": st.sampled_from([properties, f'"{properties}"']),
+        "energy": st.sampled_from([repr(made.energy), f'"{made.energy!r}"', f"{made.energy!r},"]),
+        "pbc": st.sampled_from(['"T T T"', "[T, T, T]", "T", "{true True 1}", "'t,t,t'"]),
+        "free_energy": st.just("7"),
+        "note": st.sampled_from(['"energy=3 REF_energy=5"', "it's", r'"a \" b"', '{"energy": 3}', "[[1, 2], [3, 4]]"]),
+        '"a key"': st.just("5"),
+    }
+    words = ["flag", "'energy=9'"]
+    for key, value in values.items():
+        spelled = data.draw(st.sampled_from([key, key.lower(), key.upper(), *([] if '"' in key else [f'"{key}"'])]))
+        words.append(spelled + data.draw(st.sampled_from(["=", " = ", "= "])) + data.draw(value))
+    comment = data.draw(st.sampled_from([" ", "  ", "\t"])).join(data.draw(st.permutations(words)))
+    found = frame_of(comment, *rows[2:], reference=True)
+    check_same(found, made)
+    assert np.array_equal(found.tags, made.tags)
+
+
+NUMBERS = st.floats(-1e6, 1e6)
+SYMBOL = st.sampled_from(["H", "O", "Ti", "Og"])
+
+
+@st.composite
+def any_frame(draw) -> Frame:
+    names = draw(st.lists(SYMBOL, min_size=1, max_size=5))
+    symbols, species = species_of_atoms(names)
+    n = len(names)
+
+    def numbers(*shape: int) -> np.ndarray:
+        size = int(np.prod(shape))
+        return np.array(draw(st.lists(NUMBERS, min_size=size, max_size=size))).reshape(shape)
+
+    cell = draw(st.sampled_from([None, numbers(3, 3)]))
+    return Frame(
+        path="a.xyz#0", symbols=symbols, species=species, positions=numbers(n, 3), cell=cell,
+        pbc=(False, False, False) if cell is None else draw(st.tuples(st.booleans(), st.booleans(), st.booleans())),
+        energy=draw(st.none() | NUMBERS), forces=draw(st.sampled_from([None, numbers(n, 3)])),
+        tags=draw(st.sampled_from([None, np.arange(n)])),
+        system=draw(st.none() | st.text(st.characters(codec="utf-8"))),
+    )  # fmt: skip
+
+
+@given(any_frame())
+def test_any_frame_that_is_written_is_read(frame):
+    lines = extxyz.text(frame).split(b"\n")
+    assert lines.pop() == b""
+    found = extxyz.parse(frames.RawFrame("a.xyz", 0, 1, tuple(lines)))
+    check_same(found, frame, paths=True)
+    assert found.system == frame.system
+    assert (found.tags is None) == (frame.tags is None)
+
+
+def test_a_long_comment_takes_little_memory(tmp_path):
+    """Three million keys of 50 MB took 2.9 GB."""
+    path = tmp_path / "a.xyz"
+    for filling in ("x" * 5_000_000, 'key="value" ' * 400_000, "data=[" + "1.25 " * 1_000_000 + "]"):
+        path.write_text(GOOD.replace(" energy", f" {filling} energy"))
+        tracemalloc.start()
+        assert read(path)[0].energy == -1.5
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 6 * len(filling)
+
+
+def test_a_line_without_end_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(frames, "BLOCK_BYTES", 1 << 16)
+    monkeypatch.setattr(frames, "LONGEST_LINE", 1 << 20)
+    path = write(tmp_path / "a.xyz.xz", "2\n" + "x" * 3_000_000 + "\n")
+    with pytest.raises(InputError, match="#0: found a line of more than 1 MB; expected an extended XYZ file"):
+        frames.count(str(path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -66,8 +67,32 @@ def test_atoms_without_a_name_are_no_numbers(tmp_path):
 
 def test_a_lone_atom_has_no_force(tmp_path):
     assert read(tmp_path, "12", forces="").forces.tolist() == [[0, 0, 0]]
+    assert xsf.read_frame(str(tmp_path / "a.xsf")).forces.tolist() == [[0, 0, 0]]
     with pytest.raises(InputError, match="no forces in"):
         read(tmp_path, "12", "16", forces="")
+
+
+def test_a_byte_order_mark_is_no_text(tmp_path):
+    expected = read(tmp_path, "Mg", "S")
+    path = tmp_path / "a.xsf"
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    found = xsf.read(str(path))
+    assert found.total_energy == -9.8
+    assert np.array_equal(found.positions, expected.positions)
+
+
+@pytest.mark.parametrize("unit", ["Ha", "hartree", "Ry", "(kcal/mol)", "a.u."])
+def test_an_energy_in_another_unit(tmp_path, unit):
+    read(tmp_path, "Mg", "S")
+    path = tmp_path / "a.xsf"
+    text = path.read_text()
+    path.write_text(text.replace("eV", unit))
+    with pytest.raises(
+        InputError, match=r"a\.xsf:1: found '# total energy = -9\.8 .*'; expected 'total energy = <number> eV'"
+    ):
+        xsf.read(str(path))
+    path.write_text(text.replace("eV", f"eV, converted from {unit}"))
+    assert xsf.read(str(path)).total_energy == -9.8
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aenet_py.formats.labels import Labels
 from aenet_py.inputs import generate, setup, train
 from compat_tests.cli.cases import FIXTURES, golden_files, name_of
 
@@ -78,6 +79,8 @@ def test_train_in_of_the_original(path, tmp_path):
         {"output": "a name.train", "timing": True, "debug": True, "quiet": True},
         {"forces": False, "forces_percent": 33.3, "forces_seed": -7},
         {"forces_list": "a list.txt", "forces_seed": 5},
+        {"labels": Labels("REF_energy", "REF_forces")},
+        {"labels": Labels(forces="pbe/d3 forces")},
         {"setups": ("Cu 1.stp", "Au.stp", "O.stp", "H.stp"), "structures": ("a structure.xsf",) * 2},
     ],
 )

@@ -1,0 +1,95 @@
+"""Energies and forces that belong together: those that one calculation gave.
+
+The names of labels say where they come from: energy and forces, REF_energy and REF_forces, pbe_energy and pbe_forces.
+What stands around the word is their source.  Labels of two sources are never combined.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from aenet_py.formats.units import FOREIGN
+
+CHOOSE = "choose with --energy and --forces, or ENERGYKEY and FORCESKEY in generate.in"
+KNOWN = ((), ("ref",), ("dft",))  # sources that need not have both; the first ones come first
+_UNITS = frozenset(("ev", "per", "ang", "angstrom"))
+# Words that make of an energy or a force something else; with a unit other than ænet's it is none of ours either.
+_NO_LABEL = FOREIGN.union((
+    "std", "stdev", "var", "variance", "sigma", "uncertainty", "error", "err", "mae", "rmse", "weight",
+    "weights", "mask", "atom", "atoms", "unit", "units", "kinetic",
+))  # fmt: skip
+_LABEL = re.compile(r"(.*?)(energy|forces?)(.*)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Names of an energy and of forces, as in the file: those that a frame has, or those to take, in any case.
+
+    None for what is not there; of those to take, for what belongs to the other; both None for those of the only source
+    that has both.
+    """
+
+    energy: str | None = None
+    forces: str | None = None
+
+    def __str__(self) -> str:
+        return " with ".join(name for name in (self.energy, self.forces) if name is not None)
+
+
+ANY = Labels()
+
+
+@functools.lru_cache(1024)
+def source(name: str) -> tuple[str, ...] | None:
+    """The words around energy or forces in a name, in lower case; None for what is no label."""
+    found = _LABEL.fullmatch(name.lower())
+    if found is None:
+        return None
+    words = re.findall(r"[^\W_]+", f"{found[1]} {found[3]}")
+    if not _NO_LABEL.isdisjoint(words):
+        return None
+    return tuple(word for word in words if word not in _UNITS and not (word == "free" and found[2] == "energy"))
+
+
+@functools.lru_cache(1024)
+def choices(energies: tuple[str, ...], forces: tuple[str, ...], wanted: Labels) -> tuple[Labels, ...]:
+    """The pairs that names of energies and of forces make, of which one is to be taken.
+
+    Several are left where several sources have both, or one source several energies: only their values can tell
+    whether it matters.  Without forces or energies at all, a pair has one of them only, and known sources alone count.
+    ValueError for energies of one source and forces of another.
+    """
+    some_energies, some_forces = _wanted(energies, wanted.energy), _wanted(forces, wanted.forces)
+    if wanted.energy is not None and wanted.forces is not None:
+        return tuple(Labels(e, f) for e in some_energies or (None,) for f in some_forces or (None,))
+    pairs = [Labels(e, f) for e in some_energies for f in some_forces if source(e) == source(f) is not None]
+    if pairs:
+        return tuple(sorted(pairs, key=_rank))
+    if wanted == ANY:
+        some_energies = [name for name in some_energies if source(name) in KNOWN]
+        some_forces = [name for name in some_forces if source(name) in KNOWN]
+        if some_energies and some_forces:
+            found = ", ".join([*some_energies, *some_forces])
+            raise ValueError(f"found {found}: energy and forces of different sources; {CHOOSE}")
+    without_forces = [Labels(name, None) for name in some_energies if wanted.forces is None]
+    without_energy = [Labels(None, name) for name in some_forces if wanted.energy is None]
+    return tuple(sorted(without_forces or without_energy, key=_rank))
+
+
+def _wanted(names: Sequence[str], wanted: str | None) -> list[str]:
+    """The names that may be taken.  Of one source, energy counts and not free_energy, as OC20 has both."""
+    if wanted is not None:
+        same = [name for name in names if name == wanted]
+        return same or [name for name in names if name.lower() == wanted.lower()]
+    labels = [name for name in names if source(name) is not None]
+    extrapolated = {source(name) for name in labels if "free" not in name.lower()}
+    return [name for name in labels if "free" not in name.lower() or source(name) not in extrapolated]
+
+
+def _rank(pair: Labels) -> int:
+    """Known sources first; the others in the order of the file."""
+    found = source(pair.energy or pair.forces or "")
+    return KNOWN.index(found) if found in KNOWN else len(KNOWN)

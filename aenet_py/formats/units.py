@@ -1,0 +1,90 @@
+"""Keys of a file that name units: those of ænet (eV, Å, eV/Å) are accepted, others are errors."""
+
+from __future__ import annotations
+
+import functools
+import re
+import unicodedata
+
+EXPECTED = "energies in eV, lengths in Å, forces in eV/Å"
+
+_EV = r"(?:ev|electron[ _-]?volts?)"
+_ANGSTROM = r"(?:[aå]|angs?|[aå]ngstr(?:o|oe|ö)ms?)"
+_FORCE = rf"{_EV} ?(?:(?:/|_?per_?) ?{_ANGSTROM}|[ *·.]?{_ANGSTROM} ?(?:\^|\*\*)?[-\u2212]1)"
+_UNITS = {"energy": re.compile(_EV), "length": re.compile(_ANGSTROM), "force": re.compile(_FORCE)}
+_QUANTITIES = {
+    **dict.fromkeys(("energy", "energies", "e"), "energy"),
+    **dict.fromkeys(("length", "lengths", "distance", "distances", "position", "positions", "pos"), "length"),
+    **dict.fromkeys(("coordinate", "coordinates", "coord", "coords", "lattice", "cell"), "length"),
+    **dict.fromkeys(("force", "forces", "f"), "force"),
+}
+_OTHERS = frozenset((
+    "stress", "stresses", "virial", "virials", "pressure", "time", "charge", "charges", "dipole", "dipoles",
+    "quadrupole", "velocity", "velocities", "momentum", "momenta", "mass", "masses", "temperature", "magmom",
+    "magmoms", "magnetic", "moment", "moments", "volume", "density", "frequency", "frequencies", "hessian",
+    "angle", "angles", "field", "polarizability", "formula",
+))  # fmt: skip
+_SYSTEMS = frozenset(("metal", "ase"))
+_FILLING = frozenset(("and", "in", "of", "unit", "units", "system", "style", *_QUANTITIES)) - {"e", "f"}
+# Words of units that would be wrong numbers here; single letters mean too many other things.
+FOREIGN = frozenset((
+    "ha", "hartree", "hartrees", "eh", "ry", "ryd", "rydberg", "rydbergs", "mev", "kev", "joule", "joules",
+    "kj", "kcal", "cal", "mol", "bohr", "bohrs", "au", "nm", "pm", "cm", "newton", "newtons", "atomic",
+))  # fmt: skip
+_NUMBER = re.compile(r"[-+]?[\d.]+(?:[ed][-+]?\d+)?", re.IGNORECASE)
+
+
+def check(key: str, value: str) -> None:
+    """ValueError for a key that names a unit other than ænet's of energies, lengths or forces."""
+    if is_key(key) and _is_wrong(key, value[:80]):
+        raise ValueError(f"found {key}={value[:80]}; expected {EXPECTED}")
+
+
+def check_behind(number: str, word: str) -> None:
+    """ValueError for a word behind an energy that is the name of another unit than eV."""
+    if _is_foreign(word[:80].lower()):
+        raise ValueError(f"found {number} {word[:80]}; expected energies in eV")
+
+
+@functools.lru_cache(1024)
+def is_key(key: str) -> bool:
+    """Whether a key names a unit: one of its words is unit or units, but not of the unit cell, nor units per cell."""
+    words = _words(key)
+    return not {"unit", "units"}.isdisjoint(words) and "per" not in words
+
+
+def _words(key: str) -> list[str]:
+    """The words of a key, in lower case: those of energy_unit, units-energy, energyUnit, energyunit."""
+    apart = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", key).lower()
+    words: list[str] = []
+    for word in re.findall(r"[a-z]+", re.sub(r"unit[^a-z]*cell", "cell", apart)):
+        joined = re.fullmatch(r"(.+?)(units?)", word)
+        words += [joined[1], joined[2]] if joined is not None and joined[1] in _QUANTITIES else [word]
+    return words
+
+
+@functools.lru_cache(1024)
+def _is_wrong(key: str, value: str) -> bool:
+    value = unicodedata.normalize("NFKC", value).strip().lower()
+    others = [word for word in _words(key) if word not in ("unit", "units", "system", "style")]
+    quantities = {_QUANTITIES[word] for word in others if word in _QUANTITIES}
+    if quantities:
+        return not any(_UNITS[quantity].fullmatch(value) for quantity in quantities)
+    if not others:
+        return not (_NUMBER.fullmatch(value) or _are_ours(value))
+    return _OTHERS.isdisjoint(others) and _is_foreign(value)
+
+
+def _is_foreign(text: str) -> bool:
+    """Whether a unit other than ours is in a text in lower case."""
+    return "a.u" in text or not FOREIGN.isdisjoint(re.findall(r"[a-z]+", text))
+
+
+def _are_ours(value: str) -> bool:
+    """Whether a text lists units of ænet: "eV", "energy: eV, length: Å", or the name of a system that has these."""
+    if any(unit.fullmatch(value) for unit in _UNITS.values()):
+        return True
+    words = [word for word in re.split(r"""[\s,;:={}"'()\[\]]+""", value) if word and word not in _FILLING]
+    return bool(words) and all(
+        word in _SYSTEMS or any(unit.fullmatch(word) for unit in _UNITS.values()) for word in words
+    )
