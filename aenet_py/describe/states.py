@@ -36,6 +36,9 @@ def _described(file: TorchFile) -> dict[str, Any]:
         "optimizer": _optimizer(file, values["optimizer"]),
         "transfer": "transfer" in values,
     }
+    if "split" in values:
+        split = values["split"]
+        described |= {"structures": int(split["n_last"]), "settings": dict(split["settings"])}
     return described | _progress(values.get("progress", {}))
 
 

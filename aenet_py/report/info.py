@@ -123,6 +123,9 @@ def _state(found: dict[str, Any]) -> list[str]:
         _row("optimizer", f"{optimizer['method'] or 'not started'}, {settings}{steps}"),
     ]
     lines += [_row("transfer", "yes")] if found["transfer"] else []
+    if "settings" in found:
+        given = ", ".join(f"{name} {value}" for name, value in found["settings"].items() if value is not None)
+        lines.append(_row("last run", f"{found['structures']:,} structures, trained on or tested; {given}"))
     kept = [text for name, text in (("average", "average (EMA)"), ("best", "best (PATIENCE)")) if found[name]]
     lines += [_row("more weights", ", ".join(kept))] if kept else []
     if found["finished"]:

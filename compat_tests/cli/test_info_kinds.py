@@ -62,9 +62,11 @@ FRAMES = """2
 Lattice="4 0 0 0 4 0 0 0 4" Properties=species:S:1:pos:R:3:forces:R:3 energy=-12.5
 Mg 0 0 0 0 0 0.1
 S 0 0 2 0 0 -0.1
-1
-Properties=species:S:1:pos:R:3 energy=-3 pbc="F F F"
+3
+Properties=species:S:1:pos:R:3 energy=-9 pbc="F F F"
 S 0 0 0
+S 0 0 2
+S 0 2 0
 """
 
 
@@ -75,22 +77,21 @@ def test_frames(name, tmp_path, capsys):
     status, out, error = in_process(capsys, "info", tmp_path / name)
     assert (status, error) == (0, "")
     assert "structures      2, of which 1 periodic\n" in out
-    assert "atoms           Mg 1, S 2\n" in out
-    assert "per structure   1 to 2 atoms\n" in out
+    assert "atoms           Mg 1, S 4\n" in out
+    assert "per structure   2 to 3 atoms\n" in out
     assert "energy per atom -6.250000 to -3.000000 eV, total\n" in out
     assert "forces          of 1 structures\n" in out
 
 
 def test_a_database(tmp_path, capsys, monkeypatch):
     pytest.importorskip("ase")
-    (tmp_path / "a.extxyz").write_text(FRAMES.replace("pos:R:3 energy=-3", "pos:R:3:forces:R:3 energy=-3"))
-    text = (tmp_path / "a.extxyz").read_text().replace("\nS 0 0 0\n", "\nS 0 0 0 0 0 0\n")
-    (tmp_path / "a.extxyz").write_text(text)
+    first = FRAMES.splitlines()[:4]
+    (tmp_path / "a.extxyz").write_text("\n".join([*first, *first]) + "\n")
     assert in_process(capsys, "convert", tmp_path / "a.extxyz", tmp_path / "a.db")[0] == 0
     status, out, _ = in_process(capsys, "info", tmp_path / "a.db")
     assert status == 0
     assert "structures in a database of ASE" in out
-    assert "structures      2, of which 1 periodic\n" in out
+    assert "structures      2, of which 2 periodic\n" in out
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     assert "require ase; install it with pip" in in_process(capsys, "info", tmp_path / "a.db")[2]
 
@@ -138,6 +139,7 @@ def test_saved_batches_and_averages(trained, capsys):
     _, out, _ = in_process(capsys, "info", "model.restart")
     assert "network         44 - 3 - 1\n" in out
     assert "optimizer       adagrad, lr 0.01, weight decay 0, 2 steps\n" in out
+    assert "last run        14 structures, trained on or tested; TESTPERCENT 20.0, BATCHSIZE 256, NPSEED 11" in out
     assert "more weights    average (EMA), best (PATIENCE)\n" in out
 
 
