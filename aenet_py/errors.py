@@ -25,3 +25,8 @@ class AenetWarning(UserWarning):
 
     Library functions raise it through `warnings.warn`; commands print it as one line on standard error, always.
     """
+
+
+def in_a_line(error: Exception) -> str:
+    """The first line of what another library's error says, or its kind if it says nothing."""
+    return str(error).strip().partition("\n")[0] or type(error).__name__

@@ -97,7 +97,7 @@ def _check(paths: Sequence[str]) -> tuple[Header, Footer, int]:
                 raise InputError(path, f"found another set-up of {setup.atom_type}; {expected}")
     n_announced = sum(header.n_structures for header, _ in found)
     if n_announced >= trainset.MOST:
-        raise AenetError(f"these training sets announce {n_announced} structures; one file holds {trainset.MOST - 1}")
+        raise AenetError(f"these training sets have {n_announced} structures; a file holds at most {trainset.MOST - 1}")
     return *found[0], n_announced
 
 

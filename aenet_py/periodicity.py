@@ -22,7 +22,7 @@ def check_size(what: str, values: np.ndarray) -> None:
     """AenetError for lengths in Å that are not finite, or so large that their powers are not."""
     if not np.abs(values).max(initial=0.0) < LARGEST:
         raise AenetError(
-            f"found {what} that are not numbers, or beyond {LARGEST:.0e} Angstrom; expected lengths in Angstrom"
+            f"found {what} that are not finite or exceed {LARGEST:.0e} Angstrom; expected lengths in Angstrom"
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -156,7 +156,9 @@ def frame_of(atoms: Frame | Atoms, name: str, reference: bool = True) -> Frame:
     if isinstance(atoms, Frame):
         return atoms
     if not all(hasattr(atoms, each) for each in ("get_chemical_symbols", "positions", "cell", "pbc", "calc")):
-        raise AenetError(f"found {type(atoms).__name__}; expected ase.Atoms, a Frame or, to be evaluated, a Structure")
+        raise AenetError(
+            f"found {type(atoms).__name__}; expected ase.Atoms or a Frame (for predictions also a Structure)"
+        )
     results = atoms.calc.results if reference and atoms.calc and not atoms.calc.check_state(atoms) else {}
     symbols, species = species_of_atoms(atoms.get_chemical_symbols())
     x, y, z = atoms.pbc.tolist()
@@ -167,13 +169,19 @@ def frame_of(atoms: Frame | Atoms, name: str, reference: bool = True) -> Frame:
         positions=atoms.positions.copy(),
         cell=atoms.cell.array.copy() if atoms.cell.array.any() else None,
         pbc=(x, y, z),
-        energy=results.get("energy", results.get("free_energy")),
+        energy=energy_of(results),
         forces=results.get("forces"),
     )
 
 
+def energy_of(results: Any) -> float | None:
+    """The energy among the results of ASE, a dictionary or a row of a database: `energy`, otherwise `free_energy`."""
+    energy = results.get("energy")
+    return results.get("free_energy") if energy is None else energy
+
+
 def as_structure(given: Structure | Frame | Atoms) -> Structure:
-    """A structure without reference; AenetError for what is none."""
+    """A structure without reference; AenetError for anything else."""
     return given if isinstance(given, Structure) else frame_of(given, "Atoms", False).structure(reference=False)
 
 
@@ -182,7 +190,7 @@ def _check_species(atoms: Structure | Frame) -> int:
     symbols = atoms.symbols
     named = isinstance(symbols, tuple | list) and all(isinstance(symbol, str) and symbol for symbol in symbols)
     if not named or len(set(symbols)) < len(symbols):
-        raise InputError(atoms.path, f"found symbols={symbols!r}; expected different names of species")
+        raise InputError(atoms.path, f"found symbols={symbols!r}; expected distinct names of species")
     _check_array(atoms, "species", (-1,), np.int64)
     present = set(atoms.species.tolist())
     if not present:
@@ -197,7 +205,7 @@ def _check_pbc(atoms: Structure | Frame) -> bool:
     """Whether a structure repeats along any cell vector; InputError unless pbc says so for each of them."""
     pbc = tuple(atoms.pbc) if isinstance(atoms.pbc, Iterable) else ()
     if len(pbc) != 3 or not all(isinstance(p, bool | np.bool_) for p in pbc):
-        raise InputError(atoms.path, f"found pbc={atoms.pbc!r}; expected three of True and False")
+        raise InputError(atoms.path, f"found pbc={atoms.pbc!r}; expected three values, True or False")
     return any(pbc)
 
 
@@ -211,11 +219,11 @@ def _check_array(atoms: Structure | Frame, field: str, shape: tuple[int, ...], d
         array = np.empty(0, dtype=object)
     if array.dtype.kind not in ("iu" if dtype is np.int64 else "iuf"):
         what = "integers" if dtype is np.int64 else "numbers"
-        raise InputError(atoms.path, f"found {name} that are no array of {what}; expected {_words(shape)}")
+        raise InputError(atoms.path, f"found {name} that are not an array of {what}; expected shape {_words(shape)}")
     if array.shape != shape and not (shape == (-1,) and array.ndim == 1):
         raise InputError(atoms.path, f"found {name} of shape {array.shape}; expected {_words(shape)}")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise InputError(atoms.path, f"found {name} that are not numbers; expected finite ones")
+        raise InputError(atoms.path, f"found {name} that are not finite; expected finite numbers")
     if array is not given or array.dtype != dtype:
         object.__setattr__(atoms, field, array.astype(dtype))
 

@@ -340,7 +340,7 @@ def test_calculators_can_be_copied_and_pickled(system):
         ([[9, 0, 0], [0, 9, 0], [9, 9, 0]], True, "in a plane or on a line"),
         ([[9, 0, 0], [18, 0, 0], [0, 0, 0]], False, "in a plane or on a line"),
         ([[9, 0, 0], [0, 9, 0], [0, 0, 0]], True, "periodic along a missing cell vector"),
-        ([[9, 0, 0], [0, 9, 0], [0, 0, 1e-5]], True, "tiny against the cutoff"),
+        ([[9, 0, 0], [0, 9, 0], [0, 0, 1e-5]], True, "too thin for the cutoff"),
     ],
 )
 def test_cells_that_make_no_sense(cell, pbc, message):
@@ -377,7 +377,7 @@ def test_positions_of_any_kind(form):
     given = np.asarray(exact.astype(kind), order=order)
     assert potential.energy_forces(dataclasses.replace(structure, positions=given)).energy == wanted
     given[1, 1] = np.nan
-    with pytest.raises(AenetError, match="positions that are not numbers"):
+    with pytest.raises(AenetError, match="positions that are not finite"):
         potential.energy_forces(dataclasses.replace(structure, positions=given))
 
 
@@ -411,7 +411,7 @@ def test_what_cannot_be_evaluated():
     with pytest.raises(AenetError, match="coincides with another atom"):
         atoms.get_potential_energy()
     atoms.positions[1, 0] = np.nan
-    with pytest.raises(AenetError, match="not numbers"):
+    with pytest.raises(AenetError, match="not finite"):
         atoms.get_potential_energy()
 
 

@@ -10,7 +10,6 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from aenet_py import __version__, locks
@@ -191,6 +190,8 @@ def _importing(module: str) -> Iterator[None]:
     The block must import nothing itself: of two threads whose modules need each other, Python gives one a module that
     is not complete.
     """
+    from concurrent.futures import ThreadPoolExecutor
+
     usual, thread = sys.getswitchinterval(), ThreadPoolExecutor(1)
     sys.setswitchinterval(SHORT)
     try:
@@ -245,8 +246,8 @@ def _train(
     )
     if stored is not None and checkpoint.interrupted(stored) is None:
         voice.note(
-            f"{checkpoint.path_of(deck)} holds a finished training, which up to {deck.epochs} more epochs (ITERATIONS) "
-            "continue; they are counted from 0, and train.error and the potentials are replaced by theirs."
+            f"{checkpoint.path_of(deck)} holds a finished training. It continues for up to {deck.epochs} more epochs "
+            "(ITERATIONS), counted from 0, and replaces train.error and the potentials."
         )
     data, state, train, test, origin = begun.data, begun.state, begun.train, begun.test, begun.origin
     unit = data.training.scale

@@ -41,7 +41,9 @@ def warn_of_repeated(paths: Sequence[str]) -> None:
     """Name XSF files of slabs and wires that ænet repeats within the cutoff."""
     if paths:
         which = f"{paths[0]} and {len(paths) - 1} others" if len(paths) > 1 else paths[0]
-        message = "called not periodic along all vectors, but repeated along all within the cutoff, as in the original"
+        message = (
+            "periodic along some vectors only, but repeated along all of them within the cutoff, as in the original"
+        )
         warn(f"{which}: {message}; leave more vacuum, or use extended XYZ")
 
 
@@ -68,7 +70,7 @@ def run(command: Callable[[], int | None], left: str = NOTHING) -> int:
     left : what an interrupted command leaves behind, in words.
     """
     try:
-        with _signals_raise(), _warnings_in_a_line():
+        with _signals_raise(), warnings_in_a_line():
             gc.freeze()  # modules stay: no use looking through them again and again
             status = command() or 0
             sys.stdout.flush()
@@ -148,14 +150,14 @@ def stopping() -> Iterator[Callable[[], str | None]]:
 
 
 @contextlib.contextmanager
-def _warnings_in_a_line() -> Iterator[None]:
-    """AenetWarnings look like other warnings of a command, and are always shown."""
+def warnings_in_a_line(wanted: type[Warning] = AenetWarning) -> Iterator[None]:
+    """Python warnings of the wanted category are printed like those of a command; AenetWarnings are always shown."""
     with warnings.catch_warnings():
         shown = warnings.showwarning
 
         def show(message: Warning | str, category: type[Warning], *place: Any, **options: Any) -> None:
-            if issubclass(category, AenetWarning):
-                warn(str(message))
+            if issubclass(category, wanted):
+                warn(" ".join(str(message).split()))
             else:
                 shown(message, category, *place, **options)
 

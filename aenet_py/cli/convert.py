@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import warnings
-from collections.abc import Iterator
 
 from aenet_py.cli import common
 from aenet_py.exchange import convert, needs_ase
@@ -24,9 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "output", metavar="OUT", help="a new file; for XSF a folder, or a name with %%06d where the number shall be"
     )
-    parser.add_argument(
-        "--format", metavar="NAME", help="read all files with ASE, in the format that it calls so: vasp-out, say"
-    )
+    parser.add_argument("--format", metavar="NAME", help="read all files with ASE in this format, such as vasp-out")
     parser.add_argument("--incomplete", action="store_true", help="take structures without energy or forces, too")
     common.add_labels(parser)
     parser.add_argument("--skip-bad", action="store_true", help=report.SKIP_HELP)
@@ -36,7 +32,8 @@ def run(options: argparse.Namespace) -> None:
     if needs_ase(options.input, options.output, options.format):
         common.need("ase")
     bad = report.Skipped()
-    with common.progress(0, " structures") as advance, _warnings_in_a_line():
+    with common.progress(0, " structures") as advance, common.warnings_in_a_line(Warning):
+        warnings.simplefilter("ignore", FutureWarning)  # of ASE, for programmers
         done = convert(
             options.input, options.output, options.format, not options.incomplete,
             bad.add if options.skip_bad else None, advance, common.uninterrupted,
@@ -44,16 +41,3 @@ def run(options: argparse.Namespace) -> None:
         )  # fmt: skip
     print(report.converted(options.output, done), end="")
     print(report.skipped(bad), end="")
-
-
-@contextlib.contextmanager
-def _warnings_in_a_line() -> Iterator[None]:
-    """Warnings of ASE's readers look like ours; those for programmers are not shown."""
-
-    def show(message: Warning | str, *_: object, **__: object) -> None:
-        common.warn(" ".join(str(message).split()))
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)
-        warnings.showwarning = show
-        yield

@@ -34,7 +34,10 @@ def aenet() -> int:
 
 
 def is_spare(program: str, hint: str = "") -> bool:
-    """Whether a launcher started this process beside another one that does the work alone, and says so."""
+    """Whether a launcher started this process beside another one that does the work alone; rank 0 warns of it.
+
+    Programs that this one starts no longer see the launcher's variables.
+    """
     from aenet_py import launch
 
     place = launch.found()

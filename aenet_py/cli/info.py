@@ -30,7 +30,7 @@ def run(options: argparse.Namespace) -> None:
         found = describe(options.file, options.check, advance)
     if found.get("angular_domain") == "before 2.0.4":
         common.warn(
-            f"{options.file}: trained with the angular features of aenet before 2.0.4, as which aenet_py evaluates it; "
+            f"{options.file}: trained with the angular features of aenet before 2.0.4, which aenet_py recognises; "
             "later versions of aenet give wrong energies"
         )
     n_found = found.get("checked", {}).get("structures", math.inf)

@@ -21,7 +21,7 @@ UNPHYSICAL = 2
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("structure", help="an XSF file, or any other that ASE reads; FILE@NUMBER for one of several structures")
-    add("--format", metavar="NAME", help="ASE's name of the format of STRUCTURE, where it detects another")
+    add("--format", metavar="NAME", help="format of STRUCTURE by its name in ASE, if ASE detects a wrong one")
     add(
         "--potential", action="append", required=True, metavar="EL=FILE",
         help="potential of a species, or a folder with those of all species; a second one of the same species belongs "

@@ -21,7 +21,7 @@ def state(path: str, _: Advance) -> dict[str, Any]:
         try:
             return _described(file)
         except (KeyError, IndexError, TypeError, ValueError, AttributeError):
-            raise InputError(path, "this file of torch is no state of a training, nor batches of one") from None
+            raise InputError(path, "this file of torch holds neither the state nor the batches of a training") from None
 
 
 def _described(file: TorchFile) -> dict[str, Any]:

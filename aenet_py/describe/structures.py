@@ -61,7 +61,7 @@ def xsf_file(path: str, _: Advance) -> dict[str, Any]:
         structure = xsf.read(path)  # with a cohesive energy, which no frame has
     frame = Frame(
         path, structure.symbols, structure.species, structure.positions, structure.cell,
-        (structure.cell is not None,) * 3, structure.cohesive_energy, structure.forces,
+        structure.pbc, structure.cohesive_energy, structure.forces,
     )  # fmt: skip
     return _described([frame], "cohesive_energy_per_atom")
 

@@ -23,8 +23,8 @@ def angular_domain(setup: Setup, statistics: FeatureStatistics) -> AngularDomain
 
     These are sums of T_k(x) with weights that are not negative.  With x the cosine, |T_k| is at most 1, so that no
     average exceeds that of T_0.  On the old domain x = (2 cos - pi) / pi lies between (-2 - pi) / pi and (2 - pi) / pi,
-    and with it the average of T_1 over that of T_0; nor is the average of the product of the distances to both ends
-    negative.
+    and so does the average of T_1 divided by that of T_0.  For the same reason the average of the product of the
+    distances from x to the two bounds is not negative.
     """
     averages = angular_averages(setup, statistics)
     if not averages:

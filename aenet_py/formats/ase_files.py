@@ -11,7 +11,7 @@ from typing import Any
 from aenet_py.errors import AenetError, InputError
 from aenet_py.formats.databases import checked_frame, reason
 from aenet_py.formats.frames import Skip, frame_name, good
-from aenet_py.structure import Frame
+from aenet_py.structure import Frame, energy_of
 
 ALL, LAST = slice(None), slice(-1, None)
 REFUSED = ("py", "postgresql", "mysql")  # Python code, which old versions of ASE run, and servers
@@ -49,7 +49,7 @@ def images(path: str, format_name: str | None, index: slice = ALL) -> Iterator[A
     name = _detected(path) if format_name is None else _known(format_name)
     if ioformats[name].single and index.start not in (None, 0, -1):
         return
-    nothing = f"found no atoms; ASE takes this file for {name}, --format names another format"
+    nothing = f"found no atoms; ASE reads this file as {name}, choose another format with --format"
     found = iread(path, index, name, parallel=False, do_not_split_by_at_sign=True)
     n_read = 0
     while True:
@@ -59,7 +59,7 @@ def images(path: str, format_name: str | None, index: slice = ALL) -> Iterator[A
         except MemoryError:
             raise
         except Exception as error:  # ASE's readers raise whatever they come across
-            message = f"cannot be read as a structure: ASE takes it for {name} and says: {reason(error)}"
+            message = f"cannot be read as a structure: ASE reads it as {name} and reports: {reason(error)}"
             raise InputError(place, message) from None
         if atoms is None:
             break
@@ -84,7 +84,7 @@ def _detected(path: str) -> str:
     except Exception as error:  # compressed data may be broken
         raise AenetError(f"{path}: cannot be read as a structure: {reason(error)}") from None
     if name not in ioformats or name in REFUSED or not ioformats[name].can_read:
-        message = "no format that ASE reads matches this file; --format names one"
+        message = "ASE does not recognise its format; choose one with --format"
         raise AenetError(f"{path}: cannot be read as a structure: {message}")
     return name
 
@@ -113,8 +113,7 @@ def _check_lammps(place: str, atoms: Any) -> None:
 
 def _frame(name: str, atoms: Any) -> Frame:
     results = {} if atoms.calc is None else atoms.calc.results
-    energies = [results[key] for key in ("energy", "free_energy") if results.get(key) is not None]
     return checked_frame(
-        name, atoms.numbers, atoms.positions, atoms.cell.array, atoms.pbc, energies[0] if energies else None,
-        results.get("forces"), atoms.arrays.get("tags"), None,
+        name, atoms.numbers, atoms.positions, atoms.cell.array, atoms.pbc, energy_of(results), results.get("forces"),
+        atoms.arrays.get("tags"), None,
     )  # fmt: skip

@@ -13,7 +13,7 @@ import numpy as np
 from aenet_py.elements import SYMBOLS
 from aenet_py.errors import AenetError, InputError
 from aenet_py.formats.frames import Skip, frame_name, good
-from aenet_py.structure import Frame, species_of_atoms
+from aenet_py.structure import Frame, energy_of, species_of_atoms
 
 ENDINGS = (".db", ".json")
 WHAT = "a database of ASE"
@@ -57,7 +57,7 @@ def _frame(path: str, row: Any) -> Frame:
     name = frame_name(path, row.id)
     try:
         values = (
-            row.numbers, row.positions, row.cell, row.pbc, row.get("energy", row.get("free_energy")), row.get("forces"),
+            row.numbers, row.positions, row.cell, row.pbc, energy_of(row), row.get("forces"),
             row.get("tags"), row.data.get("system") if row.get("data") else None,
         )  # fmt: skip
     except Exception as error:  # as above: some values are decoded only now
@@ -69,32 +69,24 @@ def checked_frame(
     name: str, numbers: np.ndarray, positions: np.ndarray, cell: np.ndarray, pbc: Sequence, energy: float | None,
     forces: np.ndarray | None, tags: np.ndarray | None, system: str | None,
 ) -> Frame:  # fmt: skip
-    """What ASE holds as a frame of this name; InputError for what is no structure, or not finite.
+    """What ASE holds as a frame of this name; InputError for atomic numbers of no element, or as `Frame` raises it.
 
     numbers : (n_atoms,), atomic; cell : (3, 3) Å, zeros where there is none; others : as in `Frame`.
     """
     wrong = [number for number in numbers.tolist() if not 1 <= number <= len(SYMBOLS)]
     if wrong or not len(numbers):
         raise InputError(name, f"found {f'atomic number {wrong[0]}' if wrong else 'no atoms'}; expected elements")
-    values = [np.asarray(each, dtype=np.float64) for each in (positions, cell, forces) if each is not None]
-    for each, n_rows in zip(values, (len(numbers), 3, len(numbers)), strict=False):
-        if each.shape != (n_rows, 3):
-            raise InputError(name, f"found values of shape {each.shape}; expected {(n_rows, 3)}")
-    if not all(np.isfinite(each).all() for each in values) or not (energy is None or np.isfinite(energy)):
-        raise InputError(name, "found a value that is no number; expected finite ones")
     symbols, species = species_of_atoms([SYMBOLS[number - 1] for number in numbers.tolist()])
     x, y, z = (bool(p) for p in pbc)
-    if (x or y or z) and not values[1].any():
-        raise InputError(name, "it is periodic, but has no cell; expected cell vectors in Å")
     return Frame(
         path=name,
         symbols=symbols,
         species=species,
-        positions=values[0],
-        cell=values[1] if values[1].any() else None,
+        positions=positions,
+        cell=cell if np.any(cell) else None,
         pbc=(x, y, z),
         energy=None if energy is None else float(energy),
-        forces=None if forces is None else values[2],
+        forces=forces,
         tags=None if tags is None else np.asarray(tags, dtype=np.int64),
         system=system,
     )

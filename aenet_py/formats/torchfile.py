@@ -13,7 +13,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from aenet_py.errors import AenetError, InputError
+from aenet_py.errors import AenetError, InputError, in_a_line
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -49,8 +49,7 @@ class TorchFile:
         except FileNotFoundError:
             raise AenetError(f"{path}: no such file") from None
         except Exception as error:  # a pickle that is damaged ends in many kinds
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            raise InputError(path, f"this is no file of torch, or it is damaged ({reason})") from None
+            raise InputError(path, f"not a file of torch, or damaged ({in_a_line(error)})") from None
 
     def __enter__(self) -> Self:
         return self

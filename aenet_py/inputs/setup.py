@@ -190,7 +190,7 @@ def _basis(path: str, lines: list[str], number: int, line: str, odd: Odd) -> tup
     if max(values["radial_Rc"], values["angular_Rc"]) == 0.0:
         raise InputError(path, "both cutoffs are 0; expected radial_Rc or angular_Rc above 0", number + 1)
     if missing:
-        odd.append((f"found no {' and no '.join(missing)}; 0 is taken, as in the original", number + 1))
+        odd.append((f"found no {' and no '.join(missing)}; 0 is used, as in the original", number + 1))
     return name, number + 1, values
 
 
@@ -208,7 +208,7 @@ def _functions(path: str, lines: list[str], number: int, line: str, odd: Odd) ->
         raise InputError(path, f"SYMMFUNC announces {n} functions, but {len(lines) - number - 1} lines follow", number)
     found = [_function(path, at + 1, lines[at], odd) for at in range(number + 1, number + 1 + n)]
     if all(function.values[0] == 0 for function in found):
-        raise InputError(path, "no Rc found; expected a cutoff above 0 of some symmetry function", number + 2)
+        raise InputError(path, "no Rc found; expected a cutoff above 0 for at least one symmetry function", number + 2)
     return found, number + 1 + n
 
 
@@ -224,13 +224,13 @@ def _function(path: str, number: int, line: str, odd: Odd) -> _Function:
         if symbol is None:
             if not species:
                 raise InputError(path, f"no {name} in {line.strip()!r}; expected one for G={kind}", number)
-            odd.append((f"found no {name}; that of type2 is taken, as in the original", number))
+            odd.append((f"found no {name}; that of type2 is used, as in the original", number))
             symbol = species[-1]
         species.append(symbol[:SYMBOL_LENGTH])
     for name in FUNCTIONS[kind][1]:
         value = _parameter(path, number, line, name, listio.real, odd)
         if value is None:
-            odd.append((f"found no {name}; 0 is taken, as in the original", number))
+            odd.append((f"found no {name}; 0 is used, as in the original", number))
         elif name == "Rc" and value <= 0:
             raise InputError(path, f"found Rc = {value:g}; expected a cutoff above 0", number)
         values.append(value or 0.0)

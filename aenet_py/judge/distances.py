@@ -99,8 +99,8 @@ def first_peak(r: np.ndarray, values: np.ndarray, n_pairs: np.ndarray, normalise
 
     values, n_pairs : (n_bins,) the distribution, and the number of pairs counted in each bin.  Peaks are searched in
     the smoothed values (divided by r where these are not normalised, because distant atoms are more numerous).  A peak
-    rises above the valleys beside it by four standard deviations of its counts, taken as Poisson numbers, and by a
-    fifth of the highest such peak.  NaN if there is none.
+    rises above the valleys beside it by at least a fifth of the highest smoothed value.  NaN if there is none, or if
+    the first one rises by less than four standard deviations of its counts, which are taken as Poisson numbers.
     """
     scaled = values if normalised else values / r
     smooth = gaussian_filter1d(scaled, SMOOTHED, mode="nearest")

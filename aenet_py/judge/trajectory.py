@@ -13,7 +13,7 @@ from ase.io import iread
 from matplotlib.figure import Figure
 
 from aenet_py import figures
-from aenet_py.errors import AenetError
+from aenet_py.errors import AenetError, in_a_line
 from aenet_py.judge.distances import Distribution, distribution
 from aenet_py.simulation.dynamics import degrees_of_freedom
 
@@ -44,7 +44,7 @@ def frames(path: str, skip: float = 0.0, advance: Callable[[int], object] = lamb
             except StopIteration:
                 break
             except Exception as error:  # which ASE's reader raises is not settled
-                reason = str(error).strip().partition("\n")[0] or type(error).__name__
+                reason = in_a_line(error)
                 raise AenetError(f"{path}: frame {number + 1} cannot be read: {reason}") from None
             number += 1
             advance(file.tell() - place)

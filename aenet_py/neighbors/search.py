@@ -109,7 +109,7 @@ def check_work(
     if cell is not None and any(pbc):
         with np.errstate(all="ignore"):
             thinnest = 1.0 / np.linalg.norm(np.linalg.inv(cell), axis=0)[np.asarray(pbc)].max()
-        reason = f"the cell, {thinnest:.3g} Angstrom thin, is tiny against the cutoff of {reach:g} Angstrom"
+        reason = f"the cell is {thinnest:.3g} Angstrom thick, too thin for the cutoff of {reach:g} Angstrom"
     work = f"the search would look at {others:.1e} atoms and images for each of {n_atoms} atoms"
     raise AenetError(f"{reason}: {work}; expected at most {MOST_OTHERS:.0e}, and {MOST_PAIRS:.0e} for all")
 
@@ -141,7 +141,7 @@ def search_cell(structure: Structure, r_max: float) -> np.ndarray:
     if all(structure.pbc):
         return structure.cell
     if r_max > LONGEST:
-        message = f"the cell is tiny against the cutoff of {r_max:g} Angstrom"
+        message = f"the cell is too thin for the cutoff of {r_max:g} Angstrom"
         raise AenetError(f"{message}; expected at most {LONGEST:.0e} Angstrom")
     return with_vacuum(structure.cell, structure.pbc, structure.positions, max(VACUUM, r_max + 2.0 * CUTOFF_MARGIN))
 
@@ -258,7 +258,7 @@ def _volume(structure: Structure, cell: np.ndarray) -> float:
 
 def _too_many_cells(structure: Structure, cell: np.ndarray, r_max: float, n_cells: float) -> InputError:
     far = _volume(structure, cell) > MAX_CELLS
-    reason = "its atoms are too far apart for" if far else "the structure is large against"
+    reason = "its atoms are too far apart for" if far else "the structure is too large for"
     number = f"{n_cells:.3g}" if math.isfinite(n_cells) else f"more than {MANY:.0e}"
     message = f"{reason} the cutoff of {r_max:g} Angstrom: the search would need {number} cells"
     return InputError(structure.path, f"{message}; expected at most {MAX_CELLS:.0e}")

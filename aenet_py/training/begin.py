@@ -87,8 +87,8 @@ def _warn_of_few_tests(deck: TrainInput, draw: Draw, warn: Callable[[str], None]
     if percent and (n_test == 0 or percent < 1):
         found = f"TESTPERCENT {percent:g} tests {n_test} of {n_train + n_test} structures"
         meant = f"; did you mean {100 * percent:g}?" if percent < 1 else ""
-        zeros = "" if n_test else "; the test errors in train.error are zeros that mean nothing"
-        warn(f"{deck.path}: {found}{meant}{zeros}")
+        zeros = "" if n_test else "; the test errors in train.error are meaningless zeros"
+        warn(f"{deck.path}: {found}{zeros}{meant}")
 
 
 def _another_training(
@@ -106,7 +106,7 @@ def _another_training(
     if interrupted is not None and stored["progress"]["batches"] != mark:
         yield (
             f"{deck.path}: the interrupted training of {path} cannot be resumed in epoch {interrupted['epoch']} "
-            f"with other batches, energies or alpha; {deck.epochs} epochs start from its weights"
+            f"with other batches, energies or alpha; a new one of {deck.epochs} epochs starts from its weights"
         )
 
 

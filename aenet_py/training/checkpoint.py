@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from aenet_py.errors import AenetError
+from aenet_py.errors import AenetError, in_a_line
 from aenet_py.inputs.train import TrainInput
 from aenet_py.training import contents, optimizers
 from aenet_py.training.dataset import Data
@@ -120,8 +120,7 @@ def explained(path: str) -> Iterator[None]:
     except DamagedError as error:
         raise AenetError(f"{path} is damaged: {error}") from None
     except Exception as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise AenetError(f"{path}: found no state of these networks and this method ({reason})") from None
+        raise AenetError(f"{path}: found no state of these networks and this method ({in_a_line(error)})") from None
 
 
 def _take(state: State, progress: dict[str, Any], deck: TrainInput, batches: str, n_batches: int) -> None:

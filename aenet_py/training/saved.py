@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from aenet_py.descriptors.setup import Setup
-from aenet_py.errors import AenetError, InputError
+from aenet_py.errors import AenetError, InputError, in_a_line
 from aenet_py.formats.output import PendingFile
 from aenet_py.formats.potential import Training
 from aenet_py.formats.trainset import FeatureStatistics
@@ -99,8 +99,9 @@ def load(deck: TrainInput) -> tuple[Data, Draw]:
     except DamagedError as error:
         raise AenetError(f"{_BATCHES} is damaged: {error}; save the batches again") from None
     except Exception as error:  # torch raises many kinds for what is no such file
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise AenetError(f"{_BATCHES}: found no batches that SAVE_BATCHES wrote ({reason}); expected these") from None
+        raise AenetError(
+            f"{_BATCHES}: found no batches that SAVE_BATCHES wrote ({in_a_line(error)}); expected these"
+        ) from None
     for keyword, value in _settings(deck).items():
         if stored["settings"][keyword] != value:
             raise InputError(

@@ -53,11 +53,12 @@ class Test21:
         status, _, error = in_process(capsys, "md", "small.data", *SIMULATE, "--steps", 1)
         assert status == 1
         assert error == (
-            "Error: small.data: found no atoms; ASE takes this file for runnerdata, --format names another format\n"
+            "Error: small.data: found no atoms; ASE reads this file as runnerdata, "
+            "choose another format with --format\n"
         )
         shutil.copy("small.data", "small.cif")
         assert in_process(capsys, "md", "small.cif", *SIMULATE, "--steps", 1)[2].startswith(
-            "Error: small.cif: cannot be read as a structure: ASE takes it for cif and says: "
+            "Error: small.cif: cannot be read as a structure: ASE reads it as cif and reports: "
         )
         os.unlink("small.cif")
         assert listing(folder) == before

@@ -136,22 +136,22 @@ def test_a_tiny_cutoff_that_reaches_a_neighbor_is_named(capfd):
     assert generate(["generate.in"]) == 1
     message = capfd.readouterr().err
     assert (
-        "a.xsf: the structure is large against the cutoff of 0.005 Angstrom: the search would need 3.49e+08 cells"
+        "a.xsf: the structure is too large for the cutoff of 0.005 Angstrom: the search would need 3.49e+08 cells"
         in message
     )
     assert not Path("x.train").exists()
 
 
 WORK = {
-    "a tiny cell": ("0.001 0 0 0 0.001 0 0 0 0.001", "T T T", 4.0, "the cell, 0.001 Angstrom thin, is tiny against"),
-    "a tiny vector": ("9 0 0 0 9 0 0 0 1e-9", "T T T", 4.0, "the cell, 1e-09 Angstrom thin, is tiny against"),
-    "a needle": ("1 0 0 1e7 1 0 0 0 1", "T T F", 4.0, "the cell, 1e-07 Angstrom thin, is tiny against"),
-    "a tiny slab": ("0.001 0 0 0 0.001 0 0 0 0", "T T F", 4.0, "the cell, 0.001 Angstrom thin, is tiny against"),
-    "a huge cutoff": ("5 0 0 0 5 0 0 0 5", "T T T", 1e9, r"is tiny against the cutoff of 1e\+09"),
-    "a huge cutoff of a wire": ("5 0 0 0 5 0 0 0 5", "T F F", 1e9, r"is tiny against the cutoff of 1e\+09"),
-    "a cutoff beyond numbers": ("5 0 0 0 5 0 0 0 5", "T T T", 1e200, r"is tiny against the cutoff of 1e\+200"),
+    "a tiny cell": ("0.001 0 0 0 0.001 0 0 0 0.001", "T T T", 4.0, "the cell is 0.001 Angstrom thick, too thin for"),
+    "a tiny vector": ("9 0 0 0 9 0 0 0 1e-9", "T T T", 4.0, "the cell is 1e-09 Angstrom thick, too thin for"),
+    "a needle": ("1 0 0 1e7 1 0 0 0 1", "T T F", 4.0, "the cell is 1e-07 Angstrom thick, too thin for"),
+    "a tiny slab": ("0.001 0 0 0 0.001 0 0 0 0", "T T F", 4.0, "the cell is 0.001 Angstrom thick, too thin for"),
+    "a huge cutoff": ("5 0 0 0 5 0 0 0 5", "T T T", 1e9, r"too thin for the cutoff of 1e\+09"),
+    "a huge cutoff of a wire": ("5 0 0 0 5 0 0 0 5", "T F F", 1e9, r"too thin for the cutoff of 1e\+09"),
+    "a cutoff beyond numbers": ("5 0 0 0 5 0 0 0 5", "T T T", 1e200, r"too thin for the cutoff of 1e\+200"),
     "a huge cell": ("1e20 0 0 0 1e20 0 0 0 1e20", "T T T", 4.0, "its atoms are too far apart for the cutoff of 4"),
-    "beyond numbers": ("1e300 0 0 0 1e300 0 0 0 1e300", "T T F", 4.0, "cell vectors that are not numbers, or beyond"),
+    "beyond numbers": ("1e300 0 0 0 1e300 0 0 0 1e300", "T T F", 4.0, "cell vectors that are not finite or exceed"),
     "a tiny volume": ("1e-150 0 0 0 1e-150 0 0 0 1e-150", "T T T", 4.0, "a cell vector shorter than 1e-30"),
     "a missing vector": ("5 0 0 0 5 0 0 0 0", "T T T", 4.0, "the cell is flat"),
     "a missing vector of a wire": ("5 0 0 0 5 0 0 0 0", "F F T", 4.0, "periodic along a missing cell vector"),
@@ -182,7 +182,7 @@ def test_an_xsf_slab_that_is_repeated_is_named(capfd, keyword, vacuum, warned):
     Path("slab.xsf").write_text(f"# total energy = -20.0 eV\n{keyword}\n{cell}{atoms}")
     Path("predict.in").write_text("VERBOSITY low\n" + Path("predict.in").read_text())
     prepare("slab.xsf")
-    expected = "Warning: slab.xsf: called not periodic along all vectors, but repeated along all within the cutoff"
+    expected = "Warning: slab.xsf: periodic along some vectors only, but repeated along all of them"
     for command, deck in ((generate, "generate.in"), (predict, "predict.in")):
         assert command([deck, *["slab.xsf"] * (command is predict)]) == 0
         assert (expected in capfd.readouterr().err) == warned

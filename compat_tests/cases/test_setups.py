@@ -49,7 +49,7 @@ def test_functions_for_species_that_types_lacks(case, warned, capsys):
 def test_a_set_up_without_angular_parameters(case, capsys):
     """The same bytes as with zeros, with a warning."""
     assert main(["generate.in"]) == 0
-    warned = "Ne.stp:9: found no angular_Rc and no angular_N; 0 is taken, as in the original"
+    warned = "Ne.stp:9: found no angular_Rc and no angular_N; 0 is used, as in the original"
     assert warned in capsys.readouterr().err
     written = (case / "x.train").read_bytes()
     (case / "x.train").unlink()

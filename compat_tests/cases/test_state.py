@@ -158,8 +158,8 @@ def test_the_same_command_twice(folder, capsys):
     said = capsys.readouterr().err
     assert not warnings(said)
     assert notes(said) == [
-        "model.restart holds a finished training, which up to 3 more epochs (ITERATIONS) continue; they are counted "
-        "from 0, and train.error and the potentials are replaced by theirs."
+        "model.restart holds a finished training. It continues for up to 3 more epochs (ITERATIONS), counted from 0, "
+        "and replaces train.error and the potentials."
     ]
     assert [line.split()[0] for line in Path("train.error").read_text().splitlines()] == ["0", "1", "2"]
     twice = weights()
@@ -203,7 +203,7 @@ def test_an_interrupted_training_that_another_deck_cannot_resume(folder, capsys,
     said = warnings(capsys.readouterr().err)
     assert "alpha 0.1 (now 0.2)" in said[0]
     assert "the interrupted training of model.restart cannot be resumed in epoch 1" in said[1]
-    assert "; 3 epochs start from its weights" in said[1]
+    assert "; a new one of 3 epochs starts from its weights" in said[1]
 
 
 FILES = [

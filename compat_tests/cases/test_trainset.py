@@ -131,8 +131,8 @@ TABLE = "     -----    ------------   -----------"
 @pytest.mark.parametrize(
     ("percent", "message"),
     [
-        ("0.1", "TESTPERCENT 0.1 tests 0 of 8 structures; did you mean 10?; the test errors in train.error are zeros"),
-        ("5", "TESTPERCENT 5 tests 0 of 8 structures; the test errors in train.error are zeros"),
+        ("0.1", "TESTPERCENT 0.1 tests 0 of 8 structures; the test errors in train.error are meaningless zeros; did"),
+        ("5", "TESTPERCENT 5 tests 0 of 8 structures; the test errors in train.error are meaningless zeros"),
         ("0", ""),
         ("25", ""),
     ],

@@ -106,7 +106,10 @@ def test_a_database_that_makes_no_sense(capsys):
 
     connect("bare.db").write(Atoms("Cu", pbc=True))
     connect("unknown.db").write(Atoms("X"))
-    for name, expected in (("bare", "it is periodic, but has no cell"), ("unknown", "found atomic number 0")):
+    for name, expected in (
+        ("bare", "found pbc=(True, True, True) without a cell"),
+        ("unknown", "found atomic number 0"),
+    ):
         assert main(["convert", "--incomplete", f"{name}.db", "b.xyz"]) == 1
         assert capsys.readouterr().err.startswith(f"Error: {name}.db#1: {expected}; expected ")
     assert main(["convert", "--incomplete", "--skip-bad", "bare.db", "b.xyz"]) == 1
@@ -175,8 +178,8 @@ def test_bad_structures_are_skipped_if_asked(capsys):
         (["taken.json", "b.xyz"], "taken.json: cannot be read: "),
         (["cohesive.xsf", "b.xyz"], "cohesive.xsf: found a cohesive energy; expected a total energy alone"),
         (["empty", "b.xyz"], "empty: found a folder without such a file; expected a file .extxyz"),
-        (["generate.in", "b.xyz"], "generate.in: found no atoms; ASE takes this file for aims, --format names another"),
-        (["empty/readme", "b.xyz"], "empty/readme: cannot be read as a structure: no format that ASE reads matches"),
+        (["generate.in", "b.xyz"], "generate.in: found no atoms; ASE reads this file as aims, choose another"),
+        (["empty/readme", "b.xyz"], "empty/readme: cannot be read as a structure: ASE does not recognise its format"),
         (["--format", "foo", "a.extxyz", "b.xyz"], "--format foo: ASE reads no such format"),
         (["a.extxyz", "/dev/null"], "/dev/null: cannot be written: it is not a regular file but a device"),
         (["species.xsf", "b.xyz"], "species.xsf: found species Qq; expected chemical elements"),
@@ -217,7 +220,7 @@ def test_files_of_other_codes(folder, capsys):
     convert("relax", "c.xyz")
     assert len(frames_of("c.xyz")) == len(made)
     assert main(["convert", "--format", "vasp-out", "OUTCAR", "a.extxyz", "d.xyz"]) == 1
-    assert "a.extxyz: cannot be read as a structure: ASE takes it for vasp-out and says:" in capsys.readouterr().err
+    assert "a.extxyz: cannot be read as a structure: ASE reads it as vasp-out and reports:" in capsys.readouterr().err
 
 
 def test_warnings_of_ase_are_a_line_each(folder, capsys):

@@ -169,7 +169,7 @@ def test_the_case_is_good_until_changed(case):
             "O.stp:11: found 'G=6 type2=O Rc=4.0'; expected a symmetry function",
         ),
         (("O.stp", symmetry("G=2 Rc=4.0 Rs=1 eta=1")), "O.stp:11: no type2 in 'G=2 Rc=4.0 Rs=1 eta=1'; expected one"),
-        (("O.stp", symmetry("G=2 type2=O eta=1")), "O.stp:11: no Rc found; expected a cutoff above 0 of some symmetry"),
+        (("O.stp", symmetry("G=2 type2=O eta=1")), "O.stp:11: no Rc found; expected a cutoff above 0 for at least"),
         (("O.stp", symmetry("G=1 type2=H Rc=4.0")), "O.stp:11: found species 'H'; expected one of ENV: "),
         (("O.stp", symmetry("G=1 type2=O Rc=0")), "O.stp:11: found Rc = 0; expected a cutoff above 0"),
         (("O.stp", symmetry("G=1 type2=O Rc=x")), "O.stp:11: found 'x'; expected 'Rc = <number>'"),

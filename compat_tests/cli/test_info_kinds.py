@@ -180,7 +180,7 @@ def test_other_files_of_torch(values, tmp_path, capsys):
     torch.save(values, tmp_path / "file")
     status, _, error = in_process(capsys, "info", tmp_path / "file")
     assert (status, error.count("\n")) == (1, 1)
-    assert "no state of a training" in error
+    assert "neither the state nor the batches of a training" in error
 
 
 def test_damaged_states(tmp_path, capsys):
@@ -193,4 +193,4 @@ def test_damaged_states(tmp_path, capsys):
         status, _, error = in_process(capsys, "info", tmp_path / "file")
         assert error.count("\n") == status
     (tmp_path / "file").write_bytes(content[:-100])
-    assert "it is damaged" in in_process(capsys, "info", tmp_path / "file")[2]
+    assert "or damaged" in in_process(capsys, "info", tmp_path / "file")[2]

@@ -119,7 +119,7 @@ def test_the_structures_before_one_that_is_broken():
     start = text.rindex("ATOMIC_POSITIONS")
     Path("relax.out").write_text(text[:start] + text[start:].replace(".", "x", 1))
     with pytest.raises(
-        InputError, match=r"relax\.out#2: cannot be read as a structure: ASE takes it for espresso-out and"
+        InputError, match=r"relax\.out#2: cannot be read as a structure: ASE reads it as espresso-out and"
     ):
         list(ase_files.read("relax.out", None))
     skipped: list[InputError] = []
@@ -131,17 +131,17 @@ def test_the_structures_before_one_that_is_broken():
     ("name", "content", "format_name", "message"),
     [
         ("none", None, None, "none: no such file"),
-        ("what", b"nonsense", None, "no format that ASE reads matches this file; --format names one"),
-        ("what.foo", b"nonsense", None, "no format that ASE reads matches this file"),
-        ("empty", b"", None, "no format that ASE reads matches this file"),
-        ("code.py", b"raise SystemExit", None, "no format that ASE reads matches this file"),
-        ("a.png", b"\x89PNG", None, "no format that ASE reads matches this file"),
+        ("what", b"nonsense", None, "ASE does not recognise its format; choose one with --format"),
+        ("what.foo", b"nonsense", None, "ASE does not recognise its format"),
+        ("empty", b"", None, "ASE does not recognise its format"),
+        ("code.py", b"raise SystemExit", None, "ASE does not recognise its format"),
+        ("a.png", b"\x89PNG", None, "ASE does not recognise its format"),
         ("a.gz", b"nonsense", None, "a.gz: cannot be read as a structure: Not a gzipped file"),
-        ("small.data", b"4 atoms\n", None, "found no atoms; ASE takes this file for runnerdata, --format"),
-        ("cp2k.out", b" CP2K| version string:\n", None, "found no atoms; ASE takes this file for espresso-out"),
-        ("a.traj", b"nonsense", None, "a.traj: cannot be read as a structure: ASE takes it for traj and says: "),
-        ("OUTCAR", b" running on 4 total cores\n", None, "ASE takes it for vasp-out and says: Incomplete OUTCAR"),
-        ("a.cif", b"nonsense", "cjson", "ASE takes it for cjson and says: "),
+        ("small.data", b"4 atoms\n", None, "found no atoms; ASE reads this file as runnerdata, choose"),
+        ("cp2k.out", b" CP2K| version string:\n", None, "found no atoms; ASE reads this file as espresso-out"),
+        ("a.traj", b"nonsense", None, "a.traj: cannot be read as a structure: ASE reads it as traj and reports: "),
+        ("OUTCAR", b" running on 4 total cores\n", None, "ASE reads it as vasp-out and reports: Incomplete OUTCAR"),
+        ("a.cif", b"nonsense", "cjson", "ASE reads it as cjson and reports: "),
         ("what", b"", "vasp_out", "--format vasp_out: ASE reads no such format; did you mean vasp-out?"),
         ("what", b"", "py", "--format py: ASE reads no such format"),
         ("what", b"", "png", "--format png: ASE reads no such format"),
