@@ -35,8 +35,10 @@ LONGEST_KEY = 100  # characters of a key that is looked at
 MOST_ENERGIES = 1000  # keys of a frame that name energies
 
 _DEFAULT_COLUMNS = "species:S:1:pos:R:3"
-_USED = frozenset(("lattice", "pbc", "properties", *SYSTEMS))
+_CELLS = ("cell", "cell_vectors", "unit_cell", "lattice_vectors", "box", "box_vectors")  # of others, for Lattice
+_USED = frozenset(("lattice", "pbc", "properties", *SYSTEMS, *_CELLS))
 _AROUND = re.compile(r"[\[\]{}(),;\"']")
+_FORTRAN = re.compile(r"([\d.])[dD]([-+]?\d)")  # 1.5D-3
 _LOGICAL = {"t": True, "true": True, "1": True, "f": False, "false": False, "0": False}
 
 
@@ -136,9 +138,11 @@ def _comment(text: str, wanted: str | None) -> tuple[dict[str, str], dict[str, s
     last = ""
     for key, value in pairs(text):
         if value is None:
-            if last:
-                units.check_behind(last, key)
-                last = ""
+            if last == "pbc" and key.lower() in _LOGICAL:
+                raise ValueError(f'found pbc={values["pbc"]} {key} without quotes; expected pbc="T T F" or the like')
+            if last in energies:
+                units.check_behind(energies[last], key)
+            last = ""
             continue
         last = ""
         lower = _used(key) if len(key) <= LONGEST_KEY else None
@@ -150,7 +154,7 @@ def _comment(text: str, wanted: str | None) -> tuple[dict[str, str], dict[str, s
         place, name = (values, lower) if lower in _USED else (energies, key)
         if place.setdefault(name, value) != value:
             raise ValueError(f"found {key}={place[name][:80]} and {key}={value[:80]}; expected one value of a key")
-        last = value if place is energies else ""
+        last = name
         if len(energies) > MOST_ENERGIES:
             raise ValueError(f"found more than {MOST_ENERGIES:,} keys that name energies; expected one or two")
     return values, energies
@@ -274,9 +278,8 @@ def _atoms(
     if len(words) != n_atoms * width or not NUMBER.keys() >= set(names):
         raise _what_is_wrong(raw, path, columns, ())
     starts = [columns.positions, *map(columns.forces.__getitem__, forces)]
-    real = _real if "_" in block else float
     try:
-        numbers = [list(map(real, words[start + i :: width])) for start in starts for i in range(3)]
+        numbers = [_reals(words[start + i :: width], "_" in block) for start in starts for i in range(3)]
         tags = None if columns.tags is None else np.array(list(map(int, words[columns.tags :: width])), np.int64)
     except (ValueError, OverflowError):
         raise _what_is_wrong(raw, path, columns, starts) from None
@@ -308,11 +311,24 @@ def _what_is_wrong(raw: RawFrame, path: str, columns: Columns, starts: Sequence[
     return InputError(path, "the numbers are too large to be added up; expected positions in Å and forces in eV/Å")
 
 
+def _reals(words: Sequence[str], careful: bool) -> list[float]:
+    """Numbers, quickly unless careful or an exponent is Fortran's."""
+    if not careful:
+        try:
+            return list(map(float, words))
+        except ValueError:
+            pass
+    return list(map(_real, words))
+
+
 def _real(word: str) -> float:
-    """A number; ValueError also for one with "_" in it, which Python takes."""
+    """A number, its exponent also with d; ValueError also for one with "_" in it, which Python takes."""
     if "_" in word:
         raise ValueError(word)
-    return float(word)
+    try:
+        return float(word)
+    except ValueError:
+        return float(_FORTRAN.sub(r"\1e\2", word))
 
 
 def _is_number(word: str) -> bool:
@@ -325,7 +341,7 @@ def _is_number(word: str) -> bool:
 def _energy(text: str) -> float:
     if not _is_number(text):
         raise ValueError(f"found the energy {text!r}; expected a number in eV")
-    return float(text)
+    return _real(text)
 
 
 def _items(value: str) -> list[str]:
@@ -347,11 +363,13 @@ def _cell(values: Mapping[str, str]) -> np.ndarray | None:
 
 def _periodic(values: Mapping[str, str], has_cell: bool) -> tuple[bool, bool, bool]:
     """Periodic along all cell vectors unless pbc says otherwise."""
-    if "pbc" not in values:
-        return has_cell, has_cell, has_cell
-    pbc = _logicals(values["pbc"])
-    if any(pbc) and not has_cell:
-        raise ValueError(f"found pbc={values['pbc']!r}, but no Lattice; expected nine numbers in Å")
+    pbc = _logicals(values["pbc"]) if "pbc" in values else (has_cell, has_cell, has_cell)
+    if not has_cell:
+        if any(pbc):
+            raise ValueError(f"found pbc={values['pbc']!r}, but no Lattice; expected nine numbers in Å")
+        other = next((key for key in _CELLS if len(_items(values.get(key, ""))) > 2), None)
+        if other is not None and "pbc" not in values:
+            raise ValueError(f'found {other}={values[other][:200]!r}, but no Lattice; expected Lattice or pbc="F F F"')
     return pbc
 
 

@@ -21,6 +21,8 @@ _NO_LABEL = FOREIGN.union((
     "std", "stdev", "var", "variance", "sigma", "uncertainty", "error", "err", "mae", "rmse", "weight",
     "weights", "mask", "atom", "atoms", "unit", "units", "kinetic",
 ))  # fmt: skip
+_AMBIGUOUS = frozenset(("atomic", "au", "cal", "cm", "mol", "nm", "pm"))  # units, but also other words
+_OTHER_UNITS = FOREIGN - _AMBIGUOUS
 _LABEL = re.compile(r"(.*?)(energy|forces?)(.*)", re.DOTALL)
 
 
@@ -60,13 +62,19 @@ def choices(energies: tuple[str, ...], forces: tuple[str, ...], wanted: Labels) 
 
     Several are left where several sources have both, or one source several energies: only their values can tell
     whether it matters.  Without forces or energies at all, a pair has one of them only, and known sources alone count.
-    ValueError for energies of one source and forces of another.
+    ValueError for energies of one source and forces of another, for what may be a further pair, and for a name wanted
+    that names another unit.
     """
+    for name in (wanted.energy, wanted.forces):
+        if name is not None:
+            _check_unit(name)
     some_energies, some_forces = _wanted(energies, wanted.energy), _wanted(forces, wanted.forces)
     if wanted.energy is not None and wanted.forces is not None:
         return tuple(Labels(e, f) for e in some_energies or (None,) for f in some_forces or (None,))
     pairs = [Labels(e, f) for e in some_energies for f in some_forces if source(e) == source(f) is not None]
     if pairs:
+        if wanted == ANY:
+            _check_rest(pairs, energies, forces)
         return tuple(sorted(pairs, key=_rank))
     if wanted == ANY:
         some_energies = [name for name in some_energies if source(name) in KNOWN]
@@ -87,6 +95,27 @@ def _wanted(names: Sequence[str], wanted: str | None) -> list[str]:
     labels = [name for name in names if source(name) is not None]
     extrapolated = {source(name) for name in labels if "free" not in name.lower()}
     return [name for name in labels if "free" not in name.lower() or source(name) not in extrapolated]
+
+
+def _check_unit(name: str) -> None:
+    """ValueError for a name such as energy_Ha or energy_per_atom: no choice makes its values total energies in eV."""
+    words = set(re.findall(r"[^\W_]+", name.lower()))
+    if words & _OTHER_UNITS or {"per", "atom"} <= words:
+        raise ValueError(f"found {name}; expected total energies in eV, forces in eV/Å")
+
+
+def _check_rest(pairs: Sequence[Labels], energies: Sequence[str], forces: Sequence[str]) -> None:
+    """ValueError where other labels may be a pair whose names differ, such as dft_total_energy and dft_forces."""
+    paired = {source(pair.energy or "") for pair in pairs}
+    for energy in energies:
+        for force in forces:
+            words = [source(energy), source(force)]
+            if None in words or paired.intersection(words):
+                continue
+            one, other = (set(each or ()) for each in words)
+            if one <= other or other <= one:
+                found = ", ".join([*energies, *forces])
+                raise ValueError(f"found {found}: {energy} and {force} may belong together; {CHOOSE}")
 
 
 def _rank(pair: Labels) -> int:

@@ -31,6 +31,7 @@ FOREIGN = frozenset((
     "ha", "hartree", "hartrees", "eh", "ry", "ryd", "rydberg", "rydbergs", "mev", "kev", "joule", "joules",
     "kj", "kcal", "cal", "mol", "bohr", "bohrs", "au", "nm", "pm", "cm", "newton", "newtons", "atomic",
 ))  # fmt: skip
+_PER_ATOM = frozenset(("per", "atom", "atoms"))
 _NUMBER = re.compile(r"[-+]?[\d.]+(?:[ed][-+]?\d+)?", re.IGNORECASE)
 
 
@@ -41,9 +42,15 @@ def check(key: str, value: str) -> None:
 
 
 def check_behind(number: str, word: str) -> None:
-    """ValueError for a word behind an energy that is the name of another unit than eV."""
-    if _is_foreign(word[:80].lower()):
-        raise ValueError(f"found {number} {word[:80]}; expected energies in eV")
+    """ValueError for a word behind an energy that is the name of another unit than eV, such as Ha or eV/atom."""
+    check_name(f"{number} {word[:80]}")
+
+
+def check_name(text: str) -> None:
+    """ValueError for words beside an energy that name another unit than eV, or say that it is per atom."""
+    lower = text.lower()
+    if _is_foreign(lower) or not _PER_ATOM.isdisjoint(re.findall(r"[a-z]+", lower)):
+        raise ValueError(f"found {text}; expected energies in eV")
 
 
 @functools.lru_cache(1024)

@@ -202,11 +202,12 @@ def _pbc(line: str) -> tuple[bool, bool, bool] | None:
 
 def _energy(path: str, number: int, line: str, kind: str) -> float:
     after = line[line.index(kind) + len(kind) :]
-    text = after.partition("=")[2]
+    name, _, text = after.partition("=")
     found = listio.items(text)
     try:
+        units.check_name(name)
         energy = listio.real(found[0] or "")
-        units.check_behind(found[0] or "", (found[1] or "") if len(found) > 1 else "")
+        units.check_behind(found[0] or "", "".join(text.split()[1:2]))
     except (ValueError, IndexError):
         raise InputError(path, f"found {line.strip()!r}; expected '{kind} = <number> eV'", number) from None
     return energy
@@ -223,10 +224,13 @@ def _cell(path: str, lines: list[str], start: int) -> np.ndarray:
 
 def _count(path: str, lines: list[str], number: int) -> int:
     try:
-        return listio.integer(listio.items(lines[number])[0] or "")
+        count = listio.integer(listio.items(lines[number])[0] or "")
+        if count < 1:
+            raise ValueError(count)
     except (ValueError, IndexError):
         found = repr(lines[number].strip()) if number < len(lines) else "the end of the file"
         raise InputError(path, f"found {found} after PRIMCOORD; expected the number of atoms", number + 1) from None
+    return count
 
 
 def _is_atom(line: str) -> bool:

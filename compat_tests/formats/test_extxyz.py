@@ -319,6 +319,11 @@ NEEDED = {"reference": True}
         (f"{FULL} energy=-1", {"labels": Labels(None, "species")}, "found species:S:1 in Properties; expected"),
         (f"{FULL} energy_unit=Ha energy=-1", {"reference": False}, "found energy_unit=Ha; expected energies in eV"),
         (f"{FULL} energy=-0.36 Ha", {}, "found -0.36 Ha; expected energies in eV"),
+        (f"{FULL} energy=-0.36 eV/atom", {}, "found -0.36 eV/atom; expected energies in eV"),
+        (f"{FULL} E_Ha=-1", {"labels": Labels("E_Ha", "forces")}, "found E_Ha; expected total energies in eV"),
+        (f"{FULL} {LATTICE} pbc=T T F", {}, "found pbc=T T without quotes; expected pbc="),
+        (f"{FULL} cell='4 0 0 0 4 0 0 0 4'", {}, "found cell='4 0 0 0 4 0 0 0 4', but no Lattice; expected Lat"),
+        (f"{FULL} Lattice_Vectors=[[4,0,0],[0,4,0],[0,0,4]]", {"reference": False}, "found lattice_vectors='[4,0,"),
         (f"{FULL} energy=-0.36 kcal/mol flag", {}, "found -0.36 kcal/mol; expected energies in eV"),
         (f"{FULL} pbc=F energy = -0.36, (hartree) a=b", {}, "found -0.36 (hartree); expected energies in eV"),
         (f"{FULL} Units=Ha", {}, "found Units=Ha; expected energies in eV, lengths in Å, forces in eV/Å"),
@@ -481,3 +486,19 @@ def test_a_line_without_end_is_refused(tmp_path, monkeypatch):
     path = write(tmp_path / "a.xyz.xz", "2\n" + "x" * 3_000_000 + "\n")
     with pytest.raises(InputError, match="#0: found a line of more than 1 MB; expected an extended XYZ file"):
         frames.count(str(path))
+
+
+def test_a_cell_beside_the_lattice_is_not_used():
+    assert frame_of(f"{LATTICE} cell='5 0 0 0 5 0 0 0 5' energy=-1", "Cu 0 0 0").cell[0, 0] == 4
+    assert frame_of("cell='5 0 0 0 5 0 0 0 5' pbc=F energy=-1", "Cu 0 0 0").cell is None
+    assert frame_of("cell=primitive energy=-1", "Cu 0 0 0").cell is None
+
+
+def test_exponents_of_fortran():
+    found = frame_of(
+        f"Lattice='4.d0 0 0 0 4 0 0 0 1D+1' {FULL} energy=-1.5d+1", "Cd 1.D-1 2.5d0 0 0 0 1d0", "O 2 0 0 0 0 -1"
+    )
+    assert (found.energy, found.names()) == (-15.0, ["Cd", "O"])
+    assert found.positions.tolist() == [[0.1, 2.5, 0], [2, 0, 0]]
+    assert found.forces[0, 2] == 1.0
+    assert found.cell.diagonal().tolist() == [4, 4, 10]

@@ -70,6 +70,27 @@ def test_choices(energies, forces, wanted, expected):
     assert [str(pair) for pair in choices(energies, forces, wanted)] == expected
 
 
+@pytest.mark.parametrize(
+    ("energies", "forces"),
+    [
+        (("dft_total_energy", "mace_energy"), ("dft_forces", "mace_forces")),
+        (("energy", "energy_dft_total"), ("forces", "forces_dft")),
+        (("REF_energy", "total_energy"), ("REF_forces", "forces")),
+    ],
+)
+def test_another_pair_that_is_named_differently(energies, forces):
+    with pytest.raises(ValueError, match="may belong together; choose with --energy and --forces"):
+        choices(energies, forces, Labels())
+    assert len(choices(energies, forces, Labels(energies[0], forces[0]))) == 1
+
+
+@pytest.mark.parametrize("name", ["energy_Ha", "E_kcal", "energy_per_atom", "forces_hartree_bohr"])
+def test_a_choice_does_not_convert_units(name):
+    with pytest.raises(ValueError, match=f"found {name}; expected total energies in eV"):
+        choices((name,), (name,), Labels(name, None))
+    assert choices(("Au_energy",), ("atomic_forces",), Labels("Au_energy", "atomic_forces"))
+
+
 @given(WORDS, WORDS)
 def test_energy_and_forces_of_different_sources_are_never_combined(one, other):
     energy, forces = f"{one}energy", f"{other}forces"

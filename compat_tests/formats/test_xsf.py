@@ -96,6 +96,35 @@ def test_an_energy_in_another_unit(tmp_path, unit):
 
 
 @pytest.mark.parametrize(
+    "line",
+    [
+        "total energy (Ha) = -1",
+        "total energy in Hartree = -1",
+        "total energy per atom = -1 eV",
+        "total energy = -1 eV/atom",
+    ],
+)
+def test_an_energy_that_is_not_total_or_not_in_ev(tmp_path, line):
+    read(tmp_path, "Mg", "S")
+    path = tmp_path / "a.xsf"
+    path.write_text(path.read_text().replace("total energy = -9.8 eV", line))
+    for reader in (xsf.read, xsf.read_frame):
+        with pytest.raises(
+            InputError, match=r"a\.xsf:1: found '# total energy .*'; expected 'total energy = <number> eV'"
+        ):
+            reader(str(path))
+
+
+@pytest.mark.parametrize("count", ["-1 1", "0 1"])
+def test_a_number_of_atoms_that_is_none(tmp_path, count):
+    read(tmp_path, "Mg", "S")
+    path = tmp_path / "a.xsf"
+    path.write_text(path.read_text().replace("2 1\n", f"{count}\n"))
+    with pytest.raises(InputError, match=f":8: found '{count}' after PRIMCOORD; expected the number of atoms"):
+        xsf.read_frame(str(path))
+
+
+@pytest.mark.parametrize(
     ("path", "expected"),
     [("a.xsf", True), ("A.XSF", True), ("d/input.xsf.000001", True), ("a.xsf.gz", False), ("axsf", False)],
 )
