@@ -102,6 +102,28 @@ def parse(raw: RawFrame, reference: bool | None = None, labels: Labels = ANY) ->
     )
 
 
+def column(raw: RawFrame, name: str) -> np.ndarray | None:
+    """A column of numbers that `parse` does not read, by its name in small letters: (n_atoms, width), or None.
+
+    raw : a frame that `parse` takes.  InputError for what is no finite number.
+    """
+    words = _comment(_decoded(raw.lines[1]), None)[0].get("properties", _DEFAULT_COLUMNS).strip().split(":")
+    first = 0
+    for found, number in zip(words[::3], map(int, words[2::3]), strict=True):
+        if found.lower() == name:
+            try:
+                values = np.array(
+                    [_reals(line.decode().split()[first : first + number], True) for line in raw.lines[2:]]
+                )
+            except ValueError:
+                values = np.array([np.nan])
+            if not np.isfinite(values).all():
+                raise InputError(raw.name, f"found {name} that are not numbers", raw.line + 2)
+            return values
+        first += number
+    return None
+
+
 def read(
     path: str, reference: bool = True, skip: Skip | None = None, labels: Labels = ANY
 ) -> Iterator[tuple[RawFrame, Frame]]:

@@ -138,7 +138,7 @@ def test_bad_options(md, tmp_path, name):
         ("no.xsf", None, "no.xsf: no such file; expected an XSF structure file"),
         ("bad.cif", "nonsense", "bad.cif: cannot be read as a structure: "),
         ("what", "nonsense", "what: cannot be read as a structure: "),
-        ("empty.xyz", "0\n\n", "empty.xyz: found no atoms"),
+        ("empty.xyz", "0\n\n", "empty.xyz#0:1: found '0'; expected the number of atoms"),
         ("one.xyz@7", None, "one.xyz@7: cannot be read as a structure: found no structure 7 in it"),
         ("odd.xsf", "ATOMS\nXy 0 0 0\nXy 0 0 1\n", "odd.xsf: found species Xy; expected chemical elements"),
         ("iron.xyz", "2\n\nFe 0 0 0\nFe 0 0 2\n", "found species Fe; expected those of the potentials: Cu Au O H"),
