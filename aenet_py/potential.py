@@ -126,6 +126,8 @@ class Potential:
 
         AenetError for files that are no potentials, are for another species, or do not belong together.
         """
+        if not isinstance(legacy_angular, bool | np.bool_ | None):
+            raise AenetError(f"legacy_angular={legacy_angular!r}: choose True, False or None")
         paths = potential_files.files_of(paths)
         if not paths:
             raise AenetError("found no potentials; expected one for each species")

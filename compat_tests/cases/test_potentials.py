@@ -208,3 +208,10 @@ def test_no_averages_are_taken_for_the_others(cosines, order, is_old):
         assert found == "before 2.0.4"
     if not is_old and weights @ x > ((2 - math.pi) / math.pi + 1e-8) * weights.sum():
         assert found == "corrected"
+
+
+@pytest.mark.parametrize("legacy_angular", ["no", "false", 0, 1, []])
+@pytest.mark.parametrize("open_potential", [load, calculate, unify])
+def test_legacy_angular_is_true_false_or_none(open_potential, legacy_angular):
+    with pytest.raises(AenetError, match=r"legacy_angular=.*: choose True, False or None"):
+        open_potential({}, legacy_angular)
