@@ -52,6 +52,7 @@ def begin(
     """
     path = checkpoint.path_of(deck)
     if ranks.rank == 0:
+        results.check_apart(deck, [path, "train.error", *results.potential_paths(deck), *results.tables(deck)])
         results.check_writable([path, "train.error", *results.potential_paths(deck)])
     _warn_of_few_tests(deck, draw, warn)
     networks = model.draw([setup.n_features for setup in data.setups], deck.networks, device)
@@ -71,6 +72,8 @@ def begin(
     optimizer = optimizers.start(deck.method, networks, deck.learning_rate, deck.regularization, free)
     state, mark = State(networks, optimizer), checkpoint.mark(deck, draw, data)
     before = checkpoint.split_of(stored)
+    if before is not None:
+        splits.check_species(deck, before, path)
     if stored is not None:
         checkpoint.load(state, stored, deck, mark, len(train))
         for warning in (*_other_settings(deck, state, path), *_another_training(deck, data, before, stored, mark)):

@@ -69,9 +69,17 @@ _PROGRESS = record(
     {"training": _TRAINING},
 )  # fmt: skip
 _SETTING = optional(number())
+
+
+def _number_or_text(value: Any, place: str) -> None:
+    """A setting of any keyword."""
+    if not isinstance(value, str):
+        _SETTING(value, place)
+
+
 _SPLIT = record(
     {
-        "settings": each(text, _SETTING), "n_last": whole(), "structures": _INTS, "energies": _DOUBLES,
+        "settings": each(text, _number_or_text), "n_last": whole(), "structures": _INTS, "energies": _DOUBLES,
         "tested": array(BOOL, (None,)),
     }
 )  # fmt: skip

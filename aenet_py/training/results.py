@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import itertools
+import os
 from collections.abc import Iterator, Sequence
 
 import torch
 
-from aenet_py.errors import AenetError
-from aenet_py.formats import potential
+from aenet_py.errors import AenetError, InputError
+from aenet_py.formats import gradients, potential
 from aenet_py.formats.output import PendingFile
 from aenet_py.formats.text import native
 from aenet_py.inputs.train import TrainInput
@@ -24,6 +25,23 @@ from aenet_py.training.ranks import Ranks
 
 def potential_paths(deck: TrainInput) -> list[str]:
     return [native(network.path) + deck.ending for network in deck.networks]
+
+
+def tables(deck: TrainInput) -> list[str]:
+    """Names of the tables of energies and forces that the deck asks for."""
+    kinds = [("energies", deck.save_energies), ("forces", deck.save_forces and deck.alpha is not None)]
+    return [f"{kind}.{part}" for kind, is_wanted in kinds if is_wanted for part in ("train", "test")]
+
+
+def check_apart(deck: TrainInput, paths: Sequence[str]) -> None:
+    """InputError if the results would replace the training set, its gradients or the deck."""
+    training_set = native(deck.training_set)
+    read = [os.path.realpath(path) for path in (training_set, gradients.path_of(training_set), native(deck.path))]
+    for path in paths:
+        if os.path.realpath(path) in read:
+            raise InputError(
+                deck.path, f"the results of this training would replace its input {path}; rename one of them"
+            )
 
 
 def check_writable(paths: Sequence[str]) -> None:

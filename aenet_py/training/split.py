@@ -19,6 +19,8 @@ from aenet_py.training import draws
 from aenet_py.training.dataset import Data
 from aenet_py.training.draws import TESTED, TRAINED, UNKNOWN, Draw
 
+SPECIES = "species"  # of the networks, in their order
+
 
 @dataclass(frozen=True)
 class Split:
@@ -36,11 +38,12 @@ class Split:
 
 
 def settings(deck: TrainInput) -> dict[str, Any]:
-    """What split and batches depend on, beside the structures, by keyword."""
+    """What split, batches and the meaning of the weights depend on, beside the structures, by keyword."""
     return {
         "TESTPERCENT": 100 * deck.test_fraction, "BATCHSIZE": deck.batch_size, "NPSEED": deck.numpy_seed,
         "MAXENERGY": deck.max_energy, "MAXFORCES": deck.max_forces, "alpha": deck.alpha,
-        "FORCESPERCENT": deck.forces_percent, "FORCESSEED": deck.forces_seed,
+        "FORCESPERCENT": deck.forces_percent, "FORCESSEED": deck.forces_seed, SPECIES: " ".join(deck.symbols),
+        "activations": ", ".join(" ".join(network.activations) for network in deck.networks),
     }  # fmt: skip
 
 
@@ -72,6 +75,14 @@ def remembered(deck: TrainInput, data: Data, drawn: Draw, before: Split | None) 
     return Split(settings(deck), n, structures, energies, tested)
 
 
+def check_species(deck: TrainInput, before: Split, path: str) -> None:
+    """AenetError if the networks in `path` are those of other species, or in another order."""
+    known, given = before.settings.get(SPECIES), " ".join(deck.symbols)
+    if known not in (None, given):
+        message = f"{path} has networks for {known}, in this order, but NETWORKS of {deck.path} lists {given}"
+        raise AenetError(f"{message}; use the same order, or move {path} away to start from scratch")
+
+
 def roles(split: Split, paths: Sequence[str]) -> np.ndarray:
     """What these structures were used for, (n,) int8: TESTED, TRAINED, or UNKNOWN."""
     places, known = _places(split, _digests(paths))
@@ -86,7 +97,7 @@ def warnings(deck: TrainInput, data: Data, before: Split, path: str) -> Iterator
     known = roles(before, structures.paths)
     wanted = _tested(draw(deck, structures.with_forces, structures.paths, None), len(known))
     n_tested, n_trained = int(wanted.sum()), int((wanted & (known == TRAINED)).sum())
-    pairs = [(name, before.settings.get(name), value) for name, value in settings(deck).items()]
+    pairs = [(name, before.settings[name], value) for name, value in settings(deck).items() if name in before.settings]
     changed = [f"{name} {_shown(old)} (now {_shown(new)})" for name, old, new in pairs if old != new]
     if n_trained and deck.new_split:
         meaning = f"{n_trained} of the {n_tested} structures tested now were trained on"

@@ -409,3 +409,39 @@ def test_torch_that_cannot_be_imported(folder, monkeypatch):
     with pytest.raises(ImportError, match="torch"):
         main([])
     assert "model.restart" not in listing(folder)
+
+
+@pytest.mark.usefixtures("folder")
+def test_other_networks_beside_a_state(capsys):
+    """A state has weights in the order of NETWORKS: in another one, each species would get those of another."""
+    assert main([]) == 0
+    deck, state = Path("train.in").read_text(), Path("model.restart").read_bytes()
+    lines = deck.splitlines()
+    Path("train.in").write_text("\n".join([*lines[:-2], lines[-1], lines[-2]]) + "\n")
+    capsys.readouterr()
+    assert main([]) == 1
+    error = capsys.readouterr().err
+    assert "model.restart has networks for Cu Au O H, in this order, but NETWORKS of train.in lists Cu Au H O" in error
+    assert Path("model.restart").read_bytes() == state
+    Path("train.in").write_text(deck.replace("O.pytorch.nn   2 10:tanh", "O.pytorch.nn   2 10:sigmoid"))
+    assert main([]) == 0
+    (warning,) = warnings(capsys.readouterr().err)
+    assert "activations tanh tanh, tanh tanh, tanh tanh, tanh tanh (now tanh tanh, tanh tanh, sigmoid tanh," in warning
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        (("Cu.pytorch.nn ", "cluster.train "), "cluster.train.ascii"),
+        (("cluster.train.ascii", "energies.train"), "energies.train"),
+    ],
+)
+def test_results_do_not_replace_the_training_set(change, name, folder, capsys):
+    edited(folder, change)
+    if not Path(name).exists():
+        Path("cluster.train").rename(name)
+        Path("cluster.train.forces").rename(f"{name}.forces")
+    before = Path(name).read_bytes()
+    assert main([]) == 1
+    assert f"the results of this training would replace its input {name}" in capsys.readouterr().err
+    assert Path(name).read_bytes() == before
