@@ -316,7 +316,8 @@ def _schedule(path: str, entry: Entry) -> Schedule:
         try:
             settings[name] = positive(given) if name == "patience" else non_negative(given)
         except ValueError:
-            raise InputError(path, f"found {given!r} for {name}; expected a number, at least 0", entry.place) from None
+            expected = _POSITIVE if name == "patience" else "a number, at least 0"
+            raise InputError(path, f"found {given!r} for {name}; expected {expected}", entry.place) from None
     if not 0 < settings.get("factor", 0.5) < 1:
         raise InputError(path, f"found factor={settings['factor']:g}; expected a number between 0 and 1", entry.place)
     return Schedule(
@@ -389,12 +390,12 @@ def _networks(path: str, found: dict[str, Entry]) -> tuple[NetworkInput, ...]:
         expected = "expected: symbol, file, number of hidden layers, and nodes:activation for each"
         try:
             nodes, activations = hidden_layers(words[3:])
-            fits = int(words[2]) == len(nodes) > 0
+            n_layers = natural(words[2])
         except (ValueError, IndexError):
             message = f"found {line.text!r}; {expected}{_hint(_first(line))}"
             raise InputError(path, message, line.number) from None
-        if not fits:
-            expected = words[2] if nodes else "at least 1"
+        if not n_layers == len(nodes) > 0:
+            expected = n_layers or "at least 1"
             raise InputError(path, f"found {len(nodes)} layers; expected {expected}", line.number)
         for activation in activations:
             if activation not in ACTIVATIONS:

@@ -66,7 +66,8 @@ ODD = [
     ("BATCHSIZE 1e3", ":4: found '1e3' behind BATCHSIZE; expected a whole number, at least 1"),
     (f"BATCHSIZE {10**400}", " behind BATCHSIZE; expected a whole number, at least 1"),
     ("REGULARIZATION inf", ":4: found 'inf' behind REGULARIZATION; expected a number, at least 0"),
-    (f"SCHEDULE plateau patience={10**400}", " for patience; expected a number, at least 0"),
+    (f"SCHEDULE plateau patience={10**400}", " for patience; expected a whole number, at least 1"),
+    ("SCHEDULE plateau patience=0", "found '0' for patience; expected a whole number, at least 1"),
     ("NPSED 3", ":4: found 'NPSED'; expected a keyword, did you mean NPSEED?"),
 ]
 
