@@ -395,8 +395,8 @@ def _networks(path: str, found: dict[str, Entry]) -> tuple[NetworkInput, ...]:
             message = f"found {line.text!r}; {expected}{_hint(_first(line))}"
             raise InputError(path, message, line.number) from None
         if not n_layers == len(nodes) > 0:
-            expected = n_layers or "at least 1"
-            raise InputError(path, f"found {len(nodes)} layers; expected {expected}", line.number)
+            number = n_layers or "at least 1"
+            raise InputError(path, f"found {len(nodes)} layers; expected {number}", line.number)
         for activation in activations:
             if activation not in ACTIVATIONS:
                 message = f"found activation {activation!r}; expected one of {', '.join(ACTIVATIONS)}"
