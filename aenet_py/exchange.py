@@ -17,7 +17,7 @@ from aenet_py.errors import AenetError, InputError
 from aenet_py.formats import ase_files, databases, extxyz, frames, xsf
 from aenet_py.formats.folders import files_in
 from aenet_py.formats.frames import FramesFile, Skip
-from aenet_py.formats.labels import ANY, Labels
+from aenet_py.formats.labels import ANY, Labels, mixed
 from aenet_py.formats.output import PendingFolder, already_exists, check_regular
 from aenet_py.structure import Frame
 
@@ -30,11 +30,12 @@ Add = Callable[[Frame, bytes | None], None]
 
 @dataclass(frozen=True)
 class Converted:
-    """How many structures were written, and how many of them have no energy, no forces."""
+    """How many structures were written, and how many of them have no energy, no forces; warning : if there is one."""
 
     structures: int
     without_energy: int
     without_forces: int
+    warning: str | None
 
 
 def is_own(path: str) -> bool:
@@ -62,6 +63,7 @@ def convert(
     """
     paths = files_in(given, is_own, f"a file {WHAT}, or a folder of such")
     counts = [0, 0, 0]
+    names: dict[str, str] = {}
     if os.path.isfile(output):
         raise already_exists(output)
     if not os.path.isdir(output):
@@ -77,10 +79,13 @@ def convert(
                 continue
             for i, counted in enumerate((True, frame.energy is None, frame.forces is None)):
                 counts[i] += counted
+            if frame.label is not None:
+                names.setdefault(frame.label, frame.path)
             advance(1)
         if counts[0] == 0:
             raise AenetError(f"{output}: there is no structure to write; expected one at least")
-    return Converted(*counts)
+    n, without_energy, without_forces = counts
+    return Converted(n, without_energy, without_forces, mixed(names))
 
 
 def _read_all(

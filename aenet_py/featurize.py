@@ -57,7 +57,8 @@ class Featurized:
     """One structure of the training set; without atoms if it has too many species.
 
     atoms : its rows in the arrays of its batch; energy : cohesive, eV; environments : kept where gradients follow;
-    lines : its part of the report; repeated : it has images that its file does not mean (`search.is_repeated`).
+    lines : its part of the report; repeated : it has images that its file does not mean (`search.is_repeated`);
+    label : as in `Structure`.
     """
 
     number: int
@@ -68,6 +69,7 @@ class Featurized:
     environments: Environments | None
     lines: str
     repeated: bool = False
+    label: str | None = None
 
     @property
     def n_atoms(self) -> int:
@@ -152,7 +154,8 @@ def featurize(model: Model, job: Job) -> Batch:
         lines = report.structure(number, n_species, energy / structure.n_atoms, path, symbols, counts[atoms])
         kept = found.only(place) if number in job.chosen else None
         repeated = is_repeated(structure, model.r_max)
-        structures.append(Featurized(number, path, n_species, atoms, energy, kept, lines, repeated))
+        label = structure.label
+        structures.append(Featurized(number, path, n_species, atoms, energy, kept, lines, repeated, label))
         place += 1
     seconds = (been_read - began, been_found - been_read, computed - been_found)
     return Batch(tuple(structures), types, features, b"".join(records), seconds)

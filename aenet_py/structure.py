@@ -37,6 +37,7 @@ class Structure:
     pbc : along which cell vectors it repeats; all false without a cell.
     claimed : along which its file says so, where ænet repeats it along all nevertheless; None if it says nothing.
     first_line : where the first atom stands in the file, the others follow; None if there is no file.
+    label : what its file calls the energy, where it may hold several; None otherwise.
 
     Anything like arrays of these shapes becomes one; InputError for other shapes, numbers that are not finite and
     species that are not in symbols.
@@ -53,6 +54,7 @@ class Structure:
     first_line: int | None = None
     pbc: tuple[bool, bool, bool] = (True, True, True)
     claimed: tuple[bool, bool, bool] | None = None
+    label: str | None = None
 
     def __post_init__(self) -> None:
         n_atoms = _check_species(self)
@@ -85,6 +87,7 @@ class Frame:
     tags : (n_atoms,) int64, what the file tells the atoms apart by, or None.
     system : what the file calls the system that the frame is of, or None.
     first_line : where the first atom stands in the file; None if there is no file of lines.
+    label : as in `Structure`.
 
     Checked like a `Structure`.
     """
@@ -100,6 +103,7 @@ class Frame:
     tags: np.ndarray | None = None
     system: str | None = None
     first_line: int | None = None
+    label: str | None = None
 
     def __post_init__(self) -> None:
         n_atoms = _check_species(self)
@@ -145,6 +149,7 @@ class Frame:
             cohesive_energy=0.0,
             first_line=self.first_line,
             pbc=self.pbc,
+            label=self.label,
         )
 
 

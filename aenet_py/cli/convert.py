@@ -39,5 +39,7 @@ def run(options: argparse.Namespace) -> None:
             bad.add if options.skip_bad else None, advance, common.uninterrupted,
             Labels(options.energy, options.forces),
         )  # fmt: skip
+    if done.warning is not None:
+        common.warn(done.warning)
     print(report.converted(options.output, done), end="")
     print(report.skipped(bad), end="")

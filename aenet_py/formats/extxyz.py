@@ -99,6 +99,7 @@ def parse(raw: RawFrame, reference: bool | None = None, labels: Labels = ANY) ->
         tags=tags,
         system=next((values[key] for key in SYSTEMS if key in values), None),
         first_line=raw.line + 2,
+        label=energy,
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from aenet_py.formats.units import FOREIGN
@@ -54,6 +54,15 @@ def source(name: str) -> tuple[str, ...] | None:
     if not _NO_LABEL.isdisjoint(words):
         return None
     return tuple(word for word in words if word not in _UNITS and not (word == "free" and found[2] == "energy"))
+
+
+def mixed(labels: Mapping[str, str]) -> str | None:
+    """A warning where energies come from several sources, None otherwise; labels : the first structure of each name."""
+    sources = {source(name): f"{name} in {path}" for name, path in labels.items()}
+    if len(sources) < 2:
+        return None
+    found = ", ".join(sources.values())
+    return f"energies come from several sources ({found}), which may differ in the level of theory; {CHOOSE}"
 
 
 @functools.lru_cache(1024)

@@ -11,6 +11,7 @@ from aenet_py import api
 from aenet_py.cli.aenet import main
 from aenet_py.cli.generate import main as generate
 from aenet_py.cli.predict import main as predict
+from aenet_py.errors import AenetWarning
 from aenet_py.formats import extxyz, trainset, xsf
 from compat_tests.cli.test_generate_frames import FILES, SETTINGS
 from compat_tests.cli.test_predict import CLUSTER, prepare
@@ -99,3 +100,18 @@ def test_predict_needs_no_labels(folder, monkeypatch, capfdbinary):
     monkeypatch.chdir(folder / CLUSTER.name)
     assert predict(["predict.in", "../a.xyz"]) == 0
     assert b"../a.xyz#7" in capfdbinary.readouterr().out
+
+
+def test_frames_of_different_sources_are_a_warning(capsys):
+    write(Path("c.xyz"), "".join(text_of(frame, names) for frame, names in zip(MADE, [BARE, CHOSEN] * 4, strict=True)))
+    mixed = "energies come from several sources (energy in c.xyz#0, REF_energy in c.xyz#1)"
+    Path("c.in").write_text(Path("b.in").read_text().replace("b.train", "c.train").replace("b.xyz", "c.xyz"))
+    assert generate(["c.in"]) == 0
+    assert capsys.readouterr().err.count(f"Warning: {mixed}") == 1
+    assert main(["convert", "c.xyz", "c.db"]) == 0
+    assert capsys.readouterr().err.count(f"Warning: {mixed}") == 1
+    setups, atomic = {"Cu": "Cu.stp", "O": "O.stp"}, {"Cu": -1308.9, "O": -432.5}
+    with pytest.warns(AenetWarning, match="energies come from several sources"):
+        api.generate(["c.xyz"], setups, atomic, "python.train")
+    assert generate(["b.in"]) == main(["convert", "b.xyz", "b.db"]) == 0
+    assert "several sources" not in capsys.readouterr().err
