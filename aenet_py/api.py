@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from aenet_py.descriptors.model import model
 from aenet_py.errors import AenetError, AenetWarning, InputError
-from aenet_py.featurize import Batch, Summary, write_training_set
+from aenet_py.featurize import Summary, write_training_set
 from aenet_py.formats import structures as structure_files
 from aenet_py.formats.frames import frame_name
-from aenet_py.formats.labels import Labels, mixed
+from aenet_py.formats.labels import Labels
 from aenet_py.formats.output import PendingFile, already_exists
 from aenet_py.formats.structures import Source
-from aenet_py.formats.text import foreign, native
+from aenet_py.formats.text import foreign
 from aenet_py.formats.trainset import TrainingSet
 from aenet_py.inputs import setup as setups_file
 from aenet_py.potential import Potential, Prediction
@@ -78,25 +78,18 @@ def generate(
     together = model(tuple(setups), [atomic_energies[symbol] for symbol in setups], read)
     given = _sources(structures, Labels(energy_key, forces_key))
     chosen = _chosen(forces, structure_files.n_structures(given))
-    labels: dict[str, str] = {}
-
-    def on_batch(batch: Batch) -> None:
-        for structure in batch.structures:
-            if structure.label is not None:
-                labels.setdefault(structure.label, native(structure.path))
-
     with contextlib.ExitStack() as stack:
         train = stack.enter_context(PendingFile(output))
         gradients = stack.enter_context(PendingFile(output + ".forces")) if forces is not False else None
         summary = write_training_set(
             together, given, chosen, train, gradients, lambda text: None,  # noqa: ARG005
-            on_batch, Workers(int(threads or processors())),
+            lambda batch: None, Workers(int(threads or processors())),  # noqa: ARG005
         )  # fmt: skip
         train.complete(replace=False)
         if gradients is not None:
             gradients.complete(replace=True)
-    if (message := mixed(labels)) is not None:
-        warnings.warn(message, AenetWarning, stacklevel=2)
+    if summary.warning is not None:
+        warnings.warn(summary.warning, AenetWarning, stacklevel=2)
     return summary
 
 

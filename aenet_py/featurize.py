@@ -25,6 +25,7 @@ from aenet_py.errors import AenetError, InputError
 from aenet_py.formats import gradients as gradients_format
 from aenet_py.formats import structures as structure_files
 from aenet_py.formats import text, trainset
+from aenet_py.formats.labels import mixed
 from aenet_py.formats.output import PendingFile
 from aenet_py.formats.structures import Item, Source
 from aenet_py.formats.trainset import EnergyStatistics
@@ -93,8 +94,11 @@ class Batch:
 
 @dataclass(frozen=True)
 class Summary:
+    """How many structures were included, and the statistics of their energies; warning : of these energies, or None."""
+
     n_included: int
     energies: EnergyStatistics
+    warning: str | None
 
 
 def jobs(items: Iterable[Item], chosen: frozenset[int]) -> Iterator[Job]:
@@ -198,6 +202,7 @@ def write_training_set(
     n_structures = structure_files.n_structures(given)
     statistics = RunningStatistics(model.basis.sizes)
     energies = RunningEnergies(n_structures)
+    labels: dict[str, str] = {}
     n_atoms = most_neighbors = 0
     train.write(trainset.header(trainset.Header(model.types, model.atomic_energies, n_structures)))
     gradients = None if forces is None else _GradientFile(model, forces, workers)
@@ -215,6 +220,8 @@ def write_training_set(
                 if item.n_atoms == 0:
                     continue
                 energies.add(item.energy / item.n_atoms)
+                if item.label is not None:
+                    labels.setdefault(item.label, text.native(item.path))
                 if gradients is None:
                     continue
                 selected = item.environments is not None
@@ -229,7 +236,7 @@ def write_training_set(
     if energies.n_included == 0:
         raise AenetError("every structure has more species than TYPES lists; there is nothing to train on")
     train.write(trainset.footer(trainset.Footer(n_atoms, energies.result(), model.setups, tuple(statistics.result()))))
-    return Summary(energies.n_included, energies.result())
+    return Summary(energies.n_included, energies.result(), mixed(labels))
 
 
 def _add(statistics: RunningStatistics, batch: Batch) -> None:

@@ -15,7 +15,6 @@ from aenet_py.descriptors.model import model as model_of
 from aenet_py.descriptors.setup import Setup
 from aenet_py.errors import AenetError, InputError
 from aenet_py.formats import structures as structure_files
-from aenet_py.formats.labels import mixed
 from aenet_py.formats.output import PendingFile, already_exists
 from aenet_py.formats.text import foreign, native
 from aenet_py.inputs import generate as inputs
@@ -130,14 +129,9 @@ def generate(path: str, workers_for: Callable[[inputs.GenerateInput], Workers], 
             log.line("Training set file started.")
 
         repeated: list[str] = []
-        labels: dict[str, str] = {}
 
         def on_batch(batch: featurize.Batch) -> None:
-            for structure in batch.structures:
-                if structure.repeated:
-                    repeated.append(native(structure.path))
-                if structure.label is not None:
-                    labels.setdefault(structure.label, native(structure.path))
+            repeated.extend(native(structure.path) for structure in batch.structures if structure.repeated)
             if log is not None:
                 log.structures([structure.number for structure in batch.structures], batch.seconds)
             if debug is not None:
@@ -149,8 +143,8 @@ def generate(path: str, workers_for: Callable[[inputs.GenerateInput], Workers], 
         if n_skipped and not deck.quiet:
             common.warn(f"{deck.output}: {n_skipped} skipped structures stay counted in the header, as in the original")
         common.warn_of_repeated(repeated)
-        if (message := mixed(labels)) is not None:
-            common.warn(message)
+        if summary.warning is not None:
+            common.warn(summary.warning)
         say(report.summary(foreign(deck.output), deck.types, n_structures, summary.n_included, summary.energies))
         say(report.closing())
         sys.stdout.flush()
