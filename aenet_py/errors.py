@@ -30,3 +30,8 @@ class AenetWarning(UserWarning):
 def in_a_line(error: Exception) -> str:
     """The first line of what another library's error says, or its kind if it says nothing."""
     return str(error).strip().partition("\n")[0] or type(error).__name__
+
+
+def counted(n: int, what: str) -> str:
+    """``1 value``, ``2 values``."""
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"

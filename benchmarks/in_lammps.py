@@ -31,10 +31,10 @@ from measure import ROOT, unpack
 from predict import first_structure
 
 sys.path.insert(0, str(ROOT))
-from aenet_py.calculator import ANNCalculator
 from aenet_py.cli import nnascii2bin
-from aenet_py.lammps import attach
-from aenet_py.mliap import Unified
+from aenet_py.interfaces.ase import ANNCalculator
+from aenet_py.interfaces.lammps import attach
+from aenet_py.interfaces.mliap import Unified
 
 SIZES = ((2, 2, 2), (4, 2, 2), (4, 4, 4), (8, 4, 4), (7, 4, 8), (7, 8, 8))  # cells of 24 atoms, the first structure's
 SPECIES = ("Ti", "O")

@@ -22,9 +22,9 @@ from ase.md.langevin import Langevin
 from measure import ROOT, best, launcher, measure, unpack
 
 sys.path.insert(0, str(ROOT))
-from aenet_py.calculator import ANNCalculator
 from aenet_py.cli import nnascii2bin
 from aenet_py.formats import xsf
+from aenet_py.interfaces.ase import ANNCalculator
 
 SIZES = ((2, 2, 2), (4, 4, 4), (7, 4, 8), (10, 9, 9))  # cells of the example's first structure, of 24 atoms
 STEPS = 100

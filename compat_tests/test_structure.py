@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from aenet_py.errors import AenetError
 from aenet_py.formats import xsf
 from aenet_py.neighbors import verlet
-from aenet_py.potential import Potential
+from aenet_py.potentials.potential import Potential
 from aenet_py.structure import Frame, Structure, frame_of
-from compat_tests.test_calculator import CLUSTER, as_atoms, networks
+from compat_tests.interfaces.test_ase import CLUSTER, as_atoms, networks
 
 PATH = CLUSTER / "xsf" / "s001.xsf"
 GOOD = xsf.read(str(PATH))

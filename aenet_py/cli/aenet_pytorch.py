@@ -12,21 +12,22 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from aenet_py import __version__, locks
+from aenet_py import __version__
 from aenet_py.cli import common
 from aenet_py.errors import AenetError
 from aenet_py.inputs import train as inputs
+from aenet_py.runtime import locks
 
 if TYPE_CHECKING:
     import torch
 
     from aenet_py.inputs.train import TrainInput, Transfer
-    from aenet_py.training.begin import Begun
-    from aenet_py.training.dataset import Data
-    from aenet_py.training.draws import Draw
+    from aenet_py.training.data.dataset import Data
+    from aenet_py.training.data.splits import Draw
+    from aenet_py.training.data.test_set import Split
+    from aenet_py.training.initialise import Begun
     from aenet_py.training.loop import Errors
     from aenet_py.training.ranks import Ranks
-    from aenet_py.training.split import Split
     from aenet_py.training.state import State
     from aenet_py.training.transfer import Origin
 
@@ -125,8 +126,8 @@ def _prepare(deck: TrainInput, ranks: Ranks, tell: Say, note: Say) -> tuple[Data
     import numpy as np
 
     from aenet_py.report import train as report
-    from aenet_py.training import dataset, draws, need, packing, split
-    from aenet_py.training import ranks as processes
+    from aenet_py.training import memory_estimate
+    from aenet_py.training.data import dataset, packing, splits, test_set
 
     def tell_data(data: Data) -> None:
         with_forces = data.structures.with_forces
@@ -135,25 +136,25 @@ def _prepare(deck: TrainInput, ranks: Ranks, tell: Say, note: Say) -> tuple[Data
 
     if deck.load_batches:
         tell(report.loading_batches())
-        from aenet_py.training import saved
+        from aenet_py.training.data import saved
 
         data, draw = saved.load(deck)
-        note(ranks.together(lambda: need.check_loaded(deck, data, ranks)))
+        note(ranks.together(lambda: memory_estimate.check_loaded(deck, data, ranks)))
         tell_data(data)
         stored, before = _state(deck)
         if before is not None:
-            draw = split.draw(deck, data.structures.with_forces, data.structures.paths, before)
+            draw = test_set.draw(deck, data.structures.with_forces, data.structures.paths, before)
     else:
         tell(report.reading())
-        note(ranks.together(lambda: need.check(deck, ranks)))
+        note(ranks.together(lambda: memory_estimate.check(deck, ranks)))
         found = dataset.read(deck)
         mine = None
         if ranks.size > 1 and not (deck.save_batches and ranks.rank == 0):
             is_kept = dataset.kept(deck, found)
             paths = [entry.path.strip() for entry, kept in zip(found.structures.entries, is_kept, strict=True) if kept]
-            draw = split.draw(deck, dataset.with_forces_ahead(deck, found), paths, _state(deck)[1])
+            draw = test_set.draw(deck, dataset.with_forces_ahead(deck, found), paths, _state(deck)[1])
             n_atoms = np.diff(found.structures.starts)[is_kept]
-            mine = draws.shared(draw, n_atoms, ranks.rank, ranks.size)
+            mine = splits.shared(draw, n_atoms, ranks.rank, ranks.size)
         n, recompute = len(found.structures.entries), deck.memory_mode == "recompute"
         with contextlib.ExitStack() as stack:
             advance = stack.enter_context(common.progress(n, " structures", wanted=recompute and ranks.rank == 0))
@@ -164,12 +165,12 @@ def _prepare(deck: TrainInput, ranks: Ranks, tell: Say, note: Say) -> tuple[Data
         tell_data(data)
         tell(report.preparing())
         stored, before = _state(deck)
-        draw = split.draw(deck, data.structures.with_forces, data.structures.paths, before)
+        draw = test_set.draw(deck, data.structures.with_forces, data.structures.paths, before)
         tell(report.batches(deck.batch_size, len(draw.train), draw.energy_size, draw.force_size))
-    processes.check(draw, ranks, deck.path)
+    splits.check_ranks(draw, ranks.size, deck.path)
     if deck.save_batches and ranks.rank == 0:
         tell(report.saving_batches())
-        from aenet_py.training import saved
+        from aenet_py.training.data import saved
 
         saved.save(deck, data, draw)
     return data, draw, stored
@@ -225,9 +226,11 @@ def _train(
     """Train and write the results; whether the training ended and was not stopped."""
     import torch
 
+    from aenet_py.formats import trained
     from aenet_py.report import train as report
-    from aenet_py.training import checkpoint, dataset, results, run, transfer
-    from aenet_py.training.begin import begin
+    from aenet_py.training import checkpoint, results, run, transfer
+    from aenet_py.training.data import dataset
+    from aenet_py.training.initialise import begin
     from aenet_py.training.ranks import LostError
 
     say = voice.say
@@ -272,7 +275,7 @@ def _train(
         """What the same command needs to go on, the potentials and the table so far."""
         if ranks.rank:
             return
-        table = report.error_lines(state.table, deck.alpha is not None).encode()
+        table = trained.error_lines(state.table, deck.alpha is not None).encode()
         potentials = dict(results.potentials(deck, data, state.result))
         write(content(state, False), potentials, {"train.error": table})
 

@@ -13,8 +13,8 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
-from aenet_py import launch
 from aenet_py.errors import AenetError, AenetWarning
+from aenet_py.runtime import launch
 
 FAILURE = 1
 NOTHING = "nothing was written"

@@ -7,10 +7,10 @@ import itertools
 import os
 from collections.abc import Sequence
 
-from aenet_py import tables
 from aenet_py.cli import common
 from aenet_py.cli.report import make_folder
 from aenet_py.errors import AenetError
+from aenet_py.formats import tables
 
 HELP = "compare trainings: errors and paired t-tests"
 DESCRIPTION = """Errors of two or more trainings (folders with energies.* and forces.*) side by side, and paired
@@ -31,9 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     common.need("matplotlib")
-    from aenet_py import figures
-    from aenet_py.judge import paired, runs
-    from aenet_py.report import judge as report
+    from aenet_py.analysis import figures, paired, runs
+    from aenet_py.cli.summaries import report
 
     groups = _groups(options.group)
     paired.check_groups(groups)

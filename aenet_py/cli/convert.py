@@ -6,9 +6,9 @@ import argparse
 import warnings
 
 from aenet_py.cli import common
-from aenet_py.exchange import convert, needs_ase
+from aenet_py.cli.summaries import structures as report
 from aenet_py.formats.labels import Labels
-from aenet_py.report import structures as report
+from aenet_py.tools.convert import convert, needs_ase
 
 HELP = "convert structures from any file that ASE reads to extended XYZ, ASE databases and XSF"
 DESCRIPTION = """Convert structures to extended XYZ (.extxyz, .xyz, also .xz and .gz), databases of ASE (.db, .json) or

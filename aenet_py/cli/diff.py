@@ -6,8 +6,8 @@ import argparse
 import os
 
 from aenet_py.cli import common
-from aenet_py.compare import compare
-from aenet_py.report import diff as report
+from aenet_py.cli.summaries import diff as report
+from aenet_py.tools.diff import compare
 
 HELP = "compare two files value by value"
 DESCRIPTION = """Compare two training sets, gradients or potentials, each binary or text, value by value: which differs

@@ -14,7 +14,7 @@ def predict() -> int:
 
 def aenet_pytorch() -> int:
     _ended_by_interrupts()
-    from aenet_py import launch
+    from aenet_py.runtime import launch
 
     if launch.by_torchrun():
         return _start("aenet_pytorch")
@@ -38,7 +38,7 @@ def is_spare(program: str, hint: str = "") -> bool:
 
     Programs that this one starts no longer see the launcher's variables.
     """
-    from aenet_py import launch
+    from aenet_py.runtime import launch
 
     place = launch.found()
     launch.forget()

@@ -9,24 +9,25 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from aenet_py import __version__, featurize
+from aenet_py import __version__
 from aenet_py.cli import common, entry
 from aenet_py.descriptors.model import model as model_of
 from aenet_py.descriptors.setup import Setup
 from aenet_py.errors import AenetError, InputError
 from aenet_py.formats import structures as structure_files
-from aenet_py.formats.output import PendingFile, already_exists
 from aenet_py.formats.text import foreign, native
 from aenet_py.inputs import generate as inputs
 from aenet_py.inputs import setup as setups
 from aenet_py.inputs.keywords import nobody
-from aenet_py.launch import launched
+from aenet_py.pipelines import featurize
 from aenet_py.report import generate as report
 from aenet_py.report.timing import TimingLog
-from aenet_py.workers import Workers, processors
+from aenet_py.runtime.launch import launched
+from aenet_py.runtime.output import PendingFile, already_exists
+from aenet_py.runtime.workers import Workers, processors
 
 if TYPE_CHECKING:
-    from aenet_py import ranks
+    from aenet_py.runtime import mpi
 
 DESCRIPTION = """Turn atomic structures with energies and forces into a training set: one file of features and, with
 FORCES, one of their gradients. The input file is the generate.in of aenet."""
@@ -34,35 +35,35 @@ FORCES, one of their gradients. The input file is the generate.in of aenet."""
 
 def main(argv: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if argv is None else argv
-    mpi = common.Parser(prog="generate.x", add_help=False)
-    mpi.add_argument(
+    parser = common.Parser(prog="generate.x", add_help=False)
+    parser.add_argument(
         "--mpi",
         action=argparse.BooleanOptionalAction,
         help="share the work with the other processes of mpirun (default: if there are others)",
     )
-    wanted = mpi.parse_known_args(arguments)[0].mpi
+    wanted = parser.parse_known_args(arguments)[0].mpi
     if launched() if wanted is None else wanted:
-        return _with_others(mpi, arguments)
+        return _with_others(parser, arguments)
     if wanted is None and entry.is_spare("generate.x", "; srun --mpi=pmix or --mpi=pmi2 lets them work together"):
         return 0
-    return _command(mpi, arguments, None)
+    return _command(parser, arguments, None)
 
 
-def _with_others(mpi: argparse.ArgumentParser, arguments: list[str]) -> int:
+def _with_others(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     """The command under MPI: rank 0 does it, the other ranks compute."""
-    from aenet_py import ranks  # a run without MPI starts faster
+    from aenet_py.runtime import mpi  # a run without MPI starts faster
 
     try:
-        world = ranks.world()
+        world = mpi.world()
     except AenetError as error:
         return common.fail(f"Error: {error}", common.FAILURE)
     if world.rank > 0:
-        return ranks.follow(world, arguments)
+        return mpi.follow(world, arguments)
     if world.size == 1:
-        return _command(mpi, arguments, None)
-    pool, status = ranks.Pool(world), common.FAILURE
+        return _command(parser, arguments, None)
+    pool, status = mpi.Pool(world), common.FAILURE
     try:
-        status = _command(mpi, arguments, pool)
+        status = _command(parser, arguments, pool)
     except SystemExit as stop:  # --help, or a wrong option
         status = int(stop.code or 0)
         raise
@@ -71,7 +72,7 @@ def _with_others(mpi: argparse.ArgumentParser, arguments: list[str]) -> int:
     return status
 
 
-def _command(mpi: argparse.ArgumentParser, arguments: list[str], pool: ranks.Pool | None) -> int:
+def _command(mpi: argparse.ArgumentParser, arguments: list[str], pool: mpi.Pool | None) -> int:
     parser = common.Parser(prog="generate.x", description=DESCRIPTION, parents=[mpi])
     parser.add_argument("input", help="input file, usually generate.in")
     parser.add_argument(

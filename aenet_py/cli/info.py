@@ -22,8 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    from aenet_py.describe import describe
-    from aenet_py.report import info as report
+    from aenet_py.cli.summaries import info as report
+    from aenet_py.tools.info import describe
 
     size = os.path.getsize(options.file) if os.path.exists(options.file) else 0
     with common.progress(size, "B") as advance:

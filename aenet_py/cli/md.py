@@ -65,8 +65,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     common.need("ase", "ase.md.bussi")
-    from aenet_py.calculator import ANNCalculator
-    from aenet_py.report import md as report
+    from aenet_py.cli.summaries import md as report
+    from aenet_py.interfaces.ase import ANNCalculator
     from aenet_py.simulation import dynamics, start
     from aenet_py.simulation.stability import Limits
 

@@ -6,8 +6,8 @@ import argparse
 import os
 
 from aenet_py.cli import common
-from aenet_py.merge import merge
-from aenet_py.report.layout import many
+from aenet_py.errors import counted
+from aenet_py.tools.merge import merge
 
 HELP = "join training sets that were made separately"
 DESCRIPTION = """Join training sets, binary or text, that were made separately with the same species and set-ups, and
@@ -28,4 +28,4 @@ def run(options: argparse.Namespace) -> None:
         missing = done.n_announced - done.n_structures
         common.warn(f"{options.output}: {missing} skipped structures stay counted in the header, as generate.x has it")
     gradients = " and their gradients" if done.with_gradients else ""
-    print(f"{options.output}: {many(done.n_structures, 'structure')}{gradients}, {many(done.n_atoms, 'atom')}")
+    print(f"{options.output}: {counted(done.n_structures, 'structure')}{gradients}, {counted(done.n_atoms, 'atom')}")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from aenet_py import convert
 from aenet_py.cli import conversion
+from aenet_py.tools import ascii_forms
 
 DESCRIPTION = """Turn a potential in text (.nn.ascii) into a binary one (.nn) for predict.x, LAMMPS, TINKER and ASE, or
 with --to-ascii a binary one into text."""
@@ -16,7 +16,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _convert(target: conversion.Target, path: str, output: str) -> None:
-    function = convert.potential_to_binary if target == "binary" else convert.potential_to_text
+    function = ascii_forms.potential_to_binary if target == "binary" else ascii_forms.potential_to_text
     function(path, output)
 
 

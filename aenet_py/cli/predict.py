@@ -5,17 +5,18 @@ from __future__ import annotations
 import contextlib
 import sys
 
-from aenet_py import __version__, predict
+from aenet_py import __version__
 from aenet_py.cli import common
 from aenet_py.descriptors.model import species_of
 from aenet_py.formats import structures as structure_files
-from aenet_py.formats.output import PendingFile
 from aenet_py.formats.text import foreign, native
 from aenet_py.inputs import predict as inputs
 from aenet_py.neighbors.search import is_repeated
+from aenet_py.pipelines import predict
 from aenet_py.report import predict as report
 from aenet_py.report.generate import debug_lines
 from aenet_py.report.timing import TimingLog
+from aenet_py.runtime.output import PendingFile
 
 DESCRIPTION = """Energies and, with FORCES, forces of atomic structures from trained potentials; with RELAX, relaxed
 structures. The input file is the predict.in of aenet."""

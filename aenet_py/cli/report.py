@@ -6,9 +6,9 @@ import argparse
 import os
 from typing import TYPE_CHECKING
 
-from aenet_py import tables
 from aenet_py.cli import common
 from aenet_py.errors import AenetError
+from aenet_py.formats import tables
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -39,8 +39,8 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _training(options: argparse.Namespace) -> None:
-    from aenet_py.judge import parity, runs
-    from aenet_py.report import judge as report
+    from aenet_py.analysis import parity, runs
+    from aenet_py.cli.summaries import report
 
     found = runs.read(options.folder)
     errors, drawn = runs.qualities(found), {"parity": parity.parity(found), "learning": parity.learning(found)}
@@ -51,8 +51,8 @@ def _training(options: argparse.Namespace) -> None:
 
 
 def _trajectory(options: argparse.Namespace) -> None:
-    from aenet_py.judge import trajectory
-    from aenet_py.report import judge as report
+    from aenet_py.analysis import trajectory
+    from aenet_py.cli.summaries import report
 
     size = os.path.getsize(options.trajectory) if os.path.exists(options.trajectory) else 0
     with common.progress(size, "B") as advance:
@@ -83,7 +83,7 @@ def make_folder(path: str) -> None:
 
 
 def _save(drawn: dict[str, Figure], options: argparse.Namespace) -> None:
-    from aenet_py import figures
+    from aenet_py.analysis import figures
 
     for name, figure in drawn.items():
         figures.save(figure, os.path.join(options.output, f"{name}.{options.format}"))

@@ -20,11 +20,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     common.need("matplotlib")
+    from aenet_py.cli.summaries import scan as report
     from aenet_py.inputs import scan as inputs
-    from aenet_py.report import scan as report
+    from aenet_py.runtime.workers import processors
     from aenet_py.scan import figures, results, stages
     from aenet_py.scan.plan import plan
-    from aenet_py.workers import processors
 
     deck = inputs.read(options.input)
     runs = plan(deck, common.warn)

@@ -8,10 +8,10 @@ import os
 from collections.abc import Iterator
 
 from aenet_py.cli import common
+from aenet_py.cli.summaries import structures as report
 from aenet_py.elements import NUMBER
 from aenet_py.formats.labels import Labels
-from aenet_py.formats.output import PendingFile
-from aenet_py.report import structures as report
+from aenet_py.runtime.output import PendingFile
 from aenet_py.selection import criteria, select, shards
 from aenet_py.selection.survey import survey
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
-from aenet_py import convert
 from aenet_py.cli import common, conversion
+from aenet_py.tools import ascii_forms
 
 DESCRIPTION = """Turn a binary training set (.train) into text (.train.ascii), or with --to-binary the text back into
 the same binary file."""
@@ -17,7 +17,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _convert(target: conversion.Target, path: str, output: str) -> None:
-    function = convert.trainset_to_text if target == "text" else convert.trainset_to_binary
+    function = ascii_forms.trainset_to_text if target == "text" else ascii_forms.trainset_to_binary
     with common.progress(os.path.getsize(path) if os.path.exists(path) else 0, "B") as advance:
         n_missing = function(path, output, advance)
     if n_missing:

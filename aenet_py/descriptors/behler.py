@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aenet_py.accelerate import Kernel, scratch
 from aenet_py.descriptors.common import CoincidenceError, row_length
 from aenet_py.descriptors.setup import Setup
 from aenet_py.errors import AenetError
 from aenet_py.neighbors.search import Environments
+from aenet_py.runtime.accelerate import Kernel, scratch
 
 _features = Kernel(
     "aenet_py.descriptors.behler_kernels:features",

@@ -14,7 +14,7 @@ import math
 
 from numba import carray
 
-from aenet_py.accelerate import jit
+from aenet_py.runtime.accelerate import jit
 
 PI = 3.14159265358979  # the digits of symmfunc
 COINCIDENT = 1.0e-8  # Å

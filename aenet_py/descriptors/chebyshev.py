@@ -9,11 +9,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from aenet_py.accelerate import Kernel, scratch
 from aenet_py.descriptors.common import CoincidenceError, row_length
 from aenet_py.descriptors.legacy import LEGACY_DOMAIN
 from aenet_py.descriptors.setup import Setup, species_weights
 from aenet_py.neighbors.search import Environments
+from aenet_py.runtime.accelerate import Kernel, scratch
 
 _features = Kernel(
     "aenet_py.descriptors.chebyshev_kernels:features",

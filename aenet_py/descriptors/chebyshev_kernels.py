@@ -16,7 +16,7 @@ import math
 import numpy as np
 from numba import carray
 
-from aenet_py.accelerate import jit
+from aenet_py.runtime.accelerate import jit
 
 PI = 3.14159265358979  # the digits of sfbasis
 COINCIDENT = 1.0e-12  # Å; sfbasis EPS

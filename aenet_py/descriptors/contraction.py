@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from aenet_py.accelerate import Kernel, scratch
 from aenet_py.descriptors.common import row_length
 from aenet_py.descriptors.model import Model
 from aenet_py.neighbors.search import Environments
+from aenet_py.runtime.accelerate import Kernel, scratch
 
 _contract = Kernel(
     "aenet_py.descriptors.contraction_kernels:contract",

@@ -6,9 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Literal
 
-from aenet_py.descriptors.setup import Setup
+from aenet_py.descriptors.setup import FeatureStatistics, Setup
 from aenet_py.errors import InputError
-from aenet_py.formats.trainset import FeatureStatistics
 
 LEGACY_DOMAIN = (0.0, 3.14159265358979)  # with the digits of sfbasis
 ROUNDING = 1e-9  # of averages

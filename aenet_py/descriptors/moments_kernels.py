@@ -13,7 +13,7 @@ An atom goes through `atom_features` and, once its energy's slopes are known, `a
 arrays what the former left there.
 """
 
-from aenet_py.accelerate import jit
+from aenet_py.runtime.accelerate import jit
 
 COINCIDENT = 1.0e-12  # Å; as in chebyshev_kernels
 LANES = 8  # neighbours summed side by side; rows are filled up to a multiple of it

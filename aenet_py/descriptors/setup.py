@@ -44,6 +44,17 @@ class Setup:
         return len(self.env_types) > 1
 
 
+@dataclass(frozen=True)
+class FeatureStatistics:
+    """Of the features of one species: number of atoms; minimum, maximum, average and average square, (n_features,)."""
+
+    count: int
+    low: np.ndarray
+    high: np.ndarray
+    mean: np.ndarray
+    square: np.ndarray
+
+
 def chebyshev_setup(
     description: str, atom_type: str, env_types: tuple[str, ...], r_min: float, basis: str,
     radial_cutoff: float, radial_order: int, angular_cutoff: float, angular_order: int,

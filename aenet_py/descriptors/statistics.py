@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from aenet_py.accelerate import Kernel
+from aenet_py.descriptors.setup import FeatureStatistics
 from aenet_py.errors import AenetError
-from aenet_py.formats.trainset import FeatureStatistics
+from aenet_py.runtime.accelerate import Kernel
 
 _update = Kernel("aenet_py.descriptors.statistics_kernels:update", "i8 i8 i8 i8* i8* f8* i8* f8* f8* f8* f8*")
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 
 from aenet_py.errors import AenetError
-from aenet_py.formats.output import is_pending
+from aenet_py.runtime.output import is_pending
 
 
 def files_in(paths: Sequence[str], wanted: Callable[[str], bool], what: str) -> list[str]:

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
 from aenet_py.errors import AenetError, InputError
-from aenet_py.formats.output import PendingFile
 from aenet_py.formats.text import BYTE_ORDER_MARK
+from aenet_py.runtime.output import PendingFile
 from aenet_py.structure import Frame
 
 if TYPE_CHECKING:

@@ -13,12 +13,12 @@ from types import ModuleType
 
 import numpy as np
 
-from aenet_py.descriptors.setup import Setup
+from aenet_py.descriptors.setup import FeatureStatistics, Setup
 from aenet_py.errors import InputError
 from aenet_py.formats import lines, records
 from aenet_py.formats.records import RecordReader
 from aenet_py.formats.source import Source
-from aenet_py.formats.trainset import FeatureStatistics, described, open_source, read_described
+from aenet_py.formats.trainset import described, open_source, read_described
 
 FILE_LENGTH = 1024
 RECORDS, NETWORK_RECORDS = 36, 9

@@ -16,7 +16,7 @@ from types import ModuleType
 
 import numpy as np
 
-from aenet_py.descriptors.setup import N_ENVIRONMENT, Setup
+from aenet_py.descriptors.setup import N_ENVIRONMENT, FeatureStatistics, Setup
 from aenet_py.errors import InputError
 from aenet_py.formats import atoms as blocks
 from aenet_py.formats import lines, records
@@ -49,17 +49,6 @@ class Header:
     normalized: bool = False
     scale: float = 1.0
     shift: float = 0.0
-
-
-@dataclass(frozen=True)
-class FeatureStatistics:
-    """Of the features of one species: number of atoms; minimum, maximum, average and average square, (n_features,)."""
-
-    count: int
-    low: np.ndarray
-    high: np.ndarray
-    mean: np.ndarray
-    square: np.ndarray
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from aenet_py.elements import NUMBER, of_label
 from aenet_py.errors import AenetError, InputError
 from aenet_py.formats import listio, units
 from aenet_py.formats.text import BLANKS, read_text, split_lines
-from aenet_py.periodicity import with_vacuum
+from aenet_py.neighbors.periodicity import with_vacuum
 from aenet_py.structure import SYMBOL_LENGTH, Frame, Structure, species_of_atoms
 
 WHAT = "an XSF structure file"

@@ -13,13 +13,13 @@ from typing import TypeVar
 
 import numpy as np
 
-from aenet_py import memory
 from aenet_py.descriptors.setup import Setup, behler_setup, chebyshev_setup
 from aenet_py.errors import InputError
 from aenet_py.formats import listio
 from aenet_py.formats.text import BLANKS, read_text, split_lines
 from aenet_py.formats.trainset import DESCRIPTION_LENGTH
 from aenet_py.inputs.keywords import COMMENT, first_word, parameter, value_of
+from aenet_py.runtime import memory
 from aenet_py.structure import SYMBOL_LENGTH
 
 DEFAULT_R_MIN = 1.0

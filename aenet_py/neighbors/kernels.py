@@ -9,7 +9,7 @@ import math
 from numba import carray, types
 from numba.extending import intrinsic
 
-from aenet_py.accelerate import jit
+from aenet_py.runtime.accelerate import jit
 
 TWO_PI = 2.0 * 3.141592653589793
 CUTOFF_MARGIN = 1.0e-3  # Å added to the cutoff in the search (lcl_nbdist_cart, translation_vectors)

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aenet_py.accelerate import Kernel, scratch
 from aenet_py.errors import AenetError, InputError
-from aenet_py.memory import available
-from aenet_py.periodicity import VACUUM, check_cell, check_size, with_vacuum
+from aenet_py.neighbors.periodicity import VACUUM, check_cell, check_size, with_vacuum
+from aenet_py.runtime.accelerate import Kernel, scratch
+from aenet_py.runtime.memory import available
 from aenet_py.structure import Structure
 
 _place_atoms = Kernel("aenet_py.neighbors.kernels:place_atoms", "i8 i8 f8 f8 i8* i8* f8* f8* f8* f8* f8* i8* f8* f8*")

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from ase import Atoms
 
-from aenet_py.accelerate import Kernel
 from aenet_py.errors import AenetError
+from aenet_py.neighbors.periodicity import check_size, complete
 from aenet_py.neighbors.search import MOST_NEIGHBORS, Environments, check_memory, check_work
-from aenet_py.periodicity import check_size, complete
+from aenet_py.runtime.accelerate import Kernel
 
 _update = Kernel("aenet_py.neighbors.verlet_kernels:update", "i8 i8 i8 i8 f8 f8* i8* i8* f8* i8* i4* f8*")
 _find = Kernel(

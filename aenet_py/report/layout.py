@@ -45,8 +45,3 @@ def scientific(value: float, width: int, digits: int) -> str:
     power = int(exponent)
     text = f"{mantissa}E{power:+03d}" if abs(power) < 100 else f"{mantissa}{power:+04d}"
     return text.rjust(width) if len(text) <= width else "*" * width
-
-
-def many(n: int, what: str) -> str:
-    """``1 value``, ``2 values``."""
-    return f"{n} {what}" if n == 1 else f"{n} {what}s"

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from aenet_py.formats.potential import PotentialFile
-from aenet_py.potential import Prediction
 from aenet_py.report.blocks import NOTICE, setup_info, training_set_info
 from aenet_py.report.layout import banner, integer, real, timestamp
 
-UNCERTAINTY = 1.0e-11  # eV and eV/Å, and of the largest force; sums in another order differ by some 1e-14
 _FUNCTIONS = (
     "linear function (linear)",
     "hyperbolic tangent (tanh)",
@@ -20,6 +18,21 @@ _FUNCTIONS = (
     "scaled hyperbolic tangent (mtanh)",
     "scaled hyperbolic tangent + linear twisting (twist)",
 )
+
+
+@dataclass(frozen=True)
+class ForceSummary:
+    """Forces on the atoms of a structure (calc_rms_force), eV/Å.
+
+    mean, mean_absolute : (3,), of the components; largest : (3,), the force with the largest norm, on the atom of this
+    0-based index; rms : root mean square of the norms.
+    """
+
+    mean: np.ndarray
+    mean_absolute: np.ndarray
+    largest: np.ndarray
+    atom: int
+    rms: float
 
 
 def opening() -> str:
@@ -105,42 +118,21 @@ def coordinates(
     return "\n".join([*lines, "", ""])
 
 
-def energy(cohesive: float, total: float, forces: np.ndarray | None) -> str:
-    """print_energy and calc_rms_force"""
+def energy(cohesive: float, total: float, forces: ForceSummary | None) -> str:
+    """print_energy; energies in eV."""
     lines = [f" Cohesive energy            :  {real(cohesive, 20, 8)} eV"]
     lines.append(f" Total energy               :  {real(total, 20, 8)} eV")
     if forces is not None:
-        squared = forces * forces
-        strongest = int(np.argmax((squared[:, 0] + squared[:, 1]) + squared[:, 2]))
         three = (
-            ("Mean force (must be zero)  :", forces.mean(axis=0)),
-            ("Mean absolute force        :", np.abs(forces).mean(axis=0)),
-            ("Maximum force              :", forces[strongest]),
+            ("Mean force (must be zero)  :", forces.mean),
+            ("Mean absolute force        :", forces.mean_absolute),
+            ("Maximum force              :", forces.largest),
         )
         lines += [f" {name}" + "".join(f"  {real(v, 12, 6)}" for v in values.tolist()) for name, values in three]
-        lines.append(f" RMS force                  :  {real(rms(forces), 12, 6)}")
-        lines.append(f" The maximum force is acting on atom {strongest + 1}.")
+        lines.append(f" RMS force                  :  {real(forces.rms, 12, 6)}")
+        lines.append(f" The maximum force is acting on atom {forces.atom + 1}.")
         lines.append(" All forces are given in eV/Angstrom.")
     return "\n".join([*lines, "", ""])
-
-
-def is_certain(prediction: Prediction) -> bool:
-    """Whether no digit printed could change with the order of sums: no value so close to the middle of two digits."""
-    forces, energies = prediction.forces, prediction.atomic_energies
-    least = UNCERTAINTY * (1.0 + float(np.abs(forces).max()))
-    error = least + np.finfo(float).eps * float(np.abs(energies).sum()) * (2.0 + math.sqrt(len(energies)))
-    squares = np.sort(np.einsum("ij,ij->i", forces, forces))
-    if len(squares) > 1 and squares[-1] - squares[-2] < UNCERTAINTY * (1.0 + squares[-1]):
-        return False  # two atoms share the largest force
-    summed = np.array([rms(forces), *np.abs(forces).mean(axis=0), *forces.mean(axis=0)])
-    totals = np.array([prediction.cohesive_energy, prediction.energy])
-    near = [(forces, 6, least), (summed, 6, least), (energies, 6, error), (totals, 8, error)]
-    return all(bool((np.abs(v * 10.0**d % 1.0 - 0.5) > 10.0**d * e).all()) for v, d, e in near)
-
-
-def rms(forces: np.ndarray) -> float:
-    """Root mean square of the forces' lengths."""
-    return float(np.sqrt(np.einsum("ij,ij->", forces, forces) / len(forces)))
 
 
 def relaxation() -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from aenet_py.formats.output import PendingFile
+from aenet_py.runtime.output import PendingFile
 
 STEPS = ("reading geometries", "in the neighbor list", "evaluating structural fingerprints")
 

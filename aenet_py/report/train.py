@@ -1,11 +1,9 @@
-"""What the trainer prints, character by character (py_aeio), and its tables of errors, energies and forces."""
+"""What the trainer prints, character by character (py_aeio)."""
 
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator, Sequence
-
-import numpy as np
+from collections.abc import Sequence
 
 from aenet_py.formats.potential import Training
 from aenet_py.inputs.train import TrainInput, Transfer
@@ -224,27 +222,3 @@ def saving(deck: TrainInput) -> str:
 
 def closing() -> str:
     return "\n\n" + _now() + "\n\n" + DOUBLE_LINE + _centered("Neural Network training done.") + DOUBLE_LINE
-
-
-def error_lines(table: Sequence[tuple[int, Sequence[float]]], with_forces: bool) -> str:
-    """train.error; the errors as in `table_line`."""
-    lines = []
-    for epoch, errors in table:
-        pairs = [f"{errors[i]: 12.6f}  {errors[i + 1]: 12.6f}" for i in ((0, 2, 4) if with_forces else (0,))]
-        lines.append(f"{epoch: 10d}   {'   '.join(pairs)}\n")
-    return "".join(lines)
-
-
-def energy_line(path: str, n_atoms: int, reference: float, found: float) -> str:
-    """One structure of energies.train or energies.test, eV."""
-    per_atom = f"{reference / n_atoms: 12.6f}  {found / n_atoms: 12.6f}"
-    return f"{n_atoms:12d}    {reference: 12.6f}  {found: 12.6f}  {per_atom}      {path}\n"
-
-
-def force_lines(path: str, reference: np.ndarray, found: np.ndarray) -> Iterator[str]:
-    """One structure of forces.train or forces.test; reference, found (n_atoms, 3) eV/Å."""
-    difference = found - reference
-    yield f"# {len(reference):12d}  {np.sqrt((difference**2).sum()) / len(reference): 12.6f}   {path}\n"
-    for atom, error in enumerate(np.sqrt((difference**2).sum(axis=1))):
-        values = [" ".join(f"{value: 12.6f}" for value in row[atom]) for row in (reference, found)]
-        yield f"{atom:4d}   {error: 12.6f}   {values[0]}   {values[1]} \n"

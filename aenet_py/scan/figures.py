@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from aenet_py import figures
+from aenet_py.analysis import figures
 from aenet_py.inputs.scan import ScanInput
 from aenet_py.scan import results
 from aenet_py.scan.plan import Settings

@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 
-from aenet_py import tables
 from aenet_py.errors import AenetError
+from aenet_py.formats import tables
 from aenet_py.inputs.scan import ScanInput
 from aenet_py.inputs.train import to_text
+from aenet_py.runtime.workers import processors
 from aenet_py.scan import results, work
 from aenet_py.scan.plan import TRAINING_SET, Features, Run, changed_since
 from aenet_py.scan.results import Result
 from aenet_py.scan.work import Job
-from aenet_py.workers import processors
 
 
 def perform(

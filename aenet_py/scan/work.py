@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import aenet_py
-from aenet_py import locks
 from aenet_py.errors import AenetError
-from aenet_py.formats.output import PendingFile
+from aenet_py.runtime import locks
+from aenet_py.runtime.output import PendingFile
 
 OUTCOME = "outcome.json"
 WAIT = 0.05  # seconds between two looks at the programs

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from aenet_py import figures
+from aenet_py.analysis import figures
 from aenet_py.elements import SYMBOLS, place
 from aenet_py.selection.survey import Numbers
 

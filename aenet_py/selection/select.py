@@ -16,12 +16,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aenet_py import tables
 from aenet_py.errors import AenetError
-from aenet_py.formats import frames
+from aenet_py.formats import frames, tables
 from aenet_py.formats.frames import COMPRESSED, FramesFile
 from aenet_py.formats.labels import ANY, Labels
-from aenet_py.formats.output import already_exists
+from aenet_py.runtime.output import already_exists
 from aenet_py.selection.choice import stratified
 from aenet_py.selection.shards import Labelled, Shard, pick
 from aenet_py.selection.survey import Numbers, Survey, Tally
@@ -107,7 +106,7 @@ def write(
 
 def draw(found: Survey, subset: Subset, to: Names) -> None:
     """Write the figures."""
-    from aenet_py import figures
+    from aenet_py.analysis import figures
     from aenet_py.selection.figures import energy_force, periodic_table, sizes
 
     figures.save(energy_force(found.numbers, subset.numbers), to.figures[0])

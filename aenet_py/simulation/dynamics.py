@@ -19,9 +19,9 @@ from ase import Atoms, units
 from ase.md.bussi import Bussi
 from ase.md.verlet import VelocityVerlet
 
-from aenet_py.calculator import ANNCalculator
 from aenet_py.descriptors.common import CoincidenceError
 from aenet_py.errors import AenetError
+from aenet_py.interfaces.ase import ANNCalculator
 from aenet_py.simulation import stability
 from aenet_py.simulation.files import Files, State
 from aenet_py.simulation.stability import Limits

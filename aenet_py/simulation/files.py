@@ -22,9 +22,9 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
 
-from aenet_py import locks
 from aenet_py.errors import AenetError
-from aenet_py.formats.output import PendingFile, already_exists
+from aenet_py.runtime import locks
+from aenet_py.runtime.output import PendingFile, already_exists
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -11,11 +11,11 @@ from ase.data import covalent_radii
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components
 
-from aenet_py.calculator import ANNCalculator
 from aenet_py.errors import AenetError
+from aenet_py.interfaces.ase import ANNCalculator
 from aenet_py.neighbors import verlet
 from aenet_py.neighbors.search import Environments
-from aenet_py.potential import Networks
+from aenet_py.potentials.potential import Networks
 
 REACH = 6.0  # Å, of neighbours where a calculator is none of ours
 FACTOR = 5.0  # times the temperature that is asked for

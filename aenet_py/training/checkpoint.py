@@ -17,12 +17,12 @@ import torch
 from aenet_py.errors import AenetError, in_a_line
 from aenet_py.inputs.train import TrainInput
 from aenet_py.training import contents, optimizers
-from aenet_py.training.dataset import Data
-from aenet_py.training.draws import Draw
+from aenet_py.training.data.dataset import Data
+from aenet_py.training.data.splits import Draw
+from aenet_py.training.data.test_set import Split
 from aenet_py.training.loop import Sums
-from aenet_py.training.plain import made, plain
 from aenet_py.training.schema import DamagedError
-from aenet_py.training.split import Split
+from aenet_py.training.serialisation import made, plain
 from aenet_py.training.state import State, Watch
 
 PATH, TRANSFERRED = "model.restart", "model.transfered.restart"

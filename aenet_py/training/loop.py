@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from aenet_py.training import model
-from aenet_py.training.batches import Batch
+from aenet_py.training.data.batches import Batch
 from aenet_py.training.model import Networks
 from aenet_py.training.ranks import Ranks
 

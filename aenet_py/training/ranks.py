@@ -16,11 +16,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from aenet_py.errors import AenetError, InputError
-from aenet_py.launch import by_torchrun
-from aenet_py.training import draws
-from aenet_py.training.draws import Draw
-from aenet_py.workers import processors
+from aenet_py.errors import AenetError
+from aenet_py.runtime.launch import by_torchrun
+from aenet_py.runtime.workers import processors
 
 if TYPE_CHECKING:
     import torch
@@ -181,11 +179,3 @@ def _noticing() -> Iterator[None]:
         yield
     except RuntimeError:
         raise LostError from None
-
-
-def check(draw: Draw, ranks: Ranks, deck: str) -> None:
-    """InputError if a batch to train on has fewer structures than there are processes."""
-    least = draws.smallest(draw.train)
-    if 0 < least < ranks.size:
-        message = f"found a batch of {least} structures and {ranks.size} processes"
-        raise InputError(deck, f"{message}; expected a larger BATCHSIZE or fewer processes")

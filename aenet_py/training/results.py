@@ -11,14 +11,13 @@ from collections.abc import Iterator, Sequence
 import torch
 
 from aenet_py.errors import AenetError, InputError
-from aenet_py.formats import gradients, potential
-from aenet_py.formats.output import PendingFile
+from aenet_py.formats import gradients, potential, trained
 from aenet_py.formats.text import native
 from aenet_py.inputs.train import TrainInput
-from aenet_py.report import train as report
+from aenet_py.runtime.output import PendingFile
 from aenet_py.training import loop
-from aenet_py.training.batches import Batch, on_device
-from aenet_py.training.dataset import Data
+from aenet_py.training.data.batches import Batch, on_device
+from aenet_py.training.data.dataset import Data
 from aenet_py.training.model import Networks, network_of
 from aenet_py.training.ranks import Ranks
 
@@ -108,7 +107,7 @@ def energies(networks: Networks, batches: Sequence[Batch], data: Data, ranks: Ra
         found = loop.evaluate(networks, without, []).energies.cpu() / scale + batch.offsets
         reference = batch.energies.cpu() / scale + batch.offsets
         rows = zip(batch.paths, batch.n_atoms.tolist(), reference.tolist(), found.tolist(), strict=True)
-        lines = [report.energy_line(path, int(n), known, predicted) for path, n, known, predicted in rows]
+        lines = [trained.energy_line(path, int(n), known, predicted) for path, n, known, predicted in rows]
         blocks += [(number, place, line) for place, line in zip(batch.places.tolist(), lines, strict=True)]
     return _in_order(blocks, ranks)
 
@@ -127,7 +126,7 @@ def forces(networks: Networks, batches: Sequence[Batch], data: Data, ranks: Rank
         rows = zip(batch.places[:n].tolist(), batch.paths[:n], batch.n_atoms[:n].int().tolist(), strict=True)
         for place, path, n_atoms in rows:
             here = slice(start, start + n_atoms)
-            blocks.append((number, place, "".join(report.force_lines(path, reference[here], found[here]))))
+            blocks.append((number, place, "".join(trained.force_lines(path, reference[here], found[here]))))
             start += n_atoms
     return _in_order(blocks, ranks)
 

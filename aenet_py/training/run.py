@@ -11,7 +11,7 @@ import torch
 from aenet_py.inputs.train import TrainInput
 from aenet_py.training import loop, optimizers
 from aenet_py.training import state as states
-from aenet_py.training.batches import Batch, on_device
+from aenet_py.training.data.batches import Batch, on_device
 from aenet_py.training.loop import Errors, Sums
 from aenet_py.training.model import Networks
 from aenet_py.training.ranks import Ranks, SharedError

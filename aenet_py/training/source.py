@@ -18,7 +18,7 @@ from aenet_py.formats.text import native
 from aenet_py.inputs import setup as setup_input
 from aenet_py.inputs.train import NetworkInput, TrainInput, Transfer
 from aenet_py.training import checkpoint, model
-from aenet_py.training.dataset import Data
+from aenet_py.training.data.dataset import Data
 
 
 @dataclass(frozen=True)

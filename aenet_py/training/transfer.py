@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from aenet_py.descriptors.setup import FeatureStatistics
 from aenet_py.errors import AenetError, InputError
-from aenet_py.formats.trainset import FeatureStatistics
 from aenet_py.inputs.train import HIDDEN, TrainInput, Transfer
 from aenet_py.training import checkpoint, model, source
-from aenet_py.training.dataset import Data
-from aenet_py.training.draws import Draw
+from aenet_py.training.data.dataset import Data
+from aenet_py.training.data.splits import Draw
 from aenet_py.training.model import Networks
-from aenet_py.training.plain import made, plain
+from aenet_py.training.serialisation import made, plain
 from aenet_py.training.source import Source
 
 LEAST_SINGULAR = 1e-8  # of combinations of species: those that vary less, against the most, are not fitted

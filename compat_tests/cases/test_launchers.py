@@ -52,7 +52,7 @@ def test_generate_inside_a_program_of_mpi(tmp_path, way):
 
 IN_PROCESS = """
 from mpi4py import MPI
-from aenet_py.api import generate
+from aenet_py.pipelines.generate import generate
 
 comm = MPI.COMM_WORLD
 if comm.rank == 0:

@@ -13,9 +13,9 @@ from ase.io import read
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from aenet_py.calculator import ANNCalculator
 from aenet_py.cli.generate import main as generate
 from aenet_py.cli.predict import main as predict
+from aenet_py.interfaces.ase import ANNCalculator
 from compat_tests.cli.cases import ROOT, in_process
 
 CASES = ROOT / "fixtures" / "cases"

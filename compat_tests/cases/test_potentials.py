@@ -16,19 +16,18 @@ from ase.io import read
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aenet_py.calculator import ANNCalculator
 from aenet_py.cli import predict as predict_x
 from aenet_py.descriptors.legacy import LEGACY_DOMAIN, angular_domain
-from aenet_py.descriptors.setup import Setup
+from aenet_py.descriptors.setup import FeatureStatistics, Setup
 from aenet_py.errors import AenetError, AenetWarning
 from aenet_py.formats import potential as potential_format
 from aenet_py.formats import xsf
-from aenet_py.formats.trainset import FeatureStatistics
-from aenet_py.mliap import Unified
-from aenet_py.potential import Potential
-from compat_tests import in_lammps
+from aenet_py.interfaces.ase import ANNCalculator
+from aenet_py.interfaces.mliap import Unified
+from aenet_py.potentials.potential import Potential
 from compat_tests.cli.cases import ROOT, in_process
-from compat_tests.test_calculator import networks
+from compat_tests.interfaces import in_lammps
+from compat_tests.interfaces.test_ase import networks
 
 CASES = ROOT / "fixtures" / "cases"
 OLD = "Mg.nn.ascii, S.nn.ascii: trained by ænet before 2.0.4"

@@ -19,7 +19,8 @@ import torch
 
 from aenet_py.cli.aenet_pytorch import main
 from aenet_py.errors import AenetError
-from aenet_py.formats import output, trainset
+from aenet_py.formats import trainset
+from aenet_py.runtime import output
 from compat_tests.cli.cases import ROOT, listing
 from compat_tests.cli.test_train import CLUSTER, edited, prepare, weights
 from compat_tests.cli.test_train_ranks import compare, copied, ended, start

@@ -12,9 +12,9 @@ import time
 from pathlib import Path
 
 from aenet_py.cli import aenet
-from aenet_py.compare import compare
+from aenet_py.cli.summaries.diff import report
 from aenet_py.formats.records import RecordReader
-from aenet_py.report.diff import report
+from aenet_py.tools.diff import compare
 
 ROOT = Path(__file__).resolve().parents[2]
 FIXTURES = ROOT / "fixtures" / "golden"

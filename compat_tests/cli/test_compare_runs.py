@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from compat_tests.analysis.folders import training
 from compat_tests.cli.cases import in_process, table
-from compat_tests.judge.folders import training
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aenet_py.cli.aenet import main
-from aenet_py.compare import NOT_A_NUMBER, distances
 from aenet_py.formats import potential, trainset
 from aenet_py.formats.atoms import Atoms
 from aenet_py.formats.trainset import BINARY, TEXT
+from aenet_py.tools.diff import NOT_A_NUMBER, distances
 from compat_tests.cli.cases import FIXTURES
 from compat_tests.formats import samples
 

@@ -13,7 +13,7 @@ import pytest
 
 from aenet_py.cli import entry
 from compat_tests.cli.cases import ROOT, run
-from compat_tests.test_launch import NAMES
+from compat_tests.runtime.test_launch import NAMES
 
 PROGRAMS = sorted(path.name for path in (ROOT / "bin").iterdir())
 

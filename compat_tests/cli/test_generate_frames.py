@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from aenet_py import featurize
-from aenet_py.api import generate
 from aenet_py.cli.generate import main
 from aenet_py.cli.predict import main as predict
 from aenet_py.errors import AenetError
 from aenet_py.formats import extxyz, frames, structures, xsf
+from aenet_py.pipelines import featurize
+from aenet_py.pipelines.generate import generate
 from compat_tests.cli.test_generate_bad_input import FILES, check_refused
 from compat_tests.cli.test_predict import CLUSTER, prepare
 from compat_tests.structures import as_text, make_frames, write

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from aenet_py import featurize, launch, ranks
 from aenet_py.cli.generate import main
-from aenet_py.formats.output import PendingFile
-from aenet_py.launch import launched
+from aenet_py.pipelines import featurize
+from aenet_py.runtime import launch, mpi
+from aenet_py.runtime.launch import launched
+from aenet_py.runtime.output import PendingFile
 from compat_tests.cli.cases import FIXTURES, LAUNCHER, ROOT, copy_case, listing, run
 from compat_tests.cli.test_generate_bad_input import DECK, FILES
 from compat_tests.cli.test_generate_frames import fill
@@ -82,9 +83,9 @@ def test_golden_case(tmp_path, name, n):
 
 ELSEWHERE = """
 import socket, sys
-from aenet_py import launch, ranks
+from aenet_py.runtime import launch, mpi
 from aenet_py.cli.generate import main
-from aenet_py.formats import output
+from aenet_py.runtime import output
 
 rank = str(launch.found().rank)
 
@@ -101,8 +102,8 @@ sys.exit(main(["generate.in", "--threads", "1"]))
 @pytest.mark.parametrize(
     "patch",
     [
-        "ranks._collect = never",
-        "ranks._write_or_collect, socket.gethostname = never, lambda: 'host' + rank",
+        "mpi._collect = never",
+        "mpi._write_or_collect, socket.gethostname = never, lambda: 'host' + rank",
         "output._reached = lambda handle: None",
     ],
     ids=["same host", "other hosts", "same host, out of reach"],
@@ -257,15 +258,15 @@ def test_launchers(monkeypatch):
 
 def test_threads_share_the_processors_of_a_host():
     every, half = frozenset(range(8)), [frozenset(range(4)), frozenset(range(4, 8))]
-    assert ranks.World(None, 0, ("a", "a", "b"), (every, every, every)).threads() == [4, 4, 8]
-    assert ranks.World(None, 0, ("a", "a"), tuple(half)).threads() == [4, 4], "bound by the launcher"
+    assert mpi.World(None, 0, ("a", "a", "b"), (every, every, every)).threads() == [4, 4, 8]
+    assert mpi.World(None, 0, ("a", "a"), tuple(half)).threads() == [4, 4], "bound by the launcher"
     one = frozenset([5])
-    assert ranks.World(None, 0, ("a",) * 3, (one,) * 3).threads() == [1, 1, 1]
+    assert mpi.World(None, 0, ("a",) * 3, (one,) * 3).threads() == [1, 1, 1]
 
 
 def test_a_run_without_mpi_imports_nothing_of_it(tmp_path):
     code = "import sys; from aenet_py.cli.generate import main; main(['generate.in', '--threads', '1']);"
-    code += "sys.exit(bool({'mpi4py', 'aenet_py.ranks'} & set(sys.modules)))"
+    code += "sys.exit(bool({'mpi4py', 'aenet_py.runtime.mpi'} & set(sys.modules)))"
     environment = {name: value for name, value in os.environ.items() if name not in LAUNCHERS}
     environment["PYTHONPATH"] = str(ROOT)
     folder = bad_case(tmp_path / "case")

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aenet_py import api
 from aenet_py.cli.aenet import main
 from aenet_py.cli.generate import main as generate
 from aenet_py.cli.predict import main as predict
 from aenet_py.errors import AenetWarning
 from aenet_py.formats import extxyz, trainset, xsf
+from aenet_py.pipelines.generate import generate as generate_from_python
 from compat_tests.cli.test_generate_frames import FILES, SETTINGS
 from compat_tests.cli.test_predict import CLUSTER, prepare
 from compat_tests.structures import as_text, make_frames, write
@@ -89,8 +89,8 @@ def test_generate(capsys):
 
 def test_generate_from_python():
     setups, atomic = {"Cu": "Cu.stp", "O": "O.stp"}, {"Cu": -1308.9, "O": -432.5}
-    api.generate(["a.xyz"], setups, atomic, "ref.train", energy_key="REF_energy", forces_key="REF_forces")
-    api.generate(["a.xyz"], setups, atomic, "bare.train", energy_key="energy", forces_key="forces")
+    generate_from_python(["a.xyz"], setups, atomic, "ref.train", energy_key="REF_energy", forces_key="REF_forces")
+    generate_from_python(["a.xyz"], setups, atomic, "bare.train", energy_key="energy", forces_key="forces")
     ref, bare = (trainset.read(name).structures.atoms.forces for name in ("ref.train", "bare.train"))
     assert np.array_equal(2 * ref, bare)
 
@@ -112,6 +112,6 @@ def test_frames_of_different_sources_are_a_warning(capsys):
     assert capsys.readouterr().err.count(f"Warning: {mixed}") == 1
     setups, atomic = {"Cu": "Cu.stp", "O": "O.stp"}, {"Cu": -1308.9, "O": -432.5}
     with pytest.warns(AenetWarning, match="energies come from several sources"):
-        api.generate(["c.xyz"], setups, atomic, "python.train")
+        generate_from_python(["c.xyz"], setups, atomic, "python.train")
     assert generate(["b.in"]) == main(["convert", "b.xyz", "b.db"]) == 0
     assert "several sources" not in capsys.readouterr().err

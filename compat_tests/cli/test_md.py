@@ -13,7 +13,7 @@ import pytest
 from ase.io import read, write
 
 from compat_tests.cli.cases import ROOT, bad_files, in_process, listing
-from compat_tests.test_calculator import CLUSTER, NETWORKS, OTHERS, as_atoms, networks
+from compat_tests.interfaces.test_ase import CLUSTER, NETWORKS, OTHERS, as_atoms, networks
 
 STRUCTURE = CLUSTER / "xsf" / "s001.xsf"
 POTENTIALS = [word for symbol, path in networks().items() for word in ("--potential", f"{symbol}={path}")]

@@ -10,7 +10,7 @@ import pytest
 
 from aenet_py.cli import aenet, generate
 from aenet_py.cli.aenet_pytorch import main
-from aenet_py.training import packing, recompute
+from aenet_py.training.data import packing, recompute
 from compat_tests.cli.cases import FIXTURES, copy_case, listing
 
 NETWORKS = {
@@ -190,5 +190,5 @@ def test_batches_for_which_there_is_no_room(tmp_path, monkeypatch, capsys):
     made(tmp_path, "cluster-cuau-h2o", "100", monkeypatch)
     recomputing("100")
     rooms = iter([4.2e8, 1e3, 1e3])  # before the structures are read, and after
-    monkeypatch.setattr("aenet_py.memory.available", lambda: next(rooms))
+    monkeypatch.setattr("aenet_py.runtime.memory.available", lambda: next(rooms))
     refused("expected a smaller BATCHSIZE, or a machine with more memory", capsys)

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from ase.io import write
 
-from aenet_py.calculator import ANNCalculator
-from aenet_py.judge import trajectory
+from aenet_py.analysis import trajectory
+from aenet_py.interfaces.ase import ANNCalculator
 from aenet_py.simulation.dynamics import Settings, run
 from aenet_py.simulation.stability import Limits
+from compat_tests.analysis.folders import training
 from compat_tests.cli.cases import bad_files, in_process, table
-from compat_tests.judge.folders import training
-from compat_tests.test_calculator import CLUSTER, cluster, crystal, networks
+from compat_tests.interfaces.test_ase import CLUSTER, cluster, crystal, networks
 
 GOLDEN = CLUSTER / "train-forces-adamw" / "expected"
 ANYTHING = Limits(min_distance=0.0, max_temperature=1e9, max_excess=1e9, fragments=True)

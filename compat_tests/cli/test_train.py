@@ -20,8 +20,9 @@ import torch
 from aenet_py.cli import common, generate, trainbin2ascii
 from aenet_py.cli.aenet_pytorch import main
 from aenet_py.formats import potential, trainset
-from aenet_py.training import batches, results
+from aenet_py.training import results
 from aenet_py.training import run as run_module
+from aenet_py.training.data import batches
 from compat_tests.cli.cases import FIXTURES, SHARED, golden_files, listing, name_of, run
 from compat_tests.formats import samples
 
@@ -585,7 +586,7 @@ def test_a_folder_of_batches_that_cannot_be_made(forces, capsys):
 
 
 def test_what_cannot_fit_is_refused(forces, capsys, monkeypatch):
-    monkeypatch.setattr("aenet_py.memory.available", lambda: 3e8)
+    monkeypatch.setattr("aenet_py.runtime.memory.available", lambda: 3e8)
     before = listing(forces)
     assert main([]) == 1
     assert "train.in: this training needs up to 0.40 GB of memory" in (error := capsys.readouterr().err)

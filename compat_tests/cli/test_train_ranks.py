@@ -19,7 +19,7 @@ import torch
 
 from aenet_py.cli.aenet_pytorch import main
 from aenet_py.formats import potential
-from aenet_py.training import draws
+from aenet_py.training.data import splits
 from compat_tests.cli.cases import FIXTURES, ROOT, listing
 from compat_tests.cli.test_train import CLUSTER, edited, interrupt_after, prepare
 
@@ -250,7 +250,8 @@ def test_a_signal_to_one_process_stops_all(forces, monkeypatch):
 
 SIGNALLED = """
 import signal
-from aenet_py.training import dataset, loop
+from aenet_py.training import loop
+from aenet_py.training.data import dataset
 
 def interrupted(*given, work={module}.{name}):
     for _ in range({times}):
@@ -328,7 +329,7 @@ def test_bad_input_of_either_process(forces, monkeypatch):
 def test_shares_are_a_partition_and_balanced(size):
     rng = np.random.default_rng(size)
     n_atoms = rng.integers(1, 60, 41)
-    shares = [draws.share(17, n_atoms, rank, size) for rank in range(size)]
+    shares = [splits.share(17, n_atoms, rank, size) for rank in range(size)]
     assert sorted(np.concatenate(shares).tolist()) == list(range(41))
     for rows in (np.concatenate([share[share < 17] for share in shares]), np.arange(41)):
         loads = [n_atoms[np.intersect1d(share, rows)].sum() for share in shares]

@@ -6,11 +6,11 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from aenet_py.descriptors.setup import Setup
+from aenet_py.descriptors.setup import FeatureStatistics, Setup
 from aenet_py.formats import gradients, records, trainset
 from aenet_py.formats.atoms import Atoms, join
 from aenet_py.formats.potential import Network, PotentialFile, Training
-from aenet_py.formats.trainset import Batch, EnergyStatistics, Entry, FeatureStatistics, Footer, Header, TrainingSet
+from aenet_py.formats.trainset import Batch, EnergyStatistics, Entry, Footer, Header, TrainingSet
 
 SYMBOLS = ("Ti", "O", "H", "Cu", "Xx")
 BYTES = st.text(st.characters(min_codepoint=33, max_codepoint=255, exclude_characters="\x7f\x85\xa0\xad"), min_size=1)

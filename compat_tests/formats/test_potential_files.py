@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from aenet_py.calculator import ANNCalculator
 from aenet_py.errors import AenetError
 from aenet_py.formats import xsf
 from aenet_py.formats.potential_files import files_of
-from aenet_py.potential import Potential
-from compat_tests.test_calculator import CLUSTER, NETWORKS, OTHERS, SPECIES, as_atoms, networks
+from aenet_py.interfaces.ase import ANNCalculator
+from aenet_py.potentials.potential import Potential
+from compat_tests.interfaces.test_ase import CLUSTER, NETWORKS, OTHERS, SPECIES, as_atoms, networks
 
 STRUCTURE = CLUSTER / "xsf" / "s001.xsf"
 

@@ -9,7 +9,7 @@ import pytest
 
 from aenet_py.errors import InputError
 from aenet_py.formats import trained
-from aenet_py.report.train import energy_line, error_lines, force_lines
+from aenet_py.formats.trained import energy_line, error_lines, force_lines
 from compat_tests.cli.cases import golden_files, name_of
 
 

@@ -105,7 +105,7 @@ def folder(tmp_path_factory):
     (path / "a.xsf").write_text(MOLECULE)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(path)
-        patch.setattr("aenet_py.memory.available", lambda: 1e8)
+        patch.setattr("aenet_py.runtime.memory.available", lambda: 1e8)
         yield path
 
 

@@ -12,15 +12,15 @@ from ase import Atoms
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from aenet_py.calculator import ANNCalculator
 from aenet_py.errors import AenetError, InputError
+from aenet_py.interfaces.ase import ANNCalculator
 from aenet_py.neighbors import verlet
+from aenet_py.neighbors.periodicity import VACUUM, complete, with_vacuum
 from aenet_py.neighbors.search import environments
-from aenet_py.periodicity import VACUUM, complete, with_vacuum
-from aenet_py.potential import Potential
+from aenet_py.potentials.potential import Potential
 from aenet_py.structure import Structure
 from compat_tests.compare import assert_same_bits, structure
-from compat_tests.test_calculator import networks
+from compat_tests.interfaces.test_ase import networks
 
 R_MIN = 0.05  # Å, small enough for any structure here
 ALL_PBC = list(itertools.product((True, False), repeat=3))

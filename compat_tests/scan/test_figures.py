@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from aenet_py import figures as shared
+from aenet_py.analysis import figures as shared
 from aenet_py.inputs import train
 from aenet_py.inputs.scan import ScanInput
 from aenet_py.scan import figures, results

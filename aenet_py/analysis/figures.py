@@ -1,0 +1,64 @@
+"""What all figures share: size, colours, how they are saved. matplotlib, without a display."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any
+
+from aenet_py.runtime.output import PendingFile
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# Okabe and Ito's colours, which people with colour-blindness tell apart (jfly.uni-koeln.de/color).
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+SET_COLORS = {"train": COLORS[0], "test": COLORS[1]}  # the same in every figure
+STYLE: dict[Any, Any] = {
+    "axes.spines.right": False, "axes.spines.top": False, "axes.formatter.useoffset": False, "font.size": 9,
+    "figure.dpi": 100, "savefig.dpi": 200,
+}  # fmt: skip
+PANEL = (3.4, 2.8)  # inches
+WIDE = 50.0  # ratio of the ends of a logarithmic axis above which fewer ticks are labelled
+
+
+def panels(n_rows: int = 1, n_columns: int = 1, **options: Any) -> tuple[Figure, Any]:
+    """A figure and its axes, an array (n_rows, n_columns); options : of matplotlib's subplots."""
+    import matplotlib
+    from cycler import cycler
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context({**STYLE, "axes.prop_cycle": cycler(color=COLORS)}):
+        figure = Figure(figsize=(PANEL[0] * n_columns, PANEL[1] * n_rows), layout="constrained")
+        axes = figure.subplots(n_rows, n_columns, squeeze=False, **options)
+    return figure, axes
+
+
+def from_zero(axis: Any) -> None:
+    """Let the vertical axis begin at zero, with room above the highest point."""
+    axis.set_ylim(0, 1.05 * axis.dataLim.y1 if axis.dataLim.y1 > 0 else None)
+
+
+def plain_log_ticks(axis: Any) -> None:
+    """Make the vertical axis logarithmic, with labels such as 0.02 rather than powers of ten."""
+    from matplotlib.ticker import LogLocator, StrMethodFormatter
+
+    axis.set_yscale("log")
+    low, high = axis.get_ylim()
+    steps = (2, 5) if high > WIDE * low else (1.5, 2, 3, 4, 5, 6, 8)
+    axis.yaxis.set_minor_locator(LogLocator(subs=steps, numticks=20))
+    for set_formatter in (axis.yaxis.set_major_formatter, axis.yaxis.set_minor_formatter):
+        set_formatter(StrMethodFormatter("{x:g}"))
+
+
+def save(figure: Figure, path: str) -> None:
+    """Save as PNG, SVG or PDF, as the name ends; the file appears when complete, an older one is replaced."""
+    for axis in figure.axes:
+        legend = axis.get_legend()
+        if legend is not None:
+            legend.set_frame_on(False)
+    content = io.BytesIO()
+    ending = path.rpartition(".")[2].lower()
+    figure.savefig(content, format=ending if ending in ("png", "svg", "pdf") else "png", dpi=STYLE["savefig.dpi"])
+    with PendingFile(path) as file:
+        file.write(content.getvalue())
+        file.complete(replace=True)

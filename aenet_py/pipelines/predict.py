@@ -1,0 +1,75 @@
+"""The pipeline of predict.x: structures one after the other, each read, evaluated, relaxed if asked, and reported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from aenet_py.errors import InputError
+from aenet_py.formats import structures as structure_files
+from aenet_py.formats.structures import Source
+from aenet_py.inputs.predict import PredictInput
+from aenet_py.pipelines import rounding
+from aenet_py.pipelines.relax import box_of, places, relax
+from aenet_py.potentials.potential import Potential, Prediction
+from aenet_py.report import predict as report
+from aenet_py.structure import Structure
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """A structure with what the potential says of it, before any relaxation; n_steps : of the relaxation."""
+
+    path: str
+    structure: Structure
+    prediction: Prediction
+    n_steps: int
+
+
+def load(deck: PredictInput) -> Potential:
+    return Potential.load(dict(zip(deck.types, deck.networks, strict=True)), deck.legacy_angular)
+
+
+def predict(
+    deck: PredictInput, given: Sequence[Source], potential: Potential, say: Callable[[str], None]
+) -> Iterator[Predicted]:
+    """Evaluate all structures given, as the deck asks for; say takes the report, structure by structure.
+
+    InputError for a structure that cannot be evaluated; those before it have been reported by then.
+    """
+    n_structures = structure_files.n_structures(given)
+    for number, item in enumerate(structure_files.items(given), 1):
+        path, structure = item.name, structure_files.read(item, False, potential.types)
+        symbols = [structure.symbols[s] for s in structure.species.tolist()]
+        in_order = not deck.forces or deck.relaxation is not None
+        prediction = potential.energy_forces(structure, deck.forces, in_order)
+        if not in_order and not rounding.is_certain(prediction):
+            prediction = potential.energy_forces(structure, in_order=True)
+        _check_numbers(structure, prediction)
+        box, origin = box_of(structure, potential.model.r_max)
+        lattice = box if structure.cell is None else structure.cell
+        if not deck.quiet:
+            say(report.structure(number, path, structure.n_atoms, len(structure.symbols), lattice))
+        energies = prediction.atomic_energies if deck.atomic_energies else None
+        forces = prediction.forces if deck.forces else None
+        say(report.coordinates(symbols, places(structure, prediction, box, origin), forces, energies))
+        last, n_steps = prediction, 0
+        if deck.relaxation is not None:
+            say("" if deck.quiet else report.relaxation())
+            relaxed = relax(potential, structure, prediction, deck.relaxation, lambda t: None if deck.quiet else say(t))
+            last, n_steps = relaxed.prediction, relaxed.n_steps
+            say("\n")
+            say(report.coordinates(symbols, relaxed.positions, last.forces, None, optimized=n_steps > 0))
+            forces = last.forces
+        summary = None if forces is None else rounding.summary(forces)
+        say(report.energy(last.cohesive_energy, last.energy, summary))
+        if number < n_structures:
+            say(report.between())
+        yield Predicted(path, structure, prediction, n_steps)
+
+
+def _check_numbers(structure: Structure, prediction: Prediction) -> None:
+    if not np.isfinite(prediction.energy):
+        raise InputError(structure.path, "the energy is not a number; expected atoms further apart")

@@ -1,0 +1,197 @@
+"""Kernels of potentials: from features to atomic energies and their derivatives (ff_eval, ff_deriv), or all the way."""
+
+import math
+
+from numba import carray
+
+from aenet_py.descriptors.moments_kernels import COINCIDENT, atom_features, atom_pull
+from aenet_py.runtime.accelerate import jit
+
+LINEAR, TANH, SIGMOID, MTANH, TWIST = 0, 1, 2, 3, 4  # as in formats.potential
+A, B, C = 1.7159, 0.666666666666667, 0.1  # ff_activate
+
+
+@jit
+def activate(function, x):
+    """Value and slope of an activation function."""
+    if function == TANH:
+        y = math.tanh(x)
+        return y, 1.0 - y * y
+    if function == SIGMOID:
+        y = 1.0 / (1.0 + math.exp(-x))
+        return y, y * (1.0 - y)
+    if function == MTANH:
+        y = math.tanh(B * x)
+        return A * y, A * (1.0 - y * y) * B
+    if function == TWIST:
+        y = math.tanh(B * x)
+        return A * y + C * x, A * (1.0 - y * y) * B + C
+    return x, 1.0
+
+
+@jit
+def backward(t, layers, nodes, weights, start, place, scale, factors, slopes_of, out):
+    """Derivatives by the features, from the last layer to the first; start, place : ends of weights and values."""
+    slopes_of[place] = slopes_of[place] * scale
+    for layer in range(layers[t] - 1, 0, -1):
+        n_in, n_out = nodes[t, layer - 1], nodes[t, layer]
+        start -= (n_in + 1) * n_out
+        above = slopes_of[place : place + n_out]
+        place -= n_in
+        for j in range(n_in):
+            total = 0.0
+            for i in range(n_out):
+                total += weights[start + j * n_out + i] * above[i]
+            if layer > 1:
+                slopes_of[place + j] = slopes_of[place + j] * total
+            else:
+                out[j] = factors[j] * total
+
+
+@jit
+def forward(t, layers, nodes, weights, start, slopes_of, products, out):
+    """Derivatives of the output by the input, from the first layer to the last, in the order of ff_deriv."""
+    n_first, place, current = nodes[t, 0], 0, 0
+    for layer in range(1, layers[t]):
+        n_in, n_out = nodes[t, layer - 1], nodes[t, layer]
+        place += n_in
+        before, after = products[current], products[1 - current]
+        for i in range(n_out):
+            slope, row = slopes_of[place + i], after[i]
+            if layer == 1:
+                for k in range(n_first):
+                    row[k] = slope * weights[start + k * n_out + i]
+            else:
+                for k in range(n_first):
+                    row[k] = 0.0
+                for j in range(n_in):
+                    factor, old = slope * weights[start + j * n_out + i], before[j]
+                    for k in range(n_first):
+                        row[k] = row[k] + factor * old[k]
+        current = 1 - current
+        start += (n_in + 1) * n_out
+    for k in range(n_first):
+        out[k] = products[current, 0, k]
+
+
+@jit
+def network_energy(
+    t, features, layers, nodes, functions, weights, start, means, factors, low, high, energy, values, slopes_of,
+):  # fmt: skip
+    """Energy of an atom, how many of its features leave the range, and the ends of its weights and values."""
+    beyond, place = 0, 0
+    for f in range(nodes[t, 0]):
+        value = features[f]
+        if value < low[t, f] or value > high[t, f]:
+            beyond += 1
+        values[f] = factors[t, f] * (value - means[t, f])
+    for layer in range(1, layers[t]):
+        n_in, n_out = nodes[t, layer - 1], nodes[t, layer]
+        inputs, out = values[place : place + n_in], values[place + n_in : place + n_in + n_out]
+        for i in range(n_out):
+            out[i] = 0.0
+        for j in range(n_in):
+            row, x = weights[start + j * n_out : start + (j + 1) * n_out], inputs[j]
+            for i in range(n_out):
+                out[i] = out[i] + row[i] * x
+        bias, slope = weights[start + n_in * n_out :], slopes_of[place + n_in : place + n_in + n_out]
+        function = functions[t, layer]
+        for i in range(n_out):
+            out[i], slope[i] = activate(function, out[i] + bias[i])
+        start += (n_in + 1) * n_out
+        place += n_in
+    return (energy[t, 0] * values[place] + energy[t, 1]) + energy[t, 2], beyond, start, place
+
+
+def evaluate(
+    n_atoms, width, n_types, most_layers, n_weights, most_values, most_nodes, slopes_wanted, types_p, features_p,
+    layers_p, nodes_p, functions_p, starts_p, weights_p, means_p, factors_p, low_p, high_p, energy_p, values_p,
+    slopes_of_p, products_p, energies_p, slopes_p, outside_p,
+):  # fmt: skip
+    """Energy of every atom (eV, with the atomic energy), its derivatives by the features, and extrapolation.
+
+    types (n_atoms); features (n_atoms, width); layers (n_types) : number of layers; nodes, functions (n_types,
+    most_layers) : without bias, and activation of each layer; starts (n_types) : of the species' weights; means,
+    factors, low, high (n_types, width) : normalisation and range of the features; energy (n_types, 3) : scale, shift,
+    atomic energy.  values, slopes_of (most_values), products (2, most_nodes, width) : scratch.  Writes energies
+    (n_atoms), outside (n_atoms) : how many features leave the range, and slopes (n_atoms, width), if wanted (1) : of
+    the network's output by its normalised input, summed as in ff_deriv.
+    """
+    types, features = carray(types_p, (n_atoms,)), carray(features_p, (n_atoms, width))
+    layers, nodes = carray(layers_p, (n_types,)), carray(nodes_p, (n_types, most_layers))
+    functions, starts = carray(functions_p, (n_types, most_layers)), carray(starts_p, (n_types,))
+    weights, energy = carray(weights_p, (n_weights,)), carray(energy_p, (n_types, 3))
+    means, factors = carray(means_p, (n_types, width)), carray(factors_p, (n_types, width))
+    low, high = carray(low_p, (n_types, width)), carray(high_p, (n_types, width))
+    values, slopes_of = carray(values_p, (most_values,)), carray(slopes_of_p, (most_values,))
+    energies, slopes = carray(energies_p, (n_atoms,)), carray(slopes_p, (n_atoms, width))
+    outside, products = carray(outside_p, (n_atoms,)), carray(products_p, (2, most_nodes, width))
+    for atom in range(n_atoms):
+        t = types[atom]
+        energies[atom], outside[atom], _, _ = network_energy(
+            t, features[atom], layers, nodes, functions, weights, starts[t], means, factors, low, high, energy, values,
+            slopes_of,
+        )  # fmt: skip
+        if slopes_wanted == 1:
+            forward(t, layers, nodes, weights, starts[t], slopes_of, products, slopes[atom])
+    return 0
+
+
+def through_moments(
+    n_centers, n_atoms, stride, n_rows, row_length, width, n_types, n_moments, n_table, most_layers, n_weights,
+    most_values, types_p, first_p, index_p, vectors_p, cutoffs_p, orders_p, species_p, norms_p, expansion_p, layers_p,
+    nodes_p, functions_p, starts_p, weights_p, means_p, factors_p, low_p, high_p, energy_p, work_p, near_p, sums_p,
+    chain_p, features_p, energies_p, outside_p, forces_p, virial_p,
+):  # fmt: skip
+    """Energies of the first n_centers atoms, and what these add to forces and virial, through moments.
+
+    Returns 0, or 1 + an atom that coincides with another.  Arguments as of `evaluate` and `chebyshev_kernels.features`,
+    whose weights are species (n_types, n_types) here; norms, expansion (n_types, n_table) : see `atom_features`.
+    Scratch: work (2 n_rows + 3, stride), near (2, stride), sums (4, n_moments), chain (width + 2 most_values).  Writes
+    features (n_centers, width), energies and outside (n_centers); adds to forces (n_atoms, 3) and virial (3, 3), the
+    derivative of the energy by the strain.
+    """
+    types, first = carray(types_p, (n_atoms,)), carray(first_p, (n_centers + 1,))
+    index, vectors = carray(index_p, (row_length,)), carray(vectors_p, (4, row_length))
+    ranges, orders = carray(cutoffs_p, (n_types, 4)), carray(orders_p, (n_types, 3))
+    species, near = carray(species_p, (n_types, n_types)), carray(near_p, (2, stride))
+    norms, expansion = carray(norms_p, (n_types, n_table)), carray(expansion_p, (n_types, n_table))
+    layers, nodes = carray(layers_p, (n_types,)), carray(nodes_p, (n_types, most_layers))
+    functions, starts = carray(functions_p, (n_types, most_layers)), carray(starts_p, (n_types,))
+    weights, energy = carray(weights_p, (n_weights,)), carray(energy_p, (n_types, 3))
+    means, factors = carray(means_p, (n_types, width)), carray(factors_p, (n_types, width))
+    low, high = carray(low_p, (n_types, width)), carray(high_p, (n_types, width))
+    features, energies = carray(features_p, (n_centers, width)), carray(energies_p, (n_centers,))
+    outside, forces = carray(outside_p, (n_centers,)), carray(forces_p, (n_atoms, 3))
+    virial, work = carray(virial_p, (3, 3)), carray(work_p, (2 * n_rows + 3, stride))
+    radial, angular, pull = work[:n_rows], work[n_rows : 2 * n_rows], work[2 * n_rows :]
+    sums, chain = carray(sums_p, (4, n_moments)), carray(chain_p, (width + 2 * most_values,))
+    moments, coefficients = sums[:2], sums[2:]
+    slopes, values, slopes_of = chain[:width], chain[width : width + most_values], chain[width + most_values :]
+    for atom in range(n_centers):
+        t, begin, end = types[atom], first[atom], first[atom + 1]
+        for k in range(begin, end):
+            if vectors[3, k] < COINCIDENT:
+                return 1 + atom
+        n_radial, n_angular = atom_features(
+            begin, end, index, vectors, types, species[t], ranges[t], orders[t], norms[t], expansion[t], radial,
+            near[0], angular, near[1], moments, features[atom],
+        )  # fmt: skip
+        energies[atom], outside[atom], start, place = network_energy(
+            t, features[atom], layers, nodes, functions, weights, starts[t], means, factors, low, high, energy, values,
+            slopes_of,
+        )  # fmt: skip
+        backward(t, layers, nodes, weights, start, place, energy[t, 0], factors[t], slopes_of, slopes)
+        atom_pull(
+            n_radial, n_angular, begin, end, orders[t], ranges[t, 0], norms[t], expansion[t], radial, near[0], angular,
+            near[1], moments, slopes, coefficients, pull,
+        )  # fmt: skip
+        for k in range(end - begin):
+            neighbor = index[begin + k] - 1
+            for x in range(3):
+                force = pull[x, k]
+                forces[atom, x] += force
+                forces[neighbor, x] -= force
+                for y in range(3):
+                    virial[y, x] += vectors[y, begin + k] * force
+    return 0

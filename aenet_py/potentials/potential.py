@@ -1,0 +1,336 @@
+"""A trained potential: energies and forces of structures. Needs neither torch nor stored gradients.
+
+structure ─> environments ─> features ─> networks ─> atomic energies
+                                 dE/dG <────┘
+                                   └─> one sweep over the neighbours ─> forces, virial
+"""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from aenet_py.descriptors import behler, chebyshev, contraction, legacy, moments
+from aenet_py.descriptors.common import CoincidenceError, row_length
+from aenet_py.descriptors.model import Model, check_environments, model, species_of
+from aenet_py.errors import AenetError, AenetWarning, InputError
+from aenet_py.formats import potential as potential_format
+from aenet_py.formats import potential_files
+from aenet_py.formats.potential import PotentialFile
+from aenet_py.neighbors.search import Environments, environments
+from aenet_py.runtime.accelerate import Kernel, scratch
+from aenet_py.structure import Frame, Structure, as_structure
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+_evaluate = Kernel(
+    "aenet_py.potentials.kernels:evaluate",
+    "i8 i8 i8 i8 i8 i8 i8 i8 i8* f8* i8* i8* i8* i8* f8* f8* f8* f8* f8* f8* f8* f8* f8* f8* f8* i8*",
+)
+_through_moments = Kernel(
+    "aenet_py.potentials.kernels:through_moments",
+    "i8 i8 i8 i8 i8 i8 i8 i8 i8 i8 i8 i8 i8* i8* i4* f8* f8* i8* f8* f8* f8* i8* i8* i8* i8* f8* f8* f8* f8* f8* f8* "
+    "f8* i8* f8* f8* f8* f8* i8* f8* f8*",
+)
+LEAST_SCALE = 1.0e-10  # a feature that varies less in the training set counts as constant (stp_normalize)
+LEAST_VARIANCE = 1.0e-13  # or, of its squared average: rounding of the sums is not far below
+RANGE_MARGIN = 1.0e-8  # of a feature's range: rounding is no extrapolation
+
+
+@dataclass(frozen=True)
+class Networks:
+    """Networks of all species as the kernel takes them, one row a species.
+
+    layers (n,); nodes, functions (n, most layers); starts (n,) : of each species' weights in weights; means, factors,
+    low, high (n, most features) : normalisation and range of the features; energy (n, 3) : scale, shift and atomic
+    energy, eV; constant (n,) : features of each species without a scale.
+    """
+
+    layers: np.ndarray
+    nodes: np.ndarray
+    functions: np.ndarray
+    starts: np.ndarray
+    weights: np.ndarray
+    means: np.ndarray
+    factors: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    energy: np.ndarray
+    constant: tuple[int, ...]
+
+    @functools.cached_property
+    def most_values(self) -> int:
+        """Values of all layers of the largest network."""
+        return int(self.nodes.sum(axis=1).max()) + 1
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a potential says of a structure.
+
+    atomic_energies : (n_atoms,) eV, total; atomic_references : (n_atoms,) eV, of the free atoms; forces : (n_atoms, 3)
+    eV/Å; virial : (3, 3) eV, derivative of the energy by the strain; outside : (n_atoms,) how many features leave the
+    range of the training set; features : (n_atoms, most features); environments : positions and neighbours, the latter
+    good until this thread evaluates the next structure.
+    """
+
+    atomic_energies: np.ndarray
+    atomic_references: np.ndarray
+    forces: np.ndarray
+    virial: np.ndarray
+    outside: np.ndarray
+    features: np.ndarray
+    environments: Environments
+
+    @property
+    def energy(self) -> float:
+        """Total energy, eV, atoms summed in their order (get_energy in predict)."""
+        total = 0.0
+        for value in self.atomic_energies.tolist():
+            total = total + value
+        return total
+
+    @property
+    def cohesive_energy(self) -> float:
+        """Energy less that of the free atoms, eV."""
+        total = 0.0
+        for value, reference in zip(self.atomic_energies.tolist(), self.atomic_references.tolist(), strict=True):
+            total = total + value - reference
+        return total
+
+
+@dataclass(frozen=True)
+class Potential:
+    """A network for each species, ready for use; made by `Potential.load`."""
+
+    types: tuple[str, ...]
+    files: tuple[PotentialFile, ...]
+    model: Model
+    networks: Networks
+    legacy_angular: bool = False
+
+    @classmethod
+    def load(cls, paths: potential_files.Given, legacy_angular: bool | None = None) -> Potential:
+        """Read potentials.
+
+        paths : file of each species, ``.nn`` or ``.nn.ascii``, or a folder with one for each.
+        legacy_angular : whether they were trained by ænet before 2.0.4, which expanded angles differently
+        (docs/predict.md); None : decide from the averages of their features.  AenetWarning if they were, or if the
+        averages contradict the argument.
+
+        AenetError for files that are no potentials, are for another species, or do not belong together.
+        """
+        if not isinstance(legacy_angular, bool | np.bool_ | None):
+            raise AenetError(f"legacy_angular={legacy_angular!r}: choose True, False or None")
+        paths = potential_files.files_of(paths)
+        if not paths:
+            raise AenetError("found no potentials; expected one for each species")
+        files = tuple(potential_format.read(path) for path in paths.values())
+        types = tuple(paths)
+        for symbol, path, file in zip(types, paths.values(), files, strict=True):
+            if file.setup.atom_type.strip() != symbol:
+                found = f"this potential is for {file.setup.atom_type!r}"
+                raise InputError(path, f"{found}; expected one for {symbol!r}")
+            if file.network.nodes[-1] != 1:
+                raise InputError(path, f"found {file.network.nodes[-1]} outputs of the network; expected 1")
+            if symbol not in file.training.types:
+                raise InputError(path, f"found no atomic energy of {symbol}; expected it among those of the training")
+        _check_types(types, list(paths.values()), files)
+        atomic_energies = [
+            file.training.atomic_energies[file.training.types.index(t)] for t, file in zip(types, files, strict=True)
+        ]
+        of_path = {path: (file.setup, file.statistics) for path, file in zip(paths.values(), files, strict=True)}
+        is_legacy, message = legacy.choose(of_path, legacy_angular)
+        setups, trained = [file.setup for file in files], files[0].training.types
+        together = model(types, atomic_energies, setups, is_legacy, trained)
+        for reason in together.basis.refused.values():
+            raise AenetError(reason)
+        if message is not None:
+            warnings.warn(message, AenetWarning, stacklevel=2)
+        return cls(types, files, together, _networks(files, atomic_energies), is_legacy)
+
+    def energy_forces(
+        self, structure: Structure | Frame | Atoms, forces: bool = True, in_order: bool = False
+    ) -> Prediction:
+        """Energies, forces and virial of a structure, with the neighbours that predict.x finds.
+
+        forces : whether they are wanted, with the virial; both are zero otherwise; in_order : sum as predict.x does, so
+        that the last bits are its own.  InputError for an unknown species, coinciding atoms or a flat cell.
+        """
+        structure = as_structure(structure)
+        types = species_of(self.model, structure)
+        found = environments([structure], self.model.r_min, self.model.r_max, as_predict=True)
+        check_environments(self.model, [structure], types, found)
+        try:
+            return self.evaluate(types, found, forces, in_order)
+        except CoincidenceError as error:
+            raise InputError(structure.path, str(error), structure.line_of(error.atom)) from None
+
+    @functools.cached_property
+    def tables(self) -> moments.Tables | None:
+        """Constants of the moments; None where features do not come from them."""
+        basis = self.model.basis
+        return moments.tables(basis) if isinstance(basis, chebyshev.Basis) and moments.applies(basis) else None
+
+    @property
+    def needs_positions(self) -> bool:
+        """Whether environments must hold the positions of neighbours."""
+        return self.model.descriptor is behler
+
+    def check_order(self) -> None:
+        """AenetError if the energy depends on the order of neighbours, which simulations do not keep."""
+        if self.tables is None and self.model.descriptor is not behler:
+            reason = "an angular cutoff above the radial one makes its energy depend on the order of neighbours"
+            raise AenetError(f"{reason}; expected another potential (predict.x can evaluate this one)")
+
+    def types_of(self, symbols: Sequence[str]) -> np.ndarray:
+        """Index into `types` of each symbol, (n,) int64; AenetError for one that a network does not know."""
+        places = {symbol: place for place, symbol in enumerate(self.types)}
+        unknown = sorted(map(str, set(symbols) - set(places)))
+        if unknown:
+            raise AenetError(f"found species {' '.join(unknown)}; expected those of the potentials: {' '.join(places)}")
+        present = sorted({places[symbol] for symbol in symbols})
+        for center in present:
+            for other in present:
+                if self.model.basis.unknown[center, other]:
+                    raise AenetError(f"the potential of {self.types[center]} does not know {self.types[other]}")
+        return np.array([places[symbol] for symbol in symbols], dtype=np.int64)
+
+    def evaluate(
+        self, types: np.ndarray, found: Environments, forces: bool = True, in_order: bool = False
+    ) -> Prediction:
+        """As `energy_forces`; types (n_atoms,) int64 : index into `types`; found : one structure's environments.
+
+        found may be those of the first atoms alone (found.starts says how many): energies, virial and features are
+        then of these, and forces, of all atoms, are the derivatives of their energy.  CoincidenceError if two atoms
+        coincide; AenetError for types and environments that do not belong together.
+        """
+        types = self._checked_types(types, found)
+        n_centers = int(found.starts[-1])
+        basis, networks, references = self.model.basis, self.networks, self.networks.energy[types[:n_centers], 2]
+        if forces and not in_order and self.tables is not None and isinstance(basis, chebyshev.Basis):
+            return through_moments(basis, self.tables, networks, types, found)
+        features = self.model.descriptor.features(basis, types, found)
+        energies, slopes, outside = evaluate_networks(networks, types[:n_centers], features, forces)
+        if forces:
+            values, virial = contraction.forces(self.model, types, found, slopes, networks.factors, networks.energy)
+        else:
+            values, virial = np.zeros((len(types), 3)), np.zeros((3, 3))
+        return Prediction(energies, references, values, virial, outside, features, found)
+
+    def _checked_types(self, types: np.ndarray, found: Environments) -> np.ndarray:
+        types = np.ascontiguousarray(types)
+        if types.dtype.kind not in "iu" or types.ndim != 1:
+            raise AenetError("found types that are no integers (n_atoms,); expected indices into the species")
+        types = types.astype(np.int64, copy=False)
+        if len(types) and types.view(np.uint64).max() >= len(self.types):  # negative ones are huge
+            raise AenetError(f"found types from {types.min()} to {types.max()}; expected 0 to {len(self.types) - 1}")
+        n_atoms = max(int(found.starts[-1]), int(found.index.max(initial=0)))
+        if len(found.starts) != 2 or len(types) < n_atoms:
+            message = (
+                f"found {len(types)} types, environments of {len(found.starts) - 1} structures and {n_atoms} atoms"
+            )
+            raise AenetError(f"{message}; expected one structure and a type of each atom")
+        if self.needs_positions and len(found.vectors) < 7:
+            raise AenetError("found environments without positions of neighbours; expected them (with_positions)")
+        return types
+
+
+def evaluate_networks(
+    networks: Networks, types: np.ndarray, features: np.ndarray, slopes: bool
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Atomic energies (n,), slopes (n, most features), features out of range (n,).
+
+    slopes : whether those of the networks' output by their normalised input are wanted.
+    """
+    n, width = features.shape
+    energies, outside = np.empty(n), np.empty(n, dtype=np.int64)
+    derivatives = np.empty((n if slopes else 0, width))
+    most_nodes = int(networks.nodes.max())
+    _evaluate(
+        n, width, len(networks.layers), networks.nodes.shape[1], len(networks.weights), networks.most_values,
+        most_nodes, int(slopes), types, features, networks.layers, networks.nodes, networks.functions, networks.starts,
+        networks.weights, networks.means, networks.factors, networks.low, networks.high, networks.energy,
+        scratch("values", networks.most_values), scratch("slopes", networks.most_values),
+        scratch("products", 2 * most_nodes * width), energies, derivatives, outside,
+    )  # fmt: skip
+    return energies, derivatives, outside
+
+
+def through_moments(
+    basis: chebyshev.Basis, constants: moments.Tables, networks: Networks, types: np.ndarray, found: Environments
+) -> Prediction:
+    """As `Potential.evaluate`, at a cost linear in the neighbours of an atom."""
+    n, (n_types, width) = int(found.starts[-1]), networks.means.shape
+    stride, n_rows = moments.scratch_size(constants, found.most_neighbors)
+    n_moments = (constants.angular_order + 1) ** 2
+    features, energies, outside = np.zeros((n, width)), np.empty(n), np.empty(n, dtype=np.int64)
+    forces, virial = np.zeros((len(types), 3)), np.zeros((3, 3))
+    failed = _through_moments(
+        n, len(types), stride, n_rows, row_length(found.vectors), width, n_types, n_moments,
+        constants.norms.shape[1], networks.nodes.shape[1], len(networks.weights), networks.most_values, types,
+        found.first, found.index, found.vectors, basis.cutoffs, basis.orders, basis.weights, constants.norms,
+        constants.expansion, networks.layers, networks.nodes, networks.functions, networks.starts, networks.weights,
+        networks.means,
+        networks.factors, networks.low, networks.high, networks.energy,
+        scratch("work", (2 * n_rows + 3) * stride), scratch("near", 2 * stride, np.int64),
+        scratch("sums", 4 * n_moments), scratch("chain", width + 2 * networks.most_values), features, energies,
+        outside, forces, virial,
+    )  # fmt: skip
+    if failed:
+        raise CoincidenceError(found.starts, failed - 1)
+    return Prediction(energies, networks.energy[types[:n], 2], forces, virial, outside, features, found)
+
+
+def _check_types(types: tuple[str, ...], paths: list[str], files: tuple[PotentialFile, ...]) -> None:
+    """AenetError where the potentials were trained on sets with other species or other atomic energies."""
+    first = files[0].training
+    for path, file in zip(paths[1:], files[1:], strict=True):
+        if sorted(file.training.types) != sorted(first.types):
+            found, expected = " ".join(file.training.types), " ".join(first.types)
+            raise InputError(path, f"trained with the species {found}; expected {expected}, those of {paths[0]}")
+    missing = [t for t in types if t not in first.types]
+    if missing:
+        raise AenetError(f"{paths[0]}: not trained with {' and '.join(missing)}")
+
+
+def _networks(files: tuple[PotentialFile, ...], atomic_energies: list[float]) -> Networks:
+    n, layers = len(files), np.array([len(file.network.nodes) for file in files], dtype=np.int64)
+    width = max(file.setup.n_features for file in files)
+    nodes, functions = np.zeros((n, layers.max()), dtype=np.int64), np.zeros((n, layers.max()), dtype=np.int64)
+    means, factors, low, high = np.zeros((n, width)), np.zeros((n, width)), np.zeros((n, width)), np.zeros((n, width))
+    energy = np.empty((n, 3))
+    constant = []
+    for row, file in enumerate(files):
+        statistics, size = file.statistics, file.setup.n_features
+        nodes[row, : layers[row]] = file.network.nodes
+        functions[row, 1 : layers[row]] = file.network.activations
+        means[row, :size] = statistics.mean
+        squared = statistics.mean * statistics.mean
+        deviation = np.sqrt(np.maximum(statistics.square - squared, 0.0))
+        varies = (deviation > LEAST_SCALE) & (deviation * deviation > LEAST_VARIANCE * squared)
+        factors[row, :size][varies] = 1.0 / deviation[varies]
+        constant.append(size - int(varies.sum()))
+        margin = RANGE_MARGIN * (np.abs(statistics.low) + np.abs(statistics.high))
+        low[row, :size], high[row, :size] = statistics.low - margin, statistics.high + margin
+        energy[row] = 1.0 / file.training.scale, file.training.shift, atomic_energies[row]
+    weights = [file.network.weights for file in files]
+    return Networks(
+        layers=layers,
+        nodes=nodes,
+        functions=functions,
+        starts=np.concatenate([[0], np.cumsum([len(w) for w in weights])[:-1]]).astype(np.int64),
+        weights=np.concatenate(weights),
+        means=means,
+        factors=factors,
+        low=low,
+        high=high,
+        energy=energy,
+        constant=tuple(constant),
+    )

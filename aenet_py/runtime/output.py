@@ -1,0 +1,324 @@
+"""Output files that appear under their names only when they are complete.
+
+Until then they are called `.NAME.xxxxxxxx.partial` and locked.  Whoever makes such a file removes those that nobody
+locks from the folder: programs that were killed left them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import functools
+import os
+import re
+import stat
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from aenet_py.errors import AenetError
+from aenet_py.runtime import locks
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+# What file systems without hard links answer.
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
+_PENDING = re.compile(r"\..*\.[0-9a-f]{8}\.partial")
+_CLOSE = getattr(os, "O_CLOEXEC", 0)
+_KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
+
+LEAST_AHEAD, MOST_AHEAD = 1 << 20, 64 << 20  # bytes set aside on the disk before they are needed
+
+
+def allocate(fd: int, start: int, stop: int) -> None:
+    """Ask the file system for room, where it can set it aside at once: writing is then a third faster.
+
+    Nothing happens elsewhere. (os.posix_fallocate would then write every block, which takes longer than it saves.)
+    """
+    if sys.platform != "linux":
+        return
+    import ctypes
+
+    fallocate = ctypes.CDLL(None).fallocate
+    fallocate.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
+    fallocate(fd, 0, start, stop - start)
+
+
+class PendingFile:
+    """A file under a temporary name beside its destination, which is a file or the one that a link leads to.
+
+    `write` appends; `write_at` fills a place that `reserve` set aside, from any thread.  `complete` gives the file its
+    name; leaving the ``with`` block without it removes the file.
+
+    nameless : without the temporary name, where the file system knows such files (O_TMPFILE): then nothing is left of a
+    process that is killed, either.
+    """
+
+    def __init__(self, path: str, nameless: bool = False):
+        self.path = path
+        self._size = self._allocated = 0
+        self._target = os.path.realpath(path)
+        check_regular(path)
+        folder, name = os.path.split(self._target)
+        remove_abandoned(folder)
+        try:
+            fd = _nameless(folder) if nameless else None
+            self._named = fd is None
+            self._temporary, self._fd = _new(folder, name, _new_file) if fd is None else (_pending(folder, name), fd)
+        except OSError as error:
+            raise AenetError(f"{path}: cannot be written: {error.strerror}") from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(OSError):
+            os.close(self._fd)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._temporary)
+
+    def write(self, data: bytes | memoryview) -> None:
+        self.write_at(self.reserve(len(data)), [data])
+
+    def reserve(self, n_bytes: int) -> int:
+        """Set n_bytes aside at the end of the file; returns where they begin."""
+        offset = self._size
+        self._size += n_bytes
+        if self._size > self._allocated:
+            ahead = min(max(self._size, LEAST_AHEAD), MOST_AHEAD)
+            allocate(self._fd, self._allocated, self._size + ahead)
+            self._allocated = self._size + ahead
+        return offset
+
+    def write_at(self, offset: int, parts: Sequence) -> None:
+        """Write buffers one behind the other."""
+        _write(self._fd, self.path, offset, parts)
+
+    @functools.cached_property
+    def handle(self) -> Handle:
+        """What other processes of this machine write into the file with."""
+        status = os.fstat(self._fd)
+        return Handle(self.path, f"/proc/{os.getpid()}/fd/{self._fd}", (status.st_dev, status.st_ino))
+
+    def complete(self, replace: bool) -> None:
+        """Give the file its name; AenetError if a file of that name exists and replace is false."""
+        try:
+            os.ftruncate(self._fd, self._size)
+            if not self._named:  # any descriptor makes this linkat, which follows the link in /proc
+                os.link(f"/proc/self/fd/{self._fd}", self._temporary, src_dir_fd=self._fd, follow_symlinks=True)
+            os.close(os.dup(self._fd))  # some file systems on a network only tell now that they are full
+            if replace:
+                os.replace(self._temporary, self._target)
+            else:
+                _link(self._temporary, self._target, self.path)
+        except OSError as error:
+            raise AenetError(f"{self.path}: cannot be written: {error.strerror}") from None
+
+
+@dataclass(frozen=True)
+class Handle:
+    """A pending file of another process, whose descriptor is at place; identity : its device and number."""
+
+    path: str
+    place: str
+    identity: tuple[int, int]
+
+    @property
+    def is_reachable(self) -> bool:
+        """Whether this process can write into it: not from another container, or without /proc."""
+        return _reached(self) is not None
+
+    def write_at(self, offset: int, parts: Sequence) -> None:
+        """As of `PendingFile`, where it is reachable."""
+        fd = _reached(self)
+        assert fd is not None
+        _write(fd, self.path, offset, parts)
+
+
+@functools.cache
+def _reached(handle: Handle) -> int | None:
+    try:
+        fd = os.open(handle.place, os.O_WRONLY | getattr(os, "O_CLOEXEC", 0))
+    except OSError:
+        return None
+    status = os.fstat(fd)
+    if (status.st_dev, status.st_ino) == handle.identity:
+        return fd
+    os.close(fd)  # numbers of processes mean others in a container
+    return None
+
+
+def _write(fd: int, path: str, offset: int, parts: Sequence) -> None:
+    for start in range(0, len(parts), 1000):  # the system takes about a thousand buffers at a time
+        chunk = [memoryview(part).cast("B") for part in parts[start : start + 1000]]
+        while chunk:
+            try:
+                done = os.pwritev(fd, chunk, offset)
+            except OSError as error:
+                raise AenetError(f"{path}: cannot be written: {error.strerror}") from None
+            offset += done
+            while chunk and done >= len(chunk[0]):
+                done -= len(chunk.pop(0))
+            if chunk:
+                chunk[0] = chunk[0][done:]
+
+
+def _pending(folder: str, name: str) -> str:
+    return os.path.join(folder, f".{name}.{os.urandom(4).hex()}.partial")
+
+
+def is_pending(name: str) -> bool:
+    """Whether a file or folder of this name is not complete yet, or was left by a program that was killed."""
+    return _PENDING.fullmatch(name) is not None
+
+
+def _new(folder: str, name: str, make: Callable[[str], int]) -> tuple[str, int]:
+    """The temporary name of a new file or folder, and a locked descriptor of it; make : creates it and opens it."""
+    while True:
+        path = _pending(folder, name)
+        fd = make(path)
+        if locks.lock(fd) is not False and locks.is_at(fd, path):
+            return path, fd
+        os.close(fd)  # before it was locked, another program took it for abandoned
+
+
+def _new_file(path: str) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _CLOSE, 0o666)
+
+
+def _new_folder(path: str) -> int:
+    while True:
+        os.mkdir(path)
+        with contextlib.suppress(FileNotFoundError):  # as in _new
+            return os.open(path, os.O_RDONLY | _CLOSE)
+
+
+def _nameless(folder: str) -> int | None:
+    """A descriptor of a new file without a name, or None where there are no such files."""
+    if not (hasattr(os, "O_TMPFILE") and os.path.isdir("/proc/self/fd")):
+        return None
+    try:
+        fd = os.open(folder, os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, 0o666)
+    except OSError:  # whatever is wrong, a file with a name says it
+        return None
+    locks.lock(fd)  # it has a name for a moment before it is complete
+    return fd
+
+
+def remove_abandoned(folder: str) -> None:
+    """Remove what killed programs left in a folder: pending files and folders that nobody locks."""
+    with contextlib.suppress(OSError):
+        for name in filter(is_pending, os.listdir(folder)):
+            with contextlib.suppress(OSError):
+                _remove_unlocked(os.path.join(folder, name))
+
+
+def _remove_unlocked(path: str) -> None:
+    is_folder = stat.S_ISDIR(os.lstat(path).st_mode)
+    fd = os.open(path, (os.O_RDONLY if is_folder else os.O_RDWR | os.O_NONBLOCK) | os.O_NOFOLLOW | _CLOSE)
+    try:
+        if not locks.lock(fd):
+            return
+        if is_folder:
+            import shutil  # takes a while, and is rarely needed
+
+            shutil.rmtree(path)
+        else:
+            os.unlink(path)
+    finally:
+        os.close(fd)
+
+
+class PendingFolder:
+    """A folder under a temporary name beside a destination, for files that appear together.
+
+    Leaving the ``with`` block removes it with what is still in it.
+    """
+
+    def __init__(self, destination: str):
+        self._destination = destination
+        self._target = os.path.realpath(destination)
+        parent, name = os.path.split(self._target)
+        remove_abandoned(parent)
+        try:
+            self.path, self._fd = _new(parent, name, _new_folder)
+        except OSError as error:
+            raise AenetError(f"{destination}: cannot be written: {error.strerror}") from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        import shutil  # takes a while, and training sets need no folder
+
+        shutil.rmtree(self.path, ignore_errors=True)
+        os.close(self._fd)
+
+    def complete(self) -> None:
+        """Give the folder its name, which must be free."""
+        if os.path.lexists(self._target):  # an empty folder would be replaced
+            raise already_exists(self._destination)
+        try:
+            os.rename(self.path, self._target)
+        except OSError as error:
+            raise AenetError(f"{self._destination}: cannot be written: {error.strerror}") from None
+
+    def complete_files(self, targets: Mapping[str, str]) -> None:
+        """Give all files their names, or none of them; targets : by the names they have in the folder.
+
+        A file of such a name is in the way unless it has the same content: then a program that was killed while it
+        gave names is followed by another that completes its work.
+        """
+        import filecmp
+
+        free = {os.path.join(self.path, name): target for name, target in targets.items()}
+        for path, target in list(free.items()):
+            if os.path.lexists(target):
+                if not (os.path.isfile(target) and filecmp.cmp(path, target, shallow=False)):
+                    raise already_exists(target)
+                del free[path]
+        done: list[str] = []
+        target = ""
+        try:
+            for path, target in free.items():
+                _link(path, target, target)
+                done.append(target)
+        except (OSError, AenetError) as error:
+            for each in done:
+                with contextlib.suppress(OSError):
+                    os.unlink(each)
+            if isinstance(error, AenetError):
+                raise
+            raise AenetError(f"{target}: cannot be written: {error.strerror}") from None
+
+
+def _link(temporary: str, target: str, shown: str) -> None:
+    """Give a pending file its name, which must be free; shown : what the file is called in an error."""
+    try:
+        os.link(temporary, target)
+    except FileExistsError:
+        raise already_exists(shown) from None
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        if os.path.exists(target):
+            raise already_exists(shown) from None
+        os.replace(temporary, target)
+
+
+def check_regular(path: str) -> None:
+    """AenetError if there is something of this name that is no regular file, such as a folder, a device or a pipe."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:  # whatever is wrong, creating a file says it
+        return
+    if not stat.S_ISREG(mode):
+        kind = _KINDS.get(stat.S_IFMT(mode), "a device")
+        raise AenetError(f"{path}: cannot be written: it is not a regular file but {kind}; expected the name of a file")
+
+
+def already_exists(path: str) -> AenetError:
+    return AenetError(f"{path}: this file exists already and is not overwritten; expected a new name or a free one")

@@ -1,0 +1,180 @@
+"""Structures from one kind of file to another: extended XYZ, databases of ASE, XSF, and what else ASE reads.
+
+files ──read──> Frame ──write──> one file of frames, or a file for each
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from aenet_py.elements import NUMBER
+from aenet_py.errors import AenetError, InputError
+from aenet_py.formats import ase_files, databases, extxyz, frames, xsf
+from aenet_py.formats.folders import files_in
+from aenet_py.formats.frames import FramesFile, Skip
+from aenet_py.formats.labels import ANY, Labels, mixed
+from aenet_py.runtime.output import PendingFolder, already_exists, check_regular
+from aenet_py.structure import Frame
+
+WHAT = ".extxyz, .xyz (also .xz, .gz), .xsf, .db or .json"
+DIGITS = 6  # of a file's number in a folder
+_NUMBER = re.compile(r"%(0\d+)?d")
+Publish = Callable[[], contextlib.AbstractContextManager]
+Add = Callable[[Frame, bytes | None], None]
+
+
+@dataclass(frozen=True)
+class Converted:
+    """How many structures were written, and how many of them have no energy, no forces; warning : if there is one."""
+
+    structures: int
+    without_energy: int
+    without_forces: int
+    warning: str | None
+
+
+def is_own(path: str) -> bool:
+    """Whether a file's name is one of those that we read ourselves."""
+    return frames.is_frames(path) or databases.is_database(path) or xsf.is_xsf(path)
+
+
+def needs_ase(given: Sequence[str], output: str, format_name: str | None) -> bool:
+    """Whether a conversion needs ase."""
+    by_ase = (databases.is_database(path) or not (is_own(path) or os.path.isdir(path)) for path in given)
+    return format_name is not None or databases.is_database(output) or any(by_ase)
+
+
+def convert(
+    given: Sequence[str], output: str, format_name: str | None, reference: bool, skip: Skip | None,
+    advance: Callable[[int], object], publish: Publish, labels: Labels = ANY,
+) -> Converted:  # fmt: skip
+    """Write the structures of files, in their order, to others, which must not exist.
+
+    given : files, or folders of those that we read ourselves; output : a file of frames, a database, or, for XSF, a
+    folder or a file name with %d for the number from 0; format_name : ASE's name of a format that all files are read
+    in; None reads each as its name says, or as ASE detects; reference : energy and forces are required; skip : called
+    instead of raising InputError for a structure that is not good; advance : called with 1 for each structure;
+    publish : within it, what is written gets its names; labels : which energies and forces to take from extended XYZ.
+    """
+    paths = files_in(given, is_own, f"a file {WHAT}, or a folder of such")
+    counts = [0, 0, 0]
+    names: dict[str, str] = {}
+    if os.path.isfile(output):
+        raise already_exists(output)
+    if not os.path.isdir(output):
+        check_regular(output)
+    with _writer(output, publish) as add:
+        for frame, content in _read_all(paths, format_name, reference, skip, labels):
+            try:
+                add(frame, content)
+            except InputError as error:  # a structure that such a file cannot hold
+                if skip is None:
+                    raise
+                skip(error)
+                continue
+            for i, counted in enumerate((True, frame.energy is None, frame.forces is None)):
+                counts[i] += counted
+            if frame.label is not None:
+                names.setdefault(frame.label, frame.path)
+            advance(1)
+        if counts[0] == 0:
+            raise AenetError(f"{output}: there is no structure to write; expected one at least")
+    n, without_energy, without_forces = counts
+    return Converted(n, without_energy, without_forces, mixed(names))
+
+
+def _read_all(
+    paths: Sequence[str], format_name: str | None, reference: bool, skip: Skip | None, labels: Labels
+) -> Iterator[tuple[Frame, bytes | None]]:
+    """All structures, with the bytes of those that are extended XYZ already and have no other labels than wanted."""
+    for path in paths:
+        if format_name is not None or not is_own(path):
+            yield from ((frame, None) for frame in ase_files.read(path, format_name, reference, skip))
+        elif frames.is_frames(path):
+            found = extxyz.read(path, reference, skip, labels)
+            yield from ((frame, raw.content if labels == ANY else None) for raw, frame in found)
+        elif databases.is_database(path):
+            yield from ((frame, None) for frame in databases.read(path, reference, skip))
+        else:
+            one = frames.good(functools.partial(xsf.read_frame, path), reference, skip)
+            if one is not None:
+                yield one, None
+
+
+def _writer(output: str, publish: Publish) -> contextlib.AbstractContextManager[Add]:
+    """Takes the structures of a file of this name, which appears when the `with` block is left without an error."""
+    name = os.path.basename(output)
+    if frames.is_frames(output):
+        return _frames_file(output, publish)
+    if databases.is_database(output):
+        return _database(output, publish)
+    if name.lower().endswith(".xsf"):
+        return _xsf_files(output, publish)
+    if os.path.isdir(output) or "." not in name:
+        return _xsf_files(os.path.join(output, f"%0{DIGITS}d.xsf"), publish)
+    raise AenetError(f"{output}: found a name of another kind; expected {WHAT}, a folder or a name with %d in it")
+
+
+@contextlib.contextmanager
+def _frames_file(output: str, publish: Publish) -> Iterator[Add]:
+    with FramesFile(output) as file:
+
+        def add(frame: Frame, content: bytes | None) -> None:
+            _check_elements(frame)
+            file.write(extxyz.text(frame) if content is None else content)
+
+        yield add
+        with publish():
+            file.complete(replace=False)
+
+
+@contextlib.contextmanager
+def _database(output: str, publish: Publish) -> Iterator[Add]:
+    with PendingFolder(output) as folder:
+        name = "new" + os.path.splitext(output)[1].lower()
+        with databases.writing(os.path.join(folder.path, name), output) as write:
+
+            def add(frame: Frame, _: bytes | None) -> None:
+                _check_elements(frame)
+                write(frame)
+
+            yield add
+        with publish():
+            folder.complete_files({name: output})
+
+
+def _check_elements(frame: Frame) -> None:
+    """InputError for species that only XSF files can hold."""
+    unknown = [symbol for symbol in frame.symbols if symbol not in NUMBER]
+    if unknown:
+        raise InputError(frame.path, f"found species {' '.join(unknown)}; expected chemical elements")
+
+
+@contextlib.contextmanager
+def _xsf_files(pattern: str, publish: Publish) -> Iterator[Add]:
+    folder, name = os.path.split(pattern)
+    is_new = not os.path.isdir(folder or ".")
+    names: list[str] = []
+    with PendingFolder(folder if is_new else pattern) as pending:
+
+        def add(frame: Frame, _: bytes | None) -> None:
+            names.append(_NUMBER.sub(lambda found: found[0] % len(names), name))
+            if len(names) == 2 and names[0] == names[1]:
+                raise AenetError(f"{pattern}: found a second structure; expected a name with %d in it, or a folder")
+            try:
+                with open(os.path.join(pending.path, names[-1]), "wb") as file:
+                    file.write(xsf.text(frame))
+            except OSError as error:
+                raise AenetError(f"{os.path.join(folder, names[-1])}: cannot be written: {error.strerror}") from None
+
+        yield add
+        with publish():
+            if is_new:
+                pending.complete()
+            else:
+                pending.complete_files({each: os.path.join(folder, each) for each in names})

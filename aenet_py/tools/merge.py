@@ -1,0 +1,121 @@
+"""Several training sets joined to one, with the bytes that generate.x would have written for all their structures."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from aenet_py.descriptors.statistics import RunningStatistics
+from aenet_py.errors import AenetError, InputError
+from aenet_py.formats import gradients, records, trainset
+from aenet_py.formats.records import RecordReader
+from aenet_py.formats.source import Advance
+from aenet_py.formats.trainset import Footer, Header
+from aenet_py.inputs import setup as setups
+from aenet_py.pipelines.featurize import RunningEnergies
+from aenet_py.runtime.output import PendingFile, already_exists
+
+PART = 1 << 24  # bytes copied at a time
+
+
+@dataclass(frozen=True)
+class Merged:
+    """What was written: structures announced, structures there, atoms; whether gradients were, too."""
+
+    n_announced: int
+    n_structures: int
+    n_atoms: int
+    with_gradients: bool
+
+
+def merge(paths: Sequence[str], output: str, advance: Advance) -> Merged:
+    """Join training sets, in this order, and their gradients if all have them.
+
+    Averages are updated atom by atom in the order of the structures, as generate.x does.  AenetError where the sets do
+    not belong together, or output exists; nothing is written then.  advance : told the bytes read.
+    """
+    if os.path.exists(output):
+        raise already_exists(output)
+    first, footer, n_announced = _check(paths)
+    with_gradients = [os.path.exists(gradients.path_of(path)) for path in paths]
+    if any(with_gradients) and not all(with_gradients):
+        path = gradients.path_of(paths[with_gradients.index(False)])
+        raise AenetError(f"{path}: no such file; expected gradients of all training sets, or of none")
+    sizes = np.array([setup.n_features for setup in footer.setups], dtype=np.int64)
+    statistics, energies = RunningStatistics(sizes), RunningEnergies(n_announced)
+    n_atoms = 0
+    with contextlib.ExitStack() as stack:
+        train = stack.enter_context(PendingFile(output))
+        forces = stack.enter_context(PendingFile(f"{output}.forces")) if all(with_gradients) else None
+        train.write(trainset.header(Header(first.types, first.atomic_energies, n_announced)))
+        for path in paths:
+            with trainset.open_source(path) as source:
+                header = trainset.read_header(source)
+                own, tally = trainset.footer_ahead(source, header), trainset.Tally()
+                for batch in trainset.batches(source, header):
+                    train.write(b"".join(trainset.structures(tally.add(batch))))
+                    features = np.ascontiguousarray(batch.atoms.features, dtype=np.float64)
+                    statistics.add(batch.atoms.types.astype(np.int64) - 1, features)
+                    for entry in batch.entries:
+                        energies.add(entry.energy / entry.n_atoms)
+                    advance(source.advanced())
+                trainset.finish(source, header, own, tally)
+                n_atoms += tally.n_atoms
+        train.write(trainset.footer(Footer(n_atoms, energies.result(), footer.setups, tuple(statistics.result()))))
+        if forces is not None:
+            _join_gradients(paths, n_announced, forces)
+            forces.complete(replace=True)
+        train.complete(replace=False)
+    return Merged(n_announced, energies.n_included, n_atoms, forces is not None)
+
+
+def _check(paths: Sequence[str]) -> tuple[Header, Footer, int]:
+    """Header and footer of the first, and how many structures all announce; InputError where they differ."""
+    found: list[tuple[Header, Footer]] = []
+    for path in paths:
+        with trainset.open_source(path) as source:
+            header = trainset.read_header(source)
+            trainset.check_header(path, header, "merge")
+            found.append((header, trainset.footer_ahead(source, header)))
+        (first, of_first), (header, footer) = found[0], found[-1]
+        if not footer.setups:
+            raise InputError(path, "this training set has no set-ups; expected one for each species")
+        for what, mine, theirs in (
+            ("species", header.types, first.types),
+            ("atomic energies", header.atomic_energies, first.atomic_energies),
+        ):
+            if mine != theirs:
+                shown = [", ".join(map(str, each)) for each in (mine, theirs)]
+                raise InputError(path, f"found the {what} {shown[0]}; expected {shown[1]}, as {paths[0]} has")
+        for setup, wanted in zip(footer.setups, of_first.setups, strict=True):
+            if not setups.same(setup, wanted):
+                expected = f"expected that of {paths[0]}"
+                raise InputError(path, f"found another set-up of {setup.atom_type}; {expected}")
+    n_announced = sum(header.n_structures for header, _ in found)
+    if n_announced >= trainset.MOST:
+        raise AenetError(f"these training sets have {n_announced} structures; a file holds at most {trainset.MOST - 1}")
+    return *found[0], n_announced
+
+
+def _join_gradients(paths: Sequence[str], n_announced: int, output: PendingFile) -> None:
+    """Everything between header and footer of each file, as it is."""
+    output.write(gradients.header(n_announced))
+    most = 0
+    size = records.record_size(4)
+    for path in paths:
+        with RecordReader(gradients.path_of(path)) as source, trainset.open_source(path) as of:
+            announced, expected = gradients.read_header(source), trainset.read_header(of).n_structures
+            if announced != expected:
+                raise InputError(source.path, f"found {announced} structures; expected {expected}, as in {path}")
+            start, stop = source.offset, source.window.size - size
+            source.skip(0, stop - start)
+            source.place = "footer"
+            most = max(most, source.integer("largest number of neighbours"))
+            source.finish()
+            for begin in range(start, stop, PART):
+                output.write(source.window.view(begin, min(PART, stop - begin)))
+    output.write(gradients.footer(most))

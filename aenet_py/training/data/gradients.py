@@ -1,0 +1,264 @@
+"""Gradients of all structures of a training set: read from NAME.forces, packed, kept in memory or in a file."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import BinaryIO, Protocol
+
+import numpy as np
+
+from aenet_py.errors import AenetError, InputError
+from aenet_py.formats import gradients
+from aenet_py.formats.records import RecordReader
+from aenet_py.formats.trainset import Entry
+from aenet_py.training.data.packing import (
+    Layout,
+    Layouts,
+    OtherBytesError,
+    OtherFormError,
+    in_full,
+    joined,
+    most_words,
+    pack,
+)
+
+PART = 1 << 24  # words copied at a time
+
+
+class Store:
+    """Packed gradients of all structures, one behind the other, in memory or in a file: words of 32 bits.
+
+    Those of the next structure are put into `room` and added by `keep`; `pieces` gives any part back.
+    """
+
+    def __init__(self, n_words: int, on_disk: bool):
+        """n_words : the most there will be, of which only what is used is taken; on_disk : in the current folder."""
+        self.length = 0
+        self.file: BinaryIO | None = None
+        if on_disk:
+            try:
+                self.file = tempfile.TemporaryFile(dir=".", prefix=".gradients-", buffering=0)  # noqa: SIM115
+            except OSError as error:
+                raise AenetError(f"the file of MEMORY_MODE disk cannot be written: {error.strerror}") from None
+        self.values = np.empty(0 if on_disk else n_words, dtype=np.float32)
+
+    @classmethod
+    def opened(cls, path: str, length: int, on_disk: bool) -> Store:
+        """What another store has written to a file; AenetError if it has another length."""
+        try:
+            size = os.path.getsize(path)
+            if size != 4 * length:
+                raise AenetError(f"{path}: found {size} bytes; expected {4 * length}")
+            store = cls(0, False)
+            store.length = length
+            if on_disk:
+                store.file = open(path, "rb")  # noqa: SIM115 - for as long as the store is used
+            else:
+                store.values = np.fromfile(path, dtype=np.float32)
+        except OSError as error:
+            raise AenetError(f"{path}: cannot be read: {error.strerror}") from None
+        return store
+
+    @property
+    def whole(self) -> np.ndarray | None:
+        """All words, if they are in memory."""
+        return self.values if self.file is None else None
+
+    def pieces(self, _: np.ndarray, begins: np.ndarray, ends: np.ndarray) -> Pieces:
+        """What is between these words, to be read when it is needed."""
+        assert self.file is not None
+        return Pieces(self.file, begins, ends)
+
+    def parts(self) -> Iterator[memoryview]:
+        """Everything, piece by piece."""
+        for begin in range(0, self.length, PART):
+            end = min(begin + PART, self.length)
+            if self.file is None:
+                yield self.values[begin:end].view(np.uint8).data
+            else:
+                yield Pieces(self.file, np.array([begin]), np.array([end])).read().view(np.uint8).data
+
+    def room(self, n_words: int) -> np.ndarray:
+        """Where the next structure may be put; what is there already stays when more is asked for."""
+        if self.file is None:
+            return self.values[self.length : self.length + n_words]
+        if len(self.values) < n_words:
+            self.values = np.concatenate([self.values, np.empty(n_words, dtype=np.float32)])
+        return self.values[:n_words]
+
+    def keep(self, packed: np.ndarray) -> None:
+        if self.file is not None:
+            self._write(packed.view(np.uint8).data)
+        self.length += len(packed)
+
+    def _write(self, data: memoryview) -> None:
+        assert self.file is not None
+        try:
+            while data:
+                data = data[self.file.write(data) :]
+        except OSError as error:
+            raise AenetError(f"the file of MEMORY_MODE disk cannot be written: {error.strerror}") from None
+
+
+class Later(Protocol):
+    """Gradients of some structures that are not at hand yet."""
+
+    def read(self) -> np.ndarray:
+        """Their words, one structure behind the other, (n_words,) float32."""
+        ...
+
+
+class Source(Protocol):
+    """Where the gradients of all structures are: all at hand, or to be had when they are needed."""
+
+    @property
+    def whole(self) -> np.ndarray | None: ...
+
+    def pieces(self, numbers: np.ndarray, begins: np.ndarray, ends: np.ndarray, /) -> Later: ...
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """Some structures' gradients in a file; begins, ends (n,) : of each piece, in words."""
+
+    file: BinaryIO
+    begins: np.ndarray
+    ends: np.ndarray
+
+    def read(self) -> np.ndarray:
+        """The pieces one behind the other, (n_words,) float32."""
+        sizes = self.ends - self.begins
+        values = np.empty(int(sizes.sum()), dtype=np.float32)
+        at = 0
+        for begin, size in zip(self.begins.tolist(), sizes.tolist(), strict=True):
+            target, done = values[at : at + size].view(np.uint8).data, 0
+            while done < 4 * size:
+                found = os.preadv(self.file.fileno(), [target[done:]], 4 * begin + done)
+                if not found:
+                    raise AenetError("the temporary file of gradients was cut short by something else")
+                done += found
+            at += size
+        return values
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A structure of the training set; networks (n_atoms,) int64 : of its atoms; used : whether its gradients are."""
+
+    entry: Entry
+    types: np.ndarray
+    networks: np.ndarray
+    used: bool
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """Where the gradients of structures are, in 1/Angstrom.
+
+    layouts : per network; starts (n_atoms of all structures,) int64 : in which word each atom's begin, those of a
+    structure ordered by network, -1 where it has none; words (n_structures, 2) int64 : where each structure's begin
+    and end, which is the same place where it has none.
+    """
+
+    store: Source
+    layouts: tuple[Layout, ...]
+    starts: np.ndarray
+    words: np.ndarray
+
+
+def read(
+    path: str, structures: Sequence[Wanted], layouts: tuple[Layout, ...], of: str, on_disk: bool
+) -> tuple[Gradients, np.ndarray]:
+    """Read a file of gradients of these structures; InputError where it is not that of the training set `of`.
+
+    Besides the gradients: which structures the file has any of, (n,) bool, used or not.
+    """
+    try:
+        return _read(path, structures, layouts, of, on_disk)
+    except OtherFormError:
+        pass
+    try:
+        return _read(path, structures, tuple(map(in_full, layouts)), of, on_disk)
+    except OtherFormError as error:
+        raise InputError(path, f"structure {error.args[0]!r} has gradients that are not numbers") from None
+
+
+def _read(
+    path: str, structures: Sequence[Wanted], layouts: tuple[Layout, ...], of: str, on_disk: bool
+) -> tuple[Gradients, np.ndarray]:
+    words, selected = np.zeros((len(structures), 2), dtype=np.int64), np.zeros(len(structures), dtype=bool)
+    starts = [np.full(wanted.entry.n_atoms, -1, dtype=np.int64) for wanted in structures]
+    with RecordReader(path) as source:
+        n_atoms = sum(wanted.entry.n_atoms for wanted in structures)
+        store, kernel_layouts = Store(most_words(layouts, source.window.size // 8, n_atoms), on_disk), joined(layouts)
+
+        def read_atoms(source: RecordReader, number: int, _: gradients.Entry) -> int:
+            wanted = structures[number - 1]
+            packed, begins, most = _pack_structure(source, number, wanted, layouts, kernel_layouts, store)
+            if wanted.used:
+                starts[number - 1] = store.length + begins
+                words[number - 1] = store.length, store.length + len(packed)
+                store.keep(packed)
+            return most
+
+        steps = gradients.read(source, read_atoms)
+        for number, wanted in enumerate(structures, 1):
+            given, entry = next(steps, None), wanted.entry
+            if not isinstance(given, gradients.Entry) or (given.path, given.n_atoms) != (entry.path, entry.n_atoms):
+                shown = f"{given.path!r}" if isinstance(given, gradients.Entry) else "the end"
+                raise InputError(path, f"found {shown} as structure {number}; expected {entry.path!r}, as in {of}")
+            selected[number - 1] = given.selected
+        for _ in steps:
+            raise InputError(path, f"found more structures than {of} has; expected {len(structures)}")
+    return Gradients(store, layouts, np.concatenate(starts), words), selected
+
+
+def places_of(networks: np.ndarray) -> np.ndarray:
+    """The place of each atom (n_atoms,) when a structure's are ordered by network."""
+    places = np.empty(len(networks), dtype=np.int64)
+    places[np.argsort(networks, kind="stable")] = np.arange(len(networks))
+    return places
+
+
+def _pack_structure(
+    source: RecordReader,
+    number: int,
+    wanted: Wanted,
+    layouts: tuple[Layout, ...],
+    kernel_layouts: Layouts,
+    store: Store,
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Read and pack a structure's atoms: the words, in which of them each atom's begin, the most neighbours."""
+    n_atoms, networks = wanted.entry.n_atoms, wanted.networks
+    places = places_of(networks)
+    begins, done, used, most, n_bytes = np.empty_like(places), 0, 0, 0, gradients.AHEAD
+    while done < n_atoms:
+        content = np.frombuffer(source.window.view(source.offset, n_bytes), dtype=np.uint8)
+        room = store.room(used + most_words(layouts, len(content) // 8, n_atoms))
+        found = np.empty_like(places)
+        try:
+            words, n, n_read, neighbors = pack(
+                kernel_layouts, wanted.types, networks, places, done, content, room[used:], found
+            )
+        except OtherFormError:
+            raise OtherFormError(wanted.entry.path) from None
+        except OtherBytesError:
+            raise _what_is_wrong(source, number, wanted, done) from None
+        begins[places[done : done + n]] = used + found[places[done : done + n]]
+        source.skip(gradients.ATOM_RECORDS * n, n_read)
+        done, used, most = done + n, used + words, max(most, neighbors)
+        if n == 0 and len(content) < n_bytes:
+            raise _what_is_wrong(source, number, wanted, done)
+        n_bytes = n_bytes if n else 2 * n_bytes  # a single atom needs more
+    return room[:used] if n_atoms else store.room(0), begins, most
+
+
+def _what_is_wrong(source: RecordReader, number: int, wanted: Wanted, done: int) -> InputError:
+    """What the reader of single values says of the next atom, which could not be packed."""
+    atom = gradients.read_atom(source, number, done + 1, wanted.entry.n_atoms)
+    found = f"found species {atom.itype} with {atom.own.shape[1]} features and {len(atom.neighbors)} neighbours"
+    expected = f"expected species {wanted.types[done]} with as many features as its set-up says"
+    return InputError(source.path, f"{found} as atom {done + 1} of {wanted.entry.path!r}; {expected}")

@@ -1,0 +1,521 @@
+"""Kernels on stored gradients: packing an atom's, and the two sums over them that training needs.
+
+What is packed of one center, in words of 32 bits: n_blocks and n_near, int32, and its neighbours in blocks of eight, of
+which the first n_near have dense gradients,
+
+    atoms       (8)                 int32, of the structure, from 0, in the order of the networks
+    direction   (3, 8)              \\
+    weight      (8)                  | float32, where there are radial features
+    radial      (n_radial, 8)       /
+    dense       (n_dense, 3, 8)     float32, in the first n_near blocks
+
+A radial feature's gradient is its scalar times the direction, a weighted one's that times the weight; the dense
+features' are stored in full, for the blocks where they are not all zero.  The center's own gradient is minus the sum
+over its neighbours where the layout is closed; otherwise the center stands among the neighbours.  What is left of the
+last block are zeros.
+
+Blocks of eight are what makes these loops fast: their sums stay in vector registers, and no loop has a remainder.
+The sums are written out because the compiler keeps an array in memory.
+"""
+
+from math import sqrt
+
+from llvmlite import ir
+from numba import carray, float64, int32, int64, types
+from numba.extending import intrinsic
+
+from aenet_py.runtime.accelerate import jit
+
+EXACT = 1e-9  # how far, relative to a neighbour's largest gradient, packing may change one
+LANES = 8
+MAX_RECORD = 2147483639  # bytes; longer ones are split
+AHEAD = 1024  # words between what is used and what is asked for
+
+
+@intrinsic
+def prefetch(context, pointer, offset):  # noqa: ARG001 - as Numba calls it
+    """Ask for a word of an array before it is needed: these sums wait for memory otherwise, half of their time."""
+
+    def generate(context, builder, signature, arguments):  # noqa: ARG001
+        byte, integer = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [byte, integer, integer, integer])
+        name = "llvm.prefetch.p0"
+        function = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
+        place = builder.bitcast(builder.gep(arguments[0], [arguments[1]]), byte)
+        builder.call(function, [place, integer(0), integer(3), integer(1)])  # to read, often, data
+        return context.get_dummy_value()
+
+    return types.void(pointer, offset), generate
+
+
+def _pointer_to(target):
+    """A function (bytes, offset) that gives a pointer to values of another type there, aligned or not."""
+
+    @intrinsic
+    def place(context, pointer, offset):  # noqa: ARG001 - as Numba calls it
+        def generate(context, builder, signature, arguments):
+            wanted = context.get_value_type(signature.return_type)
+            return builder.bitcast(builder.gep(arguments[0], [arguments[1]]), wanted)
+
+        return types.CPointer(target)(pointer, offset), generate
+
+    return place
+
+
+_integers_at, _reals_at = _pointer_to(int32), _pointer_to(float64)
+
+
+def pack(
+    n_atoms, first_atom, n_networks, most_features, n_bytes, room, bytes_p, species_p, networks_p, places_p, sizes_p,
+    columns_p, weights_p, work_p, order_p, begins_p, done_p, values_p, integers_p,
+):  # fmt: skip
+    """Pack the gradients of atoms of a structure, from first_atom on, as far as the bytes of the file go.
+
+    bytes (n_bytes) : of the file, from that atom on; species, networks, places (n_atoms) : of each atom its species,
+    from 1, its network, and its place in the order of the networks; sizes (n_networks, 5) : numbers of features, of
+    radial, weighted and dense ones, and whether closed; columns (n_networks, most_features) : which features are
+    which; weights (n_networks, n_networks) : of each network around each; work, order : room for the most neighbours;
+    begins (n_atoms) : takes the word where each place's atom begins; done (3) : takes the numbers of atoms and of
+    bytes, and the most neighbours; values, integers (room) : where it goes, as either type, from begin on.
+    Returns how many words it took, or minus what is wrong: 1, gradients are not of this form; 2, the bytes are not
+    those of the first of these atoms.
+    """
+    species, networks = carray(species_p, (n_atoms,)), carray(networks_p, (n_atoms,))
+    places = carray(places_p, (n_atoms,))
+    sizes, columns = carray(sizes_p, (n_networks, 5)), carray(columns_p, (n_networks, most_features))
+    weights = carray(weights_p, (n_networks, n_networks))
+    values, integers = carray(values_p, (room,)), carray(integers_p, (room,))
+    begins, done = carray(begins_p, (n_atoms,)), carray(done_p, (3,))
+    at, to = 0, 0
+    done[0], done[1], done[2] = 0, 0, 0
+    for atom in range(first_atom, n_atoms):
+        if at + 28 > n_bytes:
+            break
+        network = networks[atom]
+        n_features, n_radial, n_weighted = sizes[network, 0], sizes[network, 1], sizes[network, 2]
+        n_dense, closed = sizes[network, 3], sizes[network, 4]
+        n = _integer(bytes_p, at + 20)
+        if not _begins_well(bytes_p, at, species[atom], n_features) or n < 0 or 24 * n_features * n > MAX_RECORD:
+            return -2 if atom == first_atom else to
+        neighbors_at = at + 32
+        own_at = neighbors_at + 4 * n + 8
+        others_at = own_at + 24 * n_features + 8
+        end = others_at + 24 * n_features * n + 4
+        if end > n_bytes:
+            break
+        if not _goes_on_well(bytes_p, neighbors_at, own_at, others_at, end):
+            return -2 if atom == first_atom else to
+        neighbors = carray(_integers_at(bytes_p, neighbors_at), (n,))
+        for j in range(n):
+            if neighbors[j] < 1 or neighbors[j] > n_atoms:
+                return -2 if atom == first_atom else to
+        n_blocks = (n + 1 - closed + LANES - 1) // LANES
+        if to + 2 + n_blocks * LANES * (1 + (4 + n_radial if n_radial > 0 else 0) + 3 * n_dense) > room:
+            return -2 if atom == first_atom else to
+        own = carray(_reals_at(bytes_p, own_at), (3, n_features))
+        others = carray(_reals_at(bytes_p, others_at), (3, n_features, n))
+        words = _pack_atom(
+            n, n_features, n_radial, n_weighted, n_dense, closed, places[atom], own, others, neighbors, networks,
+            places, weights[network], columns[network], carray(work_p, (6, n + 1)), carray(order_p, (n + 1,)),
+            values[to:], integers[to:],
+        )  # fmt: skip
+        if words < 0:
+            return -1
+        begins[places[atom]] = to
+        to += words
+        at = end
+        done[0], done[1], done[2] = atom + 1 - first_atom, at, max(done[2], n)
+    return to
+
+
+@jit
+def _integer(bytes_p, at):
+    return int64(_integers_at(bytes_p, at)[0])
+
+
+@jit
+def _begins_well(bytes_p, at, species, n_features):
+    """Whether an atom's first two records, and the marker behind them, are what they should be but for its number."""
+    first = _integer(bytes_p, at) == 4 and _integer(bytes_p, at + 4) == species and _integer(bytes_p, at + 8) == 4
+    second = _integer(bytes_p, at + 12) == 8 and _integer(bytes_p, at + 16) == n_features
+    return first and second and _integer(bytes_p, at + 24) == 8
+
+
+@jit
+def _goes_on_well(bytes_p, neighbors_at, own_at, others_at, end):
+    """Whether the markers around an atom's other three records are their lengths."""
+    neighbors, own, others = own_at - 8 - neighbors_at, others_at - 8 - own_at, end - 4 - others_at
+    before = _integer(bytes_p, neighbors_at - 4) == neighbors and _integer(bytes_p, own_at - 8) == neighbors
+    between = _integer(bytes_p, own_at - 4) == own and _integer(bytes_p, others_at - 8) == own
+    return before and between and _integer(bytes_p, others_at - 4) == others and _integer(bytes_p, end - 4) == others
+
+
+@jit
+def _pack_atom(
+    n, n_features, n_radial, n_weighted, n_dense, closed, center, own, others, neighbors, networks, places, weights,
+    columns, work, order, values, integers,
+):  # fmt: skip
+    """Pack one atom's gradients; the words it took, or -1."""
+    if closed == 0:
+        return _pack_in_full(n, n_features, center, own, others, neighbors, places, values, integers)
+    for x in range(3):
+        for f in range(n_features):
+            row = others[x, f]
+            a, b, c, d, size_a, size_b = own[x, f], 0.0, 0.0, 0.0, abs(own[x, f]), 0.0
+            j = 0
+            while j + 4 <= n:
+                a += row[j]
+                b += row[j + 1]
+                c += row[j + 2]
+                d += row[j + 3]
+                size_a += abs(row[j]) + abs(row[j + 1])
+                size_b += abs(row[j + 2]) + abs(row[j + 3])
+                j += 4
+            while j < n:
+                a += row[j]
+                size_a += abs(row[j])
+                j += 1
+            if not abs((a + b) + (c + d)) <= EXACT * (size_a + size_b):
+                return -1
+    near, largest = work[0], work[1]
+    for j in range(n):
+        near[j], largest[j], work[2, j], work[3, j], work[4, j] = 0.0, 0.0, 0.0, 0.0, 0.0
+        work[5, j] = weights[networks[neighbors[j] - 1]]
+    for x in range(3):
+        for k in range(n_dense):
+            row = others[x, columns[n_radial + n_weighted + k]]
+            for j in range(n):
+                near[j] = 1.0 if row[j] != 0.0 else near[j]
+    for k in range(n_radial):
+        f = columns[k]
+        for j in range(n):
+            g0, g1, g2 = others[0, f, j], others[1, f, j], others[2, f, j]
+            size = g0 * g0 + g1 * g1 + g2 * g2
+            larger = size > largest[j]
+            work[2, j] = g0 if larger else work[2, j]
+            work[3, j] = g1 if larger else work[3, j]
+            work[4, j] = g2 if larger else work[4, j]
+            largest[j] = size if larger else largest[j]
+    for j in range(n):
+        size = sqrt(largest[j])
+        inverse = 1.0 / size if size > 0.0 else 0.0
+        work[2, j] *= inverse
+        work[3, j] *= inverse
+        work[4, j] *= inverse
+        largest[j] = EXACT * size
+    n_near = 0
+    for j in range(n):
+        if near[j] != 0.0:
+            order[n_near] = j
+            n_near += 1
+    last = n_near
+    for j in range(n):
+        if near[j] == 0.0:
+            order[last] = j
+            last += 1
+    n_blocks = (n + LANES - 1) // LANES
+    integers[0], integers[1] = n_blocks, (n_near + LANES - 1) // LANES
+    per_block = LANES * (1 + (4 + n_radial if n_radial > 0 else 0))
+    wrong = 0
+    to = 2
+    for block in range(n_blocks):
+        dense = LANES * 3 * n_dense if block < integers[1] else 0
+        for lane in range(LANES):
+            at = block * LANES + lane
+            if at >= n:
+                integers[to + lane] = center
+                for word in range(to + LANES + lane, to + per_block + dense, LANES):
+                    values[word] = 0.0
+                continue
+            j = order[at]
+            integers[to + lane] = places[neighbors[j] - 1]
+            word = to + LANES + lane
+            if n_radial > 0:
+                d0, d1, d2, weight = work[2, j], work[3, j], work[4, j], work[5, j]
+                values[word], values[word + LANES], values[word + 2 * LANES] = d0, d1, d2
+                values[word + 3 * LANES] = weight if n_weighted > 0 else 0.0
+                word += 4 * LANES
+                for k in range(n_radial):
+                    f = columns[k]
+                    g0, g1, g2 = others[0, f, j], others[1, f, j], others[2, f, j]
+                    scalar = g0 * d0 + g1 * d1 + g2 * d2
+                    off = abs(g0 - scalar * d0) + abs(g1 - scalar * d1) + abs(g2 - scalar * d2)
+                    wrong += 0 if off <= largest[j] else 1
+                    values[word] = scalar
+                    word += LANES
+                    if n_weighted > 0:
+                        f = columns[n_radial + k]
+                        scalar *= weight
+                        off = abs(others[0, f, j] - scalar * d0) + abs(others[1, f, j] - scalar * d1)
+                        off += abs(others[2, f, j] - scalar * d2)
+                        wrong += 0 if off <= largest[j] * (1.0 + abs(weight)) else 1
+            if dense > 0:
+                for k in range(n_dense):
+                    f = columns[n_radial + n_weighted + k]
+                    for x in range(3):
+                        values[word] = others[x, f, j]
+                        word += LANES
+        to += per_block + dense
+    return to if wrong == 0 else -1
+
+
+@jit
+def _pack_in_full(n, n_features, center, own, others, neighbors, places, values, integers):
+    """Pack the gradients as they are, the center's own in front."""
+    n_blocks = (n + LANES) // LANES
+    integers[0], integers[1] = n_blocks, n_blocks
+    finite = 0.0
+    to = 2
+    for block in range(n_blocks):
+        for lane in range(LANES):
+            j = block * LANES + lane - 1
+            integers[to + lane] = places[neighbors[j] - 1] if 0 <= j < n else center
+            word = to + LANES + lane
+            for f in range(n_features):
+                for x in range(3):
+                    value = 0.0
+                    if j == -1:
+                        value = own[x, f]
+                    elif j < n:
+                        value = others[x, f, j]
+                    values[word] = value
+                    finite += 0.0 * value
+                    word += LANES
+        to += LANES * (1 + 3 * n_features)
+    return to if finite == 0.0 else -1
+
+
+def forces(
+    n_centers, n_features, n_radial, n_weighted, closed, values_p, integers_p, starts_p, own_p, first_p,
+    columns_p, slopes_p, work_p, forces_p,
+):  # fmt: skip
+    """Add the forces that the features of some centers exert.
+
+    starts (n_centers) : where each is packed; own : its atom; first : the atom that its structure begins with; slopes
+    (n_centers, n_features) : of the energy by the features; work (24 + n_features) : room; forces (n_atoms, 3).
+    Returns 0.
+    """
+    slopes = carray(slopes_p, (n_centers, n_features))
+    pulls = carray(work_p, (3, LANES))
+    sorted_slopes = carray(work_p, (24 + n_features,))[24:]
+    for center in range(n_centers):
+        at = starts_p[center]
+        n_blocks, n_near, atom = int64(integers_p[at]), int64(integers_p[at + 1]), first_p[center]
+        for k in range(n_features):
+            sorted_slopes[k] = slopes[center, columns_p[k]]
+        at += 2
+        total_x, total_y, total_z = 0.0, 0.0, 0.0
+        for block in range(n_blocks):
+            atoms = at
+            at += LANES
+            x0, x1, x2, x3, x4, x5, x6, x7 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+            y0, y1, y2, y3, y4, y5, y6, y7 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+            z0, z1, z2, z3, z4, z5, z6, z7 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+            if n_radial > 0:
+                given = at
+                at += 4 * LANES
+                p0, p1, p2, p3, p4, p5, p6, p7 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+                q0, q1, q2, q3, q4, q5, q6, q7 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+                for k in range(n_radial):
+                    prefetch(values_p, at + AHEAD)
+                    a = sorted_slopes[k]
+                    b = sorted_slopes[n_radial + k] if n_weighted > 0 else 0.0
+                    v0, v1, v2, v3 = values_p[at + 0], values_p[at + 1], values_p[at + 2], values_p[at + 3]
+                    v4, v5, v6, v7 = values_p[at + 4], values_p[at + 5], values_p[at + 6], values_p[at + 7]
+                    p0 += a * v0
+                    p1 += a * v1
+                    p2 += a * v2
+                    p3 += a * v3
+                    p4 += a * v4
+                    p5 += a * v5
+                    p6 += a * v6
+                    p7 += a * v7
+                    q0 += b * v0
+                    q1 += b * v1
+                    q2 += b * v2
+                    q3 += b * v3
+                    q4 += b * v4
+                    q5 += b * v5
+                    q6 += b * v6
+                    q7 += b * v7
+                    at += LANES
+                p0 += values_p[given + 24 + 0] * q0
+                p1 += values_p[given + 24 + 1] * q1
+                p2 += values_p[given + 24 + 2] * q2
+                p3 += values_p[given + 24 + 3] * q3
+                p4 += values_p[given + 24 + 4] * q4
+                p5 += values_p[given + 24 + 5] * q5
+                p6 += values_p[given + 24 + 6] * q6
+                p7 += values_p[given + 24 + 7] * q7
+                x0 = p0 * values_p[given + 0]
+                x1 = p1 * values_p[given + 1]
+                x2 = p2 * values_p[given + 2]
+                x3 = p3 * values_p[given + 3]
+                x4 = p4 * values_p[given + 4]
+                x5 = p5 * values_p[given + 5]
+                x6 = p6 * values_p[given + 6]
+                x7 = p7 * values_p[given + 7]
+                y0 = p0 * values_p[given + 8 + 0]
+                y1 = p1 * values_p[given + 8 + 1]
+                y2 = p2 * values_p[given + 8 + 2]
+                y3 = p3 * values_p[given + 8 + 3]
+                y4 = p4 * values_p[given + 8 + 4]
+                y5 = p5 * values_p[given + 8 + 5]
+                y6 = p6 * values_p[given + 8 + 6]
+                y7 = p7 * values_p[given + 8 + 7]
+                z0 = p0 * values_p[given + 16 + 0]
+                z1 = p1 * values_p[given + 16 + 1]
+                z2 = p2 * values_p[given + 16 + 2]
+                z3 = p3 * values_p[given + 16 + 3]
+                z4 = p4 * values_p[given + 16 + 4]
+                z5 = p5 * values_p[given + 16 + 5]
+                z6 = p6 * values_p[given + 16 + 6]
+                z7 = p7 * values_p[given + 16 + 7]
+            if block < n_near:
+                for k in range(n_radial + n_weighted, n_features):
+                    a = sorted_slopes[k]
+                    prefetch(values_p, at + AHEAD)
+                    prefetch(values_p, at + AHEAD + 16)
+                    x0 += a * values_p[at + 0]
+                    x1 += a * values_p[at + 1]
+                    x2 += a * values_p[at + 2]
+                    x3 += a * values_p[at + 3]
+                    x4 += a * values_p[at + 4]
+                    x5 += a * values_p[at + 5]
+                    x6 += a * values_p[at + 6]
+                    x7 += a * values_p[at + 7]
+                    y0 += a * values_p[at + 8 + 0]
+                    y1 += a * values_p[at + 8 + 1]
+                    y2 += a * values_p[at + 8 + 2]
+                    y3 += a * values_p[at + 8 + 3]
+                    y4 += a * values_p[at + 8 + 4]
+                    y5 += a * values_p[at + 8 + 5]
+                    y6 += a * values_p[at + 8 + 6]
+                    y7 += a * values_p[at + 8 + 7]
+                    z0 += a * values_p[at + 16 + 0]
+                    z1 += a * values_p[at + 16 + 1]
+                    z2 += a * values_p[at + 16 + 2]
+                    z3 += a * values_p[at + 16 + 3]
+                    z4 += a * values_p[at + 16 + 4]
+                    z5 += a * values_p[at + 16 + 5]
+                    z6 += a * values_p[at + 16 + 6]
+                    z7 += a * values_p[at + 16 + 7]
+                    at += 3 * LANES
+            pulls[0, 0], pulls[0, 1], pulls[0, 2], pulls[0, 3] = x0, x1, x2, x3
+            pulls[0, 4], pulls[0, 5], pulls[0, 6], pulls[0, 7] = x4, x5, x6, x7
+            pulls[1, 0], pulls[1, 1], pulls[1, 2], pulls[1, 3] = y0, y1, y2, y3
+            pulls[1, 4], pulls[1, 5], pulls[1, 6], pulls[1, 7] = y4, y5, y6, y7
+            pulls[2, 0], pulls[2, 1], pulls[2, 2], pulls[2, 3] = z0, z1, z2, z3
+            pulls[2, 4], pulls[2, 5], pulls[2, 6], pulls[2, 7] = z4, z5, z6, z7
+            for lane in range(LANES):
+                to = 3 * (atom + integers_p[atoms + lane])
+                forces_p[to] -= pulls[0, lane]
+                forces_p[to + 1] -= pulls[1, lane]
+                forces_p[to + 2] -= pulls[2, lane]
+                total_x += pulls[0, lane]
+                total_y += pulls[1, lane]
+                total_z += pulls[2, lane]
+        if closed != 0:
+            to = 3 * own_p[center]
+            forces_p[to] += total_x
+            forces_p[to + 1] += total_y
+            forces_p[to + 2] += total_z
+    return 0
+
+
+def slopes(
+    n_centers, n_features, n_radial, n_weighted, closed, values_p, integers_p, starts_p, own_p, first_p,
+    columns_p, forces_p, work_p, slopes_p,
+):  # fmt: skip
+    """The reverse of `forces`: from derivatives by forces (n_atoms, 3) those by slopes (n_centers, n_features).
+
+    work (24 + 8 n_features) : room.
+    """
+    result = carray(slopes_p, (n_centers, n_features))
+    given = carray(work_p, (3, LANES))
+    sums = carray(work_p, (24 + LANES * n_features,))[24:]
+    for center in range(n_centers):
+        at = starts_p[center]
+        n_blocks, n_near, atom = int64(integers_p[at]), int64(integers_p[at + 1]), first_p[center]
+        at += 2
+        own_x, own_y, own_z = 0.0, 0.0, 0.0
+        if closed != 0:
+            own = 3 * own_p[center]
+            own_x, own_y, own_z = forces_p[own], forces_p[own + 1], forces_p[own + 2]
+        for k in range(LANES * n_features):
+            sums[k] = 0.0
+        for block in range(n_blocks):
+            for lane in range(LANES):
+                of = 3 * (atom + integers_p[at + lane])
+                given[0, lane] = forces_p[of] - own_x
+                given[1, lane] = forces_p[of + 1] - own_y
+                given[2, lane] = forces_p[of + 2] - own_z
+            at += LANES
+            x0, x1, x2, x3 = given[0, 0], given[0, 1], given[0, 2], given[0, 3]
+            x4, x5, x6, x7 = given[0, 4], given[0, 5], given[0, 6], given[0, 7]
+            y0, y1, y2, y3 = given[1, 0], given[1, 1], given[1, 2], given[1, 3]
+            y4, y5, y6, y7 = given[1, 4], given[1, 5], given[1, 6], given[1, 7]
+            z0, z1, z2, z3 = given[2, 0], given[2, 1], given[2, 2], given[2, 3]
+            z4, z5, z6, z7 = given[2, 4], given[2, 5], given[2, 6], given[2, 7]
+            if n_radial > 0:
+                p0 = x0 * values_p[at + 0] + y0 * values_p[at + 8 + 0] + z0 * values_p[at + 16 + 0]
+                p1 = x1 * values_p[at + 1] + y1 * values_p[at + 8 + 1] + z1 * values_p[at + 16 + 1]
+                p2 = x2 * values_p[at + 2] + y2 * values_p[at + 8 + 2] + z2 * values_p[at + 16 + 2]
+                p3 = x3 * values_p[at + 3] + y3 * values_p[at + 8 + 3] + z3 * values_p[at + 16 + 3]
+                p4 = x4 * values_p[at + 4] + y4 * values_p[at + 8 + 4] + z4 * values_p[at + 16 + 4]
+                p5 = x5 * values_p[at + 5] + y5 * values_p[at + 8 + 5] + z5 * values_p[at + 16 + 5]
+                p6 = x6 * values_p[at + 6] + y6 * values_p[at + 8 + 6] + z6 * values_p[at + 16 + 6]
+                p7 = x7 * values_p[at + 7] + y7 * values_p[at + 8 + 7] + z7 * values_p[at + 16 + 7]
+                q0 = p0 * values_p[at + 24 + 0]
+                q1 = p1 * values_p[at + 24 + 1]
+                q2 = p2 * values_p[at + 24 + 2]
+                q3 = p3 * values_p[at + 24 + 3]
+                q4 = p4 * values_p[at + 24 + 4]
+                q5 = p5 * values_p[at + 24 + 5]
+                q6 = p6 * values_p[at + 24 + 6]
+                q7 = p7 * values_p[at + 24 + 7]
+                at += 4 * LANES
+                for k in range(n_radial):
+                    row = LANES * k
+                    prefetch(values_p, at + AHEAD)
+                    v0, v1, v2, v3 = values_p[at + 0], values_p[at + 1], values_p[at + 2], values_p[at + 3]
+                    v4, v5, v6, v7 = values_p[at + 4], values_p[at + 5], values_p[at + 6], values_p[at + 7]
+                    sums[row + 0] += p0 * v0
+                    sums[row + 1] += p1 * v1
+                    sums[row + 2] += p2 * v2
+                    sums[row + 3] += p3 * v3
+                    sums[row + 4] += p4 * v4
+                    sums[row + 5] += p5 * v5
+                    sums[row + 6] += p6 * v6
+                    sums[row + 7] += p7 * v7
+                    if n_weighted > 0:
+                        row += LANES * n_radial
+                        sums[row + 0] += q0 * v0
+                        sums[row + 1] += q1 * v1
+                        sums[row + 2] += q2 * v2
+                        sums[row + 3] += q3 * v3
+                        sums[row + 4] += q4 * v4
+                        sums[row + 5] += q5 * v5
+                        sums[row + 6] += q6 * v6
+                        sums[row + 7] += q7 * v7
+                    at += LANES
+            if block < n_near:
+                for k in range(n_radial + n_weighted, n_features):
+                    row = LANES * k
+                    prefetch(values_p, at + AHEAD)
+                    prefetch(values_p, at + AHEAD + 16)
+                    sums[row + 0] += x0 * values_p[at + 0] + y0 * values_p[at + 8 + 0] + z0 * values_p[at + 16 + 0]
+                    sums[row + 1] += x1 * values_p[at + 1] + y1 * values_p[at + 8 + 1] + z1 * values_p[at + 16 + 1]
+                    sums[row + 2] += x2 * values_p[at + 2] + y2 * values_p[at + 8 + 2] + z2 * values_p[at + 16 + 2]
+                    sums[row + 3] += x3 * values_p[at + 3] + y3 * values_p[at + 8 + 3] + z3 * values_p[at + 16 + 3]
+                    sums[row + 4] += x4 * values_p[at + 4] + y4 * values_p[at + 8 + 4] + z4 * values_p[at + 16 + 4]
+                    sums[row + 5] += x5 * values_p[at + 5] + y5 * values_p[at + 8 + 5] + z5 * values_p[at + 16 + 5]
+                    sums[row + 6] += x6 * values_p[at + 6] + y6 * values_p[at + 8 + 6] + z6 * values_p[at + 16 + 6]
+                    sums[row + 7] += x7 * values_p[at + 7] + y7 * values_p[at + 8 + 7] + z7 * values_p[at + 16 + 7]
+                    at += 3 * LANES
+        for k in range(n_features):
+            row = LANES * k
+            low = (sums[row] + sums[row + 1]) + (sums[row + 2] + sums[row + 3])
+            high = (sums[row + 4] + sums[row + 5]) + (sums[row + 6] + sums[row + 7])
+            result[center, columns_p[k]] = -(low + high)
+    return 0

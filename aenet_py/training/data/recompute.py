@@ -1,0 +1,166 @@
+"""Gradients that are never kept: computed for each batch from its structures (MEMORY_MODE recompute).
+
+They are those that generate.x writes, packed as those that are read, so that nothing about a training changes.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from aenet_py.descriptors import behler
+from aenet_py.descriptors.model import Model, check_environments, model, species_of
+from aenet_py.errors import AenetError, InputError
+from aenet_py.formats import structures as structure_files
+from aenet_py.formats.trainset import TrainingSet
+from aenet_py.neighbors.search import environments
+from aenet_py.pipelines.featurize import CHUNK_BYTES, gradient_records, gradient_sizes, runs
+from aenet_py.runtime import memory
+from aenet_py.runtime.workers import Workers
+from aenet_py.structure import Structure
+from aenet_py.training.data.gradients import places_of
+from aenet_py.training.data.packing import Layout, OtherFormError, in_full, joined, most_words, pack
+
+NEAR = 1.0e-6  # Å: how well a structure has to agree with the training set
+
+
+@dataclass(frozen=True)
+class Recomputed:
+    """Structures whose gradients are computed when they are needed, by number; None for those that have none.
+
+    types, networks : per structure (n_atoms,) int64, of its atoms, the former from 0; threads : to compute with.
+    """
+
+    model: Model
+    layouts: tuple[Layout, ...]
+    threads: int
+    structures: list[Structure | None]
+    types: list[np.ndarray]
+    networks: list[np.ndarray]
+
+    @property
+    def whole(self) -> None:
+        """Nothing is at hand."""
+
+    def pieces(self, numbers: np.ndarray, begins: np.ndarray, ends: np.ndarray) -> Computed:  # noqa: ARG002
+        return Computed(self, numbers)
+
+    def only(self, numbers: Sequence[int]) -> Recomputed:
+        """Some of the structures, which are numbered anew."""
+        structures, types = [self.structures[i] for i in numbers], [self.types[i] for i in numbers]
+        return replace(self, structures=structures, types=types, networks=[self.networks[i] for i in numbers])
+
+    def packed(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+        """Gradients of a structure: words, and in which of them those of each atom begin (ordered by network).
+
+        OtherFormError where they are not of these layouts.
+        """
+        structure, types, networks = self.structures[number], self.types[number], self.networks[number]
+        assert structure is not None
+        with_positions = self.model.descriptor is behler
+        found = environments([structure], self.model.r_min, self.model.r_max, with_positions).only(0)
+        sizes, places, kernel_layouts = (
+            gradient_sizes(self.model, types, found),
+            places_of(networks),
+            joined(self.layouts),
+        )
+        room = np.empty(most_words(self.layouts, sum(sizes) // 8, len(types)), dtype=np.float32)
+        begins, used, species = np.empty_like(places), 0, (types + 1).astype(np.int32)
+        for start, stop, _ in runs(sizes, CHUNK_BYTES):
+            records = b"".join(gradient_records(structure.path, self.model, types, found, start, stop))
+            content, here = np.frombuffer(records, dtype=np.uint8), np.empty_like(places)
+            words, *_ = pack(kernel_layouts, species, networks, places, start, content, room[used:], here)
+            begins[places[start:stop]] = used + here[places[start:stop]]
+            used += words
+        return room[:used].copy(), begins
+
+
+@dataclass(frozen=True)
+class Computed:
+    """Gradients of some structures, to be computed."""
+
+    source: Recomputed
+    numbers: np.ndarray
+
+    def read(self) -> np.ndarray:
+        """Their words, one structure behind the other, (n_words,) float32."""
+        with ThreadPoolExecutor(self.source.threads) as threads:
+            return np.concatenate([words for words, _ in threads.map(self.source.packed, self.numbers.tolist())])
+
+
+def prepare(
+    path: str, found: TrainingSet, networks: np.ndarray, used: np.ndarray, layouts: tuple[Layout, ...],
+    batch_share: float, threads: int, advance: Callable[[int], object],
+) -> tuple[Recomputed, np.ndarray, np.ndarray]:  # fmt: skip
+    """Read the structures of a training set that are used, and compute their gradients once, to know their sizes.
+
+    Returns them, and words and starts as `Gradients` has them.
+
+    networks (n_atoms,) : of all atoms; used (n_structures,) bool; batch_share : of the structures in a batch; threads :
+    to compute with; advance : called with how many are done.  InputError for structures that are not those of the
+    training set, AenetError where there is no room for two batches.
+    """
+    together = model(found.header.types, found.header.atomic_energies, found.footer.setups)
+    starts = found.structures.starts
+    of_atoms = [slice(begin, end) for begin, end in itertools.pairwise(starts.tolist())]
+    types = [found.structures.atoms.types[part].astype(np.int64) - 1 for part in of_atoms]
+    structures = _structures(path, found, together, types, used)
+    source = Recomputed(together, layouts, threads, structures, types, [networks[part] for part in of_atoms])
+    try:
+        return _measured(source, batch_share, advance)
+    except OtherFormError:
+        return _measured(replace(source, layouts=tuple(map(in_full, layouts))), batch_share, advance)
+
+
+def _structures(
+    path: str, found: TrainingSet, together: Model, types: Sequence[np.ndarray], used: np.ndarray
+) -> list[Structure | None]:
+    """The structures that are used, read from the files that the training set names, which has their forces."""
+    entries, atoms, starts = found.structures.entries, found.structures.atoms, found.structures.starts
+    numbers = np.flatnonzero(used).tolist()
+    sources = structure_files.sources([entries[number].path.strip() for number in numbers])
+    structures: list[Structure | None] = [None] * len(entries)
+    for number, item in zip(numbers, structure_files.items(sources), strict=True):
+        structure = structure_files.read(item, False, together.types)
+        part = slice(starts[number], starts[number + 1])
+        same = structure.n_atoms == len(types[number]) and (species_of(together, structure) == types[number]).all()
+        if same:
+            around = environments([structure], together.r_min, together.r_max)
+            check_environments(together, [structure], types[number], around)
+            same = np.allclose(around.positions, atoms.positions[part], rtol=0, atol=NEAR)
+        if not same:
+            raise InputError(structure.path, f"found other atoms than {path} has; expected those it was made from")
+        structures[number] = structure
+    return structures
+
+
+def _measured(
+    source: Recomputed, batch_share: float, advance: Callable[[int], object]
+) -> tuple[Recomputed, np.ndarray, np.ndarray]:
+    """Where each atom's gradients will be among the words of all structures."""
+    numbers = [number for number, structure in enumerate(source.structures) if structure is not None]
+    words = np.zeros((len(source.structures), 2), dtype=np.int64)
+    begins = [np.full(len(types), -1, dtype=np.int64) for types in source.types]
+    length = 0
+    for number, (n_words, here) in zip(numbers, _sizes(source, numbers), strict=True):
+        words[number], begins[number] = (length, length + n_words), length + here
+        length += n_words
+        advance(1)
+    need = 8 * length * min(1.0, batch_share)  # 4 bytes a word, of one batch that is used and one on its way
+    if need > memory.available():
+        found = f"the gradients of two batches take {need / 1e9:.2f} GB and {memory.available() / 1e9:.2f} GB are left"
+        raise AenetError(f"{found}; expected a smaller BATCHSIZE, or a machine with more memory")
+    return source, words, np.concatenate(begins)
+
+
+def _sizes(source: Recomputed, numbers: Sequence[int]) -> Iterator[tuple[int, np.ndarray]]:
+    def measured(number: int) -> tuple[int, np.ndarray]:
+        words, begins = source.packed(number)
+        return len(words), begins
+
+    with Workers(source.threads) as workers:
+        yield from workers.in_order(measured, numbers)

@@ -1,0 +1,132 @@
+"""Batches kept for other trainings: the folder tmp_batches (SAVE_BATCHES, LOAD_BATCHES, MODE batches).
+
+``batches`` holds arrays and plain values only, written by torch.save and read with weights_only; ``gradients`` the
+packed gradients as they are.  The original pickles objects there, which neither its own torch.load nor ours takes.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import zipfile
+import zlib
+from typing import Any
+
+import torch
+
+from aenet_py.descriptors.setup import FeatureStatistics, Setup
+from aenet_py.errors import AenetError, InputError, in_a_line
+from aenet_py.formats.potential import Training
+from aenet_py.inputs.train import TrainInput
+from aenet_py.runtime.output import PendingFile
+from aenet_py.training import contents
+from aenet_py.training.data.dataset import Data, Structures
+from aenet_py.training.data.gradients import Gradients, Store
+from aenet_py.training.data.packing import Layout
+from aenet_py.training.data.splits import Draw
+from aenet_py.training.schema import DamagedError
+from aenet_py.training.serialisation import made, plain
+
+FOLDER = "tmp_batches"
+_BATCHES, _GRADIENTS = os.path.join(FOLDER, "batches"), os.path.join(FOLDER, "gradients")
+FORM = 3  # of these files
+
+
+def _settings(deck: TrainInput) -> dict[str, Any]:
+    """What the batches depend on, by keyword."""
+    return {
+        "TRAININGSET": deck.training_set, "TESTPERCENT": 100 * deck.test_fraction, "BATCHSIZE": deck.batch_size,
+        "NPSEED": deck.numpy_seed, "MAXENERGY": deck.max_energy, "MAXFORCES": deck.max_forces,
+        "FORCES": deck.alpha is not None, "NETWORKS": " ".join(deck.symbols),
+    }  # fmt: skip
+
+
+def save(deck: TrainInput, data: Data, draw: Draw) -> None:
+    """Write the folder; a file of either name in it is replaced."""
+    try:
+        os.makedirs(FOLDER, exist_ok=True)
+    except OSError as error:
+        raise AenetError(f"{FOLDER}: this folder cannot be made: {error.strerror}") from None
+    gradients = data.structures.gradients
+    stored: dict[str, Any] = {
+        "form": FORM,
+        "settings": _settings(deck),
+        "structures": {**plain(data.structures), "gradients": None},
+        "gradients": None,
+        "data": {"n_removed": data.n_removed, "training": plain(data.training)},
+        "setups": [plain(setup) for setup in data.setups],
+        "statistics": [plain(values) for values in data.statistics],
+        "draw": plain(draw),
+    }
+    with PendingFile(_GRADIENTS) as packed, PendingFile(_BATCHES) as batches:
+        if gradients is not None:
+            assert isinstance(gradients.store, Store)
+            stored["gradients"] = {
+                "layouts": [plain(layout) for layout in gradients.layouts],
+                "starts": torch.from_numpy(gradients.starts),
+                "words": torch.from_numpy(gradients.words),
+                "length": gradients.store.length,
+                "checksum": 0,
+            }
+            for part in gradients.store.parts():
+                packed.write(part)
+                stored["gradients"]["checksum"] = zlib.crc32(part, stored["gradients"]["checksum"])
+        content = io.BytesIO()
+        torch.save(stored, content)
+        batches.write(content.getbuffer())
+        packed.complete(replace=True)
+        batches.complete(replace=True)
+
+
+def load(deck: TrainInput) -> tuple[Data, Draw]:
+    """Read the folder; AenetError if it is missing, of another form, or was saved with other settings."""
+    try:
+        # Kernels trust these numbers, so that damage must be found before.
+        with zipfile.ZipFile(_BATCHES) as archive:
+            damaged = archive.testzip()
+        if damaged is not None:
+            raise ValueError(f"{damaged} is damaged")
+        stored = torch.load(_BATCHES, weights_only=True)
+        if stored["form"] != FORM:
+            raise ValueError(f"form {stored['form']}")
+        contents.check_batches(stored)
+        data, draw = _restored(stored, deck)
+    except FileNotFoundError:
+        raise AenetError(f"{_BATCHES}: no such file; expected the batches that SAVE_BATCHES writes") from None
+    except AenetError:
+        raise
+    except DamagedError as error:
+        raise AenetError(f"{_BATCHES} is damaged: {error}; save the batches again") from None
+    except Exception as error:  # torch raises many kinds for what is no such file
+        raise AenetError(
+            f"{_BATCHES}: found no batches that SAVE_BATCHES wrote ({in_a_line(error)}); expected these"
+        ) from None
+    for keyword, value in _settings(deck).items():
+        if stored["settings"][keyword] != value:
+            raise InputError(
+                deck.path,
+                f"found {keyword} {value}; expected {stored['settings'][keyword]}, with which {FOLDER} was saved, "
+                "or no LOAD_BATCHES",
+            )
+    return data, draw
+
+
+def _restored(stored: dict[str, Any], deck: TrainInput) -> tuple[Data, Draw]:
+    gradients = None
+    if stored["gradients"] is not None:
+        found = stored["gradients"]
+        layouts = tuple(made(Layout, layout) for layout in found["layouts"])
+        store = Store.opened(_GRADIENTS, found["length"], deck.memory_mode == "disk")
+        checksum = 0
+        for part in store.parts():
+            checksum = zlib.crc32(part, checksum)
+        if checksum != found["checksum"]:
+            raise AenetError(f"{_GRADIENTS}: found other contents; expected those that {_BATCHES} was saved with")
+        gradients = Gradients(store, layouts, found["starts"].numpy(), found["words"].numpy())
+    structures = made(Structures, {**stored["structures"], "gradients": gradients})
+    training = made(Training, stored["data"]["training"])
+    setups = [made(Setup, setup) for setup in stored["setups"]]
+    statistics = [made(FeatureStatistics, values) for values in stored["statistics"]]
+    shifts = (training.shift,) * len(setups)
+    data = Data(structures, stored["data"]["n_removed"], setups, statistics, training, shifts)
+    return data, made(Draw, stored["draw"])

@@ -1,0 +1,164 @@
+"""Which structures a training trains on and which it tests, remembered so that no later run tests what was trained on.
+
+Structures are told apart by the path that the training set has for them, wherever they stand in it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from aenet_py.errors import AenetError
+from aenet_py.inputs.train import TrainInput
+from aenet_py.training.data import splits
+from aenet_py.training.data.dataset import Data
+from aenet_py.training.data.splits import TESTED, TRAINED, UNKNOWN, Draw
+
+SPECIES = "species"  # of the networks, in their order
+
+
+@dataclass(frozen=True)
+class Split:
+    """What a state remembers of its structures.
+
+    settings : of the deck, by keyword; structures (n,) int64 : digests of their paths, first the n_last ones of the
+    last run; energies (n,) : cohesive, eV; tested (n,) bool : whether each is tested and not trained on.
+    """
+
+    settings: dict[str, Any]
+    n_last: int
+    structures: np.ndarray
+    energies: np.ndarray
+    tested: np.ndarray
+
+
+def settings(deck: TrainInput) -> dict[str, Any]:
+    """What split, batches and the meaning of the weights depend on, beside the structures, by keyword."""
+    return {
+        "TESTPERCENT": 100 * deck.test_fraction, "BATCHSIZE": deck.batch_size, "NPSEED": deck.numpy_seed,
+        "MAXENERGY": deck.max_energy, "MAXFORCES": deck.max_forces, "alpha": deck.alpha,
+        "FORCESPERCENT": deck.forces_percent, "FORCESSEED": deck.forces_seed, SPECIES: " ".join(deck.symbols),
+        "activations": ", ".join(" ".join(network.activations) for network in deck.networks),
+    }  # fmt: skip
+
+
+def draw(deck: TrainInput, with_forces: np.ndarray, paths: Sequence[str], before: Split | None) -> Draw:
+    """Draw the batches; structures that `before` knows stay in the training or test set unless NEW_SPLIT is given.
+
+    with_forces (n,) bool, paths : of the structures.  AenetError if nothing is left to train on.
+    """
+    known = None if before is None or deck.new_split else roles(before, paths)
+    np.random.seed(deck.numpy_seed)  # noqa: NPY002 - the original's generator
+    found = splits.draw(with_forces, deck.batch_size, deck.test_fraction, known)
+    if not found.train:
+        raise AenetError(
+            f"{deck.training_set}: all structures belong to the test set of the training to continue; "
+            "use NEW_SPLIT to draw another one"
+        )
+    return found
+
+
+def remembered(deck: TrainInput, data: Data, drawn: Draw, before: Split | None) -> Split:
+    """What to remember of a draw; structures of earlier runs are not forgotten when the training set loses them."""
+    structures, energies = _digests(data.structures.paths), data.structures.energies
+    tested, n = _tested(drawn, len(structures)), len(structures)
+    if before is not None:
+        gone = ~np.isin(before.structures, structures)
+        structures = np.concatenate([structures, before.structures[gone]])
+        energies = np.concatenate([energies, before.energies[gone]])
+        tested = np.concatenate([tested, before.tested[gone]])
+    return Split(settings(deck), n, structures, energies, tested)
+
+
+def check_species(deck: TrainInput, before: Split, path: str) -> None:
+    """AenetError if the networks in `path` are those of other species, or in another order."""
+    known, given = before.settings.get(SPECIES), " ".join(deck.symbols)
+    if known not in (None, given):
+        message = f"{path} has networks for {known}, in this order, but NETWORKS of {deck.path} lists {given}"
+        raise AenetError(f"{message}; use the same order, or move {path} away to start from scratch")
+
+
+def roles(split: Split, paths: Sequence[str]) -> np.ndarray:
+    """What these structures were used for, (n,) int8: TESTED, TRAINED, or UNKNOWN."""
+    places, known = _places(split, _digests(paths))
+    found = np.full(len(paths), UNKNOWN, dtype=np.int8)
+    found[known] = np.where(split.tested[places], TESTED, TRAINED)
+    return found
+
+
+def warnings(deck: TrainInput, data: Data, before: Split, path: str) -> Iterator[str]:
+    """How the deck and its structures differ from those of the training in `path`, and what follows from it."""
+    structures = data.structures
+    known = roles(before, structures.paths)
+    wanted = _tested(draw(deck, structures.with_forces, structures.paths, None), len(known))
+    n_tested, n_trained = int(wanted.sum()), int((wanted & (known == TRAINED)).sum())
+    pairs = [(name, before.settings[name], value) for name, value in settings(deck).items() if name in before.settings]
+    changed = [f"{name} {_shown(old)} (now {_shown(new)})" for name, old, new in pairs if old != new]
+    if n_trained and deck.new_split:
+        meaning = f"{n_trained} of the {n_tested} structures tested now were trained on"
+    elif n_trained:
+        meaning = (
+            f"its test set is kept, since {n_trained} of the {n_tested} structures that would be tested now "
+            "were trained on; NEW_SPLIT draws a new one"
+        )
+    else:
+        meaning = ""
+    yield from _of_structures(deck, data, before, path, known)
+    if changed:
+        yield f"{deck.path}: {path} was trained with {', '.join(changed)}" + (meaning and f"; {meaning}")
+    elif deck.new_split and meaning:
+        yield f"{deck.path}: NEW_SPLIT beside {path}: {meaning}"
+
+
+def _of_structures(deck: TrainInput, data: Data, before: Split, path: str, known: np.ndarray) -> Iterator[str]:
+    n_new = int((known == UNKNOWN).sum())
+    if n_new == len(known):
+        yield f"{deck.training_set}: no structure is in the training set of {path}; a new test set is drawn"
+        return
+    structures = _digests(data.structures.paths)
+    places, found = _places(before, structures)
+    n_gone = int((~np.isin(before.structures[: before.n_last], structures)).sum())
+    n_other = int((before.energies[places] != data.structures.energies[found]).sum())
+    parts = [
+        f"{n} {'structure' if n == 1 else 'structures'} {what}"
+        for n, what in ((n_new, "added"), (n_gone, "removed"), (n_other, "with another energy")) if n
+    ]  # fmt: skip
+    if parts:
+        kept = "" if deck.new_split else "; those known stay in the training or test set"
+        yield f"{deck.training_set}: {', '.join(parts)} since the training in {path}{kept}"
+
+
+def _shown(value: object) -> str:
+    return "off" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _tested(drawn: Draw, n: int) -> np.ndarray:
+    """Which of n structures a draw tests, (n,) bool."""
+    tested = np.zeros(n, dtype=bool)
+    tested[[number for batch in drawn.test for part in batch for number in part]] = True
+    return tested
+
+
+def _digests(paths: Sequence[str]) -> np.ndarray:
+    """A number for each structure, (n,) int64; several with the same path are counted."""
+    seen: Counter[str] = Counter()
+    found = np.empty(len(paths), dtype=np.int64)
+    for place, path in enumerate(paths):
+        named = f"{path}\n{seen[path]}".encode(errors="backslashreplace")
+        found[place] = int.from_bytes(hashlib.blake2b(named, digest_size=8).digest(), "little", signed=True)
+        seen[path] += 1
+    return found
+
+
+def _places(split: Split, structures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where in a split those of these structures are that it has, and which these are, (n,) bool."""
+    _, places, owners = np.intersect1d(split.structures, structures, assume_unique=True, return_indices=True)
+    order = np.argsort(owners)
+    known = np.zeros(len(structures), dtype=bool)
+    known[owners] = True
+    return places[order], known

@@ -1,0 +1,134 @@
+"""How a training begins: with networks that are drawn, transferred, or left by an earlier run, and with its batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from aenet_py.inputs.train import TrainInput
+from aenet_py.training import checkpoint, model, optimizers, results, transfer
+from aenet_py.training.data import batches
+from aenet_py.training.data import test_set as splits
+from aenet_py.training.data.batches import Batch
+from aenet_py.training.data.dataset import Data
+from aenet_py.training.data.splits import Draw
+from aenet_py.training.data.test_set import Split
+from aenet_py.training.ranks import Ranks
+from aenet_py.training.state import State
+from aenet_py.training.transfer import Origin
+
+LEAST_SHIFT = 1e-6  # of atomic energies, eV, that is worth a warning
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A training about to begin or to go on.
+
+    data : normalised as the networks want it; train, test : its batches; scales : of the features; origin : of a
+    transfer; mark : what tells it from other trainings; split : what is trained on and tested; restarted : whether an
+    earlier run left the state.
+    """
+
+    data: Data
+    train: list[Batch]
+    test: list[Batch]
+    state: State
+    scales: list[torch.Tensor]
+    origin: Origin | None
+    mark: str
+    split: Split
+    restarted: bool
+
+
+def begin(
+    deck: TrainInput, data: Data, draw: Draw, stored: dict[str, Any] | None, device: torch.device, ranks: Ranks,
+    warn: Callable[[str], None],
+) -> Begun:  # fmt: skip
+    """Everything that the epochs need; AenetError where files cannot be written or do not fit.
+
+    stored : the state to go on from, if there is one (`checkpoint.read`).
+    """
+    path = checkpoint.path_of(deck)
+    if ranks.rank == 0:
+        results.check_apart(deck, [path, "train.error", *results.potential_paths(deck), *results.tables(deck)])
+        results.check_writable([path, "train.error", *results.potential_paths(deck)])
+    _warn_of_few_tests(deck, draw, warn)
+    networks = model.draw([setup.n_features for setup in data.setups], deck.networks, device)
+    origin, free = None, None
+    if deck.transfer is not None:
+        if stored is not None:
+            origin = transfer.resume(deck, deck.transfer, stored, data)
+        else:
+            origin = transfer.begin(deck, deck.transfer, data, draw, networks)
+            _warn_of_atomic_energies(deck, origin, warn)
+        data = origin.of(data)
+        free = transfer.free(deck, deck.transfer, networks, origin)
+    as_tensors = device.type != "cpu" and deck.memory_mode not in ("disk", "recompute")
+    train, test = (batches.assemble(data, part, as_tensors, ranks) for part in (draw.train, draw.test))
+    if deck.memory_mode == "gpu":
+        train, test = ([batch.to(device) for batch in part] for part in (train, test))
+    optimizer = optimizers.start(deck.method, networks, deck.learning_rate, deck.regularization, free)
+    state, mark = State(networks, optimizer), checkpoint.mark(deck, draw, data)
+    before = checkpoint.split_of(stored)
+    if before is not None:
+        splits.check_species(deck, before, path)
+    if stored is not None:
+        checkpoint.load(state, stored, deck, mark, len(train))
+        for warning in (*_other_settings(deck, state, path), *_another_training(deck, data, before, stored, mark)):
+            warn(warning)
+    scales = [torch.from_numpy(scale).to(device) for scale in data.feature_scales]
+    split = splits.remembered(deck, data, draw, before)
+    return Begun(data, train, test, state, scales, origin, mark, split, stored is not None)
+
+
+def _warn_of_few_tests(deck: TrainInput, draw: Draw, warn: Callable[[str], None]) -> None:
+    """Where nothing is tested, or the percentage looks like a fraction."""
+    n_train, n_test = (sum(len(part) for batch in batches for part in batch) for batches in (draw.train, draw.test))
+    percent = 100 * deck.test_fraction
+    if percent and (n_test == 0 or percent < 1):
+        found = f"TESTPERCENT {percent:g} tests {n_test} of {n_train + n_test} structures"
+        meant = f"; did you mean {100 * percent:g}?" if percent < 1 else ""
+        zeros = "" if n_test else "; the test errors in train.error are meaningless zeros"
+        warn(f"{deck.path}: {found}{zeros}{meant}")
+
+
+def _another_training(
+    deck: TrainInput, data: Data, before: Split | None, stored: dict[str, Any], mark: str
+) -> Iterator[str]:
+    """Where the state is that of a training on other structures or batches."""
+    path, interrupted = checkpoint.path_of(deck), checkpoint.interrupted(stored)
+    if before is None:
+        yield (
+            f"{path} does not say which structures it was trained on; errors of the test set mean little "
+            "unless the training set, NPSEED, TESTPERCENT and BATCHSIZE are those of that training"
+        )
+    else:
+        yield from splits.warnings(deck, data, before, path)
+    if interrupted is not None and stored["progress"]["batches"] != mark:
+        yield (
+            f"{deck.path}: the interrupted training of {path} cannot be resumed in epoch {interrupted['epoch']} "
+            f"with other batches, energies or alpha; a new one of {deck.epochs} epochs starts from its weights"
+        )
+
+
+def _other_settings(deck: TrainInput, state: State, path: str) -> Iterator[str]:
+    """Where an earlier run's settings count and the deck has others."""
+    settings = state.optimizer.settings
+    if settings["lr"] != deck.learning_rate and deck.schedule is None:
+        rates = f"lr={deck.learning_rate:g} is not used, but {settings['lr']:g} of {path}"
+        yield f"{deck.path}: {rates}, as in the original"
+    if settings["weight_decay"] != deck.regularization:
+        decays = f"REGULARIZATION {deck.regularization:g} is not used, but {settings['weight_decay']:g}"
+        yield f"{deck.path}: {decays} of {path}, as in the original"
+
+
+def _warn_of_atomic_energies(deck: TrainInput, origin: Origin, warn: Callable[[str], None]) -> None:
+    """Where the source was trained on others: total energies move with them."""
+    pairs = zip(deck.symbols, origin.references, strict=True)
+    others = [f"{symbol} {value:+.6f}" for symbol, value in pairs if value is not None and abs(value) > LEAST_SHIFT]
+    if others:
+        shift = f"against the source, total energies are shifted by {', '.join(others)} eV an atom before any fit"
+        warn(f"{deck.training_set}: its atomic energies are not those that the source was trained on; {shift}")

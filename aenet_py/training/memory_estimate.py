@@ -1,0 +1,156 @@
+"""What memory a training will need, before it begins."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from aenet_py.errors import AenetError, InputError
+from aenet_py.formats import gradients, trainset
+from aenet_py.formats.records import RecordReader
+from aenet_py.formats.text import native
+from aenet_py.inputs.train import TrainInput
+from aenet_py.runtime import memory
+from aenet_py.training.data.dataset import Data
+from aenet_py.training.data.packing import layout_of, most_words
+from aenet_py.training.ranks import Ranks
+
+PROGRAM = 400e6  # bytes of Python, torch and their own
+COPIES = 3  # of the features: as read, normalised, in batches
+TEXT_VALUE = 24  # characters of a number in a text training set, where it takes 8 bytes in memory
+GIGABYTE = 1e9
+STATE = 3  # arrays of each network: weights and two of the optimizer
+COPIES_OF_STATE = 6  # while it is saved: this state and the last one, both forms of it, the file twice
+COPIES_OF_TEXT = 3  # while potentials are written: this state, the last one, the file
+AVERAGES = 4  # arrays of EMA, and of PATIENCE, at most at one time
+TEXT_WEIGHT, TEXT_LIST = 25, 160  # characters of a weight in a potential; bytes while all of one are written
+LARGER_BATCH = 1.5  # than BATCHSIZE: what is left over is spread over the batches
+MOST_WEIGHTS = 2**31 - 1  # of a network in a potential
+
+
+@dataclass(frozen=True)
+class Need:
+    """Bytes of memory that will be needed at most.
+
+    weights : of the networks, with all that is as large; layers : what the atoms of a batch are in the networks; disk :
+    of the working folder; processes : on this machine.
+    """
+
+    features: float
+    gradients: float
+    weights: float
+    layers: float
+    disk: float = 0.0
+    processes: int = 1
+
+    @property
+    def memory(self) -> float:
+        return self.processes * PROGRAM + self.features + self.gradients + self.weights + self.layers
+
+
+def of_networks(
+    deck: TrainInput, n_features: Sequence[int], n_atoms: Sequence[int], n_structures: int
+) -> tuple[float, float]:
+    """Bytes of the weights, and of the layers for a batch.
+
+    n_features : of each network; n_atoms : of its atoms in all n_structures structures.  InputError for a network that
+    no potential holds.
+    """
+    weights, layers = [], 0.0
+    share = min(1.0, LARGER_BATCH * deck.batch_size / max(1, n_structures))
+    for network, inputs, atoms in zip(deck.networks, n_features, n_atoms, strict=True):
+        sizes = [inputs, *network.nodes, 1]
+        weights.append(sum((before + 1) * after for before, after in itertools.pairwise(sizes)))
+        if weights[-1] > MOST_WEIGHTS:
+            found = f"the network of {network.symbol} has {weights[-1]:.3g} weights"
+            raise InputError(deck.path, f"{found}; a potential holds {MOST_WEIGHTS} at most")
+        values = sum(sizes[1:]) + 4 * max(sizes[1:])
+        if deck.alpha is not None:
+            values += 4 * sum(sizes)
+        layers += 8 * share * atoms * values
+    total = sum(weights)
+    averages = AVERAGES * ((deck.average is not None) + (deck.patience is not None))
+    as_state = 8 * (COPIES_OF_STATE * STATE + averages) * total
+    as_text = (8 * (COPIES_OF_TEXT * STATE + averages) + TEXT_WEIGHT) * total + TEXT_LIST * max(weights)
+    return float(max(as_state, as_text)), layers
+
+
+def estimate(deck: TrainInput) -> Need:
+    """From the sizes of the files; AenetError where they are missing or no training set."""
+    path = native(deck.training_set)
+    with trainset.open_source(path) as source:
+        header = trainset.read_header(source)
+        trainset.check_header(path, header, "train on")
+        footer = trainset.footer_ahead(source, header)
+        share = 1.0 if isinstance(source, RecordReader) else 8 / TEXT_VALUE
+        features = COPIES * share * source.window.size
+    found = dict(zip(header.types, zip(footer.setups, footer.statistics, strict=True), strict=False))
+    known = [found[symbol] for symbol in deck.symbols if symbol in found]
+    weights = layers = 0.0
+    if len(known) == len(deck.symbols) and deck.mode != "batches":  # else reading the set says what is wrong
+        n_features, n_atoms = ([setup.n_features for setup, _ in known], [of.count for _, of in known])
+        weights, layers = of_networks(deck, n_features, n_atoms, header.n_structures)
+    need = Need(features, 0, weights, layers)
+    if deck.alpha is None or not footer.setups or deck.memory_mode == "recompute":
+        return need  # what two batches need when recomputed is known once it has been computed
+    try:
+        size = os.path.getsize(gradients.path_of(path))
+    except OSError:
+        raise AenetError(f"{gradients.path_of(path)}: no such file; expected the gradients that FORCES needs") from None
+    layouts = [layout_of(setup, header.types) for setup in footer.setups]
+    packed = 4 * most_words(layouts, size // 8, footer.n_atoms)
+    if deck.memory_mode != "disk":
+        return replace(need, gradients=packed)
+    in_batches = 2 * min(1.0, deck.batch_size / max(1, header.n_structures)) * packed  # one used, one on its way
+    return replace(need, gradients=in_batches, disk=packed)
+
+
+def of_machine(need: Need, deck: TrainInput, ranks: Ranks) -> Need:
+    """What the processes on this machine need: each has all features and networks, and its share of the gradients.
+
+    The one that saves batches has all gradients.
+    """
+    n, share = ranks.local_size, ranks.local_size / ranks.size
+    of_gradients = share + (deck.save_batches and ranks.size > 1)
+    return Need(
+        n * need.features, of_gradients * need.gradients, n * need.weights, share * need.layers,
+        of_gradients * need.disk, n,
+    )  # fmt: skip
+
+
+def check(deck: TrainInput, ranks: Ranks) -> str:
+    """What will be needed on this machine, in words; AenetError if there is less."""
+    return _fits(deck, of_machine(estimate(deck), deck, ranks))
+
+
+def check_loaded(deck: TrainInput, data: Data, ranks: Ranks) -> str:
+    """The same behind LOAD_BATCHES, of what is not in memory yet."""
+    n_features, n_atoms = [setup.n_features for setup in data.setups], data.counts.sum(axis=0).tolist()
+    weights, layers = of_networks(deck, n_features, n_atoms, len(data.counts))
+    return _fits(deck, of_machine(Need(0, 0, weights, layers), deck, ranks))
+
+
+def _fits(deck: TrainInput, need: Need) -> str:
+    available = memory.available()
+    parts = {
+        "features": need.features, "gradients": need.gradients, "networks": need.weights,
+        "layers of a batch": need.layers,
+    }  # fmt: skip
+    shown = ", ".join(f"{name} {size / GIGABYTE:.2f}" for name, size in parts.items())
+    found = f"{need.memory / GIGABYTE:.2f} GB of memory ({shown})"
+    if need.memory > available:
+        on_disk = deck.memory_mode == "disk"
+        advice = {
+            "features": "fewer structures",
+            "gradients": "a smaller BATCHSIZE" if on_disk else "MEMORY_MODE disk, fewer structures with forces",
+            "networks": "smaller networks",
+            "layers of a batch": "a smaller BATCHSIZE",
+        }[max(parts, key=lambda name: parts[name])]
+        left = f"{max(0.0, available) / GIGABYTE:.2f} GB"
+        expected = f"expected {advice}, or a machine with more memory"
+        raise AenetError(f"{deck.path}: this training needs up to {found} and {left} are left; {expected}")
+    on_disk_too = f" and {need.disk / GIGABYTE:.2f} GB on the disk" if need.disk else ""
+    later = ", and what two batches of gradients take," if deck.memory_mode == "recompute" and deck.alpha else ""
+    return f"Up to {found}{on_disk_too}{later} will be needed; {available / GIGABYTE:.2f} GB of memory are available."
