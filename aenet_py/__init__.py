@@ -1,3 +1,6 @@
 """aenet_py: neural-network potentials with ænet's files and commands, in Python."""
 
-__version__ = "0.1.0"
+try:
+    from aenet_py._version import __version__  # type: ignore[import-not-found,unused-ignore]  # written at installation
+except ImportError:
+    __version__ = "0.1.0.dev0"  # a checkout that was never installed

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import configparser
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,16 +15,21 @@ from aenet_py.cli import entry
 from compat_tests.cli.cases import ROOT, run
 from compat_tests.runtime.test_launch import NAMES
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib  # which pytest requires
+
 PROGRAMS = sorted(path.name for path in (ROOT / "bin").iterdir())
+
+
+def settings() -> dict:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
 def installed() -> dict[str, str]:
     """The function of each program, as pip's scripts import it."""
-    config = configparser.ConfigParser()
-    config.optionxform = str
-    config.read(ROOT / "setup.cfg")
-    lines = config["options.entry_points"]["console_scripts"].strip().splitlines()
-    return dict(line.split(" = ", 1) for line in lines)
+    return settings()["project"]["scripts"]
 
 
 def test_programs_begin_the_same_way():
@@ -35,6 +40,15 @@ def test_programs_begin_the_same_way():
         assert module == entry.__name__
         assert callable(getattr(entry, function))
         assert f"entry.{function}()" in (ROOT / "bin" / program).read_text()
+
+
+def test_version_of_a_checkout(tmp_path):
+    """One that was never installed has the version that its installation without git would have."""
+    (tmp_path / "aenet_py").mkdir()
+    shutil.copy(ROOT / "aenet_py" / "__init__.py", tmp_path / "aenet_py")
+    command = [sys.executable, "-c", "import aenet_py; print(aenet_py.__version__)"]
+    done = subprocess.run(command, env=environment(tmp_path), cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == settings()["tool"]["setuptools_scm"]["fallback_version"]
 
 
 def environment(folder: Path, **more: str) -> dict[str, str]:
