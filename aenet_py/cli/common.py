@@ -15,13 +15,12 @@ from typing import Any, NoReturn
 
 from aenet_py.errors import AenetError, AenetWarning
 from aenet_py.runtime import launch
+from aenet_py.runtime.signals import Terminated, raised
+from aenet_py.runtime.signals import stopping as stopping
+from aenet_py.runtime.signals import uninterrupted as uninterrupted
 
 FAILURE = 1
 NOTHING = "nothing was written"
-
-
-class Terminated(BaseException):
-    """SIGTERM, raised in the main thread so that everything is cleaned up on the way out."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -70,7 +69,7 @@ def run(command: Callable[[], int | None], left: str = NOTHING) -> int:
     left : what an interrupted command leaves behind, in words.
     """
     try:
-        with _signals_raise(), warnings_in_a_line():
+        with raised(), warnings_in_a_line():
             gc.freeze()  # modules stay: no use looking through them again and again
             status = command() or 0
             sys.stdout.flush()
@@ -113,43 +112,6 @@ def progress(total: int, unit: str, wanted: bool = True) -> Iterator[Callable[[i
 
 
 @contextlib.contextmanager
-def uninterrupted() -> Iterator[None]:
-    """Signals wait until the block is left: for what must happen as a whole or not at all."""
-    # A mask would hold for this thread alone, and another thread's signals are handled here, too.
-    waiting: list[int] = []
-    previous = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
-    for each in previous:
-        signal.signal(each, lambda number, _: waiting.append(number))
-    try:
-        yield
-    finally:
-        for each, handler in previous.items():
-            signal.signal(each, handler)
-        if waiting:
-            signal.raise_signal(waiting[0])
-
-
-@contextlib.contextmanager
-def stopping() -> Iterator[Callable[[], str | None]]:
-    """Ctrl-C and SIGTERM only ask to stop, once; what is yielded gives the name of the signal that did, or None."""
-    asked: list[str] = []
-    previous: dict[signal.Signals, Any] = {}
-
-    def stop(number: int, _: object) -> None:
-        asked.append(signal.Signals(number).name)
-        for each, handler in previous.items():
-            signal.signal(each, handler)
-
-    for each in (signal.SIGINT, signal.SIGTERM):
-        previous[each] = signal.signal(each, stop)
-    try:
-        yield lambda: asked[0] if asked else None
-    finally:
-        for each, handler in previous.items():
-            signal.signal(each, handler)
-
-
-@contextlib.contextmanager
 def warnings_in_a_line(wanted: type[Warning] = AenetWarning) -> Iterator[None]:
     """Python warnings of the wanted category are printed like those of a command; AenetWarnings are always shown."""
     with warnings.catch_warnings():
@@ -164,23 +126,3 @@ def warnings_in_a_line(wanted: type[Warning] = AenetWarning) -> Iterator[None]:
         warnings.showwarning = show
         warnings.simplefilter("always", AenetWarning)
         yield
-
-
-@contextlib.contextmanager
-def _signals_raise() -> Iterator[None]:
-    """SIGTERM and Ctrl-C are exceptions, once: launchers send several, and another would interrupt the cleaning up."""
-    previous: dict[signal.Signals, Any] = {}
-
-    def stop(number: int, _: object) -> None:
-        for each in previous:
-            signal.signal(each, signal.SIG_IGN)
-        raise KeyboardInterrupt if number == signal.SIGINT else Terminated
-
-    for each in (signal.SIGINT, signal.SIGTERM):
-        if each == signal.SIGTERM or signal.getsignal(each) in (signal.default_int_handler, signal.SIG_DFL):
-            previous[each] = signal.signal(each, stop)
-    try:
-        yield
-    finally:
-        for each, handler in previous.items():
-            signal.signal(each, handler)
