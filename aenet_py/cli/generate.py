@@ -6,24 +6,21 @@ import argparse
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from aenet_py import __version__
 from aenet_py.cli import common, entry
-from aenet_py.descriptors.model import model as model_of
-from aenet_py.descriptors.setup import Setup
-from aenet_py.errors import AenetError, InputError
+from aenet_py.errors import AenetError
 from aenet_py.formats import structures as structure_files
 from aenet_py.formats.text import foreign, native
 from aenet_py.inputs import generate as inputs
-from aenet_py.inputs import setup as setups
 from aenet_py.inputs.keywords import nobody
 from aenet_py.pipelines import featurize
 from aenet_py.report import generate as report
 from aenet_py.report.timing import TimingLog
 from aenet_py.runtime.launch import launched
-from aenet_py.runtime.output import PendingFile, already_exists
+from aenet_py.runtime.output import PendingFile, already_exists, complete_together
 from aenet_py.runtime.workers import Workers, processors
 
 if TYPE_CHECKING:
@@ -61,7 +58,7 @@ def _with_others(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
         return mpi.follow(world, arguments)
     if world.size == 1:
         return _command(parser, arguments, None)
-    pool, status = mpi.Pool(world), common.FAILURE
+    pool, status = mpi.MpiPool(world), common.FAILURE
     try:
         status = _command(parser, arguments, pool)
     except SystemExit as stop:  # --help, or a wrong option
@@ -72,7 +69,7 @@ def _with_others(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     return status
 
 
-def _command(mpi: argparse.ArgumentParser, arguments: list[str], pool: mpi.Pool | None) -> int:
+def _command(mpi: argparse.ArgumentParser, arguments: list[str], pool: mpi.MpiPool | None) -> int:
     parser = common.Parser(prog="generate.x", description=DESCRIPTION, parents=[mpi])
     parser.add_argument("input", help="input file, usually generate.in")
     parser.add_argument(
@@ -101,9 +98,10 @@ def generate(path: str, workers_for: Callable[[inputs.GenerateInput], Workers], 
     nameless : files have no names before they are complete, because launchers kill processes that they stop.
     """
     deck = inputs.read(path, common.warn)
-    model = model_of(deck.types, deck.atomic_energies, _read_setups(deck))
-    for note in () if deck.quiet else model.basis.notes:
-        common.warn(note)
+    warn = nobody if deck.quiet else common.warn
+    model = featurize.read_model(deck.types, deck.atomic_energies, deck.setups, warn)
+    for note in model.basis.notes:
+        warn(note)
     if os.path.exists(deck.output):
         raise already_exists(deck.output)
     given = structure_files.sources(deck.structures, deck.labels)
@@ -131,7 +129,7 @@ def generate(path: str, workers_for: Callable[[inputs.GenerateInput], Workers], 
 
         repeated: list[str] = []
 
-        def on_batch(batch: featurize.Batch) -> None:
+        def on_batch(batch: featurize.FeaturizedBatch) -> None:
             repeated.extend(native(structure.path) for structure in batch.structures if structure.repeated)
             if log is not None:
                 log.structures([structure.number for structure in batch.structures], batch.seconds)
@@ -153,31 +151,10 @@ def generate(path: str, workers_for: Callable[[inputs.GenerateInput], Workers], 
             log.line("Loop over structures done.")
             log.totals()
             log.line("Timing finished.")
-        _publish(train, [file for file in (forces, log, debug) if file is not None])
+        with common.uninterrupted():
+            complete_together(train, [file for file in (forces, log, debug) if file is not None])
     if seed is not None:
         common.note(f"Forces of {len(chosen)} of {n_structures} structures, drawn with FORCESSEED {seed}")
-
-
-def _publish(train: PendingFile, others: Sequence[PendingFile]) -> None:
-    """Give all files their names, or none."""
-    with common.uninterrupted():
-        train.complete(replace=False)
-        try:
-            for file in others:
-                file.complete(replace=True)
-        except AenetError:
-            os.unlink(train.path)
-            raise
-
-
-def _read_setups(deck: inputs.GenerateInput) -> list[Setup]:
-    found = []
-    for symbol, path in zip(deck.types, deck.setups, strict=True):
-        setup = setups.read(path, nobody if deck.quiet else common.warn)
-        if setup.atom_type != symbol:
-            raise InputError(path, f"this set-up is for {setup.atom_type!r}; expected one for {symbol!r}")
-        found.append(setup)
-    return found
 
 
 def _choose_forces(deck: inputs.GenerateInput, n: int) -> tuple[frozenset[int], int | None]:

@@ -20,6 +20,7 @@ import numpy as np
 from aenet_py.descriptors import behler
 from aenet_py.descriptors.common import CoincidenceError
 from aenet_py.descriptors.model import Model, check_environments, species_of
+from aenet_py.descriptors.model import model as model_of
 from aenet_py.descriptors.statistics import NotANumberError, RunningStatistics
 from aenet_py.errors import AenetError, InputError
 from aenet_py.formats import gradients as gradients_format
@@ -28,6 +29,7 @@ from aenet_py.formats import text, trainset
 from aenet_py.formats.labels import mixed
 from aenet_py.formats.structures import Item, Source
 from aenet_py.formats.trainset import EnergyStatistics
+from aenet_py.inputs.setup import read as read_setup
 from aenet_py.neighbors.search import Environments, environments, is_repeated
 from aenet_py.report import generate as report
 from aenet_py.runtime.output import PendingFile
@@ -42,7 +44,7 @@ LEAST_TASK_BYTES = 300_000  # and at least: those of several small structures
 
 
 @dataclass(frozen=True)
-class Job:
+class FeaturizeJob:
     """Structures to compute together: the number of the first, from 1, and where each is.
 
     chosen : numbers of those whose gradients follow.
@@ -78,7 +80,7 @@ class Featurized:
 
 
 @dataclass(frozen=True)
-class Batch:
+class FeaturizedBatch:
     """Structures computed together, ready to be added to the training set.
 
     types : (n_atoms,) int64, 0-based; features : (n_atoms, widest); records : their part of NAME.train; seconds :
@@ -94,18 +96,41 @@ class Batch:
 
 @dataclass(frozen=True)
 class Summary:
-    """How many structures were included, and the statistics of their energies; warning : of these energies, or None."""
+    """Outcome of writing a training set.
+
+    Attributes
+    ----------
+    n_included : int
+        Number of structures written; those with too many species are skipped.
+    energies : EnergyStatistics
+        Mean, minimum and maximum of the cohesive energy per atom (eV).
+    warning : str or None
+        Why the energies may come from different sources.
+    """
 
     n_included: int
     energies: EnergyStatistics
     warning: str | None
 
 
-def jobs(items: Iterable[Item], chosen: frozenset[int]) -> Iterator[Job]:
+def read_model(
+    types: Sequence[str], atomic_energies: Sequence[float], paths: Sequence[str], warn: Callable[[str], None]
+) -> Model:
+    """The features that set-ups define; paths : of the set-up of each species."""
+    setups = []
+    for symbol, path in zip(types, paths, strict=True):
+        setup = read_setup(path, warn)
+        if setup.atom_type != symbol:
+            raise InputError(path, f"this set-up is for {setup.atom_type!r}; expected one for {symbol!r}")
+        setups.append(setup)
+    return model_of(types, atomic_energies, setups)
+
+
+def jobs(items: Iterable[Item], chosen: frozenset[int]) -> Iterator[FeaturizeJob]:
     """Cut structures into batches; one call for many small structures costs much less than many calls."""
 
-    def job() -> Job:
-        return Job(number, tuple(together), chosen.intersection(range(number, number + len(together))))
+    def job() -> FeaturizeJob:
+        return FeaturizeJob(number, tuple(together), chosen.intersection(range(number, number + len(together))))
 
     together: list[Item] = []
     number, total = 1, 0
@@ -119,7 +144,7 @@ def jobs(items: Iterable[Item], chosen: frozenset[int]) -> Iterator[Job]:
     yield job()
 
 
-def featurize(model: Model, job: Job) -> Batch:
+def featurize(model: Model, job: FeaturizeJob) -> FeaturizedBatch:
     """Read structures and compute their features; environments are kept for those whose number is chosen."""
     began = time.perf_counter()
     given = [structure_files.read(item, types=model.types) for item in job.items]
@@ -127,7 +152,7 @@ def featurize(model: Model, job: Job) -> Batch:
     included = [structure for structure in given if len(structure.symbols) <= len(model.types)]
     if not included:
         skipped = [_skipped(n, path, s) for n, (path, s) in enumerate(zip(names, given, strict=True), job.number)]
-        return Batch(tuple(skipped), np.empty(0, dtype=np.int64), np.empty((0, 0)), b"", (0.0, 0.0, 0.0))
+        return FeaturizedBatch(tuple(skipped), np.empty(0, dtype=np.int64), np.empty((0, 0)), b"", (0.0, 0.0, 0.0))
     types_of = [species_of(model, structure) for structure in included]
     energies = iter([_cohesive_energy(model, s, t) for s, t in zip(included, types_of, strict=True)])
     types = np.concatenate(types_of)
@@ -162,7 +187,7 @@ def featurize(model: Model, job: Job) -> Batch:
         structures.append(Featurized(number, path, n_species, atoms, energy, kept, lines, repeated, label))
         place += 1
     seconds = (been_read - began, been_found - been_read, computed - been_found)
-    return Batch(tuple(structures), types, features, b"".join(records), seconds)
+    return FeaturizedBatch(tuple(structures), types, features, b"".join(records), seconds)
 
 
 def _skipped(number: int, path: str, structure: Structure) -> Featurized:
@@ -191,7 +216,7 @@ def write_training_set(
     train: PendingFile,
     forces: PendingFile | None,
     say: Callable[[str], None],
-    on_batch: Callable[[Batch], None],
+    on_batch: Callable[[FeaturizedBatch], None],
     workers: Workers,
 ) -> Summary:
     """Compute all structures and write them to train and forces (both left for the caller to complete).
@@ -239,7 +264,7 @@ def write_training_set(
     return Summary(energies.n_included, energies.result(), mixed(labels))
 
 
-def _add(statistics: RunningStatistics, batch: Batch) -> None:
+def _add(statistics: RunningStatistics, batch: FeaturizedBatch) -> None:
     try:
         statistics.add(batch.types, batch.features)
     except NotANumberError as error:

@@ -1,4 +1,4 @@
-"""What scripts need: make a training set, read one, evaluate potentials. The calculator for ASE is in `calculator`."""
+"""`generate`: training sets from structures, as generate.x makes them, for use in Python."""
 
 from __future__ import annotations
 
@@ -11,25 +11,20 @@ from collections.abc import Iterable, Mapping
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
-from aenet_py.descriptors.model import model
-from aenet_py.errors import AenetError, AenetWarning, InputError
+from aenet_py.errors import AenetError, AenetWarning
 from aenet_py.formats import structures as structure_files
 from aenet_py.formats.frames import frame_name
 from aenet_py.formats.labels import Labels
 from aenet_py.formats.structures import Source
 from aenet_py.formats.text import foreign
-from aenet_py.formats.trainset import TrainingSet
-from aenet_py.inputs import setup as setups_file
-from aenet_py.pipelines.featurize import Summary, write_training_set
-from aenet_py.potentials.potential import Potential, Prediction
-from aenet_py.runtime.output import PendingFile, already_exists
+from aenet_py.inputs.keywords import nobody
+from aenet_py.pipelines.featurize import Summary, read_model, write_training_set
+from aenet_py.runtime.output import PendingFile, already_exists, complete_together
 from aenet_py.runtime.workers import Workers, processors
 from aenet_py.structure import Frame, frame_of
 
 if TYPE_CHECKING:
     from ase import Atoms
-
-__all__ = ["Potential", "Prediction", "Summary", "TrainingSet", "generate"]
 
 
 def generate(
@@ -38,56 +33,90 @@ def generate(
     forces: bool | Iterable[int] = False, threads: int | None = None, energy_key: str | None = None,
     forces_key: str | None = None,
 ) -> Summary:  # fmt: skip
-    """Make a training set, as generate.x does, with the same bytes.
+    """Compute features of structures and write them to a training set.
+
+    The files have the same bytes as those of generate.x.  Nothing is written if an error occurs.
 
     Parameters
     ----------
-    structures : XSF or extended XYZ files, or frames `file#index` of the latter, with energies (eV), positions (Å)
-        and forces (eV/Å); or structures of ASE whose calculator holds energy and forces.
-    setups : .stp file of each species, in the order that the training set lists them.
-    atomic_energies : eV, of each species.
-    output : the file to write; it must not exist.  Gradients of the features (1/Å) go to ``output + ".forces"``.
-    forces : whether to write the gradients of all structures, or the numbers (from 0) of those whose to write.
-    threads : default all processors; the bytes do not depend on it.
-    energy_key, forces_key : key of the energy and column of the forces in extended XYZ, where frames have several.
+    structures : path, ase.Atoms, structure of this package, or iterable of these
+        Structures with total energy (eV), positions (Å) and forces (eV/Å); kinds may be mixed.  A path is an XSF
+        file, an extended XYZ file with all its frames, or one frame of it, ``file#index``.  ``ase.Atoms`` need a
+        calculator that holds energy and forces for their current positions; the training set calls them
+        ``structures#index``.
+    setups : mapping of str to path
+        The set-up file (``.stp``) of each species.  The training set lists the species in this order.
+    atomic_energies : mapping of str to float
+        Atomic reference energy of each species (eV), subtracted from the total energies.
+    output : path
+        The training set; the file must not exist.  Gradients of the features (1/Å) are written to
+        ``output + ".forces"``, which is replaced if it exists.
+    forces : bool or iterable of int, default False
+        Whether to write gradients for all structures, or 0-based indices of the structures to write them for.
+    threads : int, optional
+        Number of threads, by default one per processor.  The bytes do not depend on it.
+    energy_key, forces_key : str, optional
+        Key of the energy and column of the forces in extended XYZ files that have several.
 
-    Returns how many structures were included and the statistics of their energies per atom (eV).  AenetError says
-    what is wrong with the input; nothing is written then.
+    Returns
+    -------
+    Summary
+        Number of structures included, and statistics of their cohesive energies per atom (eV).
+
+    Raises
+    ------
+    AenetError
+        If an argument is invalid, a file cannot be read or written, or `output` exists.
+    InputError
+        If a file or structure is invalid; the message gives its name and, if possible, the line.
+
+    Warns
+    -----
+    AenetWarning
+        If the energies in extended XYZ files have different names and may come from different sources.
+
+    Examples
+    --------
+    Structures of one species, with gradients for the first and the last:
+
+    >>> from pathlib import Path
+    >>> from aenet_py.pipelines.generate import generate
+    >>> paths = sorted(Path("structures").rglob("*.xsf"))
+    >>> summary = generate(paths, {"Si": "Si.stp"}, {"Si": -157.72}, "Si.train", forces=[0, 7])
+    >>> summary.n_included
+    8
+    >>> print(f"{summary.energies.low:.3f} to {summary.energies.high:.3f} eV per atom")
+    -1.971 to -0.780 eV per atom
+    >>> sorted(path.name for path in Path().glob("Si.train*"))
+    ['Si.train', 'Si.train.forces']
     """
-    _check_mapping("setups", setups, "the .stp file of each species")
-    _check_mapping("atomic_energies", atomic_energies, "the energy of each species, eV")
+    _check_mapping("setups", setups, ".stp files")
+    _check_mapping("atomic_energies", atomic_energies, "energies (eV)")
     wrong = {s: e for s, e in atomic_energies.items() if not isinstance(e, Real) or not math.isfinite(e)}
     if wrong:
-        raise AenetError(f"found atomic_energies={wrong!r}; expected finite numbers")
+        raise AenetError(f"atomic_energies must be finite numbers (eV), not {wrong!r}")
     if threads is not None and not (isinstance(threads, Integral) and threads >= 0):
-        raise AenetError(f"found threads={threads!r}; expected a number of threads")
+        raise AenetError(f"threads must be a number of threads or None, not {threads!r}")
     output = _path(output, "output")
     if not setups:
-        raise AenetError("found no setups; expected one for each species")
+        raise AenetError("setups is empty; give the .stp file of each species")
     missing = [symbol for symbol in setups if symbol not in atomic_energies]
     if missing:
-        raise AenetError(f"found no atomic energy of {' and '.join(missing)}; expected one for each species")
+        raise AenetError(f"atomic_energies lacks {' and '.join(missing)}; give the energy of every species in setups")
     if os.path.exists(output):
         raise already_exists(output)
-    read = []
-    for symbol, path in setups.items():
-        path = _path(path, "setups")
-        read.append(setups_file.read(path, lambda message: None))  # noqa: ARG005
-        if read[-1].atom_type != symbol:
-            raise InputError(path, f"this set-up is for {read[-1].atom_type!r}; expected one for {symbol!r}")
-    together = model(tuple(setups), [atomic_energies[symbol] for symbol in setups], read)
+    paths = [_path(path, "setups") for path in setups.values()]
+    model = read_model(tuple(setups), [atomic_energies[symbol] for symbol in setups], paths, nobody)
     given = _sources(structures, Labels(energy_key, forces_key))
     chosen = _chosen(forces, structure_files.n_structures(given))
     with contextlib.ExitStack() as stack:
         train = stack.enter_context(PendingFile(output))
         gradients = stack.enter_context(PendingFile(output + ".forces")) if forces is not False else None
         summary = write_training_set(
-            together, given, chosen, train, gradients, lambda text: None,  # noqa: ARG005
+            model, given, chosen, train, gradients, nobody,
             lambda batch: None, Workers(int(threads or processors())),  # noqa: ARG005
         )  # fmt: skip
-        train.complete(replace=False)
-        if gradients is not None:
-            gradients.complete(replace=True)
+        complete_together(train, [] if gradients is None else [gradients])
     if summary.warning is not None:
         warnings.warn(summary.warning, AenetWarning, stacklevel=2)
     return summary
@@ -95,35 +124,35 @@ def generate(
 
 def _check_mapping(name: str, given: Any, what: str) -> None:
     if not isinstance(given, Mapping):
-        raise AenetError(f"found {type(given).__name__} for {name}; expected a dictionary with {what}")
+        raise AenetError(f"{name} must be a mapping from species to {what}, not {type(given).__name__}")
 
 
 def _path(given: Any, name: str) -> str:
     path = os.fspath(given) if isinstance(given, str | os.PathLike) else None
     if not isinstance(path, str):
-        raise AenetError(f"found {given!r} for {name}; expected the path of a file")
+        raise AenetError(f"{name} must be a path, not {given!r}")
     return path
 
 
 def _sources(given: Any, labels: Labels) -> list[Source]:
-    """Files and structures in the order given; labels : which energies and forces to take from frames."""
+    """Files and structures in the given order."""
     if isinstance(given, str | os.PathLike | Frame) or hasattr(given, "get_chemical_symbols"):
         given = [given]
     if not isinstance(given, Iterable):
-        raise AenetError(f"found {type(given).__name__} for structures; expected files or structures of ASE")
+        raise AenetError(f"structures must be paths or structures, not {type(given).__name__}")
     listed = list(given)
     if not listed:
-        raise AenetError("found no structures; expected at least one")
+        raise AenetError("structures is empty; give at least one")
     paths = [foreign(_path(each, "structures")) for each in listed if isinstance(each, str | os.PathLike)]
     files = iter(structure_files.sources(paths, labels))
-    found = []
+    sources = []
     for number, each in enumerate(listed):
         if isinstance(each, str | os.PathLike):
-            found.append(next(files))
+            sources.append(next(files))
         else:
             frame = frame_of(each, frame_name("structures", number))
-            found.append(Source(frame.path, "", structure=frame.structure()))
-    return found
+            sources.append(Source(frame.path, "", structure=frame.structure()))
+    return sources
 
 
 def _chosen(forces: Any, n_structures: int) -> frozenset[int]:
@@ -133,8 +162,10 @@ def _chosen(forces: Any, n_structures: int) -> frozenset[int]:
     try:
         wanted = [operator.index(number) for number in forces]
     except TypeError:
-        raise AenetError(f"found forces={forces!r}; expected True, False or numbers of structures") from None
+        raise AenetError(f"forces must be True, False or indices of structures, not {forces!r}") from None
     wrong = [number for number in wanted if not 0 <= number < n_structures]
     if wrong:
-        raise AenetError(f"found structure {wrong[0]} under forces; expected numbers below {n_structures}")
+        raise AenetError(
+            f"forces has the index {wrong[0]}; there are {n_structures} structures, from 0 to {n_structures - 1}"
+        )
     return frozenset(number + 1 for number in wanted)

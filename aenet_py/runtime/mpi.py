@@ -1,7 +1,7 @@
 """Processes that MPI started together: rank 0 runs a command, the others compute what it sends them.
 
-    rank 0   main thread ── Pool.submit, Pool.fill ──> thread that talks ──┬──> threads of this rank
-                                                                           └──> the other ranks, and back
+    rank 0   main thread ── MpiPool.submit, .fill ──> communication thread ──┬──> threads of this rank
+                                                                             └──> the other ranks, and back
     others   follow: orders of rank 0 ──> threads of this rank ──> answers to rank 0
 
 Rank 0 alone reads decks and prints, and writes all files but for parts that ranks of its machine fill in.
@@ -131,7 +131,7 @@ def _world(place: launch.Launch | None) -> World:
     return World(comm, comm.rank, tuple(host for host, _ in found), tuple(own for _, own in found))
 
 
-class Pool:
+class MpiPool:
     """Runs functions in threads of all ranks, for `Workers`; they and what they take and return must be picklable.
 
     `begin` comes first, `dismiss` last: until then the other ranks wait.

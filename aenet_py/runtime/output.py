@@ -118,6 +118,17 @@ class PendingFile:
             raise AenetError(f"{self.path}: cannot be written: {error.strerror}") from None
 
 
+def complete_together(first: PendingFile, others: Sequence[PendingFile]) -> None:
+    """Give all files their names, or none; first must not exist, the others are replaced."""
+    first.complete(replace=False)
+    try:
+        for file in others:
+            file.complete(replace=True)
+    except AenetError:
+        os.unlink(first.path)
+        raise
+
+
 @dataclass(frozen=True)
 class Handle:
     """A pending file of another process, whose descriptor is at place; identity : its device and number."""

@@ -100,7 +100,7 @@ def test_scripts_may_name_frames(tmp_path, monkeypatch):
     setups, energies = {"Cu": "Cu.stp", "O": "O.stp"}, {"Cu": -1308.9, "O": -432.5}
     assert generate(["a.extxyz.xz"], setups, energies, "all.train", forces=[22]).n_included == 23
     assert generate(["a.extxyz.xz#22", "a.extxyz.xz#1"], setups, energies, "two.train").n_included == 2
-    with pytest.raises(AenetError, match="found structure 23 under forces; expected numbers below 23"):
+    with pytest.raises(AenetError, match="forces has the index 23; there are 23 structures, from 0 to 22"):
         generate(["a.extxyz.xz"], setups, energies, "more.train", forces=[23])
 
 

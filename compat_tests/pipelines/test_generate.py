@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import doctest
+import errno
+import os
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +13,10 @@ from ase.calculators.singlepoint import SinglePointCalculator
 
 from aenet_py.errors import AenetError
 from aenet_py.formats import text, xsf
+from aenet_py.formats.trainset import TrainingSet
 from aenet_py.inputs import generate as inputs
-from aenet_py.pipelines.generate import TrainingSet, generate
+from aenet_py.pipelines import generate as module
+from aenet_py.pipelines.generate import generate
 from compat_tests.cli.cases import FIXTURES, copy_case
 from compat_tests.interfaces.test_ase import as_atoms
 
@@ -40,6 +45,13 @@ def test_generate_writes_the_programs_bytes(arguments, tmp_path):
     assert np.isfinite(found.structures.atoms.features).all()
 
 
+def test_the_example(tmp_path, monkeypatch):
+    monkeypatch.chdir(copy_case(FIXTURES / "single-species", tmp_path / "case"))
+    failed, attempted = doctest.testmod(module)
+    assert attempted > 0
+    assert failed == 0
+
+
 def test_generate_with_all_forces_or_none(arguments, tmp_path):
     given, _, _ = arguments
     generate(*given, forces=True)
@@ -55,15 +67,31 @@ def test_what_is_wrong_is_said_and_nothing_written(arguments, tmp_path):
     before = sorted((tmp_path / "case").iterdir())
     swapped = dict(zip(setups, reversed(setups.values()), strict=True))
     for given, forces, message in (
-        ((paths, setups, {}, output), False, "found no atomic energy of"),
+        ((paths, setups, {}, output), False, "atomic_energies lacks"),
         ((paths, swapped, energies, output), False, "this set-up is for"),
-        ((paths, setups, energies, output), [len(paths)], "expected numbers below"),
+        ((paths, setups, energies, output), [len(paths)], "forces has the index"),
         ((["nowhere.xsf"], setups, energies, output), False, "nowhere.xsf"),
         ((paths, setups, energies, "generate.in"), False, "exists"),
     ):
         with pytest.raises(AenetError, match=message):
             generate(*given, forces=forces)
         assert sorted((tmp_path / "case").iterdir()) == before
+
+
+def test_nothing_is_written_when_the_gradients_cannot_get_their_name(arguments, tmp_path, monkeypatch):
+    given, chosen, _ = arguments
+    replace = os.replace
+
+    def full(source, target):
+        if target.endswith(".forces"):
+            raise OSError(errno.EIO, "Input/output error")
+        replace(source, target)
+
+    before = sorted((tmp_path / "case").iterdir())
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(AenetError, match=r"ours\.train\.forces: cannot be written: Input/output error"):
+        generate(*given, forces=chosen)
+    assert sorted((tmp_path / "case").iterdir()) == before
 
 
 def image(path: str):
@@ -98,19 +126,19 @@ def test_what_generate_does_not_take(arguments, tmp_path):
     for given, options, message in (
         (([moved], setups, energies, output), {}, "structures#0: no energy found"),
         (([bare], setups, energies, output), {}, "structures#0: no forces found"),
-        (([], setups, energies, output), {}, "found no structures"),
-        ((None, setups, energies, output), {}, "found NoneType for structures"),
+        (([], setups, energies, output), {}, "structures is empty"),
+        ((None, setups, energies, output), {}, "structures must be paths or structures, not NoneType"),
         (([1], setups, energies, output), {}, "found int; expected ase.Atoms"),
-        ((paths, list(setups), energies, output), {}, "found list for setups; expected a dictionary"),
-        ((paths, {}, energies, output), {}, "found no setups"),
-        ((paths, dict.fromkeys(setups), energies, output), {}, "found None for setups"),
-        ((paths, setups, [1.0, 2.0], output), {}, "found list for atomic_energies"),
-        ((paths, setups, dict.fromkeys(setups, np.nan), output), {}, "found atomic_energies=.* finite numbers"),
-        ((paths, setups, dict.fromkeys(setups, "1"), output), {}, "found atomic_energies=.* finite numbers"),
-        ((paths, setups, energies, None), {}, "found None for output"),
-        ((paths, setups, energies, output), {"forces": "all"}, "found forces='all'"),
-        ((paths, setups, energies, output), {"forces": [0.5]}, "found forces="),
-        ((paths, setups, energies, output), {"threads": "2"}, "found threads='2'"),
+        ((paths, list(setups), energies, output), {}, "setups must be a mapping from species to .stp files, not list"),
+        ((paths, {}, energies, output), {}, "setups is empty"),
+        ((paths, dict.fromkeys(setups), energies, output), {}, "setups must be a path, not None"),
+        ((paths, setups, [1.0, 2.0], output), {}, "atomic_energies must be a mapping .* not list"),
+        ((paths, setups, dict.fromkeys(setups, np.nan), output), {}, "atomic_energies must be finite numbers"),
+        ((paths, setups, dict.fromkeys(setups, "1"), output), {}, "atomic_energies must be finite numbers"),
+        ((paths, setups, energies, None), {}, "output must be a path, not None"),
+        ((paths, setups, energies, output), {"forces": "all"}, "True, False or indices of structures, not 'all'"),
+        ((paths, setups, energies, output), {"forces": [0.5]}, "forces must be True, False or indices"),
+        ((paths, setups, energies, output), {"threads": "2"}, "threads must be a number of threads or None, not '2'"),
     ):
         with pytest.raises(AenetError, match=message):
             generate(*given, **options)

@@ -14,7 +14,8 @@ import structures
 from ase.io import write
 
 from aenet_py.formats import extxyz
-from aenet_py.pipelines import generate
+from aenet_py.pipelines.generate import generate
+from aenet_py.potentials.potential import Potential
 
 TARGET = ("Cu", "Au", "O", "H")
 NETWORK = "2 15:tanh 15:tanh"
@@ -70,7 +71,7 @@ def train(folder: Path, paths: Sequence[str], symbols: Sequence[str], mode: str,
     structures.write_setups(folder)
     energies = structures.atomic_energies(symbols)
     setups = {symbol: str(folder / f"{symbol}.stp") for symbol in symbols}
-    generate.generate(paths, setups, energies, str(folder / "set.train"), forces=True, threads=1)
+    generate(paths, setups, energies, str(folder / "set.train"), forces=True, threads=1)
     networks = "".join(f"{symbol} {symbol}.nn {NETWORK}\n" for symbol in symbols)
     (folder / "train.in").write_text(DECK.format(mode=mode, seed=seed, **settings) + networks)
     command = [sys.executable, "-m", "aenet_py.cli.aenet_pytorch", "train.in"]
@@ -91,7 +92,7 @@ def potentials(folder: Path, symbols: Sequence[str] = TARGET) -> dict[str, str]:
 
 def errors(folder: Path, path: str) -> tuple[float, float]:
     """Root mean square errors of a potential for a file of structures: eV/atom, eV/Å (of force components)."""
-    potential = generate.Potential.load(potentials(folder))
+    potential = Potential.load(potentials(folder))
     energies, forces = [], []
     for _, frame in extxyz.read(path):
         known = frame.structure()
