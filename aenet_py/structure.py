@@ -1,14 +1,15 @@
-"""The atomic structure: what an XSF file or a frame of a file of many holds, and what the descriptor takes."""
+"""One atomic structure: what a file holds, what ASE holds, and what the descriptors take."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from aenet_py.elements import SYMBOLS
 from aenet_py.errors import AenetError, InputError
 
 if TYPE_CHECKING:
@@ -25,71 +26,44 @@ def species_of_atoms(names: Sequence[str]) -> tuple[tuple[str, ...], np.ndarray]
 
 @dataclass(frozen=True)
 class Structure:
-    """Atoms in a cell, or isolated, with reference energy and forces.
+    """Atoms in a cell, or isolated, with energy and forces where they are known.  What is missing is None.
 
-    path : where it was read from, as the deck names it.
-    symbols : species, in order of their first atom.
-    species : (n_atoms,) int64, index into symbols.
-    positions : (n_atoms, 3) Å.
-    forces : (n_atoms, 3) eV/Å.
-    cell : (3, 3) Å, rows are the cell vectors; None for an isolated structure.
-    total_energy, cohesive_energy : eV, 0 if the file does not give it.
-    pbc : along which cell vectors it repeats; all false without a cell.
-    claimed : along which its file says so, where ænet repeats it along all nevertheless; None if it says nothing.
-    first_line : where the first atom stands in the file, the others follow; None if there is no file.
-    label : what its file calls the energy, where it may hold several; None otherwise.
+    Parameters
+    ----------
+    path : str
+        Where the structure comes from; error messages start with it.  ``file#index`` for a frame of a file.
+    symbols : tuple of str
+        Species, in order of their first atom.
+    species : array of int64, shape (n_atoms,)
+        Index of each atom's species in `symbols`.
+    positions : array, shape (n_atoms, 3)
+        Å.
+    cell : array, shape (3, 3), optional
+        Cell vectors in rows, Å.
+    pbc : tuple of three bool
+        Along which cell vectors the structure repeats; without any it is isolated, with or without a cell.
+    energy : float, optional
+        Total energy, eV.
+    forces : array, shape (n_atoms, 3), optional
+        eV/Å.  The force on a lone atom is zero.
+    tags : array of int64, shape (n_atoms,), optional
+        What the file tells the atoms apart by.
+    system : str, optional
+        What the file calls the system that the structure belongs to.
+    first_line : int, optional
+        Line of the first atom in the file, counted from 1; the other atoms follow.
+    label : str, optional
+        What the file calls the energy, where it may hold several.
+    cohesive_energy : float, optional
+        Energy less that of the free atoms, eV, where the file gives it.
+    claimed : tuple of three bool, optional
+        Along which cell vectors the file says that the structure repeats, where ænet repeats it along all.
 
-    Anything like arrays of these shapes becomes one; InputError for other shapes, numbers that are not finite and
-    species that are not in symbols.
-    """
-
-    path: str
-    symbols: tuple[str, ...]
-    species: np.ndarray
-    positions: np.ndarray
-    forces: np.ndarray
-    cell: np.ndarray | None
-    total_energy: float
-    cohesive_energy: float
-    first_line: int | None = None
-    pbc: tuple[bool, bool, bool] = (True, True, True)
-    claimed: tuple[bool, bool, bool] | None = None
-    label: str | None = None
-
-    def __post_init__(self) -> None:
-        n_atoms = _check_species(self)
-        for name, shape in (("positions", (n_atoms, 3)), ("forces", (n_atoms, 3)), ("cell", (3, 3))):
-            if name != "cell" or self.cell is not None:
-                _check_array(self, name, shape)
-        if self.cell is None:
-            object.__setattr__(self, "pbc", (False, False, False))
-        _check_pbc(self)
-        _check_number(self, "total_energy")
-        _check_number(self, "cohesive_energy")
-
-    @property
-    def n_atoms(self) -> int:
-        return len(self.species)
-
-    def line_of(self, atom: int) -> int | None:
-        """Line of the file an atom (from 0) stands in."""
-        return None if self.first_line is None else self.first_line + atom
-
-
-@dataclass(frozen=True)
-class Frame:
-    """Atoms as files with many structures hold them: energy and forces may be missing.
-
-    path : where it was read from, with the frame's number, from 0: `file#number`.
-    symbols, species, positions : as in `Structure`.
-    cell : (3, 3) Å, rows are the cell vectors, or None; pbc : along which of them the structure repeats.
-    energy : total energy, eV, or None; forces : (n_atoms, 3) eV/Å, or None; that on a lone atom is always zero.
-    tags : (n_atoms,) int64, what the file tells the atoms apart by, or None.
-    system : what the file calls the system that the frame is of, or None.
-    first_line : where the first atom stands in the file; None if there is no file of lines.
-    label : as in `Structure`.
-
-    Checked like a `Structure`.
+    Raises
+    ------
+    InputError
+        For arrays of other shapes, numbers that are not finite, species that are not in `symbols`, and `pbc` without
+        a cell.  Anything that numpy can turn into such arrays is accepted.
     """
 
     path: str
@@ -104,6 +78,8 @@ class Frame:
     system: str | None = None
     first_line: int | None = None
     label: str | None = None
+    cohesive_energy: float | None = None
+    claimed: tuple[bool, bool, bool] | None = None
 
     def __post_init__(self) -> None:
         n_atoms = _check_species(self)
@@ -115,82 +91,84 @@ class Frame:
                 _check_array(self, name, shape, np.int64 if name == "tags" else np.float64)
         if _check_pbc(self) and self.cell is None:
             raise InputError(self.path, f"found pbc={self.pbc!r} without a cell; expected cell vectors")
-        if self.energy is not None:
-            _check_number(self, "energy")
+        _check_number(self, "energy")
+        _check_number(self, "cohesive_energy")
 
     @property
     def n_atoms(self) -> int:
         return len(self.species)
 
+    @property
+    def lattice(self) -> np.ndarray | None:
+        """The cell vectors, (3, 3) Å, None if the structure is isolated."""
+        return self.cell if any(self.pbc) else None
+
     def names(self) -> list[str]:
         """The species of each atom."""
         return [self.symbols[s] for s in self.species.tolist()]
 
+    def line_of(self, atom: int) -> int | None:
+        """Line of the file in which an atom (0-based) stands."""
+        return None if self.first_line is None else self.first_line + atom
+
     def check_reference(self) -> None:
         """InputError unless energy and forces are there."""
-        if self.energy is None:
+        if self.energy is None and self.cohesive_energy is None:
             raise InputError(self.path, "no energy found; expected a total energy in eV")
         if self.forces is None:
             raise InputError(self.path, "no forces found; expected those of every atom in eV/Å")
 
-    def structure(self, reference: bool = True) -> Structure:
-        """What the descriptor takes: isolated without pbc; without reference, energy and forces count as zero."""
-        if reference:
-            self.check_reference()
-        forces = self.forces if reference and self.forces is not None else np.zeros_like(self.positions)
-        return Structure(
-            path=self.path,
-            symbols=self.symbols,
-            species=self.species,
-            positions=self.positions,
-            forces=forces,
-            cell=self.cell if any(self.pbc) else None,
-            total_energy=self.energy if reference and self.energy is not None else 0.0,
-            cohesive_energy=0.0,
-            first_line=self.first_line,
-            pbc=self.pbc,
-            label=self.label,
-        )
 
+def as_structure(given: Structure | Atoms, path: str = "Atoms", reference: bool = False) -> Structure:
+    """A structure of ours as it is, one of ASE converted; AenetError for anything else.
 
-def frame_of(atoms: Frame | Atoms, name: str, reference: bool = True) -> Frame:
-    """A structure of ASE as a frame of this name; a frame is one already.
-
-    reference : with the energy and forces that its calculator holds for it as it is.  AenetError for anything else.
+    reference : with the energy and forces that its calculator holds for its present positions.
     """
-    if isinstance(atoms, Frame):
-        return atoms
-    if not all(hasattr(atoms, each) for each in ("get_chemical_symbols", "positions", "cell", "pbc", "calc")):
-        raise AenetError(
-            f"found {type(atoms).__name__}; expected ase.Atoms or a Frame (for predictions also a Structure)"
-        )
-    results = atoms.calc.results if reference and atoms.calc and not atoms.calc.check_state(atoms) else {}
-    symbols, species = species_of_atoms(atoms.get_chemical_symbols())
+    if isinstance(given, Structure):
+        return given
+    if not all(hasattr(given, each) for each in ("numbers", "positions", "cell", "pbc", "arrays", "calc")):
+        raise AenetError(f"found {type(given).__name__}; expected ase.Atoms or a Structure")
+    results = given.calc.results if reference and given.calc and not given.calc.check_state(given) else {}
+    return from_atoms(given, path, results)
+
+
+def from_atoms(atoms: Atoms, path: str, results: Mapping[str, Any], system: str | None = None) -> Structure:
+    """Convert a structure of ASE.
+
+    Parameters
+    ----------
+    atoms : ase.Atoms
+    path, system : as in `Structure`
+    results : mapping
+        Results of a calculator: energy (eV), or else free_energy, and forces (eV/Å).
+
+    Raises
+    ------
+    InputError
+        For atomic numbers of no element, and as `Structure` raises it.
+    """
+    numbers = atoms.numbers.tolist()
+    wrong = [number for number in numbers if not 1 <= number <= len(SYMBOLS)]
+    if wrong or not numbers:
+        raise InputError(path, f"found {f'atomic number {wrong[0]}' if wrong else 'no atoms'}; expected elements")
+    symbols, species = species_of_atoms([SYMBOLS[number - 1] for number in numbers])
     x, y, z = atoms.pbc.tolist()
-    return Frame(
-        path=name,
+    energy, tags = results.get("energy"), atoms.arrays.get("tags")
+    return Structure(
+        path=path,
         symbols=symbols,
         species=species,
         positions=atoms.positions.copy(),
         cell=atoms.cell.array.copy() if atoms.cell.array.any() else None,
         pbc=(x, y, z),
-        energy=energy_of(results),
+        energy=results.get("free_energy") if energy is None else energy,
         forces=results.get("forces"),
+        tags=None if tags is None else tags.astype(np.int64),
+        system=system,
     )
 
 
-def energy_of(results: Any) -> float | None:
-    """The energy among the results of ASE, a dictionary or a row of a database: `energy`, otherwise `free_energy`."""
-    energy = results.get("energy")
-    return results.get("free_energy") if energy is None else energy
-
-
-def as_structure(given: Structure | Frame | Atoms) -> Structure:
-    """A structure without reference; AenetError for anything else."""
-    return given if isinstance(given, Structure) else frame_of(given, "Atoms", False).structure(reference=False)
-
-
-def _check_species(atoms: Structure | Frame) -> int:
+def _check_species(atoms: Structure) -> int:
     """How many atoms there are; InputError unless symbols and species fit together."""
     symbols = atoms.symbols
     named = isinstance(symbols, tuple | list) and all(isinstance(symbol, str) and symbol for symbol in symbols)
@@ -206,7 +184,7 @@ def _check_species(atoms: Structure | Frame) -> int:
     return len(atoms.species)
 
 
-def _check_pbc(atoms: Structure | Frame) -> bool:
+def _check_pbc(atoms: Structure) -> bool:
     """Whether a structure repeats along any cell vector; InputError unless pbc says so for each of them."""
     pbc = tuple(atoms.pbc) if isinstance(atoms.pbc, Iterable) else ()
     if len(pbc) != 3 or not all(isinstance(p, bool | np.bool_) for p in pbc):
@@ -214,7 +192,7 @@ def _check_pbc(atoms: Structure | Frame) -> bool:
     return any(pbc)
 
 
-def _check_array(atoms: Structure | Frame, field: str, shape: tuple[int, ...], dtype: type = np.float64) -> None:
+def _check_array(atoms: Structure, field: str, shape: tuple[int, ...], dtype: type = np.float64) -> None:
     """Make a field an array of this type; InputError unless it has the shape (-1 : any) and finite numbers."""
     given = getattr(atoms, field)
     name = "cell vectors" if field == "cell" else field
@@ -237,10 +215,15 @@ def _words(shape: tuple[int, ...]) -> str:
     return str(shape).replace("-1", "n_atoms")
 
 
-def _check_number(atoms: Structure | Frame, name: str) -> None:
+def _check_number(atoms: Structure, name: str) -> None:
+    """Make a field a float unless it is None; InputError unless it is a finite number."""
+    value = getattr(atoms, name)
+    if value is None:
+        return
     try:
-        finite = math.isfinite(getattr(atoms, name))
+        finite = math.isfinite(value)
     except (TypeError, OverflowError):
         finite = False
     if not finite:
-        raise InputError(atoms.path, f"found {name}={getattr(atoms, name)!r}; expected a finite number")
+        raise InputError(atoms.path, f"found {name}={value!r}; expected a finite number")
+    object.__setattr__(atoms, name, float(value))

@@ -48,8 +48,7 @@ def structure(positions, cell=None, species=None, symbols=None):
         positions=positions,
         forces=np.cos(np.arange(3.0 * n_atoms)).reshape(n_atoms, 3),
         cell=None if cell is None else np.array(cell, dtype=float),
-        total_energy=0.0,
-        cohesive_energy=0.0,
+        pbc=(cell is not None,) * 3,
     )
 
 

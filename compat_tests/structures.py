@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from aenet_py.structure import Frame
+from aenet_py.structure import Structure
 
 OPENED = {".xz": lzma.open, ".gz": gzip.open}
 
 
-def make_frames(n: int, seed: int = 0, elements: str = "Cu O", n_atoms: tuple[int, int] = (2, 6)) -> list[Frame]:
+def make_frames(n: int, seed: int = 0, elements: str = "Cu O", n_atoms: tuple[int, int] = (2, 6)) -> list[Structure]:
     """Frames with atoms at least 1 Å apart, in cells and isolated, with energy, forces and tags."""
     rng = np.random.default_rng(seed)
     found = []
@@ -28,7 +28,7 @@ def make_frames(n: int, seed: int = 0, elements: str = "Cu O", n_atoms: tuple[in
             number % 5
         ]
         found.append(
-            Frame(
+            Structure(
                 path=f"made#{number}",
                 symbols=symbols,
                 species=np.array([symbols.index(symbol) for symbol in drawn.tolist()]),
@@ -43,7 +43,7 @@ def make_frames(n: int, seed: int = 0, elements: str = "Cu O", n_atoms: tuple[in
     return found
 
 
-def as_text(frame: Frame, extra: str = "") -> str:
+def as_text(frame: Structure, extra: str = "") -> str:
     """A frame as a set of a public database has it, with a mask of the atoms that may move."""
     head = [] if frame.cell is None else ['Lattice="' + " ".join(f"{x!r}" for x in frame.cell.ravel().tolist()) + '"']
     head += ["Properties=species:S:1:pos:R:3:move_mask:L:1:tags:I:1:forces:R:3"]
@@ -65,7 +65,7 @@ def write(path: Path, content: str) -> Path:
     return path
 
 
-def check_same(a: Frame, b: Frame, paths: bool = False) -> None:
+def check_same(a: Structure, b: Structure, paths: bool = False) -> None:
     """All values of two frames agree, bit for bit."""
     assert a.symbols == b.symbols
     assert (a.energy, a.pbc) == (b.energy, b.pbc)

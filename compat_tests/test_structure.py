@@ -1,4 +1,4 @@
-"""Structures and frames: what is given wrongly is an error, and what is given in other words counts the same."""
+"""Structures: what is given wrongly is an error, and what is given in other words counts the same."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from aenet_py.errors import AenetError
 from aenet_py.formats import xsf
 from aenet_py.neighbors import verlet
 from aenet_py.potentials.potential import Potential
-from aenet_py.structure import Frame, Structure, frame_of
+from aenet_py.structure import as_structure
 from compat_tests.interfaces.test_ase import CLUSTER, as_atoms, networks
 
 PATH = CLUSTER / "xsf" / "s001.xsf"
@@ -61,15 +61,10 @@ WRONG = {
     "lengths of a cell": {"cell": np.array([30.0, 30.0, 30.0])},
     "two cell vectors": {"cell": 30 * np.eye(3)[:2]},
     "a cell that is none": {"cell": np.full((3, 3), np.nan)},
-}
-STRUCTURES = {
-    "energy nan": {"total_energy": np.nan},
-    "no energy": {"total_energy": None},
-    "huge energy": {"total_energy": 10**400},
-    "energies": {"cohesive_energy": np.zeros(2)},
-}
-FRAMES = {
     "energy nan": {"energy": np.nan},
+    "huge energy": {"energy": 10**400},
+    "an energy in words": {"energy": "-1"},
+    "energies": {"cohesive_energy": np.zeros(2)},
     "pbc without a cell": {"pbc": (True, True, True)},
     "two of pbc": {"pbc": (True, False)},
     "pbc in a word": {"pbc": "FFF"},
@@ -77,21 +72,10 @@ FRAMES = {
 }
 
 
-def frame(**changes: object) -> Frame:
-    kept = {field.name: getattr(GOOD, field.name) for field in dataclasses.fields(Frame) if hasattr(GOOD, field.name)}
-    return Frame(**{**kept, **changes})  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize("changes", (WRONG | STRUCTURES).values(), ids=WRONG | STRUCTURES)
+@pytest.mark.parametrize("changes", WRONG.values(), ids=WRONG)
 def test_wrong_structures(changes):
     with pytest.raises(AenetError, match=r"s001.xsf: .*(found|expected)"):
         dataclasses.replace(GOOD, **changes)
-
-
-@pytest.mark.parametrize("changes", (WRONG | FRAMES).values(), ids=WRONG | FRAMES)
-def test_wrong_frames(changes):
-    with pytest.raises(AenetError, match=r"s001.xsf: .*(found|expected)"):
-        frame(**changes)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +83,7 @@ def test_wrong_frames(changes):
     [
         {"positions": GOOD.positions.tolist(), "species": GOOD.species.tolist(), "forces": GOOD.forces.tolist()},
         {"positions": np.asfortranarray(GOOD.positions), "species": GOOD.species.astype(np.uint8)},
-        {"symbols": list(GOOD.symbols), "total_energy": np.float32(1.0)},
+        {"symbols": list(GOOD.symbols), "energy": np.float32(1.0)},
     ],
 )
 def test_the_same_in_other_words(changes):
@@ -126,7 +110,6 @@ def test_arrays_of_any_shape_and_kind(name, shape, kind):
 def test_structures_of_ase():
     atoms = as_atoms(PATH)
     assert POTENTIAL.energy_forces(atoms).energy == ENERGY
-    assert POTENTIAL.energy_forces(frame()).energy == ENERGY
     atoms.set_cell([30, 30, 30])
     assert POTENTIAL.energy_forces(atoms).energy == ENERGY
     atoms.pbc = True
@@ -145,14 +128,32 @@ def test_structures_of_ase():
 
 def test_reference_of_structures_of_ase():
     atoms = as_atoms(PATH)
-    assert frame_of(atoms, "a").energy is None
+    assert as_structure(atoms, "a", reference=True).energy is None
     atoms.calc = SinglePointCalculator(atoms, energy=-1.0, forces=GOOD.forces)
-    found = frame_of(atoms, "a")
+    found = as_structure(atoms, "a", reference=True)
     assert (found.path, found.energy) == ("a", -1.0)
     assert np.array_equal(found.forces, GOOD.forces)
+    assert as_structure(atoms).energy is None
     atoms.positions[0, 0] += 0.1  # the results are of another structure
-    assert frame_of(atoms, "a").energy is None
-    assert isinstance(found.structure(), Structure)
+    assert as_structure(atoms, "a", reference=True).energy is None
+    assert as_structure(found) is found
+
+
+def test_what_is_missing_is_none():
+    bare = dataclasses.replace(GOOD, energy=None, forces=None, cohesive_energy=None)
+    assert POTENTIAL.energy_forces(bare).energy == ENERGY
+    for known in ({"energy": -1.0}, {"cohesive_energy": -1.0}):
+        with pytest.raises(AenetError, match=r"s001\.xsf: no forces found"):
+            dataclasses.replace(bare, **known).check_reference()
+        dataclasses.replace(bare, **known, forces=GOOD.forces).check_reference()
+    with pytest.raises(AenetError, match=r"s001\.xsf: no energy found"):
+        dataclasses.replace(bare, forces=GOOD.forces).check_reference()
+
+
+def test_an_isolated_structure_may_have_a_cell():
+    boxed = dataclasses.replace(GOOD, cell=30 * np.eye(3))
+    assert boxed.lattice is None
+    assert POTENTIAL.energy_forces(boxed).energy == ENERGY
 
 
 def test_what_does_not_belong_together():

@@ -9,15 +9,15 @@ from collections.abc import Iterator
 from typing import Any
 
 from aenet_py.errors import AenetError, InputError
-from aenet_py.formats.databases import checked_frame, reason
+from aenet_py.formats.databases import reason
 from aenet_py.formats.frames import Skip, frame_name, good
-from aenet_py.structure import Frame, energy_of
+from aenet_py.structure import Structure, from_atoms
 
 ALL, LAST = slice(None), slice(-1, None)
 REFUSED = ("py", "postgresql", "mysql")  # Python code, which old versions of ASE run, and servers
 
 
-def read(path: str, format_name: str | None, reference: bool = True, skip: Skip | None = None) -> Iterator[Frame]:
+def read(path: str, format_name: str | None, reference: bool = True, skip: Skip | None = None) -> Iterator[Structure]:
     """The structures of a file, called `file#index`; energy and forces are the calculator's results.
 
     Constraints change no force.  format_name : as in `images`; reference, skip : as in `frames.good`.  Behind a
@@ -25,7 +25,7 @@ def read(path: str, format_name: str | None, reference: bool = True, skip: Skip 
     """
     try:
         for index, atoms in enumerate(images(path, format_name)):
-            frame = good(functools.partial(_frame, frame_name(path, index), atoms), reference, skip)
+            frame = good(functools.partial(_structure, frame_name(path, index), atoms), reference, skip)
             if frame is not None:
                 yield frame
     except InputError as error:
@@ -111,9 +111,5 @@ def _check_lammps(place: str, atoms: Any) -> None:
         del atoms.calc.results["energy"]
 
 
-def _frame(name: str, atoms: Any) -> Frame:
-    results = {} if atoms.calc is None else atoms.calc.results
-    return checked_frame(
-        name, atoms.numbers, atoms.positions, atoms.cell.array, atoms.pbc, energy_of(results), results.get("forces"),
-        atoms.arrays.get("tags"), None,
-    )  # fmt: skip
+def _structure(name: str, atoms: Any) -> Structure:
+    return from_atoms(atoms, name, {} if atoms.calc is None else atoms.calc.results)

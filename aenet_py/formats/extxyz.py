@@ -25,7 +25,7 @@ from aenet_py.formats import frames, units
 from aenet_py.formats.frames import RawFrame, Skip
 from aenet_py.formats.keyvalues import pairs, quoted
 from aenet_py.formats.labels import ANY, CHOOSE, KNOWN, Labels, choices, source
-from aenet_py.structure import Frame, species_of_atoms
+from aenet_py.structure import Structure, species_of_atoms
 
 POSITIONS = ("pos", "positions")
 SPECIES = ("species", "symbols", "z", "numbers", "atomic_numbers")
@@ -67,7 +67,7 @@ class Plan:
     forces: tuple[str, ...]
 
 
-def parse(raw: RawFrame, reference: bool | None = None, labels: Labels = ANY) -> Frame:
+def parse(raw: RawFrame, reference: bool | None = None, labels: Labels = ANY) -> Structure:
     """The atoms of a frame; InputError names frame and line of what is wrong with it.
 
     reference : energy and forces are required (true), not read (false), or read where they are (None).
@@ -87,7 +87,7 @@ def parse(raw: RawFrame, reference: bool | None = None, labels: Labels = ANY) ->
     if len(plan.given) > 1:
         _check_agreement(path, line, plan.given, energy_of, forces_of)
     energy, forces = plan.given[0].energy, plan.given[0].forces
-    return Frame(
+    return Structure(
         path=path,
         symbols=symbols,
         species=species,
@@ -127,7 +127,7 @@ def column(raw: RawFrame, name: str) -> np.ndarray | None:
 
 def read(
     path: str, reference: bool = True, skip: Skip | None = None, labels: Labels = ANY
-) -> Iterator[tuple[RawFrame, Frame]]:
+) -> Iterator[tuple[RawFrame, Structure]]:
     """The frames of a file, with their lines; reference, skip : as in `frames.good`; labels : as in `parse`.
 
     Behind a frame that tells no number of atoms the rest of the file cannot be read, and counts as one that is skipped.
@@ -405,7 +405,7 @@ def _logicals(text: str) -> tuple[bool, bool, bool]:
     return x, y, z
 
 
-def text(frame: Frame) -> bytes:
+def text(frame: Structure) -> bytes:
     """A frame's lines; every number keeps all its digits."""
     kinds = "species:S:1:pos:R:3"
     columns: list[Sequence] = [frame.names(), *_reprs(frame.positions)]

@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING, Any
 from aenet_py.errors import AenetError, InputError
 from aenet_py.formats.text import BYTE_ORDER_MARK
 from aenet_py.runtime.output import PendingFile
-from aenet_py.structure import Frame
+from aenet_py.structure import Structure
 
 if TYPE_CHECKING:
     import gzip
@@ -120,7 +120,7 @@ def lines_of(path: str, what: str) -> Iterator[bytes]:
         raise InputError(path, str(error)) from None
 
 
-def good(make: Callable[[], Frame], reference: bool, skip: Skip | None) -> Frame | None:
+def good(make: Callable[[], Structure], reference: bool, skip: Skip | None) -> Structure | None:
     """A structure, or None for one that is not good and was skipped.
 
     make : reads it or raises InputError; reference : energy and forces are required; skip : called instead of raising

@@ -121,7 +121,7 @@ def items(given: Sequence[Source]) -> Iterator[Item]:
 
 
 def read(item: Item, reference: bool = True, types: Sequence[str] = ()) -> Structure:
-    """Read a structure with energy and forces, or, without reference, one whose energy and forces count as zero.
+    """Read a structure with energy and forces, which without reference are not read.
 
     types : species of a deck, whose names XSF files may use as they are (`xsf.read`).
     """
@@ -129,4 +129,7 @@ def read(item: Item, reference: bool = True, types: Sequence[str] = ()) -> Struc
         return item.structure
     if item.raw is None:
         return xsf.read(native(item.name), reference, types)
-    return extxyz.parse(item.raw, reference, item.labels).structure(reference)
+    structure = extxyz.parse(item.raw, reference, item.labels)
+    if reference:
+        structure.check_reference()
+    return structure

@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -25,7 +26,7 @@ from aenet_py.errors import AenetError, InputError
 from aenet_py.formats import listio, units
 from aenet_py.formats.text import BLANKS, read_text, split_lines
 from aenet_py.neighbors.periodicity import with_vacuum
-from aenet_py.structure import SYMBOL_LENGTH, Frame, Structure, species_of_atoms
+from aenet_py.structure import SYMBOL_LENGTH, Structure, species_of_atoms
 
 WHAT = "an XSF structure file"
 _NAME = re.compile(r"\.xsf(\.\d+)?$", re.IGNORECASE)
@@ -44,23 +45,18 @@ def is_xsf(path: str) -> bool:
 
 
 def read(path: str, reference: bool = True, types: Sequence[str] = ()) -> Structure:
-    """Read a structure with energy and forces, or, without reference, one whose energy and forces count as zero.
+    """Read a structure as ænet does, periodic along all of its cell vectors; without reference, no energy and forces.
 
     types : names that stand for species as they are, by their first two characters; any other name that is an atomic
     number or a label such as Ti1 becomes the symbol of its element.  InputError names the line of anything else.
     """
-    return _parse(path, split_lines(read_text(path, WHAT)), reference, types)[0]
+    return _parse(path, split_lines(read_text(path, WHAT)), reference, types)
 
 
-def read_frame(path: str) -> Frame:
-    """Read a structure with all that `text` writes; energy and forces may be missing.
-
-    InputError for a cohesive energy, which is no total energy.
-    """
+def read_frame(path: str) -> Structure:
+    """Read a structure as the file means it, with all that `text` writes; energy and forces may be missing."""
     lines = split_lines(read_text(path, WHAT))
-    structure, energies, has_forces = _parse(path, lines, None, ())
-    if "cohesive energy" in energies:
-        raise InputError(path, "found a cohesive energy; expected a total energy alone")
+    structure = _parse(path, lines, None, ())
     cell = structure.cell
     pbc = structure.claimed or (True, True, True)
     given: np.ndarray | None = None
@@ -74,20 +70,10 @@ def read_frame(path: str) -> Frame:
         pbc = (False, False, False)
     if given is not None and not all(pbc):
         cell = given
-    return Frame(
-        path=path,
-        symbols=structure.symbols,
-        species=structure.species,
-        positions=structure.positions,
-        cell=cell,
-        pbc=pbc,
-        energy=energies.get("total energy"),
-        forces=structure.forces if has_forces else None,
-        first_line=structure.first_line,
-    )
+    return replace(structure, cell=cell, pbc=pbc, claimed=None)
 
 
-def text(frame: Frame) -> bytes:
+def text(frame: Structure) -> bytes:
     """A structure's XSF file; every number keeps all its digits.
 
     ænet repeats whatever has PRIMVEC along all three vectors, so a structure that is periodic along some is written in
@@ -121,10 +107,8 @@ def _rows(cell: np.ndarray) -> list[str]:
     return [" ".join(map(repr, row)) for row in cell.tolist()]
 
 
-def _parse(
-    path: str, lines: list[str], reference: bool | None, types: Sequence[str]
-) -> tuple[Structure, dict[str, float], bool]:
-    """A structure, its energies by kind, and whether it has forces.
+def _parse(path: str, lines: list[str], reference: bool | None, types: Sequence[str]) -> Structure:
+    """The structure that lines of a file describe.
 
     reference : energy and forces are required (true; forces not of a lone atom, where they are zero), not read
     (false), or read where they are (None); types : as in `read`.
@@ -177,19 +161,19 @@ def _parse(
     optional = reference is None or (reference and atoms[1] - atoms[0] == 1)
     with_forces = len(lines[atoms[1] - 1].split()) >= 7 if optional else bool(reference)
     symbols, species, values = _atom_lines(path, lines, *atoms, with_forces, types)
-    structure = Structure(
+    return Structure(
         path=path,
         symbols=symbols,
         species=species,
         positions=np.ascontiguousarray(values[:, :3]),
-        forces=np.ascontiguousarray(values[:, 3:]),
         cell=cell,
-        total_energy=energies.get("total energy", 0.0),
-        cohesive_energy=energies.get("cohesive energy", 0.0),
+        pbc=(False, False, False) if cell is None else (True, True, True),
+        energy=energies.get("total energy"),
+        forces=np.ascontiguousarray(values[:, 3:]) if with_forces else None,
         first_line=atoms[0] + 1,
+        cohesive_energy=energies.get("cohesive energy"),
         claimed=claimed,
     )
-    return structure, energies, with_forces
 
 
 def _pbc(line: str) -> tuple[bool, bool, bool] | None:
@@ -253,7 +237,7 @@ def _numbers(path: str, number: int, line: str, found: list[str | None], n: int,
 def _atom_lines(
     path: str, lines: list[str], start: int, stop: int, reference: bool, types: Sequence[str]
 ) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
-    """Symbols in order of appearance, species (n,), positions and forces (n, 6); without reference no forces."""
+    """Symbols in order of appearance, species (n,), positions and, with reference, forces (n, 3 or 6)."""
     n_values = 6 if reference else 3
     last = lines[stop - 1].split()
     if reference and len(last) < 7:
@@ -284,9 +268,7 @@ def _atom_lines(
         values = np.array(rows)
     species_of = {name: _species(name, types) for name in set(names)}
     symbols, species = species_of_atoms([species_of[name] for name in names])
-    if not reference:
-        values = np.hstack([values[:, :3], np.zeros((len(names), 3))])
-    return symbols, species, values
+    return symbols, species, values[:, :n_values]
 
 
 def _are_names(words: Sequence[str], lines: Sequence[str], width: int) -> bool:

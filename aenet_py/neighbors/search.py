@@ -136,22 +136,22 @@ def search_cell(structure: Structure, r_max: float) -> np.ndarray:
     As if it were periodic along all vectors: with enough vacuum along those along which it is not.  AenetError for
     a cell that does not make sense.
     """
-    assert structure.cell is not None
-    check_cell(structure.cell)
+    assert structure.lattice is not None
+    check_cell(structure.lattice)
     if all(structure.pbc):
-        return structure.cell
+        return structure.lattice
     if r_max > LONGEST:
         message = f"the cell is too thin for the cutoff of {r_max:g} Angstrom"
         raise AenetError(f"{message}; expected at most {LONGEST:.0e} Angstrom")
-    return with_vacuum(structure.cell, structure.pbc, structure.positions, max(VACUUM, r_max + 2.0 * CUTOFF_MARGIN))
+    return with_vacuum(structure.lattice, structure.pbc, structure.positions, max(VACUUM, r_max + 2.0 * CUTOFF_MARGIN))
 
 
 def is_repeated(structure: Structure, r_max: float) -> bool:
     """Whether a structure has neighbours within r_max, Å, that its file does not mean (`Structure.claimed`)."""
-    if structure.cell is None or structure.claimed is None or all(structure.claimed):
+    if structure.lattice is None or structure.claimed is None or all(structure.claimed):
         return False
-    wide = with_vacuum(structure.cell, structure.claimed, structure.positions, r_max + CUTOFF_MARGIN)
-    return not np.array_equal(wide, structure.cell)
+    wide = with_vacuum(structure.lattice, structure.claimed, structure.positions, r_max + CUTOFF_MARGIN)
+    return not np.array_equal(wide, structure.lattice)
 
 
 def environments(
@@ -172,12 +172,13 @@ def environments(
     modes = np.array([_mode(structure) for structure in structures], dtype=np.int64)
     for number, structure in enumerate(structures):
         with _naming(structure):
-            if structure.cell is not None:
+            if structure.lattice is not None:
                 cells[number] = search_cell(structure, r_max)
             else:
                 check_size("positions", structure.positions)
     positions = np.ascontiguousarray(np.concatenate([s.positions for s in structures]), dtype=np.float64)
-    given_forces = np.ascontiguousarray(np.concatenate([s.forces for s in structures]), dtype=np.float64)
+    forces_of = [np.zeros_like(s.positions) if s.forces is None else s.forces for s in structures]
+    given_forces = np.ascontiguousarray(np.concatenate(forces_of), dtype=np.float64)
     cartesian, forces, grids = np.empty((n, 3)), np.empty((n, 3)), np.empty((n_structures, 10), dtype=np.int64)
     others = np.empty(n_structures)
     work = scratch("place", 3 * (5 + 3 * n_structures + n))
@@ -202,7 +203,7 @@ def environments(
             coarse[number] = n_cells
             grid[0:3], grid[3:6], grid[9], others[number] = 1, 0, structure.n_atoms - 1, structure.n_atoms
         with _naming(structure):
-            periodic = None if structure.cell is None else cell
+            periodic = None if structure.lattice is None else cell
             check_work(structure.n_atoms, float(others[number]), r_max, periodic, structure.pbc)
     n_integers = max(map(_search_size, structures, grids.tolist()))
     integers = scratch("cells", n_integers, np.int32)
@@ -241,7 +242,7 @@ def environments(
 
 def _mode(structure: Structure) -> int:
     """How `kernels.place_atoms` takes a structure."""
-    if structure.cell is None:
+    if structure.lattice is None:
         return 0
     return 1 if all(structure.pbc) else 2
 
@@ -253,7 +254,7 @@ def _search_size(structure: Structure, grid: list[int]) -> int:
 
 def _volume(structure: Structure, cell: np.ndarray) -> float:
     """Of the cell, or of the box around an isolated structure, Å³."""
-    return float(np.ptp(structure.positions, axis=0).prod() if structure.cell is None else abs(np.linalg.det(cell)))
+    return float(np.ptp(structure.positions, axis=0).prod() if structure.lattice is None else abs(np.linalg.det(cell)))
 
 
 def _too_many_cells(structure: Structure, cell: np.ndarray, r_max: float, n_cells: float) -> InputError:

@@ -179,7 +179,7 @@ def featurize(model: Model, job: FeaturizeJob) -> FeaturizedBatch:
             continue
         atoms, energy = slice(starts[place], starts[place + 1]), next(energies)
         records += [trainset.entry(trainset.Entry(path, structure.n_atoms, n_species, energy)), rows[place]]
-        symbols = [structure.symbols[s] for s in structure.species.tolist()]
+        symbols = structure.names()
         lines = report.structure(number, n_species, energy / structure.n_atoms, path, symbols, counts[atoms])
         kept = found.only(place) if number in job.chosen else None
         repeated = is_repeated(structure, model.r_max)
@@ -197,11 +197,12 @@ def _skipped(number: int, path: str, structure: Structure) -> Featurized:
 def _cohesive_energy(model: Model, structure: Structure, types: np.ndarray) -> float:
     """The file's cohesive energy or, without one, the total energy less the atomic energies, atom by atom.
 
-    InputError if that overflows.
+    As in the original, a cohesive energy of zero counts as none, and a missing total energy as zero.  InputError if the
+    result overflows.
     """
-    if structure.cohesive_energy != 0.0:
+    if structure.cohesive_energy:
         return structure.cohesive_energy
-    energy = structure.total_energy
+    energy = 0.0 if structure.energy is None else structure.energy
     for t in types.tolist():
         energy = energy - model.atomic_energies[t]
     if not math.isfinite(energy):

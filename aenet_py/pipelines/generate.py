@@ -21,14 +21,14 @@ from aenet_py.inputs.keywords import nobody
 from aenet_py.pipelines.featurize import Summary, read_model, write_training_set
 from aenet_py.runtime.output import PendingFile, already_exists, complete_together
 from aenet_py.runtime.workers import Workers, processors
-from aenet_py.structure import Frame, frame_of
+from aenet_py.structure import Structure, as_structure
 
 if TYPE_CHECKING:
     from ase import Atoms
 
 
 def generate(
-    structures: str | os.PathLike[str] | Iterable[str | os.PathLike[str] | Frame | Atoms],
+    structures: str | os.PathLike[str] | Iterable[str | os.PathLike[str] | Structure | Atoms],
     setups: Mapping[str, str | os.PathLike[str]], atomic_energies: Mapping[str, float], output: str | os.PathLike[str],
     forces: bool | Iterable[int] = False, threads: int | None = None, energy_key: str | None = None,
     forces_key: str | None = None,
@@ -136,7 +136,7 @@ def _path(given: Any, name: str) -> str:
 
 def _sources(given: Any, labels: Labels) -> list[Source]:
     """Files and structures in the given order."""
-    if isinstance(given, str | os.PathLike | Frame) or hasattr(given, "get_chemical_symbols"):
+    if isinstance(given, str | os.PathLike | Structure) or hasattr(given, "get_chemical_symbols"):
         given = [given]
     if not isinstance(given, Iterable):
         raise AenetError(f"structures must be paths or structures, not {type(given).__name__}")
@@ -150,8 +150,9 @@ def _sources(given: Any, labels: Labels) -> list[Source]:
         if isinstance(each, str | os.PathLike):
             sources.append(next(files))
         else:
-            frame = frame_of(each, frame_name("structures", number))
-            sources.append(Source(frame.path, "", structure=frame.structure()))
+            structure = as_structure(each, frame_name("structures", number), reference=True)
+            structure.check_reference()
+            sources.append(Source(foreign(structure.path), "", structure=structure))
     return sources
 
 

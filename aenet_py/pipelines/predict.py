@@ -42,14 +42,14 @@ def predict(
     n_structures = structure_files.n_structures(given)
     for number, item in enumerate(structure_files.items(given), 1):
         path, structure = item.name, structure_files.read(item, False, potential.types)
-        symbols = [structure.symbols[s] for s in structure.species.tolist()]
+        symbols = structure.names()
         in_order = not deck.forces or deck.relaxation is not None
         prediction = potential.energy_forces(structure, deck.forces, in_order)
         if not in_order and not rounding.is_certain(prediction):
             prediction = potential.energy_forces(structure, in_order=True)
         _check_numbers(structure, prediction)
         box, origin = box_of(structure, potential.model.r_max)
-        lattice = box if structure.cell is None else structure.cell
+        lattice = box if structure.lattice is None else structure.lattice
         if not deck.quiet:
             say(report.structure(number, path, structure.n_atoms, len(structure.symbols), lattice))
         energies = prediction.atomic_energies if deck.atomic_energies else None

@@ -62,7 +62,7 @@ def relax(
             return Relaxed(_printed(structure, fractions) @ box + origin, prediction, number, True)
         step = target.reshape(-1, 3) - fractions
         fractions = np.where(np.abs(step) <= LONGEST, target.reshape(-1, 3), fractions + np.sign(step) * LONGEST)
-        if structure.cell is None:
+        if structure.lattice is None:
             fractions, box, origin = _fit(fractions, box, origin)
         try:
             moved = replace(structure, positions=fractions @ box + origin)
@@ -75,7 +75,7 @@ def relax(
 
 def _printed(structure: Structure, fractions: np.ndarray) -> np.ndarray:
     """Coordinates inside the cell along those of its vectors that repeat."""
-    return fractions if structure.cell is None else fractions - np.where(structure.pbc, np.floor(fractions), 0.0)
+    return fractions if structure.lattice is None else fractions - np.where(structure.pbc, np.floor(fractions), 0.0)
 
 
 def box_of(structure: Structure, r_max: float) -> tuple[np.ndarray, np.ndarray]:
@@ -83,7 +83,7 @@ def box_of(structure: Structure, r_max: float) -> tuple[np.ndarray, np.ndarray]:
 
     Of an isolated structure the box around it (geo_get_bounds).
     """
-    if structure.cell is not None:
+    if structure.lattice is not None:
         return search_cell(structure, r_max), np.zeros(3)
     low, high = structure.positions.min(axis=0), structure.positions.max(axis=0)
     return np.diag(high - low + BOX_MARGIN), low - 0.5 * BOX_MARGIN
@@ -92,7 +92,7 @@ def box_of(structure: Structure, r_max: float) -> tuple[np.ndarray, np.ndarray]:
 def places(structure: Structure, prediction: Prediction, box: np.ndarray, origin: np.ndarray) -> np.ndarray:
     """Positions (n_atoms, 3), Å, of the atoms that were evaluated, inside the cell only along vectors that repeat."""
     positions = prediction.environments.positions + origin
-    if structure.cell is None or all(structure.pbc):
+    if structure.lattice is None or all(structure.pbc):
         return positions
     moved = np.round((structure.positions - positions) @ np.linalg.inv(box))
     return positions + np.where(structure.pbc, 0.0, moved) @ box

@@ -24,7 +24,7 @@ from aenet_py.formats import potential_files
 from aenet_py.formats.potential import PotentialFile
 from aenet_py.neighbors.search import Environments, environments
 from aenet_py.runtime.accelerate import Kernel, scratch
-from aenet_py.structure import Frame, Structure, as_structure
+from aenet_py.structure import Structure, as_structure
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -155,9 +155,7 @@ class Potential:
             warnings.warn(message, AenetWarning, stacklevel=2)
         return cls(types, files, together, _networks(files, atomic_energies), is_legacy)
 
-    def energy_forces(
-        self, structure: Structure | Frame | Atoms, forces: bool = True, in_order: bool = False
-    ) -> Prediction:
+    def energy_forces(self, structure: Structure | Atoms, forces: bool = True, in_order: bool = False) -> Prediction:
         """Energies, forces and virial of a structure, with the neighbours that predict.x finds.
 
         forces : whether they are wanted, with the virial; both are zero otherwise; in_order : sum as predict.x does, so

@@ -15,7 +15,7 @@ from aenet_py.formats import extxyz, frames
 from aenet_py.formats.folders import files_in
 from aenet_py.formats.frames import COMPRESSED, RawFrame, Skip
 from aenet_py.formats.labels import ANY, Labels
-from aenet_py.structure import Frame
+from aenet_py.structure import Structure
 
 WHAT = "a file .extxyz or .xyz (also .xz, .gz), or a folder of such"
 LABELS = "a list 'system,frame,energy', a line for each frame"
@@ -35,7 +35,7 @@ class Labelled:
     says so, or None."""
 
     raw: RawFrame
-    frame: Frame
+    frame: Structure
     system: str
     step: str
     label: bytes | None
@@ -94,7 +94,7 @@ class _Systems:
         self._lines = None if shard.labels is None else frames.lines_of(shard.labels, LABELS)
         self._next = 0
 
-    def put(self, raw: RawFrame, frame: Frame) -> Labelled:
+    def put(self, raw: RawFrame, frame: Structure) -> Labelled:
         """A frame with its label; frames come in the order of the file, some may be left out."""
         if self._lines is None or self._shard.labels is None:
             return Labelled(raw, frame, frame.system or "", "", None)

@@ -1,6 +1,6 @@
 """Structures from one kind of file to another: extended XYZ, databases of ASE, XSF, and what else ASE reads.
 
-files ──read──> Frame ──write──> one file of frames, or a file for each
+files ──read──> Structure ──write──> one file of frames, or a file for each
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from aenet_py.formats.folders import files_in
 from aenet_py.formats.frames import FramesFile, Skip
 from aenet_py.formats.labels import ANY, Labels, mixed
 from aenet_py.runtime.output import PendingFolder, already_exists, check_regular
-from aenet_py.structure import Frame
+from aenet_py.structure import Structure
 
 WHAT = ".extxyz, .xyz (also .xz, .gz), .xsf, .db or .json"
 DIGITS = 6  # of a file's number in a folder
 _NUMBER = re.compile(r"%(0\d+)?d")
 Publish = Callable[[], contextlib.AbstractContextManager]
-Add = Callable[[Frame, bytes | None], None]
+Add = Callable[[Structure, bytes | None], None]
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def convert(
 
 def _read_all(
     paths: Sequence[str], format_name: str | None, reference: bool, skip: Skip | None, labels: Labels
-) -> Iterator[tuple[Frame, bytes | None]]:
+) -> Iterator[tuple[Structure, bytes | None]]:
     """All structures, with the bytes of those that are extended XYZ already and have no other labels than wanted."""
     for path in paths:
         if format_name is not None or not is_own(path):
@@ -101,9 +101,17 @@ def _read_all(
         elif databases.is_database(path):
             yield from ((frame, None) for frame in databases.read(path, reference, skip))
         else:
-            one = frames.good(functools.partial(xsf.read_frame, path), reference, skip)
+            one = frames.good(functools.partial(_from_xsf, path), reference, skip)
             if one is not None:
                 yield one, None
+
+
+def _from_xsf(path: str) -> Structure:
+    """InputError for a cohesive energy, which no other kind of file has."""
+    structure = xsf.read_frame(path)
+    if structure.cohesive_energy is not None:
+        raise InputError(path, "found a cohesive energy; expected a total energy alone")
+    return structure
 
 
 def _writer(output: str, publish: Publish) -> contextlib.AbstractContextManager[Add]:
@@ -124,7 +132,7 @@ def _writer(output: str, publish: Publish) -> contextlib.AbstractContextManager[
 def _frames_file(output: str, publish: Publish) -> Iterator[Add]:
     with FramesFile(output) as file:
 
-        def add(frame: Frame, content: bytes | None) -> None:
+        def add(frame: Structure, content: bytes | None) -> None:
             _check_elements(frame)
             file.write(extxyz.text(frame) if content is None else content)
 
@@ -139,7 +147,7 @@ def _database(output: str, publish: Publish) -> Iterator[Add]:
         name = "new" + os.path.splitext(output)[1].lower()
         with databases.writing(os.path.join(folder.path, name), output) as write:
 
-            def add(frame: Frame, _: bytes | None) -> None:
+            def add(frame: Structure, _: bytes | None) -> None:
                 _check_elements(frame)
                 write(frame)
 
@@ -148,7 +156,7 @@ def _database(output: str, publish: Publish) -> Iterator[Add]:
             folder.complete_files({name: output})
 
 
-def _check_elements(frame: Frame) -> None:
+def _check_elements(frame: Structure) -> None:
     """InputError for species that only XSF files can hold."""
     unknown = [symbol for symbol in frame.symbols if symbol not in NUMBER]
     if unknown:
@@ -162,7 +170,7 @@ def _xsf_files(pattern: str, publish: Publish) -> Iterator[Add]:
     names: list[str] = []
     with PendingFolder(folder if is_new else pattern) as pending:
 
-        def add(frame: Frame, _: bytes | None) -> None:
+        def add(frame: Structure, _: bytes | None) -> None:
             names.append(_NUMBER.sub(lambda found: found[0] % len(names), name))
             if len(names) == 2 and names[0] == names[1]:
                 raise AenetError(f"{pattern}: found a second structure; expected a name with %d in it, or a folder")

@@ -32,7 +32,7 @@ def inputs(tmp_path, monkeypatch):
 def test_energy_and_forces_of_one_source(inputs):
     inputs("09")
     assert main(["convert", "a.extxyz", "a.xsf"]) == 0
-    assert xsf.read("a.xsf").total_energy == -9.8
+    assert xsf.read("a.xsf").energy == -9.8
 
 
 @pytest.mark.parametrize("read", [lambda: main(["convert", "a.extxyz", "a.xsf"]), lambda: generate(["generate.in"])])

@@ -31,7 +31,7 @@ def setups(functions=FUNCTIONS) -> list[Setup]:
 
 
 def structure(positions: np.ndarray, species: np.ndarray, cell: np.ndarray | None) -> Structure:
-    return Structure("a.xsf", TYPES, species, positions, np.zeros_like(positions), cell, -1.0, 0.0)
+    return Structure("a.xsf", TYPES, species, positions, cell, (cell is not None,) * 3)
 
 
 @pytest.fixture(params=["molecule", "crystal"])

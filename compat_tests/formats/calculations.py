@@ -7,18 +7,18 @@ import dataclasses
 import numpy as np
 from ase.units import create_units
 
-from aenet_py.structure import Frame
+from aenet_py.structure import Structure
 
 CODATA = create_units("2006")  # the constants that ASE's reader of Quantum ESPRESSO goes by
 CELL = np.array([[4.0, 0.0, 0.0], [0.5, 4.2, 0.0], [0.0, 0.25, 4.4]])
 
 
-def made(n: int = 3) -> list[Frame]:
+def made(n: int = 3) -> list[Structure]:
     """Rock salt's ions, a little off their places: positions of 6 digits, energies and forces of as many."""
     generator = np.random.default_rng(7)
     places = np.array([[0, 0, 0], [0.5, 0.5, 0], [0.5, 0, 0], [0, 0.5, 0]]) @ CELL
     return [
-        Frame(
+        Structure(
             path=f"#{i}",
             symbols=("Mg", "S"),
             species=np.array([0, 0, 1, 1]),
@@ -32,7 +32,7 @@ def made(n: int = 3) -> list[Frame]:
     ]
 
 
-def without(frame: Frame, *names: str) -> Frame:
+def without(frame: Structure, *names: str) -> Structure:
     """A frame that lacks energy, forces."""
     return dataclasses.replace(frame, **dict.fromkeys(names))
 
@@ -41,7 +41,7 @@ def _rows(values: np.ndarray) -> list[str]:
     return [" ".join(f"{value:13.6f}" for value in row) for row in values]
 
 
-def outcar(frames: list[Frame]) -> str:
+def outcar(frames: list[Structure]) -> str:
     """VASP: the energy is extrapolated to zero smearing, the free energy lies 0.25 eV below it."""
     lines = [" POTCAR:    PAW_PBE Mg 13Apr2007", " POTCAR:    PAW_PBE S 06Sep2000"] * 2
     lines += ["   ISPIN  =      1    spin polarized calculation?", "   ions per type =               2   2"]
@@ -64,13 +64,13 @@ def outcar(frames: list[Frame]) -> str:
     return "\n".join(lines)
 
 
-def vasprun(frames: list[Frame]) -> str:
+def vasprun(frames: list[Structure]) -> str:
     """VASP: as of `outcar`."""
 
     def varray(name: str, values: np.ndarray) -> str:
         return f'<varray name="{name}">' + "".join(f"<v>{row}</v>" for row in _rows(values)) + "</varray>"
 
-    def structure(frame: Frame, name: str) -> str:
+    def structure(frame: Structure, name: str) -> str:
         scaled = np.linalg.solve(frame.cell.T, frame.positions.T).T
         places = "".join("<v>" + " ".join(f"{value:.16f}" for value in row) + "</v>" for row in scaled)
         return (
@@ -78,7 +78,7 @@ def vasprun(frames: list[Frame]) -> str:
             f'<varray name="positions">{places}</varray></structure>'
         )
 
-    def calculation(frame: Frame) -> str:
+    def calculation(frame: Structure) -> str:
         free = f'<i name="e_fr_energy">{frame.energy - 0.25:.8f}</i><i name="e_wo_entrp">0</i>'
         energy = f'<energy>{free}<i name="e_0_energy">{frame.energy:.8f}</i></energy>'
         return (
@@ -94,7 +94,7 @@ def vasprun(frames: list[Frame]) -> str:
     return f'<?xml version="1.0" encoding="ISO-8859-1"?>\n<modeling>\n{head}{initial}\n{steps}</modeling>\n'
 
 
-def espresso(frames: list[Frame]) -> str:
+def espresso(frames: list[Structure]) -> str:
     """Quantum ESPRESSO, of a relaxation: energies in Ry, forces in Ry/bohr."""
     bohr, rydberg = CODATA["Bohr"], CODATA["Rydberg"]
     first, alat = frames[0], 4.0 / bohr
@@ -134,7 +134,7 @@ def espresso(frames: list[Frame]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def aims(frames: list[Frame]) -> str:
+def aims(frames: list[Structure]) -> str:
     """FHI-aims, of molecular dynamics without a cell."""
     lines = ["          Invoking FHI-aims ...", "", "  | Number of atoms                   :        4"]
     lines += [

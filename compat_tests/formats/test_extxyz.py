@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from aenet_py.errors import AenetError, InputError
 from aenet_py.formats import extxyz, frames, xsf
 from aenet_py.formats.labels import Labels
-from aenet_py.structure import Frame, species_of_atoms
+from aenet_py.structure import Structure, species_of_atoms
 from compat_tests.structures import as_text, check_same, make_frames, write
 
 LATTICE = 'Lattice="4 0 0 0 4 0 0 0 4"'
@@ -21,7 +21,7 @@ FULL = "Properties=species:S:1:pos:R:3:forces:R:3"
 GOOD = f"2\n{LATTICE} {FULL} energy=-1.5\nCu 0 0 0 0 0 0.1\nO 2 0 0.1 0 0 -0.1\n"
 
 
-def read(path) -> list[Frame]:
+def read(path) -> list[Structure]:
     return [extxyz.parse(raw) for raw in frames.read(str(path))]
 
 
@@ -121,7 +121,7 @@ def test_what_is_written_is_read(tmp_path, number):
         assert np.array_equal(atoms.cell[periodic], made.cell[periodic])
         assert tuple(atoms.pbc) == made.pbc or made.pbc == (False, True, False)  # which XSF cannot say
     structure = xsf.read(str(path))
-    assert structure.total_energy == made.energy
+    assert structure.energy == made.energy
     assert np.array_equal(structure.forces, made.forces)
     assert (structure.cell is None) == (not any(made.pbc))
 
@@ -136,7 +136,7 @@ def test_what_is_written_is_read(tmp_path, number):
 def test_every_digit_is_kept(tmp_path_factory, values):
     path = tmp_path_factory.mktemp("digits") / "a.xsf"
     numbers = np.array([values])
-    frame = Frame("a#0", ("Cu",), np.array([0]), numbers[:, :3], energy=values[0], forces=numbers[:, 3:])
+    frame = Structure("a#0", ("Cu",), np.array([0]), numbers[:, :3], energy=values[0], forces=numbers[:, 3:])
     path.write_bytes(xsf.text(frame))
     check_same(xsf.read_frame(str(path)), frame)
     path.write_bytes(extxyz.text(frame))
@@ -144,7 +144,7 @@ def test_every_digit_is_kept(tmp_path_factory, values):
 
 
 def test_keys_and_columns(tmp_path):
-    def comment(text: str, atom: str = "Cu 0 0 1") -> Frame:
+    def comment(text: str, atom: str = "Cu 0 0 1") -> Structure:
         (tmp_path / "a.xyz").write_text(f"1\n{text}\n{atom}\n\n \n")
         return read(tmp_path / "a.xyz")[0]
 
@@ -156,8 +156,8 @@ def test_keys_and_columns(tmp_path):
     assert comment(LATTICE).pbc == (True, True, True)
     assert comment(f"{LATTICE} pbc=F").pbc == (False, False, False)
     assert comment(f"{LATTICE} pbc=[T, F, true]").pbc == (True, False, True)
-    assert comment(f"{LATTICE} pbc=F").structure(reference=False).cell is None
-    assert comment(f"{LATTICE} pbc='T T F'").structure(reference=False).cell is not None
+    assert comment(f"{LATTICE} pbc=F").lattice is None
+    assert comment(f"{LATTICE} pbc='T T F'").lattice is not None
     assert comment("energy=1 units=eV length_unit=Angstrom sid=random12").system == "random12"
     rows = np.arange(1.0, 4.0)
     found = comment("Properties=REF_forces:R:3:Z:I:1:species:S:1:pos:R:3", "1 2 3 29 Cu 7 8 9")
@@ -201,7 +201,7 @@ def test_what_is_wrong_is_named(tmp_path, monkeypatch, content, expected):
     monkeypatch.chdir(tmp_path)
     write(tmp_path / "a.xyz", content)
     with pytest.raises(InputError) as caught:
-        [frame.structure() for frame in read("a.xyz")]
+        [frame.check_reference() for frame in read("a.xyz")]
     assert str(caught.value).startswith(expected)
 
 
@@ -239,7 +239,7 @@ def test_memory_does_not_grow_with_the_frames(tmp_path, monkeypatch):
     assert peaks[1] < 1.2 * peaks[0]
 
 
-def frame_of(comment: str, *atoms: str, **options) -> Frame:
+def frame_of(comment: str, *atoms: str, **options) -> Structure:
     lines = [str(len(atoms)), comment, *atoms]
     return extxyz.parse(frames.RawFrame("a.xyz", 0, 1, tuple(line.encode() for line in lines)), **options)
 
@@ -439,7 +439,7 @@ SYMBOL = st.sampled_from(["H", "O", "Ti", "Og"])
 
 
 @st.composite
-def any_frame(draw) -> Frame:
+def any_frame(draw) -> Structure:
     names = draw(st.lists(SYMBOL, min_size=1, max_size=5))
     symbols, species = species_of_atoms(names)
     n = len(names)
@@ -449,7 +449,7 @@ def any_frame(draw) -> Frame:
         return np.array(draw(st.lists(NUMBERS, min_size=size, max_size=size))).reshape(shape)
 
     cell = draw(st.sampled_from([None, numbers(3, 3)]))
-    return Frame(
+    return Structure(
         path="a.xyz#0", symbols=symbols, species=species, positions=numbers(n, 3), cell=cell,
         pbc=(False, False, False) if cell is None else draw(st.tuples(st.booleans(), st.booleans(), st.booleans())),
         energy=draw(st.none() | NUMBERS), forces=draw(st.sampled_from([None, numbers(n, 3)])),

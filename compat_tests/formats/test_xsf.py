@@ -77,7 +77,7 @@ def test_a_byte_order_mark_is_no_text(tmp_path):
     path = tmp_path / "a.xsf"
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
     found = xsf.read(str(path))
-    assert found.total_energy == -9.8
+    assert found.energy == -9.8
     assert np.array_equal(found.positions, expected.positions)
 
 
@@ -92,7 +92,7 @@ def test_an_energy_in_another_unit(tmp_path, unit):
     ):
         xsf.read(str(path))
     path.write_text(text.replace("eV", f"eV, converted from {unit}"))
-    assert xsf.read(str(path)).total_energy == -9.8
+    assert xsf.read(str(path)).energy == -9.8
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,7 @@ def test_nothing_is_written_when_the_gradients_cannot_get_their_name(arguments, 
 def image(path: str):
     """A structure of ASE with what its file holds."""
     atoms, found = as_atoms(Path(path)), xsf.read(path)
-    atoms.calc = SinglePointCalculator(atoms, energy=found.total_energy, forces=found.forces)
+    atoms.calc = SinglePointCalculator(atoms, energy=found.energy, forces=found.forces)
     return atoms
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import importlib.util
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from aenet_py.errors import AenetError, InputError
+from aenet_py.errors import AenetError
 from aenet_py.formats import databases, extxyz, frames, xsf
 from aenet_py.formats.source import Advance
-from aenet_py.structure import Frame
+from aenet_py.structure import Structure
 
 _COUNTED = ("structures", "periodic", "with_energy", "with_forces")
 
@@ -25,7 +25,7 @@ class _Tally:
     atoms: list[float] = field(default_factory=lambda: [math.inf, -math.inf])
     energies: list[float] = field(default_factory=lambda: [math.inf, -math.inf])
 
-    def add(self, frame: Frame) -> None:
+    def add(self, frame: Structure) -> None:
         names = frame.names()
         for name in frame.symbols:
             self.species[name] = self.species.get(name, 0) + names.count(name)
@@ -41,7 +41,7 @@ def _widen(ends: list[float], value: float) -> None:
     ends[:] = min(ends[0], value), max(ends[1], value)
 
 
-def _described(found: Iterable[Frame], energy: str = "total_energy_per_atom") -> dict[str, Any]:
+def _described(found: Iterable[Structure], energy: str = "total_energy_per_atom") -> dict[str, Any]:
     """energy : the name of what the frames have as their energy."""
     tally = _Tally()
     for frame in found:
@@ -55,19 +55,14 @@ def _described(found: Iterable[Frame], energy: str = "total_energy_per_atom") ->
 
 
 def xsf_file(path: str, _: Advance) -> dict[str, Any]:
-    try:
-        return _described([xsf.read_frame(path)])
-    except InputError:
-        structure = xsf.read(path)  # with a cohesive energy, which no frame has
-    frame = Frame(
-        path, structure.symbols, structure.species, structure.positions, structure.cell,
-        structure.pbc, structure.cohesive_energy, structure.forces,
-    )  # fmt: skip
-    return _described([frame], "cohesive_energy_per_atom")
+    structure = xsf.read_frame(path)
+    if structure.cohesive_energy is None:
+        return _described([structure])
+    return _described([replace(structure, energy=structure.cohesive_energy)], "cohesive_energy_per_atom")
 
 
 def frames_file(path: str, advance: Advance) -> dict[str, Any]:
-    def parsed() -> Iterator[Frame]:
+    def parsed() -> Iterator[Structure]:
         for raw in frames.read(path):
             yield extxyz.parse(raw)
             advance(raw.size)
