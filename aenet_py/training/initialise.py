@@ -1,4 +1,4 @@
-"""How a training begins: with networks that are drawn, transferred, or left by an earlier run, and with its batches."""
+"""Set up networks (drawn, transferred, or of an earlier run), optimizer and batches."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import torch
 
 from aenet_py.inputs.train import TrainInput
 from aenet_py.training import checkpoint, model, optimizers, results, transfer
-from aenet_py.training.data import batches
-from aenet_py.training.data import test_set as splits
+from aenet_py.training.data import batches, test_set
 from aenet_py.training.data.batches import Batch
 from aenet_py.training.data.dataset import Data
 from aenet_py.training.data.splits import Draw
@@ -24,12 +23,12 @@ LEAST_SHIFT = 1e-6  # of atomic energies, eV, that is worth a warning
 
 
 @dataclass(frozen=True)
-class Begun:
-    """A training about to begin or to go on.
+class PreparedTraining:
+    """Everything that the epochs need.
 
-    data : normalised as the networks want it; train, test : its batches; scales : of the features; origin : of a
-    transfer; mark : what tells it from other trainings; split : what is trained on and tested; restarted : whether an
-    earlier run left the state.
+    data : normalised as the networks need it; train, test : its batches; scales : of the features; origin : of a
+    transfer; mark : digest that identifies this training; split : which structures are trained on and which tested;
+    restarted : whether the state is that of an earlier run.
     """
 
     data: Data
@@ -43,13 +42,29 @@ class Begun:
     restarted: bool
 
 
-def begin(
+def initialise(
     deck: TrainInput, data: Data, draw: Draw, stored: dict[str, Any] | None, device: torch.device, ranks: Ranks,
     warn: Callable[[str], None],
-) -> Begun:  # fmt: skip
-    """Everything that the epochs need; AenetError where files cannot be written or do not fit.
+) -> PreparedTraining:  # fmt: skip
+    """Check the files, set up the networks and their optimizer, and fill the batches.
 
-    stored : the state to go on from, if there is one (`checkpoint.read`).
+    Parameters
+    ----------
+    deck, data, draw
+        Input, structures, and which of them are in each batch.
+    stored : dict or None
+        State of an earlier run to resume from (`checkpoint.read`).
+    device : torch.device
+        Where to train.
+    ranks : Ranks
+        The processes; each has its part of every batch.
+    warn : callable
+        Called with the text of each warning.
+
+    Raises
+    ------
+    AenetError
+        If files cannot be written, or the state does not fit the deck or the data.
     """
     path = checkpoint.path_of(deck)
     if ranks.rank == 0:
@@ -74,14 +89,14 @@ def begin(
     state, mark = State(networks, optimizer), checkpoint.mark(deck, draw, data)
     before = checkpoint.split_of(stored)
     if before is not None:
-        splits.check_species(deck, before, path)
+        test_set.check_species(deck, before, path)
     if stored is not None:
         checkpoint.load(state, stored, deck, mark, len(train))
         for warning in (*_other_settings(deck, state, path), *_another_training(deck, data, before, stored, mark)):
             warn(warning)
     scales = [torch.from_numpy(scale).to(device) for scale in data.feature_scales]
-    split = splits.remembered(deck, data, draw, before)
-    return Begun(data, train, test, state, scales, origin, mark, split, stored is not None)
+    split = test_set.remembered(deck, data, draw, before)
+    return PreparedTraining(data, train, test, state, scales, origin, mark, split, stored is not None)
 
 
 def _warn_of_few_tests(deck: TrainInput, draw: Draw, warn: Callable[[str], None]) -> None:
@@ -106,7 +121,7 @@ def _another_training(
             "unless the training set, NPSEED, TESTPERCENT and BATCHSIZE are those of that training"
         )
     else:
-        yield from splits.warnings(deck, data, before, path)
+        yield from test_set.warnings(deck, data, before, path)
     if interrupted is not None and stored["progress"]["batches"] != mark:
         yield (
             f"{deck.path}: the interrupted training of {path} cannot be resumed in epoch {interrupted['epoch']} "

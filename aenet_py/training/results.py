@@ -7,7 +7,9 @@ import dataclasses
 import itertools
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from aenet_py.errors import AenetError, InputError
@@ -95,42 +97,80 @@ def _write_together(files: dict[str, bytes]) -> None:
             file.complete(replace=True)
 
 
-Block = tuple[int, int, str]  # lines of a structure, behind its batch's number and its place there
+@dataclass(frozen=True)
+class EnergyTable:
+    """Cohesive energies as references have them and as networks predict them.
+
+    paths : of the structures; n_atoms (n,); reference, predicted (n,) : eV.
+    """
+
+    paths: tuple[str, ...]
+    n_atoms: np.ndarray
+    reference: np.ndarray
+    predicted: np.ndarray
+
+    def text(self) -> str:
+        """The content of energies.train or energies.test."""
+        rows = zip(self.paths, self.n_atoms.tolist(), self.reference.tolist(), self.predicted.tolist(), strict=True)
+        return "".join(trained.energy_line(*row) for row in rows)
 
 
-def energies(networks: Networks, batches: Sequence[Batch], data: Data, ranks: Ranks) -> str:
-    """The lines of energies.train or energies.test."""
+@dataclass(frozen=True)
+class ForceTable:
+    """Forces as references have them and as networks predict them, atoms ordered by network.
+
+    paths : of the structures with forces; starts (n + 1,) : where each structure's atoms begin; reference, predicted
+    (n_atoms, 3) : eV/Å.
+    """
+
+    paths: tuple[str, ...]
+    starts: np.ndarray
+    reference: np.ndarray
+    predicted: np.ndarray
+
+    def text(self) -> str:
+        """The content of forces.train or forces.test."""
+        lines: list[str] = []
+        for path, start, stop in zip(self.paths, self.starts[:-1], self.starts[1:], strict=True):
+            lines += trained.force_lines(path, self.reference[start:stop], self.predicted[start:stop])
+        return "".join(lines)
+
+
+def energies(networks: Networks, batches: Sequence[Batch], data: Data, ranks: Ranks) -> EnergyTable:
+    """Energies of all structures of these batches, in the order of the batches, over all processes."""
     scale = data.training.scale
-    blocks: list[Block] = []
+    rows: list[tuple] = []
     for number, batch in enumerate(batches):
         without = dataclasses.replace(batch, gradients=None).to(networks.values.device)
-        found = loop.evaluate(networks, without, []).energies.cpu() / scale + batch.offsets
+        predicted = loop.evaluate(networks, without, []).energies.cpu() / scale + batch.offsets
         reference = batch.energies.cpu() / scale + batch.offsets
-        rows = zip(batch.paths, batch.n_atoms.tolist(), reference.tolist(), found.tolist(), strict=True)
-        lines = [trained.energy_line(path, int(n), known, predicted) for path, n, known, predicted in rows]
-        blocks += [(number, place, line) for place, line in zip(batch.places.tolist(), lines, strict=True)]
-    return _in_order(blocks, ranks)
+        columns = (batch.n_atoms.tolist(), reference.tolist(), predicted.tolist())
+        rows += zip(itertools.repeat(number), batch.places.tolist(), batch.paths, *columns)
+    rows = _in_order(rows, ranks)
+    n_atoms = np.array([row[3] for row in rows], dtype=np.int64)
+    values = np.array([row[4:] for row in rows]).reshape(-1, 2)
+    return EnergyTable(tuple(row[2] for row in rows), n_atoms, values[:, 0], values[:, 1])
 
 
-def forces(networks: Networks, batches: Sequence[Batch], data: Data, ranks: Ranks) -> str:
-    """The lines of forces.train or forces.test."""
+def forces(networks: Networks, batches: Sequence[Batch], data: Data, ranks: Ranks) -> ForceTable:
+    """Forces on the atoms of all structures of these batches that have any, ordered in the same way."""
     scale = data.training.scale
     scales = [torch.from_numpy(values).to(networks.values.device) for values in data.feature_scales]
-    blocks: list[Block] = []
+    rows: list[tuple] = []
     for number, batch in enumerate(on_device(batches, networks.values.device)):
         predicted = loop.evaluate(networks, batch, scales).forces
         if predicted is None or batch.forces is None:
             continue
-        found, reference = (values.cpu().numpy() / scale for values in (predicted, batch.forces))
-        start, n = 0, batch.n_with_forces
-        rows = zip(batch.places[:n].tolist(), batch.paths[:n], batch.n_atoms[:n].int().tolist(), strict=True)
-        for place, path, n_atoms in rows:
-            here = slice(start, start + n_atoms)
-            blocks.append((number, place, "".join(trained.force_lines(path, reference[here], found[here]))))
-            start += n_atoms
-    return _in_order(blocks, ranks)
+        n = batch.n_with_forces
+        ends = np.cumsum(batch.n_atoms[:n].int().numpy(force=True))[:-1]
+        columns = (np.split(values.cpu().numpy() / scale, ends) for values in (batch.forces, predicted))
+        rows += zip(itertools.repeat(number), batch.places[:n].tolist(), batch.paths[:n], *columns)
+    rows = _in_order(rows, ranks)
+    starts = np.concatenate([[0], np.cumsum([len(row[3]) for row in rows])]).astype(np.int64)
+    values = [np.concatenate([np.zeros((0, 3)), *(row[place] for row in rows)]) for place in (3, 4)]
+    return ForceTable(tuple(row[2] for row in rows), starts, values[0], values[1])
 
 
-def _in_order(blocks: list[Block], ranks: Ranks) -> str:
-    """The lines of all processes, in the order of the batches."""
-    return "".join(lines for *_, lines in sorted(itertools.chain(*ranks.gathered(blocks))))
+def _in_order(rows: list[tuple], ranks: Ranks) -> list[tuple]:
+    """The rows of all processes, which begin with the number of the batch and the structure's place there."""
+    return sorted(itertools.chain(*ranks.gathered(rows)), key=lambda row: row[:2])

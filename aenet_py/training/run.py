@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 
@@ -12,6 +13,7 @@ from aenet_py.inputs.train import TrainInput
 from aenet_py.training import loop, optimizers
 from aenet_py.training import state as states
 from aenet_py.training.data.batches import Batch, on_device
+from aenet_py.training.events import ALL_EPOCHS, CALLER, PATIENCE, SIGNAL
 from aenet_py.training.loop import Errors, Sums
 from aenet_py.training.model import Networks
 from aenet_py.training.ranks import Ranks, SharedError
@@ -29,14 +31,27 @@ class DivergedError(SharedError):
         )
 
 
+@dataclass(frozen=True)
+class Hooks:
+    """What the epochs ask and tell: whether to stop, in each batch; that a batch or an epoch has ended.
+
+    after_epoch : called with the epoch's number, the errors of the training and (or None) of the test set, and whether
+    train.error has a line for it; returns whether to stop.
+    """
+
+    stop: Callable[[], bool]
+    after_batch: Callable[[], None]
+    after_epoch: Callable[[int, Errors, Errors | None, bool], bool | None]
+
+
 def epochs(
     deck: TrainInput, state: State, train: Sequence[Batch], test: Sequence[Batch], scales: Sequence[torch.Tensor],
-    ranks: Ranks, unit: float, stop: Callable[[], bool], after_epoch: Callable[[Errors, bool], None],
-) -> bool:  # fmt: skip
-    """Train until the last epoch, early stopping or stop(), which is asked in each batch; whether that was it.
+    ranks: Ranks, unit: float, hooks: Hooks,
+) -> str:  # fmt: skip
+    """Train until the last epoch, early stopping or a hook; returns which (`events`).
 
-    unit : normalised per eV; after_epoch : called with the training errors, and whether the table got a line.  It is
-    enough if one process is to stop.  LostError leaves the state as it is behind a batch.
+    unit : normalised per eV.  It is enough if the hooks of one process stop.  LostError leaves the state as it is after
+    a batch.
     """
     alpha, device, good = deck.alpha or 0.0, state.networks.values.device, None
     while state.epoch < deck.epochs and not _ended_early(deck, state):
@@ -44,11 +59,12 @@ def epochs(
             rate = states.cosine(deck.schedule, deck.learning_rate, state.epoch, deck.epochs)
             state.optimizer.settings["lr"] = rate
         for batch in on_device(train[state.batch :], device):
-            good, stopped = _step(deck, state, batch, scales, ranks, alpha, stop, good)
+            good, stopped = _step(deck, state, batch, scales, ranks, alpha, hooks.stop, good)
+            hooks.after_batch()
             if stopped:
-                return True
+                return SIGNAL
         ranks.agree("weights", lambda: checksum(state))
-        trained = state.sums.errors(alpha)
+        trained, tested = state.sums.errors(alpha), None
         written = state.epoch % deck.write_every == 0
         watched = deck.patience is not None or deck.reduces_rate
         if written or watched:
@@ -56,12 +72,18 @@ def epochs(
             if not math.isfinite(tested.total):
                 raise DivergedError(state, good)
             _watch(deck, state, tested.total if test else trained.total)
-        if written:
-            pairs = zip(vars(trained).values(), vars(tested).values(), strict=True)
-            state.table.append((state.epoch, [error / unit for pair in pairs for error in pair]))
+        if written and tested is not None:
+            state.table.append((state.epoch, in_units(trained, tested, unit)))
         state.epoch, state.batch, state.sums = state.epoch + 1, 0, Sums()
-        after_epoch(trained, written)
-    return False
+        stops = hooks.after_epoch(state.epoch - 1, trained, tested, written)
+        if ranks.sum(torch.tensor([float(bool(stops))])).item() and state.epoch < deck.epochs:
+            return CALLER
+    return PATIENCE if _ended_early(deck, state) else ALL_EPOCHS
+
+
+def in_units(trained: Errors, tested: Errors, unit: float) -> list[float]:
+    """A line of train.error: each kind of error, of the training and the test set (6,)."""
+    return [error / unit for pair in zip(vars(trained).values(), vars(tested).values(), strict=True) for error in pair]
 
 
 def _ended_early(deck: TrainInput, state: State) -> bool:

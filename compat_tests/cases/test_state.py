@@ -336,8 +336,9 @@ def executed(program: str, folder: Path) -> subprocess.CompletedProcess:
 WATCHING = """
 import contextlib, sys, threading
 from aenet_py.cli import aenet_pytorch
+from aenet_py.training import preparation
 
-watched, seen, importing = [], [], aenet_pytorch._importing
+watched, seen, importing = [], [], preparation.importing
 
 def watch(event, given):
     if event == "import" and watched and threading.current_thread() is threading.main_thread():
@@ -351,7 +352,7 @@ def watching(module):
         watched.clear()
 
 sys.addaudithook(watch)
-aenet_pytorch._importing = watching
+preparation.importing = watching
 status = aenet_pytorch.main([])
 print(*seen, file=sys.stderr)
 sys.exit(status)

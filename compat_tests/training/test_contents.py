@@ -121,12 +121,10 @@ def test_any_value_of_a_state_may_be_damaged(folder, monkeypatch, data):
         before = checkpoint.split_of(damaged)
         if before is not None:
             drawn = test_set.draw(deck, batches.structures.with_forces, batches.structures.paths, before)
-        begun = initialise.begin(deck, batches, drawn, damaged, torch.device("cpu"), ranks.ALONE, lambda _: None)
-        run.epochs(
-            deck, begun.state, begun.train, begun.test, begun.scales, ranks.ALONE, 1.0, lambda: False,
-            lambda *_: None,
-        )  # fmt: skip
-        checkpoint.content(begun.state, begun.mark, begun.split, 0.1, False)
+        ready = initialise.initialise(deck, batches, drawn, damaged, torch.device("cpu"), ranks.ALONE, lambda _: None)
+        hooks = run.Hooks(lambda: False, lambda: None, lambda *_: False)
+        run.epochs(deck, ready.state, ready.train, ready.test, ready.scales, ranks.ALONE, 1.0, hooks)
+        checkpoint.content(ready.state, ready.mark, ready.split, 0.1, False)
     except AenetError as found:
         error = str(found)
     finally:

@@ -1,0 +1,123 @@
+"""The report of aenet_pytorch.py on standard output, as the training proceeds; notes and warnings on standard error."""
+
+from __future__ import annotations
+
+import contextlib
+import resource
+import sys
+from typing import TYPE_CHECKING
+
+from aenet_py.cli import common
+from aenet_py.inputs.train import TrainInput
+from aenet_py.report import train as report
+from aenet_py.training import progress
+from aenet_py.training.data.dataset import Data
+from aenet_py.training.data.splits import Draw
+from aenet_py.training.events import Advance, EpochErrors, Events
+from aenet_py.training.ranks import Ranks
+
+if TYPE_CHECKING:
+    import torch
+
+    from aenet_py.training.initialise import PreparedTraining
+
+
+class Report(Events):
+    """Prints what happens in a training; VERBOSE in the deck prints more."""
+
+    def __init__(self, deck: TrainInput):
+        self.deck = deck
+        self.on_terminal = sys.stdout.isatty()
+
+    def note(self, text: str) -> None:
+        with _beside_progress(sys.stderr):
+            common.note(text)
+
+    def warn(self, text: str) -> None:
+        with _beside_progress(sys.stderr):
+            common.warn(text)
+
+    def start(self, ranks: Ranks) -> None:
+        self._say(report.opening())
+        self._say_more(report.parameters(self.deck))
+        if ranks.size > 1:
+            self.note(f"{ranks.size} processes train together; threads of each on this machine: {ranks.threads}.")
+
+    def reading(self) -> None:
+        self._say_more(report.reading())
+
+    def loading_batches(self) -> None:
+        self._say_more(report.loading_batches())
+
+    def data(self, data: Data) -> None:
+        with_forces, is_transfer = data.structures.with_forces, self.deck.transfer is not None
+        n, n_forces = len(with_forces), int(with_forces.sum())
+        self._say_more(report.data(data.training, n, n_forces, data.n_removed, is_transfer))
+
+    def preparing(self) -> None:
+        self._say_more(report.preparing())
+
+    def batches(self, draw: Draw) -> None:
+        self._say_more(report.batches(self.deck.batch_size, len(draw.train), draw.energy_size, draw.force_size))
+
+    def saving_batches(self) -> None:
+        self._say_more(report.saving_batches())
+
+    def prepared(self, training: PreparedTraining, device: torch.device, errors: list[float] | None) -> None:
+        data = training.data
+        n_features = [setup.n_features for setup in data.setups]
+        self._say_more(report.networks(self.deck, n_features, training.restarted))
+        if errors is not None:
+            self._say(_transfer(self.deck, training, errors))
+        self._say_more(report.details(self.deck, str(device)))
+        (self._say if self.on_terminal else self._say_more)(report.table_head())
+
+    def epoch(self, epoch: int, errors: EpochErrors) -> None:
+        if errors.line is not None:
+            self._say(report.table_line(epoch, errors.line, self.on_terminal))
+
+    def trained(self, seconds: float, device: torch.device) -> None:
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
+        self._say(report.resources(seconds, memory, _gpu_memory(device)))
+
+    def saving(self) -> None:
+        self._say_more(report.saving(self.deck))
+
+    def finished(self) -> None:
+        self._say(report.closing())
+
+    def progress(self, total: float, unit: str, done: float = 0.0) -> contextlib.AbstractContextManager[Advance]:
+        return progress.shown(total, unit, done)
+
+    def _say(self, text: str) -> None:
+        with _beside_progress(sys.stdout):
+            sys.stdout.buffer.write(text.encode("latin-1"))
+            sys.stdout.flush()
+
+    def _say_more(self, text: str) -> None:
+        if self.deck.verbose:
+            self._say(text)
+
+
+def _beside_progress(file: object) -> contextlib.AbstractContextManager:
+    """Clear the progress line, if there is one, while something else is printed."""
+    tqdm = sys.modules.get("tqdm")
+    return contextlib.nullcontext() if tqdm is None else tqdm.tqdm.external_write_mode(file=file)
+
+
+def _transfer(deck: TrainInput, training: PreparedTraining, errors: list[float]) -> str:
+    from aenet_py.training import transfer
+
+    wanted, origin, networks = deck.transfer, training.origin, training.state.networks
+    assert wanted is not None
+    assert origin is not None
+    n_layers, n_frozen = [len(layers) for layers in networks.species], transfer.frozen(wanted, networks, origin)
+    rows = list(zip(deck.symbols, origin.paths, n_layers, n_frozen, origin.shifts, origin.added, strict=True))
+    return report.transfer(wanted, rows, origin.scale, origin.error, errors)
+
+
+def _gpu_memory(device: torch.device) -> float:
+    """The most memory of the device that was used, GiB."""
+    import torch
+
+    return torch.cuda.max_memory_allocated(device) / 1024**3 if device.type == "cuda" else 0.0

@@ -1,0 +1,120 @@
+"""From the input file to structures and batches: read the training set and draw the batches, or load both."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+
+from aenet_py.inputs.train import TrainInput
+from aenet_py.runtime.signals import uninterrupted
+from aenet_py.training import memory_estimate
+from aenet_py.training.data import dataset, packing, splits, test_set
+from aenet_py.training.data.dataset import Data
+from aenet_py.training.data.splits import Draw
+from aenet_py.training.data.test_set import Split
+from aenet_py.training.events import Events
+from aenet_py.training.ranks import Ranks
+
+SHORT = 1e-4  # seconds until a thread that imports lets another one continue
+
+
+def prepare(deck: TrainInput, ranks: Ranks, events: Events) -> tuple[Data, Draw, dict[str, Any] | None]:
+    """Read the training set and draw the batches, or load both; save them if the deck says so.
+
+    Returns
+    -------
+    data : Data
+    draw : Draw
+    stored : dict or None
+        The state to resume from (`checkpoint.read`).
+
+    Raises
+    ------
+    AenetError
+        If files are missing or do not fit the deck, or the memory does not suffice.
+    """
+    if deck.load_batches:
+        data, draw, stored = _load(deck, ranks, events)
+    else:
+        data, draw, stored = _read(deck, ranks, events)
+    splits.check_ranks(draw, ranks.size, deck.path)
+    if deck.save_batches and ranks.rank == 0:
+        events.saving_batches()
+        from aenet_py.training.data import saved
+
+        saved.save(deck, data, draw)
+    return data, draw, stored
+
+
+def _load(deck: TrainInput, ranks: Ranks, events: Events) -> tuple[Data, Draw, dict[str, Any] | None]:
+    events.loading_batches()
+    from aenet_py.training.data import saved
+
+    data, draw = saved.load(deck)
+    events.note(ranks.together(lambda: memory_estimate.check_loaded(deck, data, ranks)))
+    events.data(data)
+    stored, before = _state(deck)
+    if before is not None:
+        draw = test_set.draw(deck, data.structures.with_forces, data.structures.paths, before)
+    return data, draw, stored
+
+
+def _read(deck: TrainInput, ranks: Ranks, events: Events) -> tuple[Data, Draw, dict[str, Any] | None]:
+    events.reading()
+    events.note(ranks.together(lambda: memory_estimate.check(deck, ranks)))
+    training_set = dataset.read(deck)
+    mine = None
+    if ranks.size > 1 and not (deck.save_batches and ranks.rank == 0):
+        is_kept = dataset.kept(deck, training_set)
+        pairs = zip(training_set.structures.entries, is_kept, strict=True)
+        paths = [entry.path.strip() for entry, kept in pairs if kept]
+        draw = test_set.draw(deck, dataset.with_forces_ahead(deck, training_set), paths, _state(deck)[1])
+        n_atoms = np.diff(training_set.structures.starts)[is_kept]
+        mine = splits.shared(draw, n_atoms, ranks.rank, ranks.size)
+    n, recompute = len(training_set.structures.entries), deck.memory_mode == "recompute"
+    with contextlib.ExitStack() as stack:
+        advance = stack.enter_context(events.progress(n, "structures"))
+        if deck.alpha is not None and not recompute:
+            packing.ready()
+            stack.enter_context(importing("torch"))
+        data = dataset.prepare(deck, training_set, mine, lambda done: advance(done, ""), ranks.threads)
+    events.data(data)
+    events.preparing()
+    stored, before = _state(deck)
+    draw = test_set.draw(deck, data.structures.with_forces, data.structures.paths, before)
+    events.batches(draw)
+    return data, draw, stored
+
+
+def _state(deck: TrainInput) -> tuple[dict[str, Any] | None, Split | None]:
+    """The state to resume from, and its test set; None where there is none."""
+    from aenet_py.training import checkpoint
+
+    stored = None if deck.mode == "batches" else checkpoint.read(checkpoint.path_of(deck))
+    return stored, checkpoint.split_of(stored)
+
+
+@contextlib.contextmanager
+def importing(module: str) -> Iterator[None]:
+    """Import a module during the block: torch takes a second, in which the gradients can be read.
+
+    The block itself must not import anything: if two threads import modules that need each other, Python gives one of
+    them an incomplete module.
+    """
+    usual, thread = sys.getswitchinterval(), ThreadPoolExecutor(1)
+    sys.setswitchinterval(SHORT)
+    try:
+        with uninterrupted():
+            imported = thread.submit(importlib.import_module, module)
+        yield
+    finally:
+        with uninterrupted():  # an abandoned thread would let signals end in tracebacks
+            thread.shutdown()
+        sys.setswitchinterval(usual)
+    imported.result()
