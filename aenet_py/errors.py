@@ -33,5 +33,5 @@ def in_a_line(error: Exception) -> str:
 
 
 def counted(n: int, what: str) -> str:
-    """``1 value``, ``2 values``."""
-    return f"{n} {what}" if n == 1 else f"{n} {what}s"
+    """``1 value``, ``2,000 values``."""
+    return f"{n:,} {what}" if n == 1 else f"{n:,} {what}s"

@@ -13,6 +13,8 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
+from aenet_py.cli.progress import ERASE
+from aenet_py.cli.progress import progress as progress
 from aenet_py.errors import AenetError, AenetWarning
 from aenet_py.runtime import launch
 from aenet_py.runtime.signals import Terminated, raised
@@ -33,7 +35,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def warn(message: str) -> None:
-    print(f"Warning: {message}", file=sys.stderr)
+    note(f"Warning: {message}")
 
 
 def warn_of_repeated(paths: Sequence[str]) -> None:
@@ -47,7 +49,8 @@ def warn_of_repeated(paths: Sequence[str]) -> None:
 
 
 def note(message: str) -> None:
-    print(message, file=sys.stderr)
+    """Print a line on standard error, in place of the progress line if there is one."""
+    print(f"{ERASE}{message}" if sys.stderr.isatty() else message, file=sys.stderr)
 
 
 def need(*modules: str) -> None:
@@ -97,18 +100,6 @@ def fail(message: str, status: int) -> int:
         sys.stdout.flush()
     print(message, file=sys.stderr)
     return status
-
-
-@contextlib.contextmanager
-def progress(total: int, unit: str, wanted: bool = True) -> Iterator[Callable[[int], object]]:
-    """A progress bar on standard error, if that is a terminal, for work of more than a second."""
-    if not wanted or not sys.stderr.isatty():
-        yield lambda n: None  # noqa: ARG005
-        return
-    import tqdm
-
-    with tqdm.tqdm(total=total, unit=unit, unit_scale=unit == "B", file=sys.stderr, delay=1, leave=False) as bar:
-        yield bar.update
 
 
 @contextlib.contextmanager

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
 import warnings
 
 from aenet_py.cli import common
 from aenet_py.cli.summaries import structures as report
 from aenet_py.formats.labels import Labels
-from aenet_py.tools.convert import convert, needs_ase
+from aenet_py.tools.convert import convert, files_of, needs_ase
 
 HELP = "convert structures from any file that ASE reads to extended XYZ, ASE databases and XSF"
 DESCRIPTION = """Convert structures to extended XYZ (.extxyz, .xyz, also .xz and .gz), databases of ASE (.db, .json) or
@@ -32,7 +33,8 @@ def run(options: argparse.Namespace) -> None:
     if needs_ase(options.input, options.output, options.format):
         common.need("ase")
     bad = report.Skipped()
-    with common.progress(0, " structures") as advance, common.warnings_in_a_line(Warning):
+    size = sum(map(os.path.getsize, files_of(options.input)))
+    with common.progress(size, "B") as advance, common.warnings_in_a_line(Warning):
         warnings.simplefilter("ignore", FutureWarning)  # of ASE, for programmers
         done = convert(
             options.input, options.output, options.format, not options.incomplete,
@@ -41,5 +43,4 @@ def run(options: argparse.Namespace) -> None:
         )  # fmt: skip
     if done.warning is not None:
         common.warn(done.warning)
-    print(report.converted(options.output, done), end="")
-    print(report.skipped(bad), end="")
+    print(report.skipped(bad) + report.converted(options.output, done), end="")

@@ -104,7 +104,9 @@ def generate(path: str, workers_for: Callable[[inputs.GenerateInput], Workers], 
         warn(note)
     if os.path.exists(deck.output):
         raise already_exists(deck.output)
-    given = structure_files.sources(deck.structures, deck.labels)
+    shown = not (deck.quiet or sys.stdout.isatty())
+    with common.progress(structure_files.n_bytes(deck.structures), "B", wanted=shown) as advance:
+        given = structure_files.sources(deck.structures, deck.labels, advance)
     n_structures = structure_files.n_structures(given)
     chosen, seed = _choose_forces(deck, n_structures)
     workers = workers_for(deck)
@@ -118,8 +120,6 @@ def generate(path: str, workers_for: Callable[[inputs.GenerateInput], Workers], 
         forces = stack.enter_context(PendingFile(deck.output + ".forces", nameless)) if deck.forces else None
         log = stack.enter_context(TimingLog("generate.time", nameless)) if deck.timing else None
         debug = stack.enter_context(PendingFile("generate.debug", nameless)) if deck.debug else None
-        quiet = deck.quiet or sys.stdout.isatty()
-        advance = stack.enter_context(common.progress(n_structures, " structures", wanted=not quiet))
         if log is not None:
             say(report.timing_notice())
             log.line("Structural fingerprint basis initialized.")
@@ -137,7 +137,8 @@ def generate(path: str, workers_for: Callable[[inputs.GenerateInput], Workers], 
                 debug.write(report.debug_lines(batch.features, model.basis.sizes[batch.types]).encode())
             advance(len(batch.structures))
 
-        summary = featurize.write_training_set(model, given, chosen, train, forces, say, on_batch, workers)
+        with common.progress(n_structures, " structures", wanted=shown) as advance:
+            summary = featurize.write_training_set(model, given, chosen, train, forces, say, on_batch, workers)
         n_skipped = n_structures - summary.n_included
         if n_skipped and not deck.quiet:
             common.warn(f"{deck.output}: {n_skipped} skipped structures stay counted in the header, as in the original")

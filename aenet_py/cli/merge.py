@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import os
 
 from aenet_py.cli import common
 from aenet_py.errors import counted
-from aenet_py.tools.merge import merge
+from aenet_py.tools.merge import merge, size
 
 HELP = "join training sets that were made separately"
 DESCRIPTION = """Join training sets, binary or text, that were made separately with the same species and set-ups, and
@@ -21,8 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    size = sum(os.path.getsize(path) for path in options.sets if os.path.exists(path))
-    with common.progress(size, "B") as advance:
+    with common.progress(size(options.sets), "B") as advance:
         done = merge(options.sets, options.output, advance)
     if done.n_structures < done.n_announced:
         missing = done.n_announced - done.n_structures

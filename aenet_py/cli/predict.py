@@ -38,7 +38,9 @@ def run(path: str, structures: list[str]) -> None:
     """Do what the deck at path asks for, with the report on standard output."""
     deck = inputs.read(path, structures, common.warn)
     potential = predict.load(deck)
-    given = structure_files.sources(deck.structures)
+    shown = not (deck.quiet or sys.stdout.isatty())
+    with common.progress(structure_files.n_bytes(deck.structures), "B", wanted=shown) as advance:
+        given = structure_files.sources(deck.structures, advance=advance)
     n_structures = structure_files.n_structures(given)
 
     def say(text: str) -> None:
@@ -56,8 +58,7 @@ def run(path: str, structures: list[str]) -> None:
     with contextlib.ExitStack() as stack:
         log = stack.enter_context(TimingLog("predict.time")) if deck.timing else None
         debug = stack.enter_context(PendingFile("predict.debug")) if deck.debug else None
-        quiet = deck.quiet or sys.stdout.isatty()
-        advance = stack.enter_context(common.progress(n_structures, " structures", wanted=not quiet))
+        advance = stack.enter_context(common.progress(n_structures, " structures", wanted=shown))
         for number, item in enumerate(predict.predict(deck, given, potential, say), 1):
             outside += bool(item.prediction.outside.any())
             if is_repeated(item.structure, potential.model.r_max):

@@ -25,6 +25,7 @@ from aenet_py.formats import frames, units
 from aenet_py.formats.frames import RawFrame, Skip
 from aenet_py.formats.keyvalues import pairs, quoted
 from aenet_py.formats.labels import ANY, CHOOSE, KNOWN, Labels, choices, source
+from aenet_py.formats.source import Advance, unwatched
 from aenet_py.structure import Structure, species_of_atoms
 
 POSITIONS = ("pos", "positions")
@@ -126,15 +127,17 @@ def column(raw: RawFrame, name: str) -> np.ndarray | None:
 
 
 def read(
-    path: str, reference: bool = True, skip: Skip | None = None, labels: Labels = ANY
+    path: str, reference: bool = True, skip: Skip | None = None, labels: Labels = ANY, advance: Advance = unwatched
 ) -> Iterator[tuple[RawFrame, Structure]]:
     """The frames of a file, with their lines; reference, skip : as in `frames.good`; labels : as in `parse`.
+
+    advance : as in `frames.read`.
 
     Behind a frame that tells no number of atoms the rest of the file cannot be read, and counts as one that is skipped.
     """
     required = True if reference else None
     try:
-        for raw in frames.read(path):
+        for raw in frames.read(path, advance):
             frame = frames.good(functools.partial(parse, raw, required, labels), reference, skip)
             if frame is not None:
                 yield raw, frame

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
 from aenet_py.errors import AenetError, InputError
+from aenet_py.formats.source import Advance, unwatched
 from aenet_py.formats.text import BYTE_ORDER_MARK
 from aenet_py.runtime.output import PendingFile
 from aenet_py.structure import Structure
@@ -76,12 +77,15 @@ class _BrokenError(Exception):
     """What was compressed cannot be decompressed, or is no text."""
 
 
-def read(path: str) -> Iterator[RawFrame]:
-    """The frames of a file; InputError, once those before it are read, for one that is cut or begins with no number."""
+def read(path: str, advance: Advance = unwatched) -> Iterator[RawFrame]:
+    """The frames of a file; InputError, once those before it are read, for one that is cut or begins with no number.
+
+    advance : told the bytes read, of a compressed file as they are there.
+    """
     lines: list[bytes] = []
     index, number = 0, 1
     try:
-        for pieces in _pieces(path, WHAT):
+        for pieces in _pieces(path, WHAT, advance):
             lines += pieces
             start = 0
             while start < len(lines):
@@ -106,15 +110,15 @@ def read(path: str) -> Iterator[RawFrame]:
         raise InputError(path, f"this file is empty; expected {WHAT}")
 
 
-def count(path: str) -> int:
-    """How many frames a file holds."""
-    return sum(1 for _ in read(path))
+def count(path: str, advance: Advance = unwatched) -> int:
+    """How many frames a file holds; advance : as in `read`."""
+    return sum(1 for _ in read(path, advance))
 
 
 def lines_of(path: str, what: str) -> Iterator[bytes]:
     """The lines of a text file, plain or compressed, without their ends."""
     try:
-        for pieces in _pieces(path, what):
+        for pieces in _pieces(path, what, unwatched):
             yield from pieces
     except _BrokenError as error:
         raise InputError(path, str(error)) from None
@@ -174,15 +178,17 @@ def _n_atoms(path: str, index: int, number: int, line: bytes) -> int:
     raise InputError(frame_name(path, index), f"found {found}; expected the number of atoms of a frame", number)
 
 
-def _pieces(path: str, what: str) -> Iterator[list[bytes]]:
+def _pieces(path: str, what: str, advance: Advance) -> Iterator[list[bytes]]:
     """The lines of a file without their ends, decompressed, some at a time."""
     import lzma  # both are needed by few decks
     import zlib
 
     try:
-        with _opened(path) as file:
-            parts, length, mark = [b""], 0, BYTE_ORDER_MARK
-            while block := file.read(BLOCK_BYTES):
+        with open(path, "rb", buffering=0) as file, _decompressed(path, file) as content:
+            parts, length, mark, position = [b""], 0, BYTE_ORDER_MARK, 0
+            while block := content.read(BLOCK_BYTES):
+                advance(file.tell() - position)
+                position = file.tell()
                 head, *others = block.split(b"\n")
                 parts.append(head)
                 length += len(head)
@@ -206,13 +212,13 @@ def _pieces(path: str, what: str) -> Iterator[list[bytes]]:
         raise AenetError(f"{path}: cannot be read: {error.strerror}; expected {what}") from None
 
 
-def _opened(path: str) -> IO[bytes] | gzip.GzipFile:
+def _decompressed(path: str, file: IO[bytes]) -> IO[bytes] | gzip.GzipFile:
     if path.endswith(".xz"):
         import lzma
 
-        return lzma.open(path)
+        return lzma.open(file)
     if path.endswith(".gz"):
         import gzip
 
-        return gzip.open(path)
-    return open(path, "rb", buffering=0)
+        return gzip.open(file)
+    return file

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 
 Advance = Callable[[int], object]  # told how many bytes more were read
 
+
+def unwatched(n_bytes: int) -> None:
+    """Take what an `Advance` is told where nobody watches."""
+
+
 AHEAD = 1 << 18  # bytes read at once
 
 

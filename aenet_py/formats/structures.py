@@ -15,6 +15,7 @@ from aenet_py.errors import InputError
 from aenet_py.formats import extxyz, frames, xsf
 from aenet_py.formats.frames import RawFrame
 from aenet_py.formats.labels import ANY, Labels
+from aenet_py.formats.source import Advance, unwatched
 from aenet_py.formats.text import foreign, native
 from aenet_py.structure import Structure
 
@@ -75,11 +76,11 @@ def _frame_of(name: str) -> tuple[str, int | None]:
     return native(name), None
 
 
-def sources(names: Sequence[str], labels: Labels = ANY) -> list[Source]:
+def sources(names: Sequence[str], labels: Labels = ANY, advance: Advance = unwatched) -> list[Source]:
     """What the entries of a deck stand for; the frames of each file are counted, which reads it once.
 
-    labels : which energies and forces to take from frames.  InputError for a file that cannot be taken apart, and for a
-    frame that its file does not have.
+    labels : which energies and forces to take from frames; advance : told the bytes read.  InputError for a file that
+    cannot be taken apart, and for a frame that its file does not have.
     """
     counts: dict[str, int] = {}
     found = []
@@ -89,13 +90,19 @@ def sources(names: Sequence[str], labels: Labels = ANY) -> list[Source]:
             found.append(Source(name, path))
             continue
         if path not in counts:
-            counts[path] = frames.count(path)
+            counts[path] = frames.count(path, advance)
         n_frames = counts[path]
         if index is not None and index >= n_frames:
             message = f"there is no such frame; expected a number from 0 to {n_frames - 1}"
             raise InputError(frames.frame_name(path, index), message)
         found.append(Source(name, path, range(n_frames) if index is None else range(index, index + 1), labels=labels))
     return found
+
+
+def n_bytes(names: Sequence[str]) -> int:
+    """Bytes that `sources` reads: those of the files of frames."""
+    paths = {path_of(name) for name in names}
+    return sum(os.path.getsize(path) for path in paths if frames.is_frames(path) and os.path.exists(path))
 
 
 def n_structures(given: Sequence[Source]) -> int:

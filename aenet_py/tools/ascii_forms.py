@@ -49,6 +49,7 @@ def _rewrite_trainset(source: Source, form: trainset.Form, output: str, advance:
             file.write(b"".join(trainset.structures(tally.add(batch), form)))
             advance(source.advanced())
         trainset.finish(source, header, footer, tally)
+        advance(source.advanced())
         if form is trainset.BINARY:
             file.write(trainset.footer(footer, form))
         file.complete(replace=True)

@@ -18,6 +18,7 @@ from aenet_py.formats import ase_files, databases, extxyz, frames, xsf
 from aenet_py.formats.folders import files_in
 from aenet_py.formats.frames import FramesFile, Skip
 from aenet_py.formats.labels import ANY, Labels, mixed
+from aenet_py.formats.source import Advance
 from aenet_py.runtime.output import PendingFolder, already_exists, check_regular
 from aenet_py.structure import Structure
 
@@ -30,9 +31,10 @@ Add = Callable[[Structure, bytes | None], None]
 
 @dataclass(frozen=True)
 class Converted:
-    """How many structures were written, and how many of them have no energy, no forces; warning : if there is one."""
+    """Numbers of structures and atoms written, of structures without energy and without forces; warning : or None."""
 
     structures: int
+    atoms: int
     without_energy: int
     without_forces: int
     warning: str | None
@@ -49,27 +51,32 @@ def needs_ase(given: Sequence[str], output: str, format_name: str | None) -> boo
     return format_name is not None or databases.is_database(output) or any(by_ase)
 
 
+def files_of(given: Sequence[str]) -> list[str]:
+    """The files themselves, and those in folders that we read ourselves."""
+    return files_in(given, is_own, f"a file {WHAT}, or a folder of such")
+
+
 def convert(
     given: Sequence[str], output: str, format_name: str | None, reference: bool, skip: Skip | None,
-    advance: Callable[[int], object], publish: Publish, labels: Labels = ANY,
+    advance: Advance, publish: Publish, labels: Labels = ANY,
 ) -> Converted:  # fmt: skip
     """Write the structures of files, in their order, to others, which must not exist.
 
     given : files, or folders of those that we read ourselves; output : a file of frames, a database, or, for XSF, a
     folder or a file name with %d for the number from 0; format_name : ASE's name of a format that all files are read
     in; None reads each as its name says, or as ASE detects; reference : energy and forces are required; skip : called
-    instead of raising InputError for a structure that is not good; advance : called with 1 for each structure;
+    instead of raising InputError for a structure that is not good; advance : told the bytes read;
     publish : within it, what is written gets its names; labels : which energies and forces to take from extended XYZ.
     """
-    paths = files_in(given, is_own, f"a file {WHAT}, or a folder of such")
-    counts = [0, 0, 0]
+    paths = files_of(given)
+    counts = [0, 0, 0, 0]
     names: dict[str, str] = {}
     if os.path.isfile(output):
         raise already_exists(output)
     if not os.path.isdir(output):
         check_regular(output)
     with _writer(output, publish) as add:
-        for frame, content in _read_all(paths, format_name, reference, skip, labels):
+        for frame, content in _read_all(paths, format_name, reference, skip, labels, advance):
             try:
                 add(frame, content)
             except InputError as error:  # a structure that such a file cannot hold
@@ -77,33 +84,34 @@ def convert(
                     raise
                 skip(error)
                 continue
-            for i, counted in enumerate((True, frame.energy is None, frame.forces is None)):
-                counts[i] += counted
+            for i, n in enumerate((1, frame.n_atoms, frame.energy is None, frame.forces is None)):
+                counts[i] += n
             if frame.label is not None:
                 names.setdefault(frame.label, frame.path)
-            advance(1)
         if counts[0] == 0:
             raise AenetError(f"{output}: there is no structure to write; expected one at least")
-    n, without_energy, without_forces = counts
-    return Converted(n, without_energy, without_forces, mixed(names))
+    n, n_atoms, without_energy, without_forces = counts
+    return Converted(n, n_atoms, without_energy, without_forces, mixed(names))
 
 
 def _read_all(
-    paths: Sequence[str], format_name: str | None, reference: bool, skip: Skip | None, labels: Labels
+    paths: Sequence[str], format_name: str | None, reference: bool, skip: Skip | None, labels: Labels, advance: Advance
 ) -> Iterator[tuple[Structure, bytes | None]]:
     """All structures, with the bytes of those that are extended XYZ already and have no other labels than wanted."""
     for path in paths:
+        if format_name is None and frames.is_frames(path):
+            found = extxyz.read(path, reference, skip, labels, advance)
+            yield from ((frame, raw.content if labels == ANY else None) for raw, frame in found)
+            continue
         if format_name is not None or not is_own(path):
             yield from ((frame, None) for frame in ase_files.read(path, format_name, reference, skip))
-        elif frames.is_frames(path):
-            found = extxyz.read(path, reference, skip, labels)
-            yield from ((frame, raw.content if labels == ANY else None) for raw, frame in found)
         elif databases.is_database(path):
             yield from ((frame, None) for frame in databases.read(path, reference, skip))
         else:
             one = frames.good(functools.partial(_from_xsf, path), reference, skip)
             if one is not None:
                 yield one, None
+        advance(os.path.getsize(path))
 
 
 def _from_xsf(path: str) -> Structure:

@@ -1,7 +1,8 @@
-"""Two files value by value: where they differ first, and by how much."""
+"""Comparison of two files value by value (``aenet-py diff``)."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
@@ -16,13 +17,24 @@ _BLOCK = 1 << 20
 
 @dataclass(frozen=True)
 class Comparison:
-    """What was found in two files.
+    """Result of comparing two files.
 
-    n_values, n_fields : compared, where a field is what a record or a line holds; n_different, n_fields_different :
-    more than the allowed units in the last place apart, or other text; n_within : different, but not more; most_ulps :
-    the largest distance of two numbers in such units, None where one of them is no number; first : the first
-    difference in words; identical : whether the files have the same bytes, in which case no value is compared;
-    complete : whether all were, which ends where the files have others in kind or number.
+    Attributes
+    ----------
+    n_values, n_fields : int
+        Numbers of values and fields compared; a field is what one record or line holds.
+    n_different, n_fields_different : int
+        Values with different text or further apart than allowed, and fields with such values.
+    n_within : int
+        Values that differ, but not by more than allowed.
+    most_ulps : int or None
+        Largest distance between two numbers in units in the last place; None if one of them is NaN.
+    first : tuple of str
+        Description of the first difference, line by line; empty if the files agree.
+    identical : bool
+        Whether the files have the same bytes; their values are not compared then.
+    complete : bool
+        Whether all values were compared; the comparison ends where the files have different fields.
     """
 
     n_values: int
@@ -31,26 +43,42 @@ class Comparison:
     n_fields_different: int
     n_within: int
     most_ulps: int | None
-    first: str | None
+    first: tuple[str, ...]
     identical: bool
     complete: bool
 
     @property
     def agree(self) -> bool:
-        return self.first is None
+        return not self.first
 
 
 def compare(a: str, b: str, max_ulps: int, advance: Advance) -> Comparison:
-    """Compare two files of the same kind, binary or text; AenetError where one is broken or the kinds differ.
+    """Compare two training sets, files of gradients or potentials, each binary or text.
 
-    max_ulps : how many units in the last place real numbers may be apart; advance : told the bytes of a read.
+    Parameters
+    ----------
+    a, b : str
+        Paths of the files.
+    max_ulps : int
+        Units in the last place by which real numbers may differ.
+    advance : callable
+        Called with the number of bytes read of `a` since the last call.
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    AenetError
+        If a file is invalid or the files are of different kinds.
     """
     with trainset.open_source(a) as of_a, trainset.open_source(b) as of_b:
         kind, other = identify.identify(of_a), identify.identify(of_b)
         if kind is not other:
             raise AenetError(f"{b}: found {other.value}; expected {kind.value}, as in {a}")
         counter = _Counter(a, b, max_ulps)
-        if _same_bytes(of_a, of_b):
+        if _same_bytes(of_a, of_b, advance):
             return counter.result(identical=True, complete=False)
         for mine, theirs in zip_longest(identify.fields(of_a, kind), identify.fields(of_b, kind)):
             if not counter.add(mine, theirs):
@@ -60,9 +88,9 @@ def compare(a: str, b: str, max_ulps: int, advance: Advance) -> Comparison:
 
 
 def distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """How many float64 numbers lie between those of a and b, plus one where they differ; (n,) uint64.
+    """Units in the last place between float64 numbers, (n,) uint64: one more than the numbers between them.
 
-    NaN equals NaN; the distance of NaN to a number is the largest there is.
+    NaN equals NaN; its distance to a number is the largest uint64.
     """
     places_a, places_b = _places(a), _places(b)
     distance = np.where(places_a > places_b, places_a - places_b, places_b - places_a)
@@ -74,7 +102,7 @@ NOT_A_NUMBER = np.uint64(2**64 - 1)
 
 
 def _places(values: np.ndarray) -> np.ndarray:
-    """Places of numbers in the order of all of them."""
+    """Rank of each number in the order of all float64 numbers."""
     bits = np.ascontiguousarray(values, dtype=np.float64).view(np.uint64)
     sign = np.uint64(1 << 63)
     return np.where(bits & sign, ~bits, bits | sign)
@@ -85,19 +113,19 @@ class _Counter:
         self._a, self._b, self._max_ulps = a, b, max_ulps
         self._n_values = self._n_fields = self._n_different = self._n_fields_different = self._n_within = 0
         self._most = np.uint64(0)
-        self._first: str | None = None
+        self._first: tuple[str, ...] = ()
 
     def add(self, mine: Field | None, theirs: Field | None) -> bool:
-        """Count one field; False where the files have others from here on."""
+        """Count one field; False if the files have different fields from here on."""
         if mine is None or theirs is None:
             there = mine or theirs
             assert there is not None
             name = self._b if mine is None else self._a
-            self._note(f"{name} ends before {_place(there)}, which the other file has in {there.position}")
+            self._note(_place(there), f"{name} ends before; the other file has it in {there.position}")
             return False
         if (mine.place, mine.what, len(mine.values)) != (theirs.place, theirs.what, len(theirs.values)):
-            found = [f"{_place(field)} ({counted(len(field.values), 'value')})" for field in (mine, theirs)]
-            self._note(f"{self._a}, {mine.position}: {found[0]}; {self._b}, {theirs.position}: {found[1]}")
+            whats = [f"{_place(field)} ({counted(len(field.values), 'value')})" for field in (mine, theirs)]
+            self._note("different contents", *self._both(mine, theirs, whats))
             return False
         self._n_fields += 1
         self._n_values += len(mine.values)
@@ -112,18 +140,21 @@ class _Counter:
         if len(different):
             self._n_different += len(different)
             self._n_fields_different += 1
-            self._note(self._describe(mine, theirs, int(different[0]), apart))
+            self._note(*self._describe(mine, theirs, int(different[0]), apart))
         return True
 
-    def _describe(self, mine: Field, theirs: Field, index: int, apart: np.ndarray | None) -> str:
+    def _describe(self, mine: Field, theirs: Field, index: int, apart: np.ndarray | None) -> list[str]:
         value = f", value {index + 1}" if len(mine.values) > 1 else ""
-        place = f"{self._a}, {mine.position}, and {self._b}, {theirs.position}: {_place(mine)}{value}"
-        found = " and ".join(_shown(field.values[index]) for field in (mine, theirs))
-        if apart is None or apart[index] == NOT_A_NUMBER:
-            return f"{place}: {found}"
-        return f"{place}: {found}, {counted(int(apart[index]), 'unit')} in the last place apart"
+        values = [_shown(field.values[index]) for field in (mine, theirs)]
+        lines = [_place(mine) + value, *self._both(mine, theirs, values)]
+        if apart is not None and apart[index] != NOT_A_NUMBER:
+            lines.append(f"{counted(int(apart[index]), 'unit')} in the last place apart")
+        return lines
 
-    def _note(self, difference: str) -> None:
+    def _both(self, mine: Field, theirs: Field, whats: Sequence[str]) -> list[str]:
+        return [f"{self._a}, {mine.position}: {whats[0]}", f"{self._b}, {theirs.position}: {whats[1]}"]
+
+    def _note(self, *difference: str) -> None:
         self._first = self._first or difference
 
     def result(self, identical: bool, complete: bool) -> Comparison:
@@ -142,9 +173,14 @@ def _shown(value: object) -> str:
     return repr(value.item() if isinstance(value, np.generic) else value)
 
 
-def _same_bytes(a: Source, b: Source) -> bool:
-    if a.window.size != b.window.size:
+def _same_bytes(a: Source, b: Source, advance: Advance) -> bool:
+    """Whether two files have the same bytes; if not, advance is told that nothing was read."""
+    size = a.window.size
+    if size != b.window.size:
         return False
-    return all(
-        a.window.view(offset, _BLOCK) == b.window.view(offset, _BLOCK) for offset in range(0, a.window.size, _BLOCK)
-    )
+    for offset in range(0, size, _BLOCK):
+        if a.window.view(offset, _BLOCK) != b.window.view(offset, _BLOCK):
+            advance(-offset)
+            return False
+        advance(min(_BLOCK, size - offset))
+    return True

@@ -17,7 +17,7 @@ from aenet_py.formats.source import Advance
 from aenet_py.formats.trainset import Footer, Header
 from aenet_py.inputs import setup as setups
 from aenet_py.pipelines.featurize import RunningEnergies
-from aenet_py.runtime.output import PendingFile, already_exists
+from aenet_py.runtime.output import PendingFile, already_exists, complete_together
 
 PART = 1 << 24  # bytes copied at a time
 
@@ -30,6 +30,12 @@ class Merged:
     n_structures: int
     n_atoms: int
     with_gradients: bool
+
+
+def size(paths: Sequence[str]) -> int:
+    """Bytes that `merge` reads of these training sets and their gradients."""
+    files = [*paths, *map(gradients.path_of, paths)]
+    return sum(os.path.getsize(path) for path in files if os.path.exists(path))
 
 
 def merge(paths: Sequence[str], output: str, advance: Advance) -> Merged:
@@ -64,12 +70,12 @@ def merge(paths: Sequence[str], output: str, advance: Advance) -> Merged:
                         energies.add(entry.energy / entry.n_atoms)
                     advance(source.advanced())
                 trainset.finish(source, header, own, tally)
+                advance(source.advanced())
                 n_atoms += tally.n_atoms
         train.write(trainset.footer(Footer(n_atoms, energies.result(), footer.setups, tuple(statistics.result()))))
         if forces is not None:
-            _join_gradients(paths, n_announced, forces)
-            forces.complete(replace=True)
-        train.complete(replace=False)
+            _join_gradients(paths, n_announced, forces, advance)
+        complete_together(train, [] if forces is None else [forces])
     return Merged(n_announced, energies.n_included, n_atoms, forces is not None)
 
 
@@ -101,7 +107,7 @@ def _check(paths: Sequence[str]) -> tuple[Header, Footer, int]:
     return *found[0], n_announced
 
 
-def _join_gradients(paths: Sequence[str], n_announced: int, output: PendingFile) -> None:
+def _join_gradients(paths: Sequence[str], n_announced: int, output: PendingFile, advance: Advance) -> None:
     """Everything between header and footer of each file, as it is."""
     output.write(gradients.header(n_announced))
     most = 0
@@ -116,6 +122,9 @@ def _join_gradients(paths: Sequence[str], n_announced: int, output: PendingFile)
             source.place = "footer"
             most = max(most, source.integer("largest number of neighbours"))
             source.finish()
+            advance(source.window.size - (stop - start))
             for begin in range(start, stop, PART):
-                output.write(source.window.view(begin, min(PART, stop - begin)))
+                n_bytes = min(PART, stop - begin)
+                output.write(source.window.view(begin, n_bytes))
+                advance(n_bytes)
     output.write(gradients.footer(most))

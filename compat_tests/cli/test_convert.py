@@ -141,7 +141,7 @@ def test_incomplete_structures(capsys):
     assert main(["convert", "b.xyz", "c"]) == 1
     assert capsys.readouterr().err == "Error: b.xyz#0: no energy found; expected a total energy in eV\n"
     convert("--incomplete", "b.xyz", "c")
-    assert capsys.readouterr().out == "2 structures in c\n1 of them without energy, 2 without forces\n"
+    assert capsys.readouterr().out == "c: 2 structures, 4 atoms\n  structures without energy: 1, without forces: 2\n"
     convert("--incomplete", "c", "d.db")
     convert("--incomplete", "d.db", "e.xyz")
     assert [frame.energy for _, frame in extxyz.read("e.xyz", reference=False)] == [None, -1.0]
@@ -156,10 +156,11 @@ def test_bad_structures_are_skipped_if_asked(capsys):
     convert("--skip-bad", "b.xyz", "c.xyz")
     lines = capsys.readouterr().out.splitlines()
     n_good = len(frames_of("c.xyz"))
-    assert lines[0] == f"{n_good} structures in c.xyz"
-    assert lines[1] == f"{23 - n_good + 1} skipped"
-    assert "expected the symbol of a chemical element" in lines[2] or "no energy found" in lines[2]
-    assert lines[-1].endswith("found 'many'; expected the number of atoms of a frame")
+    n_atoms = sum(frame.n_atoms for frame in frames_of("c.xyz"))
+    assert lines[-1] == f"c.xyz: {n_good} structures, {n_atoms} atoms"
+    assert lines[0] == f"{23 - n_good + 1} skipped"
+    assert "expected the symbol of a chemical element" in lines[1] or "no energy found" in lines[1]
+    assert lines[-2].endswith("found 'many'; expected the number of atoms of a frame")
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ def test_the_same_bytes(diff):
 def test_binary_and_text(diff):
     status, out, _ = diff(CONTENT, samples.content_of(SET, TEXT))
     assert status == 0
-    assert out == "a and b agree: 135 values in 69 fields; they are written in different ways\n"
+    assert out == "a and b agree: 135 values in 69 fields\n  formatted differently\n"
 
 
 @pytest.mark.parametrize("other", [BINARY, TEXT])
@@ -68,22 +68,25 @@ def test_numbers(diff, other):
     assert status == 1
     place = "record 21" if other is BINARY else "line 62"
     assert out.splitlines() == [
-        f"first difference: a, record 21, and b, {place}: structure 1, atom 2: features, value 3: {old} and {new}, "
-        "2 units in the last place apart",
-        "2 of 135 values in 69 fields differ, in 2 fields, by up to 2 units in the last place",
+        "first difference: structure 1, atom 2: features, value 3",
+        f"  a, record 21: {old}",
+        f"  b, {place}: {new}",
+        "  2 units in the last place apart",
+        "2 of 135 values in 69 fields differ, in 2 fields",
+        "  by up to 2 units in the last place",
     ]
 
 
 def test_numbers_within(diff):
     content = samples.content_of(with_features(shifted), BINARY)
     assert diff(CONTENT, content, "--ulp", "2") == (
-        0, "a and b agree: 135 values in 69 fields, of which 2 differ, by up to 2 units in the last place\n", "",
+        0, "a and b agree: 135 values in 69 fields\n  2 of them differ, by up to 2 units in the last place\n", "",
     )  # fmt: skip
     status, out, _ = diff(CONTENT, content, "--ulp", "1")
     assert status == 1
     assert out.endswith(
-        "1 of 135 values in 69 fields differ, in 1 field, by up to 2 units in the last place\n"
-        "1 further value differ by no more than 1 unit\n"
+        "1 of 135 values in 69 fields differ, in 1 field\n  by up to 2 units in the last place\n"
+        "1 further value differs by no more than 1 unit in the last place\n"
     )
 
 
@@ -93,7 +96,9 @@ def test_other_text_and_structures(diff):
     status, out, _ = diff(CONTENT, samples.content_of(other, BINARY))
     assert status == 1
     assert out.splitlines() == [
-        "first difference: a, record 9, and b, record 9: structure 1: file name: 'a.xsf' and 'b.xsf'",
+        "first difference: structure 1: file name",
+        "  a, record 9: 'a.xsf'",
+        "  b, record 9: 'b.xsf'",
         "1 of 135 values in 69 fields differ, in 1 field",
     ]
 
@@ -106,8 +111,10 @@ def test_missing_structures(diff):
     assert status == 1
     begin, end = "structure 2: length of the file name (1 value)", "footer: number of atoms (1 value)"
     assert out.splitlines() == [
-        f"first difference: a, record 22: {begin}; b, record 22: {end}",
-        "behind that the files cannot be compared",
+        "first difference: different contents",
+        f"  a, record 22: {begin}",
+        f"  b, record 22: {end}",
+        "the rest cannot be compared",
     ]
 
 
@@ -119,7 +126,7 @@ def test_potentials(diff):
     assert diff(potential.to_binary(some), potential.to_list_directed(some))[0] == 0
     status, out, _ = diff(potential.to_binary(some), potential.to_binary(other))
     assert status == 1
-    assert "record 9: network: weights, value 5: " in out
+    assert out.startswith("first difference: network: weights, value 5\n  a, record 9: ")
 
 
 def test_gradients(diff):
@@ -129,7 +136,7 @@ def test_gradients(diff):
     changed[starts[8] + 4 + 8] ^= 1  # the second number of record 9, its last bit
     status, out, _ = diff(content, bytes(changed))
     assert status == 1
-    assert "record 9: structure 1, atom 1: derivatives by the atom, value 2: " in out
+    assert out.startswith("first difference: structure 1, atom 1: derivatives by the atom, value 2\n  a, record 9: ")
     assert "1 unit in the last place apart" in out
 
 
@@ -158,10 +165,11 @@ def test_wrong_units(diff, units, capsys):
 def test_golden_files_of_several_forms(monkeypatch, capsys):
     monkeypatch.chdir(FIXTURES / "cluster-cuau-h2o/train-forces-adamw/expected")
     assert main(["diff", "Cu.pytorch.nn", "Cu.pytorch.nn.roundtrip"]) == 0
+    capsys.readouterr()
     assert main(["diff", "Cu.pytorch.nn", "Cu.pytorch.nn.ascii"]) == 1  # the trainer's text has the whole description
-    assert (
-        "record 10, and Cu.pytorch.nn.ascii, line 10: set-up: description: 'Cu' and 'Cu in a" in capsys.readouterr().out
-    )
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == ["first difference: set-up: description", "  Cu.pytorch.nn, record 10: 'Cu'"]
+    assert lines[2].startswith("  Cu.pytorch.nn.ascii, line 10: 'Cu in a")
 
 
 @given(st.floats(-1e300, 1e300), st.integers(0, 20))

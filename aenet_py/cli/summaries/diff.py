@@ -6,23 +6,25 @@ from aenet_py.errors import counted
 from aenet_py.tools.diff import Comparison
 
 
-def report(a: str, b: str, found: Comparison, max_ulps: int) -> str:
-    """A comparison in a few lines."""
-    if found.identical:
+def report(a: str, b: str, result: Comparison, max_ulps: int) -> str:
+    """The first difference, and how many values differ."""
+    if result.identical:
         return f"{a} and {b} are identical, byte for byte\n"
-    compared = f"{counted(found.n_values, 'value')} in {counted(found.n_fields, 'field')}"
-    if found.agree and found.n_within:
-        within = f"{found.n_within} differ, by up to {counted(found.most_ulps or 0, 'unit')} in the last place"
-        return f"{a} and {b} agree: {compared}, of which {within}\n"
-    if found.agree:
-        return f"{a} and {b} agree: {compared}; they are written in different ways\n"
-    lines = [f"first difference: {found.first}"]
-    if found.n_different:
-        differing = f"{found.n_different} of {compared} differ, in {counted(found.n_fields_different, 'field')}"
-        farthest = "" if not found.most_ulps else f", by up to {counted(found.most_ulps, 'unit')} in the last place"
-        lines.append(differing + farthest)
-    if found.n_within:
-        lines.append(f"{counted(found.n_within, 'further value')} differ by no more than {counted(max_ulps, 'unit')}")
-    if not found.complete:
-        lines.append("behind that the files cannot be compared")
+    compared = f"{counted(result.n_values, 'value')} in {counted(result.n_fields, 'field')}"
+    apart = f"by up to {counted(result.most_ulps, 'unit')} in the last place" if result.most_ulps else ""
+    if result.agree:
+        lines = [f"{a} and {b} agree: {compared}"]
+        lines.append(f"  {result.n_within:,} of them differ, {apart}" if result.n_within else "  formatted differently")
+        return "\n".join(lines) + "\n"
+    where, *details = result.first
+    lines = [f"first difference: {where}", *(f"  {line}" for line in details)]
+    if result.n_different:
+        fields = counted(result.n_fields_different, "field")
+        lines += [f"{result.n_different:,} of {compared} differ, in {fields}"] + [f"  {apart}"] * bool(apart)
+    if result.n_within:
+        differ = "differs" if result.n_within == 1 else "differ"
+        within = counted(max_ulps, "unit")
+        lines.append(f"{counted(result.n_within, 'further value')} {differ} by no more than {within} in the last place")
+    if not result.complete:
+        lines.append("the rest cannot be compared")
     return "\n".join(lines) + "\n"

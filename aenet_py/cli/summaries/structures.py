@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from aenet_py.errors import InputError
+from aenet_py.errors import InputError, counted
 from aenet_py.selection.select import Subset
 from aenet_py.selection.survey import Numbers, Survey
 from aenet_py.tools.convert import Converted
@@ -33,9 +33,10 @@ class Skipped:
 
 
 def converted(output: str, done: Converted) -> str:
-    lines = [f"{done.structures:,} structures in {output}"]
+    """What was written, and how many structures lack energy or forces."""
+    lines = [f"{output}: {counted(done.structures, 'structure')}, {counted(done.atoms, 'atom')}"]
     if done.without_energy or done.without_forces:
-        lines.append(f"{done.without_energy:,} of them without energy, {done.without_forces:,} without forces")
+        lines.append(f"  structures without energy: {done.without_energy:,}, without forces: {done.without_forces:,}")
     return "\n".join(lines) + "\n"
 
 

@@ -135,6 +135,7 @@ def _check(source: Source, kind: Kind, advance: Advance) -> dict[str, int]:
             counts["structures"] += 1
             counts["with_gradients"] += step.selected
         advance(source.advanced())
+    advance(source.advanced())
     if kind is Kind.POTENTIAL:
         counts = {}
     return counts | {"records" if isinstance(source, RecordReader) else "lines": source.number}

@@ -63,9 +63,8 @@ def xsf_file(path: str, _: Advance) -> dict[str, Any]:
 
 def frames_file(path: str, advance: Advance) -> dict[str, Any]:
     def parsed() -> Iterator[Structure]:
-        for raw in frames.read(path):
+        for raw in frames.read(path, advance):
             yield extxyz.parse(raw)
-            advance(raw.size)
 
     return _described(parsed())
 
