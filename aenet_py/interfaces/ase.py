@@ -1,10 +1,10 @@
-"""Potentials as a calculator of ASE, with the name and the call of ænet's own interface."""
+"""Potentials as an ASE calculator, named and called like that of ænet's own interface."""
 
 from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,54 +13,84 @@ from ase.calculators.calculator import Calculator, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
 
 from aenet_py.errors import AenetError, AenetWarning
-from aenet_py.formats import potential_files
 from aenet_py.neighbors import verlet
-from aenet_py.potentials.potential import Potential, Prediction
+from aenet_py.potentials.members import Potentials, members
+from aenet_py.potentials.potential import Prediction
 
 SKIN = 0.6  # Å
 
 
 class ANNCalculator(Calculator):
-    """Energy, energies (of the atoms), forces and stress of any structure, in ASE's units (eV, Å).
+    """ASE calculator for ænet potentials: energy, forces and stress of any structure.
+
+    >>> from ase import Atoms
+    >>> from aenet_py.interfaces.ase import ANNCalculator
+    >>> atoms = Atoms("CuAu", [[0, 0, 0], [0, 0, 2.6]])
+    >>> atoms.calc = ANNCalculator("fixtures/golden/cluster-cuau-h2o/train-forces-adamw/expected")
+    >>> atoms.get_forces().shape
+    (2, 3)
+
+    ====================== ======== ====================================================================
+    option                 default  meaning
+    ====================== ======== ====================================================================
+    ``potentials``                  a folder, ``{"Cu": "Cu.nn", "Au": "Au.nn"}``, a `Potential`, or a list
+    ``skin``               0.6 Å    how far beyond the cutoff neighbours are listed
+    ``legacy_angular``     detected whether the potentials were trained by ænet before 2.0.4
+    ====================== ======== ====================================================================
+
+    ====================== ======== ====================================================================
+    entry of ``results``   unit     meaning
+    ====================== ======== ====================================================================
+    ``energy``             eV       total energy, including the energies of the free atoms
+    ``energies``           eV       atomic energies, (n_atoms,)
+    ``forces``             eV/Å     (n_atoms, 3)
+    ``stress``             eV/Å³    (6,) in Voigt order; only with three cell vectors
+    ``outside``                     number of features of each atom outside the training range, (n_atoms,)
+    ``energy_std``         eV       committees: standard deviation over the members
+    ``forces_std``         eV/Å     committees: the same for the forces, (n_atoms, 3)
+    ====================== ======== ====================================================================
 
     Parameters
     ----------
-    potentials : file of each species, ``{"Ti": "Ti.nn", "O": "O.nn"}``, a folder with one for each, or several of these
-        for a committee, whose mean is returned; `results` then also has ``energy_std`` (eV) and ``forces_std``
-        ((n_atoms, 3), eV/Å), the standard deviations of its members.
-    skin : Å, how far beyond the cutoff neighbours are listed; they are searched again once an atom moved half of it.
-    legacy_angular : as of `Potential.load`.
+    potentials : path, mapping, Potential, or list of these
+        A folder with a potential per species, a mapping from species to file, or a `Potential`.  A list of these is a
+        committee, whose mean is returned.
+    skin : float, Å
+        Neighbours are listed up to the cutoff plus skin, and searched again when an atom has moved half of it.
+    legacy_angular : bool, optional
+        As for `Potential.load`.
+    **options
+        Options of ASE's `Calculator`.
 
-    After a calculation `results["outside"]` ((n_atoms,) int) counts the features of each atom that leave the range of
-    the training set; the first time one does, a warning says so.  `predictions` is what each member says.  AenetError
-    for potentials that do not belong together, an unknown species, coinciding atoms, or potentials whose energy depends
-    on the order of neighbours (an angular cutoff above the radial one with several species).
+    Raises
+    ------
+    AenetError
+        For potentials that do not belong together, or whose energy depends on the order of neighbours (an angular
+        cutoff above the radial one with several species).  A calculation raises it for unknown species, coinciding
+        atoms and invalid cells.
 
-    Threads may share a calculator, which serves them one after the other.  `results` and `predictions` are those of the
-    last calculation of any thread.
+    Warns
+    -----
+    AenetWarning
+        The first time that features lie outside the range of the training set.
+
+    Notes
+    -----
+    The attribute `members` holds the potentials, `predictions` the last prediction of each.  Threads may share a
+    calculator, which serves them one at a time; `results` and `predictions` are those of the last calculation of any
+    thread.
     """
 
     implemented_properties = ["energy", "free_energy", "energies", "forces", "stress"]  # noqa: RUF012 (as ASE has it)
 
     def __init__(
-        self, potentials: potential_files.Given | Iterable[potential_files.Given], skin: float = SKIN,
-        legacy_angular: bool | None = None, **options: Any,
-    ):  # fmt: skip
+        self, potentials: Potentials, skin: float = SKIN, legacy_angular: bool | None = None, **options: Any
+    ) -> None:
         super().__init__(**options)
         self._lock = threading.RLock()
-        members = potential_files.sets_of(potentials)
-        if not members:
-            raise AenetError("found no potentials; expected at least one for each species")
-        self.members = [Potential.load(paths, legacy_angular) for paths in members]
-        for member in self.members:
-            member.check_order()
-            if set(member.types) != set(self.members[0].types):
-                found = " and ".join(" ".join(each.types) for each in (self.members[0], member))
-                raise AenetError(
-                    f"found potentials for {found} in a list, which is a committee; expected the same species"
-                )
+        self.members = members(potentials, legacy_angular)
         if not (isinstance(skin, int | float | np.number) and 0 <= skin < np.inf):
-            raise AenetError(f"found skin={skin}; expected a distance in Angstrom, at least 0")
+            raise AenetError(f"skin must be a distance of at least 0 Angstrom, not {skin}")
         self.skin = skin
         self.predictions: list[Prediction] = []
         self._pairs: verlet.Pairs | None = None
@@ -73,22 +103,22 @@ class ANNCalculator(Calculator):
         vars(self).update(state, _lock=threading.RLock())
 
     def get_property(self, name: str, atoms: Atoms | None = None, allow_calculation: bool = True) -> Any:
-        """As ASE has it; no other thread calculates between the calculation and the reading of its result."""
+        """As in ASE; no other thread calculates between the calculation and the reading of its result."""
         with self._lock:
             return super().get_property(name, atoms, allow_calculation)
 
     def calculate_properties(self, atoms: Atoms, properties: Sequence[str]) -> Any:
-        """As `get_property`, for several."""
+        """As `get_property`, for several properties."""
         with self._lock:
             return super().calculate_properties(atoms, properties)
 
     @property
     def searched_at(self) -> np.ndarray | None:
-        """Positions (n_atoms, 3), Å, of the last search of neighbours, whose order all sums have until the next one."""
+        """Positions (n_atoms, 3), Å, at the last neighbour search, which fixes the order of all sums until the next."""
         return None if self._pairs is None else self._pairs.positions
 
     def search(self, atoms: Atoms) -> verlet.Pairs:
-        """Search the neighbours of atoms, whatever was found before."""
+        """Search the neighbours of atoms anew."""
         reach = max(member.model.r_max for member in self.members)
         self._pairs = verlet.pairs(atoms, reach, self.skin)
         return self._pairs
@@ -97,21 +127,21 @@ class ANNCalculator(Calculator):
         self, atoms: Atoms | None = None, properties: Sequence[str] = ("energy",),
         system_changes: Sequence[str] = tuple(all_changes),
     ) -> None:  # fmt: skip
-        """Fill `results`; ASE calls this."""
+        """Fill `results`; called by ASE."""
         with self._lock:
             self._calculate(atoms, properties, system_changes)
 
     def _calculate(self, atoms: Atoms | None, properties: Sequence[str], system_changes: Sequence[str]) -> None:
         if not len(atoms or self.atoms or ()):
-            raise AenetError("found no atoms to calculate; expected some")
+            raise AenetError("cannot evaluate an empty structure")
         super().calculate(atoms, properties, system_changes)
         structure: Atoms = self.atoms  # type: ignore[assignment]
         pairs = self._pairs
         if pairs is None or not pairs.hold(structure):
             pairs = self.search(structure)
-        found = verlet.environments(pairs, structure, any(m.needs_positions for m in self.members))
+        environments = verlet.environments(pairs, structure, any(m.needs_positions for m in self.members))
         symbols = structure.get_chemical_symbols()
-        predictions = [member.evaluate(member.types_of(symbols), found) for member in self.members]
+        predictions = [member.evaluate(member.types_of(symbols), environments) for member in self.members]
         self.predictions = predictions
         energies = np.array([p.atomic_energies for p in predictions])
         forces = np.array([p.forces for p in predictions])

@@ -1,4 +1,4 @@
-"""Molecular dynamics that watches itself: it ends when its time is over or when it makes no sense any more.
+"""Molecular dynamics that stops at the requested time or when the trajectory becomes unphysical.
 
 atoms, Settings ─run─> steps ─every n─> a frame (NAME.extxyz), a row (NAME.csv), now and then a state (NAME.restart)
                           └─stability─> reason to stop
@@ -23,13 +23,13 @@ from aenet_py.descriptors.common import CoincidenceError
 from aenet_py.errors import AenetError
 from aenet_py.interfaces.ase import ANNCalculator
 from aenet_py.simulation import stability
-from aenet_py.simulation.files import Files, State
+from aenet_py.simulation.files import Files, SimulationState
 from aenet_py.simulation.stability import Limits
 
 LIMITS = Limits()
 CHECK_EVERY = 10  # steps
-SAVE_EVERY = 10.0  # s, between states
-ENDED, INTERRUPTED = "time", "interrupted"
+SAVE_EVERY = 10.0  # s
+FINISHED, INTERRUPTED = "time", "interrupted"
 COLUMNS = (
     "step", "time_ps", "potential_energy_eV", "kinetic_energy_eV", "total_energy_eV", "conserved_energy_eV",
     "temperature_K", "largest_force_eV_per_A", "shortest_distance_A", "atoms_outside", "features_outside",
@@ -42,10 +42,30 @@ COMMITTEE_COLUMNS = ("energy_std_eV", "largest_force_std_eV_per_A")
 class Settings:
     """What to simulate.
 
-    steps, timestep : how many, of how many fs.  temperature : K, of the first velocities and of the thermostat.
-    ensemble : "nvt", stochastic velocity rescaling (G. Bussi, D. Donadio and M. Parrinello, J. Chem. Phys. 126, 014101
-    (2007)) with the time constant taut, fs, or "nve", velocity Verlet.  seed : of velocities and thermostat.  every :
-    steps from one frame and row to the next.  keep_velocities : begin with those the atoms have, and draw none.
+    Parameters
+    ----------
+    steps
+        Number of steps.
+    temperature
+        Of the initial velocities and of the thermostat, K.
+    ensemble
+        ``"nvt"``: stochastic velocity rescaling (G. Bussi, D. Donadio and M. Parrinello, J. Chem. Phys. 126, 014101
+        (2007)); ``"nve"``: velocity Verlet.
+    timestep
+        fs.
+    taut
+        Time constant of the thermostat, fs.
+    seed
+        Of velocities and thermostat.
+    every
+        Steps between frames, and between rows of the log.
+    keep_velocities
+        Start from the velocities of the atoms instead of drawing them.
+
+    Raises
+    ------
+    AenetError
+        For values out of range.
     """
 
     steps: int
@@ -59,26 +79,42 @@ class Settings:
 
     def __post_init__(self) -> None:
         if self.ensemble not in ("nvt", "nve"):
-            raise AenetError(f"found the ensemble {self.ensemble!r}; expected nvt or nve")
+            raise AenetError(f"unknown ensemble {self.ensemble!r}; choose nvt or nve")
         for name, least in (("steps", 0), ("every", 1), ("seed", 0)):
             if getattr(self, name) < least:
-                raise AenetError(f"found {name} {getattr(self, name)}; expected a number, at least {least}")
+                raise AenetError(f"{name} must be at least {least}, not {getattr(self, name)}")
         for name in ("timestep", "taut", "temperature"):
             value = getattr(self, name)
             zero_allowed = name == "temperature" and self.ensemble == "nve"
             if not (0 < value < np.inf or (zero_allowed and value == 0)):
-                raise AenetError(f"found {name} {value:g}; expected a number above 0")
+                raise AenetError(f"{name} must be a finite number above 0, not {value:g}")
 
 
 @dataclass(frozen=True)
-class Run:
-    """How a simulation went.
+class SimulationResult:
+    """Outcome of a simulation.
 
-    step, time : where it stands, the latter in ps; as long it was stable.  reason : why it stopped: "time" or, before
-    its end, "interrupted", "energy", "temperature", "close contact", "extrapolation" or "fragment"; message : that in a
-    sentence.  log : the columns of the log, (n_rows,) each, of this call alone; NaN where there is no value.
+    Parameters
+    ----------
+    atoms
+        The final structure, with velocities and calculator.
+    settings
+        What was simulated.
+    step
+        Last step; the simulation was stable until then.
+    time
+        The same in ps.
+    reason
+        Why it stopped: ``"time"`` (requested time reached), ``"interrupted"``, ``"energy"``, ``"temperature"``,
+        ``"close contact"``, ``"extrapolation"`` or ``"fragment"``.
+    message
+        The reason in a sentence.
+    log
+        Columns of the log (docs/simulate.md) as arrays (n_rows,), of this call only; NaN for missing values.
     """
 
+    atoms: Atoms
+    settings: Settings
     step: int
     time: float
     reason: str
@@ -87,34 +123,57 @@ class Run:
 
     @property
     def stable(self) -> bool:
-        """Whether nothing unphysical stopped it."""
-        return self.reason in (ENDED, INTERRUPTED)
+        """Whether nothing unphysical stopped the simulation."""
+        return self.reason in (FINISHED, INTERRUPTED)
 
 
 def run(
     atoms: Atoms, settings: Settings, limits: Limits = LIMITS, output: str | None = None, restart: bool = False,
     stop: Callable[[], bool] = lambda: False, advance: Callable[[int], object] = lambda n: None,  # noqa: ARG005
-) -> Run:  # fmt: skip
-    """Simulate atoms, which move and have a calculator, `ANNCalculator` or any other of ASE.
+) -> SimulationResult:  # fmt: skip
+    """Simulate atoms that have a calculator, and move them.
 
-    The velocities of the mass centre and, of isolated structures, of rotation are taken off, and do not count as
-    degrees of freedom of the temperature; where atoms are held (constraints of ASE), nothing is.
+    The centre-of-mass velocity and, for isolated structures, the rotation are removed at the start and are not counted
+    as degrees of freedom, unless atoms are fixed (ASE constraints).
 
-    output : NAME of the files (docs/simulate.md), which must not exist; None for none.  restart : go on from
-    NAME.restart; the atoms must be those of the beginning, and the result is the same, bit for bit, as without a break.
-    stop : asked after every step whether to stop; advance : called with the number of steps done.  AenetError for
-    input that makes no sense or files of another simulation.
+    Parameters
+    ----------
+    atoms
+        Structure with a calculator: `ANNCalculator` or any other of ASE.
+    settings
+        What to simulate.
+    limits
+        What stops the simulation early.
+    output
+        NAME of the files (docs/simulate.md), which must not exist; None writes none.
+    restart
+        Resume from NAME.restart.  The atoms must be those of the start; the result is the same, bit for bit, as without
+        an interruption.
+    stop
+        Asked after every step whether to stop.
+    advance
+        Called with the number of steps done since the last call.
+
+    Returns
+    -------
+    SimulationResult
+        Final structure, reason for stopping, and log.
+
+    Raises
+    ------
+    AenetError
+        For invalid input, or files of another simulation.
     """
     if atoms.calc is None:
-        raise AenetError("found no calculator of the atoms; expected one")
+        raise AenetError("the atoms have no calculator; set atoms.calc")
     if not len(atoms):
-        raise AenetError("found no atoms; expected some")
+        raise AenetError("cannot simulate an empty structure")
     freedom = degrees_of_freedom(atoms)
     if freedom < 1:
-        raise AenetError("found no degrees of freedom: nothing can move; expected more atoms")
+        raise AenetError("the structure has no degrees of freedom, nothing can move; add atoms or fix fewer")
     if not restart:
-        with contextlib.suppress(CoincidenceError):  # which is looked at later
-            atoms.get_forces()  # so that no file appears where the potentials do not fit
+        with contextlib.suppress(CoincidenceError):  # the loop reports it
+            atoms.get_forces()  # no file appears if the potentials do not suit the structure
     generator = np.random.Generator(np.random.PCG64(settings.seed))
     mark = _mark(atoms, settings)
     with contextlib.ExitStack() as stack:
@@ -123,17 +182,17 @@ def run(
             members = len(atoms.calc.members) if isinstance(atoms.calc, ANNCalculator) else 1
             columns = COLUMNS + (COMMITTEE_COLUMNS if members > 1 else ())
             files = stack.enter_context(Files(output, columns, restart, mark))
-        begun = None if files is None else files.state
-        if begun is None:
+        state = None if files is None else files.state
+        if state is None:
             _start(atoms, settings, generator)
         else:
-            _resume(atoms, begun, generator)
+            _resume(atoms, state, generator)
         engine = _engine(atoms, settings, generator, freedom)
-        return _Simulation(atoms, settings, limits, engine, generator, freedom, files, begun).run(stop, advance)
+        return _Simulation(atoms, settings, limits, engine, generator, freedom, files, state).run(stop, advance)
 
 
 def degrees_of_freedom(atoms: Atoms) -> int:
-    """Of the motion that counts for the temperature."""
+    """Number of degrees of freedom that count for the temperature."""
     n = len(atoms)
     if atoms.constraints:
         return int(atoms.get_number_of_degrees_of_freedom())
@@ -147,33 +206,33 @@ def _start(atoms: Atoms, settings: Settings, generator: np.random.Generator) -> 
         widths = np.sqrt(units.kB * settings.temperature * atoms.get_masses())
         atoms.set_momenta(widths[:, None] * generator.standard_normal((len(atoms), 3)))
     if not atoms.constraints:
-        _rest(atoms)
+        _remove_drift(atoms)
     if settings.ensemble == "nvt" and atoms.get_kinetic_energy() < 1e-9 * len(atoms):
-        raise AenetError("found atoms at rest, which a thermostat cannot heat; expected velocities")
+        raise AenetError("a thermostat cannot heat atoms at rest; do not keep their velocities, or set some")
 
 
-def _rest(atoms: Atoms) -> None:
-    """Take off the velocity of the mass centre and, of an isolated structure, its rotation."""
+def _remove_drift(atoms: Atoms) -> None:
+    """Remove the centre-of-mass velocity and, for an isolated structure, the rotation."""
     masses, velocities = atoms.get_masses(), atoms.get_velocities()
     velocities -= masses @ velocities / masses.sum()
     atoms.set_velocities(velocities)
     if not atoms.pbc.any():
-        places = atoms.positions - atoms.get_center_of_mass()
-        squares = np.eye(3) * (places**2).sum(axis=1)[:, None, None] - places[:, :, None] * places[:, None, :]
+        offsets = atoms.positions - atoms.get_center_of_mass()
+        squares = np.eye(3) * (offsets**2).sum(axis=1)[:, None, None] - offsets[:, :, None] * offsets[:, None, :]
         inertia = (masses[:, None, None] * squares).sum(axis=0)
-        # The pseudo-inverse, as atoms on a line do not rotate about it.
+        # The pseudo-inverse, because atoms on a line do not rotate about it.
         rotation = np.linalg.pinv(inertia, rcond=1e-10) @ atoms.get_angular_momentum()
-        atoms.set_velocities(velocities - np.cross(rotation, places))
+        atoms.set_velocities(velocities - np.cross(rotation, offsets))
 
 
-def _resume(atoms: Atoms, begun: State, generator: np.random.Generator) -> None:
-    if begun.searched_at is not None:
-        atoms.positions[:] = begun.searched_at
+def _resume(atoms: Atoms, state: SimulationState, generator: np.random.Generator) -> None:
+    if state.searched_at is not None:
+        atoms.positions[:] = state.searched_at
         atoms.calc.search(atoms)
         atoms.calc.reset()
-    atoms.positions[:] = begun.positions
-    atoms.set_momenta(begun.momenta, apply_constraint=False)
-    generator.bit_generator.state = begun.random
+    atoms.positions[:] = state.positions
+    atoms.set_momenta(state.momenta, apply_constraint=False)
+    generator.bit_generator.state = state.random
 
 
 def _engine(atoms: Atoms, settings: Settings, generator: np.random.Generator, freedom: int) -> VelocityVerlet:
@@ -181,13 +240,13 @@ def _engine(atoms: Atoms, settings: Settings, generator: np.random.Generator, fr
     if settings.ensemble == "nve":
         return VelocityVerlet(atoms, timestep)
     engine = Bussi(atoms, timestep, settings.temperature, settings.taut * units.fs, rng=generator)
-    # ASE counts the motion of the mass centre and the rotation, which are at rest.
+    # ASE also counts the centre-of-mass motion and the rotation, which are zero.
     engine.ndof, engine.target_kinetic_energy = freedom, 0.5 * freedom * units.kB * settings.temperature
     return engine
 
 
 def _mark(atoms: Atoms, settings: Settings) -> dict[str, Any]:
-    """What must be the same when a simulation goes on."""
+    """What must be the same when a simulation resumes."""
     mark: dict[str, Any] = {k: v for k, v in dataclasses.asdict(settings).items() if k != "steps"}
     arrays = [atoms.numbers, atoms.positions, atoms.cell.array, atoms.pbc, atoms.get_masses()]
     mark["constraints"] = [repr(constraint) for constraint in atoms.constraints]
@@ -201,44 +260,44 @@ def _mark(atoms: Atoms, settings: Settings) -> dict[str, Any]:
 
 
 def _digest(arrays: list[np.ndarray]) -> str:
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     for array in arrays:
-        found.update(np.ascontiguousarray(array).tobytes())
-    return found.hexdigest()[:16]
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()[:16]
 
 
 class _Simulation:
-    """The loop, with what it looks at."""
+    """The loop over the steps and what it needs."""
 
     def __init__(
         self, atoms: Atoms, settings: Settings, limits: Limits, engine: VelocityVerlet,
-        generator: np.random.Generator, freedom: int, files: Files | None, begun: State | None,
+        generator: np.random.Generator, freedom: int, files: Files | None, state: SimulationState | None,
     ):  # fmt: skip
         self.atoms, self.settings, self.limits, self.engine, self.generator = atoms, settings, limits, engine, generator
-        self.freedom, self.files, self.begun = freedom, files, begun
-        self.step, self.fragments = (0, None) if begun is None else (begun.step, begun.fragments)
+        self.freedom, self.files, self.resumed = freedom, files, state is not None
+        self.step, self.fragments = (0, None) if state is None else (state.step, state.fragments)
         self.thermostat = engine if isinstance(engine, Bussi) else None
-        if begun is not None and self.thermostat is not None:
-            self.thermostat.transferred_energy = begun.transferred
+        if state is not None and self.thermostat is not None:
+            self.thermostat.transferred_energy = state.transferred
         hottest = stability.hottest(settings.temperature, freedom)
         self.hottest = hottest if limits.max_temperature is None else limits.max_temperature
         self.rows: list[dict[str, float]] = []
 
-    def run(self, stop: Callable[[], bool], advance: Callable[[int], object]) -> Run:
+    def run(self, stop: Callable[[], bool], advance: Callable[[int], object]) -> SimulationResult:
         advance(self.step)
-        saved = -np.inf  # at once, so that whatever may end the process leaves a state
-        at_once = self.begun is not None  # the step of a state has been looked at before
+        saved = -np.inf  # the first state is saved at once, whatever may end the process
+        already_checked = self.resumed
         while True:
-            broken = None if at_once else self._look()
-            at_once = False
-            if broken is not None:
-                reason, message = broken
+            violation = None if already_checked else self._check()
+            already_checked = False
+            if violation is not None:
+                reason, message = violation
                 break
             if self.step >= self.settings.steps:
-                reason, message = ENDED, "its time is over"
+                reason, message = FINISHED, "requested time reached"
                 break
             if stop():
-                reason, message = INTERRUPTED, "it was asked to"
+                reason, message = INTERRUPTED, "stopped on request"
                 break
             if self.files is not None and time.monotonic() - saved > SAVE_EVERY:
                 self.files.save(self._state(""))
@@ -251,36 +310,38 @@ class _Simulation:
                 break
             advance(1)
         if self.files is not None:
-            self.files.save(self._state("" if reason in (ENDED, INTERRUPTED) else message))
+            self.files.save(self._state("" if reason in (FINISHED, INTERRUPTED) else message))
         names = self.rows[0] if self.rows else COLUMNS
         log = {name: np.array([row[name] for row in self.rows]) for name in names}
-        return Run(self.step, self._time, reason, message, log)
+        return SimulationResult(self.atoms, self.settings, self.step, self._time, reason, message, log)
 
     @property
     def _time(self) -> float:
         """ps"""
         return self.step * self.settings.timestep / 1000.0
 
-    def _look(self) -> tuple[str, str] | None:
-        """Log and judge the present step, where it is the time for that; what is wrong with it."""
+    def _check(self) -> tuple[str, str] | None:
+        """Check and log the present step, where due; what is wrong with it, as from `stability.violation`."""
         atoms, log = self.atoms, self.step % self.settings.every == 0
         try:
             energy, forces = atoms.get_potential_energy(), atoms.get_forces()
         except CoincidenceError as error:
             return "close contact", str(error).partition(";")[0]
         if not (np.isfinite(energy) and np.isfinite(forces).all()):
-            return "energy", "the energy or a force is no finite number"
+            return "energy", "the energy or a force is not finite"
         if not log and self.step % CHECK_EVERY:
             return None
-        cutoff, found = stability.neighbors(atoms)
-        near, beyond = stability.contacts(atoms, found), stability.farthest(atoms)
+        cutoff, environments = stability.neighbors(atoms)
+        near, beyond = stability.contacts(atoms, environments), stability.farthest(atoms)
         if self.fragments is None:
             self.fragments = near.n_fragments
         temperature = 2.0 * atoms.get_kinetic_energy() / (self.freedom * units.kB)
-        broken = stability.verdict(self.limits, atoms, temperature, self.hottest, near, self.fragments, cutoff, beyond)
-        if log or broken is not None:
+        violation = stability.violation(
+            self.limits, atoms, temperature, self.hottest, near, self.fragments, cutoff, beyond
+        )
+        if log or violation is not None:
             self._record(energy, forces, temperature, near.shortest, beyond)
-        return broken
+        return violation
 
     def _record(
         self, energy: float, forces: np.ndarray, temperature: float, shortest: float, beyond: np.ndarray | None
@@ -300,9 +361,9 @@ class _Simulation:
         if self.files is not None:
             self.files.append(self.atoms, row, energy, forces)
 
-    def _state(self, broken: str) -> State:
+    def _state(self, broken: str) -> SimulationState:
         calculator = self.atoms.calc
-        return State(
+        return SimulationState(
             step=self.step,
             positions=self.atoms.positions,
             momenta=self.atoms.get_momenta(),

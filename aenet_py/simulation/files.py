@@ -1,7 +1,7 @@
-"""The files of a simulation: NAME.extxyz (frames) and NAME.csv (log) grow, NAME.restart says how to go on.
+"""Files of a simulation: NAME.extxyz (trajectory), NAME.csv (log) and NAME.restart (state).
 
-A state holds the lengths of the two others when it was saved, so that they are cut there before a simulation goes on:
-whatever stopped it, they come out as without a break.
+The state holds the lengths of the other two files when it was saved.  A simulation that resumes cuts them there, so
+they become identical to those of an uninterrupted one, whatever stopped it.
 """
 
 from __future__ import annotations
@@ -34,12 +34,27 @@ COUNTS = ("step", "atoms_outside", "features_outside")
 
 
 @dataclass(frozen=True)
-class State:
-    """All that a simulation needs to go on.
+class SimulationState:
+    """All that is needed to resume a simulation.
 
-    step; positions (n_atoms, 3) Å; momenta (n_atoms, 3), ASE's units; random : state of the generator; transferred :
-    eV, from the thermostat; searched_at : (n_atoms, 3) Å, see `ANNCalculator`; fragments : at the beginning;
-    broken : why it cannot go on, empty if it can.
+    Parameters
+    ----------
+    step
+        Steps done.
+    positions
+        (n_atoms, 3) Å.
+    momenta
+        (n_atoms, 3) in ASE's units.
+    random
+        State of the random generator.
+    transferred
+        Energy from the thermostat, eV.
+    searched_at
+        (n_atoms, 3) Å, see `ANNCalculator.searched_at`.
+    fragments
+        Number of fragments at the start.
+    broken
+        Why the simulation cannot be resumed; empty if it can.
     """
 
     step: int
@@ -53,17 +68,30 @@ class State:
 
 
 class Files:
-    """The files called name, for writing; `state` is the one to go on from, None at the beginning.
+    """The open files of a simulation; `state` is the one to resume from, None at the start.
 
-    columns : of the log; restart : go on from what is there; mark : what a simulation that goes on must have in common
-    with its beginning, by name.  AenetError if files exist, without restart, or do not fit, with it, or if another
-    simulation writes them.
+    Parameters
+    ----------
+    name
+        NAME of the files.
+    columns
+        Columns of the log.
+    restart
+        Whether to resume from existing files.
+    mark
+        What must be the same when the simulation resumes, by name.
+
+    Raises
+    ------
+    AenetError
+        If files exist (without restart) or do not belong to this simulation (with it), or another simulation is
+        writing them.
     """
 
     def __init__(self, name: str, columns: Sequence[str], restart: bool, mark: Mapping[str, Any]):
         self._paths, self._state_path = [f"{name}.{ending}" for ending in ENDINGS], f"{name}.restart"
         self._columns, self._mark = columns, mark
-        self.state: State | None = None
+        self.state: SimulationState | None = None
         lengths = [0, 0]
         with contextlib.ExitStack() as stack:
             stack.enter_context(locks.held(self._state_path, "aenet-py md"))
@@ -101,8 +129,8 @@ class Files:
         csv.writer(line, lineterminator="\n").writerow(_plain(name, row[name]) for name in self._columns)
         self._write(1, line.getvalue().encode())
 
-    def save(self, state: State) -> None:
-        """Save the state."""
+    def save(self, state: SimulationState) -> None:
+        """Replace the saved state."""
         for path, file in zip(self._paths, self._files, strict=True):
             with _writing(path):
                 file.flush()
@@ -117,7 +145,7 @@ class Files:
 
 
 def _plain(name: str, value: float) -> object:
-    """A value as the log shows it: counts without a point, nothing for what is not known."""
+    """A value as written to the log: counts without a decimal point, nothing for unknown values."""
     if math.isnan(value):
         return ""
     return int(value) if name in COUNTS else float(value)
@@ -133,13 +161,14 @@ def _writing(path: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _opened(path: str, length: int | None) -> Iterator[BinaryIO]:
-    """A new file (None) or one that is cut to a length, to write on."""
+    """A new file (length None), or an existing one cut to a length, opened for writing."""
     with _writing(path):
         file = open(path, "xb" if length is None else "r+b")  # noqa: SIM115
     try:
         if length is not None:
             if os.path.getsize(path) < length:
-                raise AenetError(f"{path}: found {os.path.getsize(path)} bytes; expected the {length} written before")
+                size = f"{os.path.getsize(path)} bytes, less than the {length} bytes written before"
+                raise AenetError(f"{path}: this file has {size}; it cannot be continued")
             with _writing(path):
                 file.truncate(length)
                 file.seek(length)
@@ -149,26 +178,26 @@ def _opened(path: str, length: int | None) -> Iterator[BinaryIO]:
             file.close()
 
 
-def _read(path: str, mark: Mapping[str, Any]) -> tuple[State, list[int]]:
+def _read(path: str, mark: Mapping[str, Any]) -> tuple[SimulationState, list[int]]:
     """The state and the lengths of the other files."""
     try:
         with open(path, encoding="utf-8") as file:
             stored = json.load(file)
-        found, lengths = stored.pop("mark"), [int(length) for length in stored.pop("lengths")]
+        before, lengths = stored.pop("mark"), [int(length) for length in stored.pop("lengths")]
         arrays = {k: np.array(stored[k]) for k in ("positions", "momenta", "searched_at") if stored[k] is not None}
-        state = State(**{**stored, **arrays})
+        state = SimulationState(**{**stored, **arrays})
     except FileNotFoundError:
-        raise AenetError(f"{path}: no such file; expected the state of a simulation to go on from") from None
+        raise AenetError(f"{path}: no such file; resuming requires the state that the simulation saved") from None
     except OSError as error:
         raise AenetError(f"{path}: cannot be read: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise AenetError(f"{path}: found something else; expected the state of a simulation") from None
+        raise AenetError(f"{path}: not the state of a simulation") from None
     for name, value in mark.items():
-        if found.get(name) != value:
-            reason = f"found {name} {value}; expected {found.get(name)}"
+        if before.get(name) != value:
             if name in ("structure", "potentials"):
-                reason = f"found another {name}; expected the same" if name == "structure" else "found other potentials"
-            raise AenetError(f"{path}: {reason}, as at the beginning of this simulation")
+                raise AenetError(f"{path}: {name} must be the same as at the start of this simulation")
+            message = f"{name} must be {before.get(name)}, as at the start of this simulation, not {value}"
+            raise AenetError(f"{path}: {message}")
     if state.broken:
-        raise AenetError(f"{path}: this simulation cannot go on: {state.broken}")
+        raise AenetError(f"{path}: this simulation cannot be resumed: {state.broken}")
     return state, lengths

@@ -1,4 +1,4 @@
-"""Whether a simulation still makes sense: temperature, contacts, fragments, features against the training set."""
+"""Criteria that stop a simulation: temperature, close contacts, fragments, features outside the training range."""
 
 from __future__ import annotations
 
@@ -17,20 +17,35 @@ from aenet_py.neighbors import verlet
 from aenet_py.neighbors.search import Environments
 from aenet_py.potentials.potential import Networks
 
-REACH = 6.0  # Å, of neighbours where a calculator is none of ours
-FACTOR = 5.0  # times the temperature that is asked for
-FEW = 40.0  # over the degrees of freedom, where there are few: less than one of 1e6 canonical samples is hotter
-COLDEST = 300.0  # K, the temperature that counts where a lower one is asked for: relaxing alone may heat that much
+REACH = 6.0  # Å, cutoff for neighbours with calculators other than `ANNCalculator`
+FACTOR = 5.0  # default limit of the temperature, in units of the requested one
+FEW = 40.0  # divided by the degrees of freedom if these are few: fewer than one in 1e6 canonical samples is hotter
+COLDEST = 300.0  # K, replaces lower requested temperatures: relaxation alone may heat that much
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a simulation must not exceed.
+    """Limits that stop a simulation when exceeded.
 
-    min_distance : Å, of any two atoms; None for min_radii times the sum of their covalent radii.  max_temperature : K;
-    None for `hottest`.  max_excess : of a feature, how far it may lie beyond the range of the training set, in widths
-    of that range; max_share : of the atoms that have such a feature.  fragments : whether atoms may leave, that is,
-    have no neighbour in common with the others within the cutoff.
+    Parameters
+    ----------
+    min_distance
+        Shortest allowed distance between two atoms, Å; None for min_radii times the sum of their covalent radii.
+    min_radii
+        See min_distance.
+    max_temperature
+        Highest allowed temperature, K; None for `hottest`.
+    max_excess
+        How far a feature may lie outside its range in the training set, in widths of that range.
+    max_share
+        Fraction of the atoms that may have a feature beyond max_excess.
+    fragments
+        Whether atoms may leave, that is, have no neighbours within the cutoff in common with the others.
+
+    Raises
+    ------
+    AenetError
+        For negative values.
     """
 
     min_distance: float | None = None
@@ -43,12 +58,12 @@ class Limits:
     def __post_init__(self) -> None:
         for name, value in dataclasses.asdict(self).items():
             if value is not None and not value >= 0:
-                raise AenetError(f"found {name} {value}; expected a number, at least 0")
+                raise AenetError(f"{name} must be at least 0, not {value}")
 
 
 @dataclass(frozen=True)
 class Contact:
-    """Two atoms, numbers from 0, with their distance and the sum of their covalent radii, Å."""
+    """Two atoms (0-based indices), their distance and the sum of their covalent radii, Å."""
 
     i: int
     j: int
@@ -58,10 +73,16 @@ class Contact:
 
 @dataclass(frozen=True)
 class Contacts:
-    """Who is near whom.
+    """Closest atoms and groups of neighbours.
 
-    nearest, tightest : the contact of the shortest distance, and of the shortest against the covalent radii; None if no
-    two atoms are neighbours.  fragments : (n_atoms,) number of the group of neighbours an atom belongs to.
+    Parameters
+    ----------
+    nearest
+        The contact with the shortest distance; None if no two atoms are neighbours.
+    tightest
+        The contact with the shortest distance relative to the covalent radii; None likewise.
+    fragments
+        (n_atoms,) index of the group of connected neighbours that each atom belongs to.
     """
 
     nearest: Contact | None
@@ -70,49 +91,63 @@ class Contacts:
 
     @property
     def shortest(self) -> float:
-        """Shortest distance, Å, infinite if no two atoms are neighbours."""
+        """Shortest distance, Å; infinite if no two atoms are neighbours."""
         return np.inf if self.nearest is None else self.nearest.distance
 
     @property
     def n_fragments(self) -> int:
+        """Number of groups of connected neighbours."""
         return int(self.fragments.max()) + 1
 
 
 def hottest(temperature: float, freedom: int) -> float:
-    """The default limit of the temperature, K, for a temperature and degrees of freedom."""
+    """Default limit of the temperature, K, for a requested temperature, K, and the number of degrees of freedom."""
     return max(FACTOR, 1.0 + FEW / freedom) * max(temperature, COLDEST)
 
 
 def neighbors(atoms: Atoms) -> tuple[float, Environments]:
-    """The cutoff, Å, and neighbours within it, of the potential or, with other calculators, within 6 Å."""
+    """The cutoff, Å, of the potential (6 Å with other calculators) and the neighbours within it."""
     calculator = atoms.calc
     if isinstance(calculator, ANNCalculator):
         return max(m.model.r_max for m in calculator.members), calculator.predictions[0].environments
     return REACH, verlet.environments(verlet.pairs(atoms, REACH, 0.0), atoms)
 
 
-def contacts(atoms: Atoms, found: Environments) -> Contacts:
-    """The nearest atoms and the groups of neighbours."""
-    n, others = len(atoms), found.index - 1
-    graph = csr_matrix((np.ones(len(others), dtype=np.int8), others, found.first), shape=(n, n))
+def contacts(atoms: Atoms, environments: Environments) -> Contacts:
+    """Find the closest atoms and the groups of connected neighbours."""
+    n, others = len(atoms), environments.index - 1
+    graph = csr_matrix((np.ones(len(others), dtype=np.int8), others, environments.first), shape=(n, n))
     _, fragments = connected_components(graph, directed=False)
     if not len(others):
         return Contacts(None, None, fragments)
-    centers = np.repeat(np.arange(n), found.counts)
+    centers = np.repeat(np.arange(n), environments.counts)
     radii = covalent_radii[atoms.numbers]
-    sums = radii[centers] + radii[others]
+    sums, distances = radii[centers] + radii[others], environments.distance
     nearest, tightest = (
-        Contact(int(centers[k]), int(others[k]), float(found.distance[k]), float(sums[k]))
-        for k in (np.argmin(found.distance), np.argmin(found.distance / sums))
+        Contact(int(centers[k]), int(others[k]), float(distances[k]), float(sums[k]))
+        for k in (np.argmin(distances), np.argmin(distances / sums))
     )
     return Contacts(nearest, tightest, fragments)
 
 
 def excess(networks: Networks, types: np.ndarray, features: np.ndarray) -> np.ndarray:
-    """How far the farthest feature of each atom lies beyond its range in the training set, in widths of it, (n,).
+    """How far the farthest feature of each atom lies outside its range in the training set.
 
-    types (n,) : species; features (n, most features).  Features that do not vary in the training set do not count, as
-    the networks do not see them.
+    Features that do not vary in the training set do not count, as the networks ignore them.
+
+    Parameters
+    ----------
+    networks
+        Networks of all species, with the ranges of their features.
+    types
+        (n_atoms,) species of each atom.
+    features
+        (n_atoms, most features) feature values.
+
+    Returns
+    -------
+    numpy.ndarray
+        (n_atoms,) excess in widths of the range; 0 within the range.
     """
     width = networks.high - networks.low
     inverse = np.divide(1.0, width, out=np.zeros_like(width), where=(networks.factors > 0) & (width > 0))
@@ -121,42 +156,61 @@ def excess(networks: Networks, types: np.ndarray, features: np.ndarray) -> np.nd
 
 
 def farthest(atoms: Atoms) -> np.ndarray | None:
-    """`excess` by the potentials of the calculator, the largest of all members; None with other calculators."""
+    """`excess` of each atom for the calculator's potentials, largest over the members; None with other calculators."""
     calculator = atoms.calc
     if not isinstance(calculator, ANNCalculator):
         return None
     symbols = atoms.get_chemical_symbols()
-    found = []
+    excesses = []
     for member, prediction in zip(calculator.members, calculator.predictions, strict=True):
         types = np.array([member.types.index(symbol) for symbol in symbols])
-        found.append(excess(member.networks, types, prediction.features))
-    return np.max(found, axis=0)
+        excesses.append(excess(member.networks, types, prediction.features))
+    return np.max(excesses, axis=0)
 
 
-def verdict(
-    limits: Limits, atoms: Atoms, temperature: float, hottest: float, near: Contacts, at_first: int, cutoff: float,
+def violation(
+    limits: Limits, atoms: Atoms, temperature: float, hottest: float, near: Contacts, n_at_start: int, cutoff: float,
     beyond: np.ndarray | None,
 ) -> tuple[str, str] | None:  # fmt: skip
-    """Why a simulation makes no sense any more, in a word or two and in a sentence; None if it does.
+    """Check a structure against the limits.
 
-    temperature, hottest : now and at most, K; near : contacts now; at_first : fragments at the beginning; cutoff : Å;
-    beyond : (n_atoms,) `excess` of the atoms.
+    Parameters
+    ----------
+    limits
+        See `Limits`.
+    atoms
+        The structure.
+    temperature, hottest
+        Present and highest allowed temperature, K.
+    near
+        Present contacts.
+    n_at_start
+        Number of fragments at the start.
+    cutoff
+        Å, within which atoms are neighbours.
+    beyond
+        (n_atoms,) `excess` of the atoms, or None to skip this check.
+
+    Returns
+    -------
+    tuple of str or None
+        Reason in a word or two, and a sentence; None if all limits hold.
     """
     if temperature > hottest:
         return "temperature", f"the temperature is {temperature:.0f} K, above {hottest:.0f} K"
     contact, least, bound = near.nearest, limits.min_distance, f"{limits.min_distance} Angstrom"
     if limits.min_distance is None and near.tightest is not None:
         contact, least = near.tightest, limits.min_radii * near.tightest.radii
-        bound = f"{least:.3f} Angstrom ({limits.min_radii:g} of the sum of their covalent radii)"
+        bound = f"{least:.3f} Angstrom ({limits.min_radii:g} times the sum of their covalent radii)"
     if contact is not None and least is not None and contact.distance < least:
         pair = " and ".join(f"{number + 1} ({atoms.symbols[number]})" for number in (contact.i, contact.j))
         return "close contact", f"atoms {pair} are {contact.distance:.3f} Angstrom apart, less than {bound}"
     if beyond is not None and np.mean(beyond > limits.max_excess) > limits.max_share:
         n = int(np.count_nonzero(beyond > limits.max_excess))
-        what = f"{n} of {len(beyond)} atoms have features beyond the range of the training set by more than"
+        what = f"{n} of {len(beyond)} atoms have features outside the range of the training set by more than"
         return "extrapolation", f"{what} {limits.max_excess:g} times its width, the farthest by {beyond.max():.2f}"
-    if near.n_fragments > at_first and not limits.fragments:
+    if near.n_fragments > n_at_start and not limits.fragments:
         n = int(np.bincount(near.fragments).min())
-        what = "an atom has" if n == 1 else f"{n} atoms have"
+        what = "one atom has" if n == 1 else f"{n} atoms have"
         return "fragment", f"{what} left, farther from the others than the cutoff of {cutoff:g} Angstrom"
     return None

@@ -1,4 +1,4 @@
-"""The structure a simulation begins with."""
+"""The initial structure of a simulation."""
 
 from __future__ import annotations
 
@@ -13,60 +13,95 @@ from ase.data import atomic_numbers
 from aenet_py.errors import AenetError, InputError
 from aenet_py.formats import ase_files, extxyz, frames, xsf
 from aenet_py.formats.text import foreign
+from aenet_py.structure import Frame, Structure, as_structure
 
 MOST_FRAMES = 10**12  # no file has more
 KEPT = {"numbers", "positions", "momenta", "masses"}
 
 
-def read(path: str, format_name: str | None = None) -> Atoms:
-    """The structure in a file, which may have momenta and masses.
+def atoms_of(given: Atoms | Structure | Frame | str | os.PathLike[str], format_name: str | None = None) -> Atoms:
+    """The initial structure as new ASE atoms, without a calculator.
 
-    path : an XSF file as aenet has it, extended XYZ as predict.x reads it, or any file that ASE reads; of several
-    structures the last, or with `PATH@NUMBER` another one, counted from 0.
-    format_name : ASE's name of the format; None goes by the name, or detects it.
-    AenetError if there is no such structure.
+    Parameters
+    ----------
+    given
+        ASE atoms, whose momenta, masses and constraints are kept; a structure of ours; or a file, as for `read`.
+    format_name
+        ASE's name of the format of a file.
+
+    Raises
+    ------
+    AenetError
+        If there is no such structure, or it is no structure.
+    """
+    if isinstance(given, str | os.PathLike):
+        return read(os.fspath(given), format_name)
+    if not isinstance(given, Atoms):
+        return _from_structure(as_structure(given))
+    return _cleaned(given.copy(), "Atoms")
+
+
+def read(path: str, format_name: str | None = None) -> Atoms:
+    """Read a structure, with momenta, masses and constraints where the file has them.
+
+    Parameters
+    ----------
+    path
+        An XSF file as in ænet, extended XYZ as read by predict.x, or any other file that ASE reads.  The last structure
+        of the file is used, or the one selected by ``PATH@NUMBER``, counted from 0 (negative: from the end).
+    format_name
+        ASE's name of the format; None chooses by the name or detects it.
+
+    Raises
+    ------
+    AenetError
+        If there is no such structure.
     """
     if xsf.is_xsf(path) and format_name is None:
-        return _from_xsf(path)
+        return _from_structure(xsf.read(foreign(path), reference=False))
     file, at, number = (path, "", "") if os.path.exists(path) else path.rpartition("@")
     if not at:
         file, number = path, "-1"
     try:
-        first = int(number)
+        index = int(number)
     except ValueError:
-        raise AenetError(f"{path}: no such file; expected FILE or FILE@NUMBER") from None
+        raise AenetError(f"{path}: no such file; give FILE or FILE@NUMBER") from None
     if frames.is_frames(file) and format_name is None and os.path.isfile(file):
-        atoms = _from_frames(file, first)
+        atoms = _from_frames(file, index)
     else:
-        atoms = next(ase_files.images(file, format_name, slice(first, first + 1 or None)), None)
+        atoms = next(ase_files.images(file, format_name, slice(index, index + 1 or None)), None)
     if atoms is None:
-        raise AenetError(f"{path}: cannot be read as a structure: found no structure {number} in it")
+        raise AenetError(f"{path}: there is no structure {number} in this file")
+    return _cleaned(atoms, path)
+
+
+def _cleaned(atoms: Atoms, name: str) -> Atoms:
+    """Without a calculator and arrays that the simulation does not use."""
     if not np.isfinite(atoms.positions).all():
-        raise AenetError(f"{path}: found positions that are no numbers; expected numbers")
+        raise AenetError(f"{name}: positions are not finite")
     atoms.calc = None
-    for name in set(atoms.arrays) - KEPT:
-        del atoms.arrays[name]
+    for array in set(atoms.arrays) - KEPT:
+        del atoms.arrays[array]
     return atoms
 
 
-def _from_xsf(path: str) -> Atoms:
-    found = xsf.read(foreign(path), reference=False)
-    unknown = [symbol for symbol in found.symbols if symbol not in atomic_numbers]
+def _from_structure(structure: Structure) -> Atoms:
+    unknown = [symbol for symbol in structure.symbols if symbol not in atomic_numbers]
     if unknown:
-        raise InputError(path, f"found species {' '.join(unknown)}; expected chemical elements")
-    symbols = [found.symbols[species] for species in found.species]
-    return Atoms(symbols, found.positions, cell=found.cell, pbc=found.cell is not None)
+        raise InputError(structure.path, f"species {' '.join(unknown)} is not a chemical element, as ASE requires")
+    symbols = [structure.symbols[species] for species in structure.species]
+    return Atoms(symbols, structure.positions, cell=structure.cell, pbc=structure.pbc)
 
 
 def _from_frames(path: str, number: int) -> Atoms | None:
-    """A frame of extended XYZ, from the end if number is negative; None if there is none."""
+    """A frame of extended XYZ, counted from the end if number is negative; None if there is none."""
     if abs(number) > MOST_FRAMES:
         return None
-    found = frames.read(path)
+    candidates = frames.read(path)
     if number >= 0:
-        found = itertools.islice(found, number, number + 1)
+        candidates = itertools.islice(candidates, number, number + 1)
     n_kept = max(1, -number)
-    kept = collections.deque(found, n_kept)
+    kept = collections.deque(candidates, n_kept)
     if len(kept) < n_kept:
         return None
     raw = kept[0]

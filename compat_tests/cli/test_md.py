@@ -33,11 +33,12 @@ def md(tmp_path, monkeypatch, capsys):
 def test_it_comes_to_its_end(md, tmp_path):
     status, out, err = md("--time", 0.01, "--every", 4, "--temperature", 200, *ANYTHING)
     assert (status, err) == (0, "")
-    assert out.splitlines()[:3] == [
+    assert out.splitlines()[:2] == [
         f"{STRUCTURE}: 15 atoms, NVT at 200 K, steps of 0.5 fs",
-        "  stable for     0.01 ps, 20 steps",
-        "  stopped        time: its time is over",
+        "  finished       requested time reached",
     ]
+    assert out.splitlines()[3] == "  stable for     0.01 ps, 20 steps"
+    assert out.endswith("  written        md.extxyz, md.csv, md.restart\n")
     assert sorted(listing(tmp_path)) == ["md.csv", "md.extxyz", "md.restart"]
     assert [frame.info["step"] for frame in read("md.extxyz", ":")] == [0, 4, 8, 12, 16, 20]
     assert np.allclose(read("md.extxyz", 0).positions, as_atoms(STRUCTURE).positions, atol=1e-8)
@@ -85,8 +86,8 @@ def test_ctrl_c_and_going_on(md, tmp_path):
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "interrupted: it was asked to" in out
-    assert err == "The same command with --restart goes on from there.\n"
+    assert "interrupted: stopped on request" in out
+    assert err == "Repeat the command with --restart to resume.\n"
     assert bad_files(tmp_path) == []
     assert (tmp_path / "md.restart").read_bytes() != (tmp_path / "whole.restart").read_bytes()
     assert md(*arguments, "--restart")[0] == 0
@@ -109,15 +110,15 @@ def test_a_full_disk(md, tmp_path):
 
 BAD = {
     "no length": ([], "one of the arguments --time --steps is required"),
-    "negative": (["--time", "-1"], "found --time -1; expected a time of at least 0 ps"),
-    "no number": (["--time", "nan"], "found --time nan"),
-    "too short": (["--time", "0.01", "--timestep", "50"], "--time 0.01 ps is less than half a --timestep of 50 fs"),
-    "step": (["--time", "1", "--timestep", "0"], "a step above 0 fs"),
-    "taut": (["--steps", "1", "--taut", "0"], "found taut 0; expected a number above 0"),
-    "fewer": (["--steps", "1", "--potential", "Cu=Cu.nn"], "fewer potentials of Au and O and H than of others"),
-    "form": (["--steps", "1", "--potential", "Cu.nn"], "found --potential Cu.nn; expected EL=FILE"),
+    "negative": (["--time", "-1"], "time must be at least 0 ps and timestep above 0 fs, not -1 and 0.5"),
+    "no number": (["--time", "nan"], "timestep above 0 fs, not nan and 0.5"),
+    "too short": (["--time", "0.01", "--timestep", "50"], "a time of 0.01 ps is less than half a timestep of 50 fs"),
+    "step": (["--time", "1", "--timestep", "0"], "timestep above 0 fs, not 1 and 0"),
+    "taut": (["--steps", "1", "--taut", "0"], "taut must be a finite number above 0, not 0"),
+    "fewer": (["--steps", "1", "--potential", "Cu=Cu.nn"], "fewer potentials for Au and O and H than for others"),
+    "form": (["--steps", "1", "--potential", "Cu.nn"], "--potential Cu.nn: give a folder, or EL=FILE"),
     "folder": (["--steps", "1", "--output", "nowhere/md"], "nowhere/md.restart: cannot be written: No such file"),
-    "state": (["--steps", "1", "--restart"], "md.restart: no such file; expected the state of a simulation"),
+    "state": (["--steps", "1", "--restart"], "md.restart: no such file; resuming requires the state"),
 }
 
 
@@ -139,8 +140,8 @@ def test_bad_options(md, tmp_path, name):
         ("bad.cif", "nonsense", "bad.cif: cannot be read as a structure: "),
         ("what", "nonsense", "what: cannot be read as a structure: "),
         ("empty.xyz", "0\n\n", "empty.xyz#0:1: found '0'; expected the number of atoms"),
-        ("one.xyz@7", None, "one.xyz@7: cannot be read as a structure: found no structure 7 in it"),
-        ("odd.xsf", "ATOMS\nXy 0 0 0\nXy 0 0 1\n", "odd.xsf: found species Xy; expected chemical elements"),
+        ("one.xyz@7", None, "one.xyz@7: there is no structure 7 in this file"),
+        ("odd.xsf", "ATOMS\nXy 0 0 0\nXy 0 0 1\n", "odd.xsf: species Xy is not a chemical element"),
         ("iron.xyz", "2\n\nFe 0 0 0\nFe 0 0 2\n", "found species Fe; expected those of the potentials: Cu Au O H"),
         ("flat.xyz", '2\nLattice="1 0 0 2 0 0 0 0 1"\nCu 0 0 0\nCu 0 0 2\n', "cell vectors in a plane or on a line"),
     ],

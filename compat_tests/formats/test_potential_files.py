@@ -87,7 +87,7 @@ def test_lists():
     paths = networks()
     with pytest.raises(AenetError, match="found list for potentials; expected a folder"):
         Potential.load(list(paths.values()))
-    with pytest.raises(AenetError, match="found potentials for Cu and Au in a list, which is a committee"):
+    with pytest.raises(AenetError, match="is a committee, whose members need the same species, not Cu and Au"):
         ANNCalculator(list(paths.values()))
-    with pytest.raises(AenetError, match="found potentials for Cu Au O H and Cu in a list"):
+    with pytest.raises(AenetError, match="the same species, not Cu Au O H and Cu"):
         ANNCalculator([paths, {"Cu": paths["Cu"]}])

@@ -1,4 +1,4 @@
-"""Molecular dynamics: conservation, the canonical distribution, going on bit for bit, and every reason to stop."""
+"""Molecular dynamics: conservation, the canonical distribution, resuming bit for bit, and every reason to stop."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def long_crystal() -> Atoms:
 
 @pytest.mark.parametrize("ensemble", ["nvt", "nve"])
 @pytest.mark.parametrize("make", [cluster, long_crystal])
-def test_going_on_equals_no_break_bit_for_bit(tmp_path, monkeypatch, make, ensemble):
+def test_resuming_equals_no_interruption_bit_for_bit(tmp_path, monkeypatch, make, ensemble):
     monkeypatch.chdir(tmp_path)
     # Hot atoms: neighbours are searched several times, and not where it is interrupted: another order of sums.
     settings = Settings(90, 1500.0, ensemble, 1.0, taut=20.0, every=7)
@@ -180,7 +180,7 @@ REASONS = {
         {"min_distance": 5.0},
         r"atoms \d+ \(\w+\) and \d+ \(\w+\) are 1.660 Angstrom apart, less than 5",
     ),
-    "extrapolation": ({"max_excess": 0.0, "max_share": 0.2}, r"\d of 15 atoms have features beyond the range of the"),
+    "extrapolation": ({"max_excess": 0.0, "max_share": 0.2}, r"\d of 15 atoms have features outside the range of the"),
 }
 
 
@@ -194,7 +194,7 @@ def test_limits(reason, tmp_path):
     assert found.time == found.step * 0.0005 == found.log["time_ps"][-1]
     assert found.step in (0, 10)
     assert read(path + ".extxyz", "-1").info["step"] == found.step  # the structure that was wrong
-    with pytest.raises(AenetError, match="cannot go on"):
+    with pytest.raises(AenetError, match="cannot be resumed"):
         run(potential(cluster()), Settings(100, every=1000), Limits(**limits), path, True)
 
 
@@ -218,7 +218,7 @@ def test_atoms_that_leave():
     settings = Settings(1000, ensemble="nve", keep_velocities=True)
     found = run(atoms, settings, Limits(max_temperature=1e9))
     assert found.reason == "fragment"
-    assert "an atom has left, farther from the others than the cutoff of 6 Angstrom" in found.message
+    assert "one atom has left, farther from the others than the cutoff of 6 Angstrom" in found.message
     distance = atoms.get_distance(0, 2)
     assert 6.0 < distance < 6.2
     apart = Atoms("Cu4", [[0, 0, 0], [2.5, 0, 0], [0, 20, 0], [2.5, 20, 0]])  # which they are from the beginning
@@ -247,22 +247,22 @@ def test_velocities_can_be_kept():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"timestep": 1.0}, "found timestep 1.0; expected 0.5, as at the beginning"),
-        ({"seed": 4}, "found seed 4; expected 0"),
-        ({"every": 5}, "found every 5; expected 4"),
+        ({"timestep": 1.0}, "timestep must be 0.5, as at the start of this simulation, not 1.0"),
+        ({"seed": 4}, "seed must be 0, as at the start of this simulation, not 4"),
+        ({"every": 5}, "every must be 4, as at the start of this simulation, not 5"),
     ],
 )
-def test_another_simulation_does_not_go_on(tmp_path, change, message):
+def test_another_simulation_is_not_resumed(tmp_path, change, message):
     path = str(tmp_path / "md")
     run(potential(cluster()), Settings(4, every=4), ANYTHING, path)
     before = listing(tmp_path)
     with pytest.raises(AenetError, match=message):
         run(potential(cluster()), Settings(**{"steps": 8, "every": 4, **change}), ANYTHING, path, True)
-    with pytest.raises(AenetError, match="found another structure; expected the same"):
+    with pytest.raises(AenetError, match="structure must be the same as at the start"):
         run(potential(cluster(2)), Settings(8, every=4), ANYTHING, path, True)
     other = cluster()
     other.calc = ANNCalculator(networks(OTHERS))
-    with pytest.raises(AenetError, match="found other potentials"):
+    with pytest.raises(AenetError, match="potentials must be the same as at the start"):
         run(other, Settings(8, every=4), ANYTHING, path, True)
     with pytest.raises(AenetError, match="exists already"):
         run(potential(cluster()), Settings(4, every=4), ANYTHING, path)
@@ -271,27 +271,32 @@ def test_another_simulation_does_not_go_on(tmp_path, change, message):
 
 def test_files_that_are_no_states(tmp_path):
     path = str(tmp_path / "md")
-    with pytest.raises(AenetError, match=r"md\.restart: no such file; expected the state"):
+    with pytest.raises(AenetError, match=r"md\.restart: no such file; resuming requires the state"):
         run(potential(cluster()), Settings(4), ANYTHING, path, True)
     for content in ("", "[]", "{}", "nonsense", json.dumps({"mark": {}, "lengths": [0, 0]})):
         (tmp_path / "md.restart").write_text(content)
-        with pytest.raises(AenetError, match="expected the state of a simulation"):
+        with pytest.raises(AenetError, match="not the state of a simulation"):
             run(potential(cluster()), Settings(4), ANYTHING, path, True)
     (tmp_path / "md.restart").unlink()
     run(potential(cluster()), Settings(4), ANYTHING, path)
     (tmp_path / "md.csv").write_text("short")
-    with pytest.raises(AenetError, match=r"md\.csv: found 5 bytes; expected the"):
+    with pytest.raises(AenetError, match=r"md\.csv: this file has 5 bytes, less than the"):
         run(potential(cluster()), Settings(8), ANYTHING, path, True)
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"ensemble": "npt"}, "expected nvt or nve"), ({"steps": -1}, "steps -1"), ({"every": 0}, "every 0"),
-        ({"timestep": 0.0}, "timestep 0"), ({"temperature": 0.0}, "temperature 0"), ({"taut": -1.0}, "taut -1"),
-        ({"temperature": float("nan")}, "temperature nan"), ({"seed": -1}, "seed -1"),
+        ({"ensemble": "npt"}, "choose nvt or nve"),
+        ({"steps": -1}, "steps must be at least 0, not -1"),
+        ({"every": 0}, "every must be at least 1, not 0"),
+        ({"seed": -1}, "seed must be at least 0, not -1"),
+        ({"timestep": 0.0}, "timestep must be a finite number above 0, not 0"),
+        ({"temperature": 0.0}, "temperature must be a finite number above 0, not 0"),
+        ({"taut": -1.0}, "taut must be a finite number above 0, not -1"),
+        ({"temperature": float("nan")}, "temperature must be a finite number above 0, not nan"),
     ],
-)  # fmt: skip
+)
 def test_settings_that_make_no_sense(settings, message):
     with pytest.raises(AenetError, match=message):
         Settings(**{"steps": 1, **settings})
@@ -299,12 +304,12 @@ def test_settings_that_make_no_sense(settings, message):
 
 def test_limits_that_make_no_sense():
     for name in ("min_distance", "max_temperature", "max_excess", "max_share"):
-        with pytest.raises(AenetError, match=f"found {name} -1"):
+        with pytest.raises(AenetError, match=f"{name} must be at least 0, not -1"):
             Limits(**{name: -1.0})
 
 
 def test_nothing_to_simulate():
-    with pytest.raises(AenetError, match="no calculator"):
+    with pytest.raises(AenetError, match="have no calculator"):
         run(cluster(), Settings(1))
     atom = Atoms("Cu")
     atom.calc = EMT()

@@ -44,7 +44,7 @@ def test_any_frame(tmp_path):
     for number, z in (("", 2), ("@0", 0), ("@1", 1), ("@-1", 2), ("@-3", 0)):
         assert start.read(f"{path}{number}").positions[1, 2] == z
     for number in (3, -4, 10**30, -(10**30)):
-        with pytest.raises(AenetError, match="found no structure"):
+        with pytest.raises(AenetError, match="there is no structure"):
             start.read(f"{path}@{number}")
     path.write_text(FRAME.format(comment=COLUMNS, z=0).replace("0.1", "nan"))
     with pytest.raises(AenetError, match="found momenta that are not numbers"):

@@ -104,7 +104,7 @@ def judged(place: Path) -> list[dict[str, str]]:
 
 
 def simulate(place: Path, name: str, start: str, kelvin: float, seed: int, ps: float) -> tuple[float, str]:
-    """Simulate the first structure of a file; for how long that was stable, ps, and what ended it."""
+    """Simulate the first structure of a file; how long it was stable, ps, and what ended it."""
     given = itertools.chain(*(("--potential", f"{symbol}={path}") for symbol, path in potentials(place).items()))
     said = aenet(
         "md", f"{start}@0", *given, "--time", ps, "--temperature", kelvin, "--timestep", 0.5, "--seed", seed,
@@ -114,8 +114,7 @@ def simulate(place: Path, name: str, start: str, kelvin: float, seed: int, ps: f
     )  # fmt: skip
     stable, reason = re.search(r"stable for +(\S+) ps", said), re.search(r"stopped +(.+?):", said)
     assert stable is not None
-    assert reason is not None
-    return float(stable[1]), reason[1]
+    return float(stable[1]), "time" if reason is None else reason[1]
 
 
 def simulated(trajectory: Path, log: Path | None, skip: float) -> dict[str, object]:
