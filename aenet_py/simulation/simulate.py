@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
     from aenet_py.potentials.members import Potentials
     from aenet_py.simulation.dynamics import SimulationResult
-    from aenet_py.structure import Frame, Structure
+    from aenet_py.structure import Structure
 
 
 def simulate(
-    structure: Atoms | Structure | Frame | str | os.PathLike[str],
+    structure: Atoms | Structure | str | os.PathLike[str],
     potential: Potentials | Any,
     *,
     time: float | None = None,

@@ -13,13 +13,13 @@ from ase.data import atomic_numbers
 from aenet_py.errors import AenetError, InputError
 from aenet_py.formats import ase_files, extxyz, frames, xsf
 from aenet_py.formats.text import foreign
-from aenet_py.structure import Frame, Structure, as_structure
+from aenet_py.structure import Structure, as_structure
 
 MOST_FRAMES = 10**12  # no file has more
 KEPT = {"numbers", "positions", "momenta", "masses"}
 
 
-def atoms_of(given: Atoms | Structure | Frame | str | os.PathLike[str], format_name: str | None = None) -> Atoms:
+def atoms_of(given: Atoms | Structure | str | os.PathLike[str], format_name: str | None = None) -> Atoms:
     """The initial structure as new ASE atoms, without a calculator.
 
     Parameters
