@@ -9,7 +9,7 @@ import numpy as np
 
 from aenet_py.errors import AenetError
 from aenet_py.formats import trained
-from aenet_py.formats.trained import Energies, Errors, Forces
+from aenet_py.formats.trained import Energies, Forces, LearningCurve
 
 SETS = ("train", "test")
 ENERGY, FORCE = "energy_eV_per_atom", "force_eV_per_A"
@@ -23,7 +23,7 @@ class Trained:
     """
 
     folder: str
-    errors: Errors | None
+    errors: LearningCurve | None
     energies: dict[str, Energies]
     forces: dict[str, Forces]
 

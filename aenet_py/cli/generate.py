@@ -132,7 +132,7 @@ def generate(path: str, workers_for: Callable[[inputs.GenerateInput], Workers], 
         def on_batch(batch: featurize.FeaturizedBatch) -> None:
             repeated.extend(native(structure.path) for structure in batch.structures if structure.repeated)
             if log is not None:
-                log.structures([structure.number for structure in batch.structures], batch.seconds)
+                log.structures([structure.index + 1 for structure in batch.structures], batch.seconds)
             if debug is not None:
                 debug.write(report.debug_lines(batch.features, model.basis.sizes[batch.types]).encode())
             advance(len(batch.structures))
@@ -159,7 +159,7 @@ def generate(path: str, workers_for: Callable[[inputs.GenerateInput], Workers], 
 
 
 def _choose_forces(deck: inputs.GenerateInput, n: int) -> tuple[frozenset[int], int | None]:
-    """Numbers of the structures whose gradients are written, and the seed if they were drawn."""
+    """0-based indices of the structures whose gradients are written, and the seed if they were drawn."""
     if not deck.forces:
         return frozenset(), None
     if deck.forces_list is not None:

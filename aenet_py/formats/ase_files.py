@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from aenet_py.errors import AenetError, InputError
-from aenet_py.formats.databases import reason
+from aenet_py.formats.databases import check_ase, reason
 from aenet_py.formats.frames import Skip, frame_name, good
 from aenet_py.structure import Structure, from_atoms
 
@@ -41,11 +41,12 @@ def images(path: str, format_name: str | None, index: slice = ALL) -> Iterator[A
     is no such file or format; InputError, with ASE's reason, for what ASE cannot read, and for a file without any
     structure unless index asks for one by its number.
     """
+    if not os.path.isfile(path):
+        raise AenetError(f"{path}: no such file; expected a structure")
+    check_ase(path, "this kind of file requires")
     from ase.io import iread
     from ase.io.formats import ioformats
 
-    if not os.path.isfile(path):
-        raise AenetError(f"{path}: no such file; expected a structure")
     name = _detected(path) if format_name is None else _known(format_name)
     if ioformats[name].single and index.start not in (None, 0, -1):
         return

@@ -27,8 +27,8 @@ _NUMBERS = 10_000  # numbers from 1 on whose last four columns are looked up
 class Atoms:
     """Atoms in the order of the file.
 
-    types (n,) int32 : species, from 1; positions, forces (n, 3) Å, eV/Å; sizes (n,) int32 : features each atom has;
-    features (n, widest), zero behind them.
+    types (n,) int32 : index of each atom's species, which files count from 1; positions, forces (n, 3) Å, eV/Å;
+    sizes (n,) int32 : number of features of each atom; features (n, widest), zero beyond them.
     """
 
     types: np.ndarray
@@ -86,7 +86,7 @@ def to_binary(atoms: Atoms) -> np.ndarray:
     """A block of atoms that all have as many features as the array is wide."""
     layout = binary_layout(atoms.features.shape[1])
     block = np.empty(len(atoms), layout)
-    for name, value in zip(_PIECES, _values(atoms), strict=True):
+    for name, value in zip(_PIECES, _written(atoms), strict=True):
         block[name] = value
         block[name + "_head"] = block[name + "_tail"] = layout[name].itemsize
     return block
@@ -94,7 +94,7 @@ def to_binary(atoms: Atoms) -> np.ndarray:
 
 def from_binary(block: np.ndarray) -> Atoms:
     """The atoms of a block that fits."""
-    return Atoms(*(block[name].copy() for name in ("species", "position", "forces", "n_features", "features")))
+    return Atoms(block["species"] - 1, *(block[name].copy() for name in _PIECES[1:]))
 
 
 @functools.cache
@@ -110,7 +110,7 @@ def text_layout(n_features: int) -> np.dtype:
 def to_text(atoms: Atoms) -> np.ndarray:
     """What `to_binary` does, in text."""
     block = np.empty(len(atoms), text_layout(atoms.features.shape[1]))
-    for name, value in zip(_PIECES, _values(atoms), strict=True):
+    for name, value in zip(_PIECES, _written(atoms), strict=True):
         if value.ndim == 1:
             block[name] = _integer_fields(value)
         else:
@@ -122,7 +122,7 @@ def to_text(atoms: Atoms) -> np.ndarray:
 def from_text(block: np.ndarray) -> Atoms:
     """The atoms of a block that fits; ValueError where the columns are others than gfortran's."""
     return Atoms(
-        types=_integers(block["species"]),
+        types=_integers(block["species"]) - 1,
         positions=decimals.read(block["position"]),
         forces=decimals.read(block["forces"]),
         sizes=np.full(len(block), _width(block.dtype), dtype=np.int32),
@@ -141,7 +141,7 @@ def _fixed_bytes(layout: np.dtype) -> tuple[np.ndarray, np.ndarray]:
     """Where an atom has bytes that do not depend on its values, and which."""
     encode = to_text if layout["features"].base == decimals.FIELD else to_binary
     zero, n = np.zeros((1, 3)), _width(layout)
-    example = encode(Atoms(np.array([1]), zero, zero, np.array([n]), np.zeros((1, n)))).view(np.uint8)
+    example = encode(Atoms(np.array([0]), zero, zero, np.array([n]), np.zeros((1, n)))).view(np.uint8)
     assert layout.names is not None
     assert layout.fields is not None
     fixed = [layout.fields[name] for name in layout.names if name not in ("species", "position", "forces", "features")]
@@ -167,6 +167,12 @@ def _width(layout: np.dtype) -> int:
 
 def _values(atoms: Atoms) -> tuple[np.ndarray, ...]:
     return atoms.types, atoms.positions, atoms.forces, atoms.sizes, atoms.features
+
+
+def _written(atoms: Atoms) -> tuple[np.ndarray, ...]:
+    """Values as files have them."""
+    types, *others = _values(atoms)
+    return types + 1, *others
 
 
 @functools.cache

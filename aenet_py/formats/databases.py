@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib.util
 import os
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -27,10 +28,17 @@ def read(path: str, reference: bool = True, skip: Skip | None = None) -> Iterato
     """
     if not os.path.isfile(path):
         raise AenetError(f"{path}: no such file; expected {WHAT}")
+    check_ase(path, "databases of ASE require")
     for row in _rows(path):
         frame = good(functools.partial(_structure, path, row), reference, skip)
         if frame is not None:
             yield frame
+
+
+def check_ase(path: str, what: str) -> None:
+    """AenetError where ase is not installed; what : of the file requires it."""
+    if importlib.util.find_spec("ase") is None:
+        raise AenetError(f"{path}: {what} ase; install it with pip install 'aenet_py[ase]'")
 
 
 def _rows(path: str) -> Iterator[Any]:

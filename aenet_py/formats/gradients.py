@@ -61,7 +61,7 @@ def atom(itype: int, n_features: int, neighbors: np.ndarray, own: memoryview, ot
 
 
 @dataclass(frozen=True)
-class Entry:
+class GradientEntry:
     """A structure's own values; selected : whether its atoms follow."""
 
     path: str
@@ -91,9 +91,9 @@ def read_header(source: RecordReader) -> int:
     return source.integer("number of structures", least=0)
 
 
-def read_entry(source: RecordReader, number: int) -> Entry:
+def read_entry(source: RecordReader, number: int) -> GradientEntry:
     """number : of the structure, from 1."""
-    return Entry(*read_beginning(source, number), source.logical("whether gradients follow"))
+    return GradientEntry(*read_beginning(source, number), source.logical("whether gradients follow"))
 
 
 def read_atom(source: RecordReader, number: int, atom: int, n_atoms: int) -> AtomGradients:
@@ -112,8 +112,8 @@ def read_atom(source: RecordReader, number: int, atom: int, n_atoms: int) -> Ato
 
 
 def read(
-    source: RecordReader, read_atoms: Callable[[RecordReader, int, Entry], int] | None = None
-) -> Iterator[Entry | AtomGradients]:
+    source: RecordReader, read_atoms: Callable[[RecordReader, int, GradientEntry], int] | None = None
+) -> Iterator[GradientEntry | AtomGradients]:
     """Everything behind the header, with each structure before its atoms.
 
     read_atoms : reads the atoms of a structure, of this number, instead; returns their largest number of neighbours.
@@ -140,7 +140,7 @@ def read(
     source.finish()
 
 
-def skip_atoms(source: RecordReader, number: int, entry: Entry) -> int:
+def skip_atoms(source: RecordReader, number: int, entry: GradientEntry) -> int:
     """For `read`: go on behind a structure's atoms, of which only the sizes are looked at."""
     source.window.ahead, most_neighbors = _HEAD.size, 0
     for atom in range(1, entry.n_atoms + 1):
@@ -159,7 +159,7 @@ def skip_atoms(source: RecordReader, number: int, entry: Entry) -> int:
 def selected(path: str) -> list[bool]:
     """Whether each structure's gradients are in the file, of which little is read; InputError if it is broken."""
     with RecordReader(path) as source:
-        return [step.selected for step in read(source, skip_atoms) if isinstance(step, Entry)]
+        return [step.selected for step in read(source, skip_atoms) if isinstance(step, GradientEntry)]
 
 
 def _footer_follows(source: RecordReader) -> bool:

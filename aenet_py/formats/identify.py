@@ -10,7 +10,7 @@ from aenet_py.errors import InputError
 from aenet_py.formats import databases, frames, gradients, listio, potential, torchfile, trainset
 from aenet_py.formats.lines import ListReader
 from aenet_py.formats.records import RecordReader
-from aenet_py.formats.source import Field, Source, Window
+from aenet_py.formats.source import ByteSource, Field, Window
 from aenet_py.structure import SYMBOL_LENGTH
 
 EXPECTED = "a training set (.train, .train.ascii), gradients (.train.forces) or a potential (.nn, .nn.ascii)"
@@ -20,7 +20,7 @@ GLANCE_BYTES = 1 << 20
 XSF_SECTIONS = ("CRYSTAL", "SLAB", "POLYMER", "MOLECULE", "ATOMS", "PRIMVEC", "PRIMCOORD")
 
 
-class Kind(Enum):
+class FileType(Enum):
     """What files hold; the first three are read value by value here, in binary and text."""
 
     TRAINING_SET = "training set"
@@ -40,29 +40,29 @@ class Kind(Enum):
     SCAN = "input file of aenet-py scan"
 
 
-def glance(path: str) -> tuple[Kind | None, int]:
+def glance(path: str) -> tuple[FileType | None, int]:
     """What a file is if it is none of the first three, told from its name and beginning, and its size in bytes."""
     with Window(path) as window:
         head, size = bytes(window.view(0, GLANCE_BYTES)), window.size
     if head.startswith(torchfile.MAGIC):
-        return Kind.STATE, size
+        return FileType.STATE, size
     if databases.is_database(path):  # ase opens no other names
-        return Kind.DATABASE, size
+        return FileType.DATABASE, size
     if frames.is_frames(path):
-        return Kind.FRAMES, size
+        return FileType.FRAMES, size
     if b"\0" in head:
         return None, size
     lines = [line for line in head.decode("latin-1").splitlines() if line.strip()]
     return (_of_table(lines) or _of_structure(lines) or _of_deck(lines)) if lines else None, size
 
 
-def _of_table(lines: Sequence[str]) -> Kind | None:
+def _of_table(lines: Sequence[str]) -> FileType | None:
     words = lines[0].split()
     if len(words) > 3 and words[0] == "#" and words[1].isdecimal() and _are_numbers(words[2:3]):
-        return Kind.FORCES
+        return FileType.FORCES
     if len(words) in (3, 7) and _are_numbers(words):
-        return Kind.ERRORS
-    return Kind.ENERGIES if len(words) > 5 and words[0].isdecimal() and _are_numbers(words[1:5]) else None
+        return FileType.ERRORS
+    return FileType.ENERGIES if len(words) > 5 and words[0].isdecimal() and _are_numbers(words[1:5]) else None
 
 
 def _are_numbers(words: Sequence[str]) -> bool:
@@ -72,15 +72,15 @@ def _are_numbers(words: Sequence[str]) -> bool:
         return False
 
 
-def _of_structure(lines: Sequence[str]) -> Kind | None:
+def _of_structure(lines: Sequence[str]) -> FileType | None:
     second = lines[1].lower() if len(lines) > 1 else ""
     if lines[0].strip().isdecimal() and ("lattice=" in second or "properties=" in second):
-        return Kind.FRAMES
+        return FileType.FRAMES
     first = next((line.split()[0] for line in lines if not line.lstrip().startswith("#")), "")
-    return Kind.XSF if first in XSF_SECTIONS else None
+    return FileType.XSF if first in XSF_SECTIONS else None
 
 
-def _of_deck(lines: Sequence[str]) -> Kind | None:
+def _of_deck(lines: Sequence[str]) -> FileType | None:
     keywords = {line.split()[0].lower() for line in lines}
     for kind, needed in DECKS.items():
         if any(names <= keywords for names in needed):
@@ -88,7 +88,7 @@ def _of_deck(lines: Sequence[str]) -> Kind | None:
     return None
 
 
-def identify(source: Source, expected: str = EXPECTED) -> Kind:
+def identify(source: ByteSource, expected: str = EXPECTED) -> FileType:
     """What a file is, told from its first values; InputError if it is none of the first three."""
     kind = _of_records(source) if isinstance(source, RecordReader) else _of_lines(source)
     if kind is None:
@@ -96,22 +96,22 @@ def identify(source: Source, expected: str = EXPECTED) -> Kind:
     return kind
 
 
-def _of_records(source: RecordReader) -> Kind | None:
+def _of_records(source: RecordReader) -> FileType | None:
     """By the lengths of the first records: a potential begins with four numbers, the others with two."""
     lengths = source.ahead(6)
     mark = source.mark()
     n_first, n_second = (source.integer("number") for _ in range(2)) if lengths[:2] == [4, 4] else (0, 0)
     source.reset(mark)
     if lengths[:4] == [4, 4, 4, 4] and lengths[4:5] == [4 * n_first]:
-        return Kind.POTENTIAL
+        return FileType.POTENTIAL
     if lengths[2:6] == [SYMBOL_LENGTH * n_first, 8 * n_first, 4, 8]:
-        return Kind.TRAINING_SET
+        return FileType.TRAINING_SET
     if lengths[:1] == [4] and lengths[2:5] == [n_second, 8, 4]:
-        return Kind.GRADIENTS
+        return FileType.GRADIENTS
     return None
 
 
-def _of_lines(source: Source) -> Kind | None:
+def _of_lines(source: ByteSource) -> FileType | None:
     """By the first four lines: integers in a potential, two of them and names in a training set."""
     assert isinstance(source, ListReader)
     mark = source.mark()
@@ -121,53 +121,53 @@ def _of_lines(source: Source) -> Kind | None:
         numbers.append(len(found) > 0 and (found[0] or "").lstrip("+-").isdecimal())
     source.reset(mark)
     if all(numbers):
-        return Kind.POTENTIAL
-    return Kind.TRAINING_SET if numbers[:3] == [True, True, False] else None
+        return FileType.POTENTIAL
+    return FileType.TRAINING_SET if numbers[:3] == [True, True, False] else None
 
 
 SCANNED = (
     "generate", "seeds", "lr", "method", "regularization", "alpha", "nodes", "radial_rc", "radial_n", "angular_rc",
     "angular_n",
 )  # fmt: skip
-DECKS: dict[Kind, tuple[set[str], ...]] = {  # keywords that only these files have together
-    Kind.TRAIN: ({"trainingset"},),
-    Kind.GENERATE: ({"types", "setups"},),
-    Kind.PREDICT: ({"types", "networks"},),
-    Kind.SETUP: ({"atom", "basis"}, {"atom", "symmfunc"}),
-    Kind.SCAN: tuple({"train", name} for name in SCANNED),
+DECKS: dict[FileType, tuple[set[str], ...]] = {  # keywords that only these files have together
+    FileType.TRAIN: ({"trainingset"},),
+    FileType.GENERATE: ({"types", "setups"},),
+    FileType.PREDICT: ({"types", "networks"},),
+    FileType.SETUP: ({"atom", "basis"}, {"atom", "symmfunc"}),
+    FileType.SCAN: tuple({"train", name} for name in SCANNED),
 }
 
 
-def walk(source: Source, kind: Kind) -> Iterator[object]:
+def walk(source: ByteSource, kind: FileType) -> Iterator[object]:
     """Read and check a whole file, some values at a time, in the order of the file."""
-    if kind is Kind.POTENTIAL:
+    if kind is FileType.POTENTIAL:
         yield potential.read_from(source)
         source.finish()
-    elif kind is Kind.GRADIENTS:
+    elif kind is FileType.GRADIENTS:
         assert isinstance(source, RecordReader)
         yield from gradients.read(source)
     else:
         yield from _walk_trainset(source)
 
 
-def _walk_trainset(source: Source) -> Iterator[object]:
+def _walk_trainset(source: ByteSource) -> Iterator[object]:
     header = trainset.read_header(source)
     yield header
     footer_first = isinstance(source, ListReader)
     if footer_first:
         footer = trainset.read_footer(source, header)
         yield footer
-    tally = trainset.Tally()
+    totals = trainset.TrainingSetTotals()
     for batch in trainset.batches(source, header):
-        yield tally.add(batch)
+        yield totals.add(batch)
     if not footer_first:
         footer = trainset.read_footer(source, header)
         yield footer
     source.finish()
-    tally.check(source.path, header, footer)
+    totals.check(source.path, header, footer)
 
 
-def fields(source: Source, kind: Kind) -> Iterator[Field]:
+def fields(source: ByteSource, kind: FileType) -> Iterator[Field]:
     """Every value of a file, in one order for binary and text: a training set's footer comes last."""
     source.log = []
     footer: list[Field] = []
@@ -180,6 +180,6 @@ def fields(source: Source, kind: Kind) -> Iterator[Field]:
     yield from _drained(source)
 
 
-def _drained(source: Source) -> list[Field]:
+def _drained(source: ByteSource) -> list[Field]:
     taken, source.log = source.log or [], []
     return taken

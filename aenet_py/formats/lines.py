@@ -14,7 +14,7 @@ import numpy as np
 
 from aenet_py.errors import InputError
 from aenet_py.formats import decimals, listio
-from aenet_py.formats.source import Source
+from aenet_py.formats.source import ByteSource
 from aenet_py.structure import SYMBOL_LENGTH
 
 INTEGER_WIDTH = 12
@@ -72,7 +72,7 @@ def logical(value: bool) -> bytes:
     return b" T\n" if value else b" F\n"
 
 
-class ListReader(Source):
+class ListReader(ByteSource):
     """The lines of a text file, one ``read(unit, *)`` after the other.
 
     Each read begins on a new line and goes on to further lines until it has all its values.  A string is the whole

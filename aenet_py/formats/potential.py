@@ -17,7 +17,7 @@ from aenet_py.descriptors.setup import FeatureStatistics, Setup
 from aenet_py.errors import InputError
 from aenet_py.formats import lines, records
 from aenet_py.formats.records import RecordReader
-from aenet_py.formats.source import Source
+from aenet_py.formats.source import ByteSource
 from aenet_py.formats.trainset import described, open_source, read_described
 
 FILE_LENGTH = 1024
@@ -82,7 +82,7 @@ def read(path: str) -> PotentialFile:
     return potential
 
 
-def read_from(source: Source) -> PotentialFile:
+def read_from(source: ByteSource) -> PotentialFile:
     source.place = "network"
     network = _read_network(source)
     source.place = "set-up"
@@ -96,7 +96,7 @@ def read_from(source: Source) -> PotentialFile:
     return PotentialFile(network, setup, statistics, _read_training(source))
 
 
-def _read_network(source: Source) -> Network:
+def _read_network(source: ByteSource) -> Network:
     n_layers = source.integer("number of layers", least=2)
     most_nodes = source.integer("largest number of nodes", least=1)
     n_weights = source.integer("number of weights", least=1)
@@ -134,7 +134,7 @@ def _refuse_old_files(source: RecordReader) -> None:
         raise InputError(source.path, f"{found}; expected {RECORDS} ({reason})")
 
 
-def _read_training(source: Source) -> Training:
+def _read_training(source: ByteSource) -> Training:
     path = source.text(FILE_LENGTH, "file name")
     normalized = source.logical("whether values are normalised")
     scale, shift = source.real("energy scale"), source.real("energy shift")

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from aenet_py.errors import InputError
-from aenet_py.formats.source import Source, is_text
+from aenet_py.formats.source import ByteSource, is_text
 from aenet_py.structure import SYMBOL_LENGTH
 
 MARKER = struct.Struct("<i")
@@ -70,7 +70,7 @@ def logical(value: bool) -> bytes:
     return integers([int(value)])
 
 
-class RecordReader(Source):
+class RecordReader(ByteSource):
     """The records of a file, one after the other."""
 
     def __init__(self, path: str):

@@ -102,7 +102,7 @@ class Field:
     values: np.ndarray | tuple[str, ...]
 
 
-class Source:
+class ByteSource:
     """Reads the values of a file one after the other.
 
     what : the name of a value, for messages; place : the part of the file being read, likewise; log : if it is a list,

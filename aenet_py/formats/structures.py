@@ -1,27 +1,34 @@
-"""What a deck lists under FILES: XSF files, files of many frames, single frames `file#index`.
+"""Structures in files: those that a deck lists under FILES, and `read` for those of any kind of file.
 
-    names ──sources──> what each stands for ──items──> one structure at a time, unread ──read──> Structure
+    names ──sources──> what each stands for ──items──> one structure at a time, unread ──read_item──> Structure
 
-Names are the deck's, a character for a byte (`text.foreign`).
+A deck lists XSF files, files of many frames, and single frames `file#index`.  Names are the deck's, a character for a
+byte (`text.foreign`).
 """
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import overload
 
-from aenet_py.errors import InputError
-from aenet_py.formats import extxyz, frames, xsf
+from aenet_py.errors import AenetError, InputError
+from aenet_py.formats import ase_files, databases, extxyz, frames, xsf
+from aenet_py.formats.folders import files_in
 from aenet_py.formats.frames import RawFrame
 from aenet_py.formats.labels import ANY, Labels
 from aenet_py.formats.source import Advance, unwatched
 from aenet_py.formats.text import foreign, native
 from aenet_py.structure import Structure
 
+Path = str | os.PathLike[str]
+
 
 @dataclass(frozen=True)
-class Source:
+class StructureSource:
     """Structures of one file: name as the deck has it; frames : which of the file's, or None for an XSF file.
 
     structure : the structure itself, where no file has it; labels : which energies and forces to take from frames.
@@ -42,7 +49,7 @@ class Source:
 class Item:
     """A structure that is not read yet: what the deck calls it, and its lines unless it has an XSF file of its own.
 
-    structure, labels : as in `Source`.
+    structure, labels : as in `StructureSource`.
     """
 
     name: str
@@ -76,7 +83,7 @@ def _frame_of(name: str) -> tuple[str, int | None]:
     return native(name), None
 
 
-def sources(names: Sequence[str], labels: Labels = ANY, advance: Advance = unwatched) -> list[Source]:
+def sources(names: Sequence[str], labels: Labels = ANY, advance: Advance = unwatched) -> list[StructureSource]:
     """What the entries of a deck stand for; the frames of each file are counted, which reads it once.
 
     labels : which energies and forces to take from frames; advance : told the bytes read.  InputError for a file that
@@ -87,7 +94,7 @@ def sources(names: Sequence[str], labels: Labels = ANY, advance: Advance = unwat
     for name in names:
         path, index = _frame_of(name)
         if not frames.is_frames(path):
-            found.append(Source(name, path))
+            found.append(StructureSource(name, path))
             continue
         if path not in counts:
             counts[path] = frames.count(path, advance)
@@ -95,7 +102,9 @@ def sources(names: Sequence[str], labels: Labels = ANY, advance: Advance = unwat
         if index is not None and index >= n_frames:
             message = f"there is no such frame; expected a number from 0 to {n_frames - 1}"
             raise InputError(frames.frame_name(path, index), message)
-        found.append(Source(name, path, range(n_frames) if index is None else range(index, index + 1), labels=labels))
+        found.append(
+            StructureSource(name, path, range(n_frames) if index is None else range(index, index + 1), labels=labels)
+        )
     return found
 
 
@@ -105,11 +114,11 @@ def n_bytes(names: Sequence[str]) -> int:
     return sum(os.path.getsize(path) for path in paths if frames.is_frames(path) and os.path.exists(path))
 
 
-def n_structures(given: Sequence[Source]) -> int:
+def n_structures(given: Sequence[StructureSource]) -> int:
     return sum(source.n_structures for source in given)
 
 
-def items(given: Sequence[Source]) -> Iterator[Item]:
+def items(given: Sequence[StructureSource]) -> Iterator[Item]:
     """The structures one after the other.  Frames listed in the order of their file are found in one go through it."""
     path, position = "", 0
     reader: Iterator[RawFrame] = iter(())
@@ -127,7 +136,7 @@ def items(given: Sequence[Source]) -> Iterator[Item]:
             yield Item(foreign(raw.name), raw, labels=source.labels)
 
 
-def read(item: Item, reference: bool = True, types: Sequence[str] = ()) -> Structure:
+def read_item(item: Item, reference: bool = True, types: Sequence[str] = ()) -> Structure:
     """Read a structure with energy and forces, which without reference are not read.
 
     types : species of a deck, whose names XSF files may use as they are (`xsf.read`).
@@ -140,3 +149,101 @@ def read(item: Item, reference: bool = True, types: Sequence[str] = ()) -> Struc
     if reference:
         structure.check_reference()
     return structure
+
+
+def is_own(path: str) -> bool:
+    """Whether a file's name is one of those that are read as XSF, extended XYZ or a database of ASE."""
+    return frames.is_frames(path) or databases.is_database(path) or xsf.is_xsf(path)
+
+
+@overload
+def read(
+    paths: Path | Iterable[Path], index: int, format_name: str | None = ..., energy_key: str | None = ...,
+    forces_key: str | None = ...,
+) -> Structure: ...  # fmt: skip
+@overload
+def read(
+    paths: Path | Iterable[Path], index: slice | None = ..., format_name: str | None = ...,
+    energy_key: str | None = ..., forces_key: str | None = ...,
+) -> list[Structure]: ...  # fmt: skip
+def read(
+    paths: Path | Iterable[Path], index: int | slice | None = None, format_name: str | None = None,
+    energy_key: str | None = None, forces_key: str | None = None,
+) -> Structure | list[Structure]:  # fmt: skip
+    """Read atomic structures from files.
+
+    XSF files (``.xsf``) and extended XYZ (``.extxyz``, ``.xyz``, also ``.xz`` and ``.gz``) are read without ase, which
+    reads databases (``.db``, ``.json``) and all other files.
+
+    Parameters
+    ----------
+    paths : path or iterable of paths
+        Files, folders, or single frames ``file#index`` of extended XYZ.  Of a folder, the XSF files, extended XYZ and
+        databases in it and in its folders are read, sorted by name.
+    index : int or slice, optional
+        Which of the structures to return, counted from 0 over all files.
+    format_name : str, optional
+        ASE's name of the format that all files are read in.  By default the name of a file decides, or ASE detects the
+        format.
+    energy_key, forces_key : str, optional
+        Key of the energy and column of the forces in extended XYZ files that have several.
+
+    Returns
+    -------
+    list of Structure, or Structure if `index` is an integer
+        Lengths in Å, energies in eV, forces in eV/Å.  What a file does not give is None.  XSF files are read as
+        they are meant: a slab or wire does not repeat along its open directions, which it does in ``generate.x`` and
+        ``predict.x``.
+
+    Raises
+    ------
+    AenetError
+        If a file does not exist, ase is required but not installed, or there is no structure `index`.
+    InputError
+        If the content of a file is invalid; the message gives its name and, if possible, the line.
+
+    Examples
+    --------
+    >>> structures = read("structures")
+    >>> len(structures)
+    8
+    >>> last = read("structures", index=-1)
+    >>> last.path, last.n_atoms, last.symbols, last.pbc
+    ('structures/set1/s007.xsf', 6, ('Si',), (True, True, True))
+    >>> print(f"{last.energy:.3f} eV")
+    -955.001 eV
+    """
+    given = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
+    labels = Labels(energy_key, forces_key)
+    every = itertools.chain.from_iterable(_read_all(os.fspath(path), format_name, labels) for path in given)
+    if index is None:
+        return list(every)
+    if isinstance(index, slice):
+        return list(every)[index]
+    n_kept = max(1, -index)
+    kept = deque(itertools.islice(every, index, index + 1) if index >= 0 else every, n_kept)
+    if len(kept) < n_kept:
+        raise AenetError(f"there is no structure with index {index} in {', '.join(map(str, given))}")
+    return kept[0]
+
+
+def _read_all(path: str, format_name: str | None, labels: Labels) -> Iterator[Structure]:
+    """The structures of a file, of a frame in it, or of all files in a folder."""
+    if os.path.isdir(path):
+        for file in files_in([path], is_own, "a folder of XSF files, extended XYZ or databases of ASE"):
+            yield from _read_all(file, format_name, labels)
+        return
+    file, index = _frame_of(foreign(path))
+    if format_name is not None:
+        yield from ase_files.read(path, format_name, reference=False)
+    elif index is not None:
+        (source,) = sources([foreign(path)], labels)
+        yield from (extxyz.parse(item.raw, None, labels) for item in items([source]) if item.raw is not None)
+    elif frames.is_frames(file):
+        yield from (structure for _, structure in extxyz.read(path, reference=False, labels=labels))
+    elif databases.is_database(path):
+        yield from databases.read(path, reference=False)
+    elif xsf.is_xsf(path):
+        yield xsf.read_frame(path)
+    else:
+        yield from ase_files.read(path, None, reference=False)

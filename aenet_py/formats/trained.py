@@ -22,7 +22,7 @@ ENERGY_COLUMNS, FORCE_COLUMNS = 5, 8
 
 
 @dataclass(frozen=True)
-class Errors:
+class LearningCurve:
     """Errors of the training and the test set by epoch.
 
     epochs (n,); total (n, 2) : the trainer's weighted sum of the errors of energies and force vectors; energies
@@ -84,7 +84,7 @@ def force_lines(path: str, reference: np.ndarray, found: np.ndarray) -> Iterator
         yield f"{atom:4d}   {error: 12.6f}   {values[0]}   {values[1]} \n"
 
 
-def read_errors(path: str) -> Errors:
+def read_errors(path: str) -> LearningCurve:
     """Read train.error; InputError for anything else."""
     rows, width = [], 0
     for number, line in enumerate(_lines(path, "the errors of a training"), 1):
@@ -95,7 +95,7 @@ def read_errors(path: str) -> Errors:
         rows.append(_numbers(path, number, words))
     table = np.array(rows)
     pairs = [table[:, i : i + 2] for i in range(1, width, 2)]
-    return Errors(table[:, 0].astype(np.int64), pairs[0], pairs[width == 7], pairs[2] if width == 7 else None)
+    return LearningCurve(table[:, 0].astype(np.int64), pairs[0], pairs[width == 7], pairs[2] if width == 7 else None)
 
 
 def read_energies(path: str) -> Energies:

@@ -23,7 +23,7 @@ from aenet_py.formats import lines, records
 from aenet_py.formats.atoms import Atoms
 from aenet_py.formats.lines import ListReader
 from aenet_py.formats.records import RecordReader
-from aenet_py.formats.source import Source, Window, is_text
+from aenet_py.formats.source import ByteSource, Window, is_text
 from aenet_py.structure import SYMBOL_LENGTH
 
 DESCRIPTION_LENGTH = 1024
@@ -71,7 +71,7 @@ class Footer:
 
 
 @dataclass(frozen=True)
-class Entry:
+class StructureEntry:
     """A structure's own values: file name, atoms, species among them, cohesive energy in eV."""
 
     path: str
@@ -81,10 +81,10 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Batch:
+class StructureBatch:
     """Some structures; the atoms of structure i are atoms[starts[i]:starts[i + 1]] of the arrays."""
 
-    entries: tuple[Entry, ...]
+    entries: tuple[StructureEntry, ...]
     atoms: Atoms
     starts: np.ndarray = field(init=False)
 
@@ -99,7 +99,7 @@ class TrainingSet:
 
     header: Header
     footer: Footer
-    structures: Batch
+    structures: StructureBatch
 
     @classmethod
     def read(cls, path: str) -> TrainingSet:
@@ -140,7 +140,7 @@ def header(values: Header, form: Form = BINARY) -> bytes:
     )
 
 
-def entry(values: Entry, form: Form = BINARY) -> bytes:
+def entry(values: StructureEntry, form: Form = BINARY) -> bytes:
     """What stands in front of a structure's atoms (ts_write_structure_info)."""
     to = form.values
     return b"".join(
@@ -152,7 +152,7 @@ def entry(values: Entry, form: Form = BINARY) -> bytes:
     )
 
 
-def structures(batch: Batch, form: Form = BINARY) -> list[bytes]:
+def structures(batch: StructureBatch, form: Form = BINARY) -> list[bytes]:
     """Each structure as it stands in the file (ts_write_structure_info, ts_write_atom_info, ts_write_sf_info)."""
     rows = atoms(batch.atoms, batch.starts, form)
     return [entry(values, form) + row for values, row in zip(batch.entries, rows, strict=True)]
@@ -221,7 +221,7 @@ def described(setup: Setup, statistics: FeatureStatistics, to: ModuleType) -> by
     )
 
 
-def read_header(source: Source) -> Header:
+def read_header(source: ByteSource) -> Header:
     source.place = "header"
     n_types = source.integer("number of species", least=1)
     n_structures = source.integer("number of structures", least=0)
@@ -251,7 +251,7 @@ def check_header(path: str, found: Header, purpose: str) -> None:
             raise InputError(path, f"found {energy:g} eV as the atomic energy of {symbol}; the header is damaged")
 
 
-def read_footer(source: Source, of: Header) -> Footer:
+def read_footer(source: ByteSource, of: Header) -> Footer:
     source.place = "footer"
     n_atoms = source.integer("number of atoms", least=0)
     mean, low, high = source.reals(3, "average, minimum and maximum energy").tolist()
@@ -272,7 +272,7 @@ def read_footer(source: Source, of: Header) -> Footer:
     )
 
 
-def read_described(source: Source) -> tuple[Setup, FeatureStatistics]:
+def read_described(source: ByteSource) -> tuple[Setup, FeatureStatistics]:
     """A set-up with the statistics of its features (load_Setup)."""
     description = source.text(DESCRIPTION_LENGTH, "description")
     (atom_type,) = source.symbols(1, "central species")
@@ -302,7 +302,7 @@ def read_described(source: Source) -> tuple[Setup, FeatureStatistics]:
     return setup, statistics
 
 
-def read_beginning(source: Source, number: int) -> tuple[str, int, int]:
+def read_beginning(source: ByteSource, number: int) -> tuple[str, int, int]:
     """What structure number, from 1, begins with, here and among the gradients: file name, atoms, species."""
     source.place = f"structure {number}"
     path = source.counted_text("file name")
@@ -312,12 +312,12 @@ def read_beginning(source: Source, number: int) -> tuple[str, int, int]:
     return path, n_atoms, n_types
 
 
-def read_entry(source: Source, number: int) -> Entry:
+def read_entry(source: ByteSource, number: int) -> StructureEntry:
     """number : of the structure, from 1."""
-    return Entry(*read_beginning(source, number), source.real("energy"))
+    return StructureEntry(*read_beginning(source, number), source.real("energy"))
 
 
-def read_atoms(source: Source, number: int, n_atoms: int, n_types: int) -> Atoms:
+def read_atoms(source: ByteSource, number: int, n_atoms: int, n_types: int) -> Atoms:
     """The atoms of structure number, value by value; n_types : species in the file."""
     found = []
     for atom in range(1, n_atoms + 1):
@@ -328,11 +328,11 @@ def read_atoms(source: Source, number: int, n_atoms: int, n_types: int) -> Atoms
         position, forces = source.reals(3, "position"), source.reals(3, "forces")
         size = source.integer("number of features", least=1)
         features = source.reals(size, "features")
-        found.append(Atoms(*(np.asarray(value)[np.newaxis] for value in (itype, position, forces, size, features))))
+        found.append(Atoms(*(np.asarray(value)[np.newaxis] for value in (itype - 1, position, forces, size, features))))
     return blocks.join(found)
 
 
-def batches(source: Source, of: Header) -> Iterator[Batch]:
+def batches(source: ByteSource, of: Header) -> Iterator[StructureBatch]:
     """The structures, some at a time.
 
     Fewer than the header announces may be there, because generate.x counts the structures it skips.
@@ -350,19 +350,19 @@ def batches(source: Source, of: Header) -> Iterator[Batch]:
         number += len(batch.entries)
 
 
-def _read_one(source: Source, number: int, n_types: int) -> Batch:
+def _read_one(source: ByteSource, number: int, n_types: int) -> StructureBatch:
     values = read_entry(source, number)
-    return Batch((values,), read_atoms(source, number, values.n_atoms, n_types))
+    return StructureBatch((values,), read_atoms(source, number, values.n_atoms, n_types))
 
 
-def _structures_end(source: Source) -> bool:
+def _structures_end(source: ByteSource) -> bool:
     """Whether a footer follows, or in text nothing; a structure begins with records of other lengths."""
     if isinstance(source, RecordReader):
         return source.ahead(FOOTER_RECORDS) == [4, 24, 4]
     return source.at_end()
 
 
-def _read_blocks(source: Source, number: int, of: Header, room: np.ndarray, most: int) -> Batch | None:
+def _read_blocks(source: ByteSource, number: int, of: Header, room: np.ndarray, most: int) -> StructureBatch | None:
     """Structures from number on, taken as a block of atoms that are as wide as the first; None if they are not.
 
     room : for the bytes of the block; most : how many structures.
@@ -372,13 +372,15 @@ def _read_blocks(source: Source, number: int, of: Header, room: np.ndarray, most
         entries, block = _gather(source, number, min(most, of.n_structures - number + 1), room)
         if len(block) and blocks.fits(block):
             atoms = _form(source).decode(block)
-            if atoms.types.min() >= 1 and atoms.types.max() <= len(of.types):
-                return Batch(entries, atoms)
+            if atoms.types.min() >= 0 and atoms.types.max() < len(of.types):
+                return StructureBatch(entries, atoms)
     source.reset(start)
     return None
 
 
-def _gather(source: Source, number: int, most: int, room: np.ndarray) -> tuple[tuple[Entry, ...], np.ndarray]:
+def _gather(
+    source: ByteSource, number: int, most: int, room: np.ndarray
+) -> tuple[tuple[StructureEntry, ...], np.ndarray]:
     """At most so many structures, and their atoms, not looked at yet, as a block in room (or elsewhere if too many).
 
     ValueError, or InputError at the next structure, where these are no atoms, or not as wide as the first.
@@ -406,11 +408,11 @@ def _gather(source: Source, number: int, most: int, room: np.ndarray) -> tuple[t
     return tuple(entries), room[:n_bytes].view(layout)
 
 
-def _form(source: Source) -> Form:
+def _form(source: ByteSource) -> Form:
     return BINARY if isinstance(source, RecordReader) else TEXT
 
 
-def _usual_entry(source: Source) -> Entry | None:
+def _usual_entry(source: ByteSource) -> StructureEntry | None:
     """The next structure's own values, if they are text as gfortran writes it; otherwise nothing is read."""
     if not isinstance(source, ListReader):
         return None
@@ -421,16 +423,16 @@ def _usual_entry(source: Source) -> Entry | None:
     if not (0 < n_atoms < MOST and 0 < n_types < MOST):
         return None
     source.skip(ENTRY_RECORDS, match.end())
-    return Entry(match[2].decode("latin-1"), n_atoms, n_types, float(match[5]))
+    return StructureEntry(match[2].decode("latin-1"), n_atoms, n_types, float(match[5]))
 
 
-def _layout_ahead(source: Source, form: Form) -> np.dtype:
+def _layout_ahead(source: ByteSource, form: Form) -> np.dtype:
     """The layout of the atom that follows; ValueError if it does not look like one."""
     single = form.layout(1)
     return form.layout(blocks.first_width(source.window.view(source.offset, single.itemsize), single))
 
 
-class Tally:
+class TrainingSetTotals:
     """What the footer of a file must agree with, counted while its structures are read."""
 
     def __init__(self) -> None:
@@ -438,7 +440,7 @@ class Tally:
         self._most_types = 0
         self._widths: set[tuple[int, int]] = set()
 
-    def add(self, batch: Batch) -> Batch:
+    def add(self, batch: StructureBatch) -> StructureBatch:
         """Count some structures; returns them."""
         self.n_structures += len(batch.entries)
         self.n_atoms += len(batch.atoms)
@@ -455,13 +457,13 @@ class Tally:
             message = f"found structures with {self.n_atoms} atoms; expected {footer.n_atoms}, as the footer says"
             raise InputError(path, message)
         for itype, width in sorted(self._widths) if footer.setups else ():
-            setup = footer.setups[itype - 1]
+            setup = footer.setups[itype]
             if width != setup.n_features:
                 found = f"found atoms of {setup.atom_type} with {width} features"
                 raise InputError(path, f"{found}; expected {setup.n_features}, as the set-up says")
 
 
-def footer_ahead(source: Source, of: Header) -> Footer:
+def footer_ahead(source: ByteSource, of: Header) -> Footer:
     """The footer, with the source still in front of the structures.
 
     In a binary file it is found from the end of the file; where that fails, by reading everything before it.
@@ -486,15 +488,15 @@ def footer_ahead(source: Source, of: Header) -> Footer:
     return found
 
 
-def finish(source: Source, of: Header, footer: Footer, tally: Tally) -> None:
+def finish(source: ByteSource, of: Header, footer: Footer, totals: TrainingSetTotals) -> None:
     """Read what is behind the structures and check that everything fits."""
     if isinstance(source, RecordReader):
         read_footer(source, of)
     source.finish()
-    tally.check(source.path, of, footer)
+    totals.check(source.path, of, footer)
 
 
-def open_source(path: str) -> Source:
+def open_source(path: str) -> ByteSource:
     """A reader for a file in either form."""
     with Window(path) as window:
         text = window.size > 0 and is_text(window.view(0, 64))
@@ -506,15 +508,15 @@ def read(path: str) -> TrainingSet:
     with open_source(path) as source:
         header = read_header(source)
         footer = footer_ahead(source, header)
-        entries: list[Entry] = []
+        entries: list[StructureEntry] = []
 
-        tally = Tally()
+        totals = TrainingSetTotals()
 
         def atoms_of_batches() -> Iterator[Atoms]:
             for batch in batches(source, header):
                 entries.extend(batch.entries)
-                yield tally.add(batch).atoms
+                yield totals.add(batch).atoms
 
         atoms = blocks.join(atoms_of_batches(), min(footer.n_atoms, source.window.size // LEAST_ATOM_BYTES))
-        finish(source, header, footer, tally)
-    return TrainingSet(header, footer, Batch(tuple(entries), atoms))
+        finish(source, header, footer, totals)
+    return TrainingSet(header, footer, StructureBatch(tuple(entries), atoms))

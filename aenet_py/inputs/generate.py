@@ -159,16 +159,19 @@ def _files(deck: Deck) -> tuple[str, ...]:
 
 
 def read_forces_list(path: str, n_structures: int) -> tuple[int, ...]:
-    """Structure numbers, counted from 1, in a text file: separated by blanks, commas or lines, in any order."""
+    """0-based indices of the structures whose numbers, counted from 1, a text file lists in any order.
+
+    Blanks, commas or ends of lines separate the numbers.
+    """
     selected: set[int] = set()
     if os.path.exists(path) and os.path.getsize(path) == 0:
         return ()
     for line in content_lines(path, "a list of structure numbers"):
-        selected |= {_structure_number(path, line, text, n_structures) for text in listio.items(line.text)}
+        selected |= {_structure_index(path, line, text, n_structures) for text in listio.items(line.text)}
     return tuple(sorted(selected))
 
 
-def _structure_number(path: str, line: Line, text: str | None, n_structures: int) -> int:
+def _structure_index(path: str, line: Line, text: str | None, n_structures: int) -> int:
     try:
         number = listio.integer(text or "")
         if not 1 <= number <= n_structures:
@@ -176,11 +179,11 @@ def _structure_number(path: str, line: Line, text: str | None, n_structures: int
     except ValueError:
         message = f"found {text!r}; expected structure numbers from 1 to {n_structures}"
         raise InputError(path, message, line.number) from None
-    return number
+    return number - 1
 
 
 def choose_forces(n_structures: int, percent: float, seed: int) -> tuple[int, ...]:
-    """Numbers, counted from 1, of the structures drawn for forces (pyo_select_force_structures).
+    """0-based indices of the structures drawn for forces (pyo_select_force_structures).
 
     The number drawn is the original's, nint(n * (percent / 100)); which ones depends on the seed only.
     """
@@ -193,4 +196,4 @@ def choose_forces(n_structures: int, percent: float, seed: int) -> tuple[int, ..
     for i in range(n_structures - 1, 0, -1):
         j = int(generator.random() * (i + 1))
         chosen[i], chosen[j] = chosen[j], chosen[i]
-    return tuple(i + 1 for i, yes in enumerate(chosen) if yes)
+    return tuple(i for i, is_chosen in enumerate(chosen) if is_chosen)

@@ -31,7 +31,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Entry:
+class KeywordLine:
     """A keyword's own line and the lines of its section, the line with their number left out."""
 
     line: Line
@@ -46,7 +46,7 @@ class Entry:
 @dataclass(frozen=True)
 class Deck:
     path: str
-    entries: Mapping[str, Entry]
+    entries: Mapping[str, KeywordLine]
     keywords: frozenset[str]
     unknown: tuple[Line, ...]  # lines nobody asked for
 
@@ -60,7 +60,7 @@ class Deck:
             raise InputError(self.path, f"found {keyword.upper()} without a value; expected {what}", entry.line.number)
         return native(found[0])
 
-    def require(self, keyword: str, what: str) -> Entry:
+    def require(self, keyword: str, what: str) -> KeywordLine:
         if keyword not in self.entries:
             message = f"no {keyword.upper()} found; expected {what}"
             for line in self.unknown:
@@ -166,7 +166,7 @@ def read_deck(
     lines = content_lines(path, what)
     keywords = single | counted | per_type | followed
     n_types = _number_of_types(path, lines)
-    entries: dict[str, Entry] = {}
+    entries: dict[str, KeywordLine] = {}
     unknown: list[Line] = []
     position = 0
     while position < len(lines):
@@ -189,7 +189,7 @@ def read_deck(
                 message = f"{keyword.upper()} needs {n} lines, but the file ends after {len(body)} of them"
                 raise InputError(path, message, (body[-1] if body else line).number)
             position += n
-        entries.setdefault(keyword, Entry(line, tuple(body)))
+        entries.setdefault(keyword, KeywordLine(line, tuple(body)))
     return Deck(path, entries, frozenset(keywords), tuple(unknown))
 
 

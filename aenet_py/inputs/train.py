@@ -132,7 +132,7 @@ class TrainInput:
 
 
 @dataclass(frozen=True)
-class Entry:
+class TrainKeyword:
     """A keyword's line, the value or settings behind it with the line they stand in, and the lines of NETWORKS."""
 
     line: Line
@@ -303,7 +303,7 @@ def _transfer(path: str, place: int, given: dict[str, str]) -> Transfer:
     return Transfer(given.get("source", Transfer.source), layers, one_of("energy", *ENERGIES), new)
 
 
-def _schedule(path: str, entry: Entry) -> Schedule:
+def _schedule(path: str, entry: TrainKeyword) -> Schedule:
     kind, *words = [word.lower() for word in entry.words] or [""]
     if kind not in SCHEDULES:
         raise InputError(path, f"found {kind!r} behind SCHEDULE; expected {' or '.join(SCHEDULES)}", entry.place)
@@ -326,7 +326,7 @@ def _schedule(path: str, entry: Entry) -> Schedule:
     )  # fmt: skip
 
 
-def _average(path: str, entry: Entry) -> float:
+def _average(path: str, entry: TrainKeyword) -> float:
     text = entry.words[0] if entry.words else str(USUAL_AVERAGE)
     try:
         decay = non_negative(text)
@@ -343,9 +343,9 @@ def _hint(word: str) -> str:
     return f", did you mean {near[0].upper()}?" if near else ""
 
 
-def _entries(path: str, lines: list[Line]) -> dict[str, Entry]:
+def _entries(path: str, lines: list[Line]) -> dict[str, TrainKeyword]:
     """What belongs to each keyword; as in the original the last one counts, of those with settings the first."""
-    found: dict[str, Entry] = {}
+    found: dict[str, TrainKeyword] = {}
     position = 0
     while position < len(lines):
         line, keyword = lines[position], _first(lines[position])
@@ -353,20 +353,20 @@ def _entries(path: str, lines: list[Line]) -> dict[str, Entry]:
         if keyword not in KEYWORDS:
             message = f"found {line.text.split()[0]!r}; expected a keyword{_hint(keyword)}"
             raise InputError(path, message, line.number)
-        entry = Entry(line, _words(line.text.split()[1:]), line.number)
+        entry = TrainKeyword(line, _words(line.text.split()[1:]), line.number)
         if keyword in VALUES and keyword not in OPTIONAL and not entry.words:
             expected = f"expected {VALUES[keyword][1]}, on the same line"
             raise InputError(path, f"found no value behind {line.text.split()[0]}; {expected}", line.number)
         if keyword in SETTINGS and not any("=" in word for word in entry.words):
             following = lines[position : position + 1]
             if following and _first(following[0]) not in KEYWORDS:  # words behind the keyword itself are no settings
-                entry = Entry(line, _words(following[0].text.split()), following[0].number)
+                entry = TrainKeyword(line, _words(following[0].text.split()), following[0].number)
                 position += 1
         elif keyword == "networks":
             start = position
             while position < len(lines) and _first(lines[position]) not in KEYWORDS:
                 position += 1
-            entry = Entry(line, (), line.number, tuple(lines[start:position]))
+            entry = TrainKeyword(line, (), line.number, tuple(lines[start:position]))
         if keyword not in SETTINGS or keyword not in found:
             found[keyword] = entry
     return found
@@ -381,7 +381,7 @@ def _first(line: Line) -> str:
     return line.text.split()[0].lower()
 
 
-def _networks(path: str, found: dict[str, Entry]) -> tuple[NetworkInput, ...]:
+def _networks(path: str, found: dict[str, TrainKeyword]) -> tuple[NetworkInput, ...]:
     if "networks" not in found or not found["networks"].body:
         raise InputError(path, "no NETWORKS found; expected it, and a line for each species behind it")
     networks: list[NetworkInput] = []

@@ -27,7 +27,7 @@ from aenet_py.formats import gradients as gradients_format
 from aenet_py.formats import structures as structure_files
 from aenet_py.formats import text, trainset
 from aenet_py.formats.labels import mixed
-from aenet_py.formats.structures import Item, Source
+from aenet_py.formats.structures import Item, StructureSource
 from aenet_py.formats.trainset import EnergyStatistics
 from aenet_py.inputs.setup import read as read_setup
 from aenet_py.neighbors.search import Environments, environments, is_repeated
@@ -45,12 +45,12 @@ LEAST_TASK_BYTES = 300_000  # and at least: those of several small structures
 
 @dataclass(frozen=True)
 class FeaturizeJob:
-    """Structures to compute together: the number of the first, from 1, and where each is.
+    """Structures to compute together: the 0-based index of the first, and where each is.
 
-    chosen : numbers of those whose gradients follow.
+    chosen : indices of those whose gradients follow.
     """
 
-    number: int
+    start: int
     items: tuple[Item, ...]
     chosen: frozenset[int]
 
@@ -64,7 +64,7 @@ class Featurized:
     label : as in `Structure`.
     """
 
-    number: int
+    index: int
     path: str
     n_species: int
     atoms: slice
@@ -130,28 +130,28 @@ def jobs(items: Iterable[Item], chosen: frozenset[int]) -> Iterator[FeaturizeJob
     """Cut structures into batches; one call for many small structures costs much less than many calls."""
 
     def job() -> FeaturizeJob:
-        return FeaturizeJob(number, tuple(together), chosen.intersection(range(number, number + len(together))))
+        return FeaturizeJob(start, tuple(together), chosen.intersection(range(start, start + len(together))))
 
     together: list[Item] = []
-    number, total = 1, 0
+    start, total = 0, 0
     for item in items:
         size = item.size
         if together and total + size > BATCH_BYTES:
             yield job()
-            number, together, total = number + len(together), [], 0
+            start, together, total = start + len(together), [], 0
         together.append(item)
         total += size
     yield job()
 
 
 def featurize(model: Model, job: FeaturizeJob) -> FeaturizedBatch:
-    """Read structures and compute their features; environments are kept for those whose number is chosen."""
+    """Read structures and compute their features; environments are kept for those that are chosen."""
     began = time.perf_counter()
-    given = [structure_files.read(item, types=model.types) for item in job.items]
+    given = [structure_files.read_item(item, types=model.types) for item in job.items]
     names = [item.name for item in job.items]
     included = [structure for structure in given if len(structure.symbols) <= len(model.types)]
     if not included:
-        skipped = [_skipped(n, path, s) for n, (path, s) in enumerate(zip(names, given, strict=True), job.number)]
+        skipped = [_skipped(i, path, s) for i, (path, s) in enumerate(zip(names, given, strict=True), job.start)]
         return FeaturizedBatch(tuple(skipped), np.empty(0, dtype=np.int64), np.empty((0, 0)), b"", (0.0, 0.0, 0.0))
     types_of = [species_of(model, structure) for structure in included]
     energies = iter([_cohesive_energy(model, s, t) for s, t in zip(included, types_of, strict=True)])
@@ -169,29 +169,29 @@ def featurize(model: Model, job: FeaturizeJob) -> FeaturizedBatch:
 
     place, starts, counts = 0, found.starts.tolist(), found.counts
     sizes = model.basis.sizes[types]
-    rows = trainset.atoms(trainset.Atoms(types + 1, found.positions, found.forces, sizes, features), starts)
+    rows = trainset.atoms(trainset.Atoms(types, found.positions, found.forces, sizes, features), starts)
     structures: list[Featurized] = []
     records: list[bytes] = []
-    for number, (path, structure) in enumerate(zip(names, given, strict=True), job.number):
+    for index, (path, structure) in enumerate(zip(names, given, strict=True), job.start):
         n_species = len(structure.symbols)
         if n_species > len(model.types):
-            structures.append(_skipped(number, path, structure))
+            structures.append(_skipped(index, path, structure))
             continue
         atoms, energy = slice(starts[place], starts[place + 1]), next(energies)
-        records += [trainset.entry(trainset.Entry(path, structure.n_atoms, n_species, energy)), rows[place]]
+        records += [trainset.entry(trainset.StructureEntry(path, structure.n_atoms, n_species, energy)), rows[place]]
         symbols = structure.names()
-        lines = report.structure(number, n_species, energy / structure.n_atoms, path, symbols, counts[atoms])
-        kept = found.only(place) if number in job.chosen else None
+        lines = report.structure(index + 1, n_species, energy / structure.n_atoms, path, symbols, counts[atoms])
+        kept = found.only(place) if index in job.chosen else None
         repeated = is_repeated(structure, model.r_max)
         label = structure.label
-        structures.append(Featurized(number, path, n_species, atoms, energy, kept, lines, repeated, label))
+        structures.append(Featurized(index, path, n_species, atoms, energy, kept, lines, repeated, label))
         place += 1
     seconds = (been_read - began, been_found - been_read, computed - been_found)
     return FeaturizedBatch(tuple(structures), types, features, b"".join(records), seconds)
 
 
-def _skipped(number: int, path: str, structure: Structure) -> Featurized:
-    return Featurized(number, path, len(structure.symbols), slice(0, 0), 0.0, None, report.skipped(path))
+def _skipped(index: int, path: str, structure: Structure) -> Featurized:
+    return Featurized(index, path, len(structure.symbols), slice(0, 0), 0.0, None, report.skipped(path))
 
 
 def _cohesive_energy(model: Model, structure: Structure, types: np.ndarray) -> float:
@@ -212,7 +212,7 @@ def _cohesive_energy(model: Model, structure: Structure, types: np.ndarray) -> f
 
 def write_training_set(
     model: Model,
-    given: Sequence[Source],
+    given: Sequence[StructureSource],
     chosen: frozenset[int],
     train: PendingFile,
     forces: PendingFile | None,
@@ -222,7 +222,7 @@ def write_training_set(
 ) -> Summary:
     """Compute all structures and write them to train and forces (both left for the caller to complete).
 
-    given : what the deck lists; chosen : numbers of the structures whose gradients are written, if forces is a file;
+    given : what the deck lists; chosen : indices of the structures whose gradients are written, if forces is a file;
     say : takes the report; on_batch : called after some structures, in order; workers : compute, and are used up.
     """
     n_structures = structure_files.n_structures(given)

@@ -15,7 +15,7 @@ from aenet_py.errors import AenetError, AenetWarning
 from aenet_py.formats import structures as structure_files
 from aenet_py.formats.frames import frame_name
 from aenet_py.formats.labels import Labels
-from aenet_py.formats.structures import Source
+from aenet_py.formats.structures import StructureSource
 from aenet_py.formats.text import foreign
 from aenet_py.inputs.keywords import nobody
 from aenet_py.pipelines.featurize import Summary, read_model, write_training_set
@@ -134,7 +134,7 @@ def _path(given: Any, name: str) -> str:
     return path
 
 
-def _sources(given: Any, labels: Labels) -> list[Source]:
+def _sources(given: Any, labels: Labels) -> list[StructureSource]:
     """Files and structures in the given order."""
     if isinstance(given, str | os.PathLike | Structure) or hasattr(given, "get_chemical_symbols"):
         given = [given]
@@ -152,14 +152,14 @@ def _sources(given: Any, labels: Labels) -> list[Source]:
         else:
             structure = as_structure(each, frame_name("structures", number), reference=True)
             structure.check_reference()
-            sources.append(Source(foreign(structure.path), "", structure=structure))
+            sources.append(StructureSource(foreign(structure.path), "", structure=structure))
     return sources
 
 
 def _chosen(forces: Any, n_structures: int) -> frozenset[int]:
-    """Numbers, from 1, of the structures whose gradients are written."""
+    """0-based indices of the structures whose gradients are written."""
     if isinstance(forces, bool):
-        return frozenset(range(1, n_structures + 1) if forces else ())
+        return frozenset(range(n_structures) if forces else ())
     try:
         wanted = [operator.index(number) for number in forces]
     except TypeError:
@@ -169,4 +169,4 @@ def _chosen(forces: Any, n_structures: int) -> frozenset[int]:
         raise AenetError(
             f"forces has the index {wrong[0]}; there are {n_structures} structures, from 0 to {n_structures - 1}"
         )
-    return frozenset(number + 1 for number in wanted)
+    return frozenset(wanted)

@@ -9,7 +9,7 @@ import numpy as np
 
 from aenet_py.errors import InputError
 from aenet_py.formats import structures as structure_files
-from aenet_py.formats.structures import Source
+from aenet_py.formats.structures import StructureSource
 from aenet_py.inputs.predict import PredictInput
 from aenet_py.pipelines import rounding
 from aenet_py.pipelines.relax import box_of, places, relax
@@ -33,7 +33,7 @@ def load(deck: PredictInput) -> Potential:
 
 
 def predict(
-    deck: PredictInput, given: Sequence[Source], potential: Potential, say: Callable[[str], None]
+    deck: PredictInput, given: Sequence[StructureSource], potential: Potential, say: Callable[[str], None]
 ) -> Iterator[Predicted]:
     """Evaluate all structures given, as the deck asks for; say takes the report, structure by structure.
 
@@ -41,7 +41,7 @@ def predict(
     """
     n_structures = structure_files.n_structures(given)
     for number, item in enumerate(structure_files.items(given), 1):
-        path, structure = item.name, structure_files.read(item, False, potential.types)
+        path, structure = item.name, structure_files.read_item(item, False, potential.types)
         symbols = structure.names()
         in_order = not deck.forces or deck.relaxation is not None
         prediction = potential.energy_forces(structure, deck.forces, in_order)

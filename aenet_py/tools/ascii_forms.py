@@ -9,7 +9,7 @@ from aenet_py.errors import InputError
 from aenet_py.formats import potential, trainset
 from aenet_py.formats.lines import ListReader
 from aenet_py.formats.records import RecordReader
-from aenet_py.formats.source import Advance, Source
+from aenet_py.formats.source import Advance, ByteSource
 from aenet_py.runtime.output import PendingFile
 
 
@@ -37,10 +37,10 @@ def _naming(path: str) -> Iterator[None]:
         raise InputError(path, str(error)) from None
 
 
-def _rewrite_trainset(source: Source, form: trainset.Form, output: str, advance: Advance) -> int:
+def _rewrite_trainset(source: ByteSource, form: trainset.Form, output: str, advance: Advance) -> int:
     header = trainset.read_header(source)
     footer = trainset.footer_ahead(source, header)
-    tally = trainset.Tally()
+    tally = trainset.TrainingSetTotals()
     with PendingFile(output) as file, _naming(source.path):
         file.write(trainset.header(header, form))
         if form is trainset.TEXT:
@@ -68,7 +68,7 @@ def potential_to_binary(path: str, output: str) -> None:
         _write_potential(potential.to_binary, source, output)
 
 
-def _write_potential(write: Callable[[potential.PotentialFile], bytes], source: Source, output: str) -> None:
+def _write_potential(write: Callable[[potential.PotentialFile], bytes], source: ByteSource, output: str) -> None:
     with _naming(source.path):
         content = write(potential.read_from(source))
     source.finish()

@@ -19,6 +19,7 @@ from aenet_py.formats.folders import files_in
 from aenet_py.formats.frames import FramesFile, Skip
 from aenet_py.formats.labels import ANY, Labels, mixed
 from aenet_py.formats.source import Advance
+from aenet_py.formats.structures import is_own
 from aenet_py.runtime.output import PendingFolder, already_exists, check_regular
 from aenet_py.structure import Structure
 
@@ -38,11 +39,6 @@ class Converted:
     without_energy: int
     without_forces: int
     warning: str | None
-
-
-def is_own(path: str) -> bool:
-    """Whether a file's name is one of those that we read ourselves."""
-    return frames.is_frames(path) or databases.is_database(path) or xsf.is_xsf(path)
 
 
 def needs_ase(given: Sequence[str], output: str, format_name: str | None) -> bool:

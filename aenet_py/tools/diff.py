@@ -10,7 +10,7 @@ import numpy as np
 
 from aenet_py.errors import AenetError, counted
 from aenet_py.formats import identify, trainset
-from aenet_py.formats.source import Advance, Field, Source
+from aenet_py.formats.source import Advance, ByteSource, Field
 
 _BLOCK = 1 << 20
 
@@ -173,7 +173,7 @@ def _shown(value: object) -> str:
     return repr(value.item() if isinstance(value, np.generic) else value)
 
 
-def _same_bytes(a: Source, b: Source, advance: Advance) -> bool:
+def _same_bytes(a: ByteSource, b: ByteSource, advance: Advance) -> bool:
     """Whether two files have the same bytes; if not, advance is told that nothing was read."""
     size = a.window.size
     if size != b.window.size:

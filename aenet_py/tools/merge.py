@@ -61,11 +61,11 @@ def merge(paths: Sequence[str], output: str, advance: Advance) -> Merged:
         for path in paths:
             with trainset.open_source(path) as source:
                 header = trainset.read_header(source)
-                own, tally = trainset.footer_ahead(source, header), trainset.Tally()
+                own, tally = trainset.footer_ahead(source, header), trainset.TrainingSetTotals()
                 for batch in trainset.batches(source, header):
                     train.write(b"".join(trainset.structures(tally.add(batch))))
                     features = np.ascontiguousarray(batch.atoms.features, dtype=np.float64)
-                    statistics.add(batch.atoms.types.astype(np.int64) - 1, features)
+                    statistics.add(batch.atoms.types.astype(np.int64), features)
                     for entry in batch.entries:
                         energies.add(entry.energy / entry.n_atoms)
                     advance(source.advanced())

@@ -42,7 +42,7 @@ def with_features(change) -> trainset.TrainingSet:
     features = SET.structures.atoms.features.copy()
     change(features)
     atoms = dataclasses.replace(SET.structures.atoms, features=features)
-    return dataclasses.replace(SET, structures=trainset.Batch(SET.structures.entries, atoms))
+    return dataclasses.replace(SET, structures=trainset.StructureBatch(SET.structures.entries, atoms))
 
 
 def shifted(features: np.ndarray) -> None:
@@ -92,7 +92,7 @@ def test_numbers_within(diff):
 
 def test_other_text_and_structures(diff):
     entries = (dataclasses.replace(SET.structures.entries[0], path="b.xsf"), SET.structures.entries[1])
-    other = dataclasses.replace(SET, structures=trainset.Batch(entries, SET.structures.atoms))
+    other = dataclasses.replace(SET, structures=trainset.StructureBatch(entries, SET.structures.atoms))
     status, out, _ = diff(CONTENT, samples.content_of(other, BINARY))
     assert status == 1
     assert out.splitlines() == [
@@ -105,7 +105,7 @@ def test_other_text_and_structures(diff):
 
 def test_missing_structures(diff):
     atoms = Atoms(**{name: values[:2] for name, values in vars(SET.structures.atoms).items()})
-    first = trainset.Batch(SET.structures.entries[:1], atoms)
+    first = trainset.StructureBatch(SET.structures.entries[:1], atoms)
     other = dataclasses.replace(SET, structures=first, footer=dataclasses.replace(SET.footer, n_atoms=2))
     status, out, _ = diff(CONTENT, samples.content_of(other, BINARY))
     assert status == 1

@@ -222,7 +222,7 @@ def test_data_that_are_no_numbers(what, value, forces, capsys):
         entries[2] = dataclasses.replace(entries[2], energy=value)
     else:
         getattr(atoms, what)[found.structures.starts[2] + 1, 1] = value
-    broken = dataclasses.replace(found, structures=trainset.Batch(tuple(entries), atoms))
+    broken = dataclasses.replace(found, structures=trainset.StructureBatch(tuple(entries), atoms))
     (forces / "cluster.train.ascii").write_bytes(samples.content_of(broken, trainset.TEXT))
     assert main([]) == 1
     message = f"cluster.train.ascii: found {what} of {entries[2].path!r} that are no numbers"

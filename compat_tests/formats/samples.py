@@ -10,7 +10,7 @@ from aenet_py.descriptors.setup import FeatureStatistics, Setup
 from aenet_py.formats import gradients, records, trainset
 from aenet_py.formats.atoms import Atoms, join
 from aenet_py.formats.potential import Network, PotentialFile, Training
-from aenet_py.formats.trainset import Batch, EnergyStatistics, Entry, Footer, Header, TrainingSet
+from aenet_py.formats.trainset import EnergyStatistics, Footer, Header, StructureBatch, StructureEntry, TrainingSet
 
 SYMBOLS = ("Ti", "O", "H", "Cu", "Xx")
 BYTES = st.text(st.characters(min_codepoint=33, max_codepoint=255, exclude_characters="\x7f\x85\xa0\xad"), min_size=1)
@@ -49,12 +49,12 @@ def training_sets(draw) -> TrainingSet:
     entries, parts = [], []
     for _ in range(draw(st.integers(1, 4))):
         chosen = draw(st.lists(st.integers(0, len(types) - 1), min_size=1, max_size=4))
-        entries.append(Entry(draw(PATHS), len(chosen), len(set(chosen)), draw(NUMBERS)))
+        entries.append(StructureEntry(draw(PATHS), len(chosen), len(set(chosen)), draw(NUMBERS)))
         for itype in chosen:
             size = sizes[itype]
             parts.append(
                 Atoms(
-                    np.array([itype + 1]),
+                    np.array([itype]),
                     draw(arrays(1, 3)),
                     draw(arrays(1, 3)),
                     np.array([size]),
@@ -77,7 +77,7 @@ def training_sets(draw) -> TrainingSet:
             setups=tuple(setup for setup, _ in found),
             statistics=tuple(statistics for _, statistics in found),
         ),
-        structures=Batch(tuple(entries), join(parts)),
+        structures=StructureBatch(tuple(entries), join(parts)),
     )
 
 
@@ -94,7 +94,7 @@ def small_training_set(n_structures: int = 2) -> TrainingSet:
     species = [1, 2, 2]
     parts = [
         Atoms(
-            np.array([t]),
+            np.array([t - 1]),
             rng.normal(size=(1, 3)),
             rng.normal(size=(1, 3)),
             np.array([t + 1]),
@@ -113,7 +113,7 @@ def small_training_set(n_structures: int = 2) -> TrainingSet:
     return TrainingSet(
         Header(("Ti", "O"), (-1604.6, -432.5), n_structures),
         Footer(3, EnergyStatistics(-8.5, -9.0, -8.0), tuple(s for s, _ in described), tuple(s for _, s in described)),
-        Batch((Entry("a.xsf", 2, 2, -17.0), Entry("dir/b c.xsf", 1, 1, -8.0)), join(parts)),
+        StructureBatch((StructureEntry("a.xsf", 2, 2, -17.0), StructureEntry("dir/b c.xsf", 1, 1, -8.0)), join(parts)),
     )
 
 

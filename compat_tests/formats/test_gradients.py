@@ -18,7 +18,7 @@ def rewritten(path) -> bytes:
         parts.append(gradients.header(gradients.read_header(source)))
         source.reset((0, 0))
         for found in gradients.read(source):
-            if isinstance(found, gradients.Entry):
+            if isinstance(found, gradients.GradientEntry):
                 parts.append(gradients.structure(found.path, found.n_atoms, found.n_types, found.selected))
                 continue
             most = max(most, len(found.neighbors))

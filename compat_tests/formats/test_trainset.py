@@ -50,7 +50,7 @@ def test_arrays_are_those_of_the_records(path):
         assert struct.unpack("<d", next(records)) == (entry.energy,)
         for _ in range(entry.n_atoms):
             size = atoms.sizes[atom]
-            assert struct.unpack("<i", next(records)) == (atoms.types[atom],)
+            assert struct.unpack("<i", next(records)) == (atoms.types[atom] + 1,)
             assert struct.unpack("<3d", next(records)) == tuple(atoms.positions[atom])
             assert struct.unpack("<3d", next(records)) == tuple(atoms.forces[atom])
             assert struct.unpack("<i", next(records)) == (size,)
@@ -177,7 +177,7 @@ def test_atoms_of_another_width_than_their_set_up(tmp_path, form):
 def test_more_species_than_there_are(tmp_path, form):
     values = samples.small_training_set()
     entries = (dataclasses.replace(values.structures.entries[0], n_types=3), values.structures.entries[1])
-    crowded = dataclasses.replace(values, structures=trainset.Batch(entries, values.structures.atoms))
+    crowded = dataclasses.replace(values, structures=trainset.StructureBatch(entries, values.structures.atoms))
     with pytest.raises(InputError, match="found a structure with 3 species; expected at most 2, as the header says"):
         trainset.read(written(tmp_path, samples.content_of(crowded, FORMS[form])))
 
@@ -211,7 +211,7 @@ def test_blank_lines_behind_the_last_structure(tmp_path):
 def test_odd_file_names(tmp_path, name):
     values = samples.small_training_set()
     entries = (dataclasses.replace(values.structures.entries[0], path=name), values.structures.entries[1])
-    odd = dataclasses.replace(values, structures=trainset.Batch(entries, values.structures.atoms))
+    odd = dataclasses.replace(values, structures=trainset.StructureBatch(entries, values.structures.atoms))
     for form in FORMS.values():
         assert samples.content_of(trainset.read(written(tmp_path, samples.content_of(odd, form))), BINARY) == (
             samples.content_of(odd, BINARY)

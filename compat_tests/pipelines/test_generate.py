@@ -31,7 +31,7 @@ def arguments(tmp_path, monkeypatch):
     setups = dict(zip(deck.types, deck.setups, strict=True))
     energies = dict(zip(deck.types, deck.atomic_energies, strict=True))
     paths = [text.native(path) for path in deck.structures]
-    return [paths, setups, energies, "ours.train"], [number - 1 for number in chosen], deck.output
+    return [paths, setups, energies, "ours.train"], list(chosen), deck.output
 
 
 def test_generate_writes_the_programs_bytes(arguments, tmp_path):

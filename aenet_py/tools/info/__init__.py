@@ -7,23 +7,23 @@ from typing import Any
 
 from aenet_py.errors import AenetError
 from aenet_py.formats import identify
-from aenet_py.formats.identify import Kind
+from aenet_py.formats.identify import FileType
 from aenet_py.formats.source import Advance
 from aenet_py.tools.info import binary, decks, states, structures, tables
 
-_OF_KIND: dict[Kind, Callable[[str, Advance], dict[str, Any]]] = {
-    Kind.ENERGIES: tables.energies,
-    Kind.FORCES: tables.forces,
-    Kind.ERRORS: tables.errors,
-    Kind.STATE: states.state,
-    Kind.XSF: structures.xsf_file,
-    Kind.FRAMES: structures.frames_file,
-    Kind.DATABASE: structures.database,
-    Kind.GENERATE: decks.generate,
-    Kind.SETUP: decks.setup,
-    Kind.TRAIN: decks.train,
-    Kind.PREDICT: decks.predict,
-    Kind.SCAN: decks.scan,
+_OF_KIND: dict[FileType, Callable[[str, Advance], dict[str, Any]]] = {
+    FileType.ENERGIES: tables.energies,
+    FileType.FORCES: tables.forces,
+    FileType.ERRORS: tables.errors,
+    FileType.STATE: states.state,
+    FileType.XSF: structures.xsf_file,
+    FileType.FRAMES: structures.frames_file,
+    FileType.DATABASE: structures.database,
+    FileType.GENERATE: decks.generate,
+    FileType.SETUP: decks.setup,
+    FileType.TRAIN: decks.train,
+    FileType.PREDICT: decks.predict,
+    FileType.SCAN: decks.scan,
 }
 
 

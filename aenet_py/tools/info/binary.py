@@ -10,9 +10,9 @@ from aenet_py.descriptors.legacy import angular_domain
 from aenet_py.descriptors.setup import FeatureStatistics, Setup
 from aenet_py.errors import InputError
 from aenet_py.formats import gradients, identify, potential, records, trainset
-from aenet_py.formats.identify import Kind
+from aenet_py.formats.identify import FileType
 from aenet_py.formats.records import RecordReader
-from aenet_py.formats.source import Advance, Source
+from aenet_py.formats.source import Advance, ByteSource
 
 NEAR, MOST = 1e-6, 1.01  # train.x stores normalised energies in potentials, from -1 to 1; the trainer eV
 
@@ -33,7 +33,7 @@ def describe(path: str, check: bool, advance: Advance) -> dict[str, Any]:
         return found | _OF_KIND[kind](source) | checked
 
 
-def _of_trainset(source: Source) -> dict[str, Any]:
+def _of_trainset(source: ByteSource) -> dict[str, Any]:
     header = trainset.read_header(source)
     footer = trainset.footer_ahead(source, header)
     energies = dataclasses.asdict(footer.energies)
@@ -52,14 +52,14 @@ def _of_trainset(source: Source) -> dict[str, Any]:
     }
 
 
-def _in_ev(source: Source, energies: dict[str, float], scale: float, shift: float) -> dict[str, float]:
+def _in_ev(source: ByteSource, energies: dict[str, float], scale: float, shift: float) -> dict[str, float]:
     """Energies per atom that are normalised, in eV."""
     if not abs(scale) > 0:
         raise InputError(source.path, f"found {scale:g} as the scale of normalised energies; the header is damaged")
     return {name: value / scale + shift for name, value in energies.items()}
 
 
-def _of_gradients(source: Source) -> dict[str, Any]:
+def _of_gradients(source: ByteSource) -> dict[str, Any]:
     assert isinstance(source, RecordReader)
     n_structures = gradients.read_header(source)
     start = source.from_end(1)
@@ -70,7 +70,7 @@ def _of_gradients(source: Source) -> dict[str, Any]:
     return {"structures": n_structures, "most_neighbors": records.MARKER.unpack(last[4:8])[0]}
 
 
-def _of_potential(source: Source) -> dict[str, Any]:
+def _of_potential(source: ByteSource) -> dict[str, Any]:
     found = potential.read_from(source)
     source.finish()
     network, training = found.network, found.training
@@ -99,10 +99,10 @@ def _of_potential(source: Source) -> dict[str, Any]:
     }
 
 
-_OF_KIND: dict[Kind, Callable[[Source], dict[str, Any]]] = {
-    Kind.TRAINING_SET: _of_trainset,
-    Kind.GRADIENTS: _of_gradients,
-    Kind.POTENTIAL: _of_potential,
+_OF_KIND: dict[FileType, Callable[[ByteSource], dict[str, Any]]] = {
+    FileType.TRAINING_SET: _of_trainset,
+    FileType.GRADIENTS: _of_gradients,
+    FileType.POTENTIAL: _of_potential,
 }
 
 
@@ -125,17 +125,17 @@ def of_setup(setup: Setup, statistics: FeatureStatistics | None = None) -> dict[
     return found
 
 
-def _check(source: Source, kind: Kind, advance: Advance) -> dict[str, int]:
+def _check(source: ByteSource, kind: FileType, advance: Advance) -> dict[str, int]:
     """Read everything; what was found on the way."""
-    counts = {"structures": 0, "with_gradients": 0} if kind is Kind.GRADIENTS else {"structures": 0}
+    counts = {"structures": 0, "with_gradients": 0} if kind is FileType.GRADIENTS else {"structures": 0}
     for step in identify.walk(source, kind):
-        if isinstance(step, trainset.Batch):
+        if isinstance(step, trainset.StructureBatch):
             counts["structures"] += len(step.entries)
-        elif isinstance(step, gradients.Entry):
+        elif isinstance(step, gradients.GradientEntry):
             counts["structures"] += 1
             counts["with_gradients"] += step.selected
         advance(source.advanced())
     advance(source.advanced())
-    if kind is Kind.POTENTIAL:
+    if kind is FileType.POTENTIAL:
         counts = {}
     return counts | {"records" if isinstance(source, RecordReader) else "lines": source.number}

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from aenet_py.errors import AenetError
 from aenet_py.formats import databases, extxyz, frames, xsf
 from aenet_py.formats.source import Advance
 from aenet_py.structure import Structure
@@ -70,6 +68,4 @@ def frames_file(path: str, advance: Advance) -> dict[str, Any]:
 
 
 def database(path: str, _: Advance) -> dict[str, Any]:
-    if importlib.util.find_spec("ase") is None:
-        raise AenetError(f"{path}: databases of ASE require ase; install it with pip install 'aenet_py[ase]'")
     return _described(databases.read(path, reference=False))

@@ -146,7 +146,7 @@ def with_forces_ahead(deck: TrainInput, found: TrainingSet) -> np.ndarray:
 def _chosen(deck: TrainInput, n: int) -> np.ndarray:
     """The structures whose gradients MEMORY_MODE recompute takes, (n,) bool: those that generate.x would choose."""
     seed = deck.numpy_seed if deck.forces_seed is None else deck.forces_seed
-    chosen = np.array(choose_forces(n, deck.forces_percent, seed), dtype=np.int64) - 1
+    chosen = np.array(choose_forces(n, deck.forces_percent, seed), dtype=np.int64)
     return np.isin(np.arange(n), chosen)
 
 
@@ -170,7 +170,7 @@ def prepare(
     setups = [found.footer.setups[t] for t in of_networks]
     setups = [dataclasses.replace(setup, description=setup.description.strip()) for setup in setups]
     statistics = [found.footer.statistics[t] for t in of_networks]
-    networks = order[atoms.types - 1].astype(np.int64)
+    networks = order[atoms.types].astype(np.int64)
     structure_of = np.repeat(np.arange(len(entries)), counts)
     sorting = np.lexsort((networks, structure_of))
     sorting = sorting[is_kept[structure_of[sorting]]]
@@ -227,7 +227,7 @@ def _gradients(
         computed = Gradients(store, store.layouts, begins[kept_atoms], words[is_kept])
         return computed, with_forces(deck, found, chosen)
     wanted = [
-        Wanted(entry, atoms.types[begin:end], networks[begin:end], bool(use))
+        Wanted(entry, atoms.types[begin:end] + 1, networks[begin:end], bool(use))
         for entry, begin, end, use in zip(found.structures.entries, starts[:-1], starts[1:], used, strict=True)
     ]
     path = files.path_of(native(deck.training_set))

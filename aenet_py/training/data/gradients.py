@@ -12,8 +12,9 @@ import numpy as np
 
 from aenet_py.errors import AenetError, InputError
 from aenet_py.formats import gradients
+from aenet_py.formats.gradients import GradientEntry
 from aenet_py.formats.records import RecordReader
-from aenet_py.formats.trainset import Entry
+from aenet_py.formats.trainset import StructureEntry
 from aenet_py.training.data.packing import (
     Layout,
     Layouts,
@@ -148,7 +149,7 @@ class Pieces:
 class Wanted:
     """A structure of the training set; networks (n_atoms,) int64 : of its atoms; used : whether its gradients are."""
 
-    entry: Entry
+    entry: StructureEntry
     types: np.ndarray
     networks: np.ndarray
     used: bool
@@ -195,7 +196,7 @@ def _read(
         n_atoms = sum(wanted.entry.n_atoms for wanted in structures)
         store, kernel_layouts = Store(most_words(layouts, source.window.size // 8, n_atoms), on_disk), joined(layouts)
 
-        def read_atoms(source: RecordReader, number: int, _: gradients.Entry) -> int:
+        def read_atoms(source: RecordReader, number: int, _: GradientEntry) -> int:
             wanted = structures[number - 1]
             packed, begins, most = _pack_structure(source, number, wanted, layouts, kernel_layouts, store)
             if wanted.used:
@@ -207,8 +208,8 @@ def _read(
         steps = gradients.read(source, read_atoms)
         for number, wanted in enumerate(structures, 1):
             given, entry = next(steps, None), wanted.entry
-            if not isinstance(given, gradients.Entry) or (given.path, given.n_atoms) != (entry.path, entry.n_atoms):
-                shown = f"{given.path!r}" if isinstance(given, gradients.Entry) else "the end"
+            if not isinstance(given, GradientEntry) or (given.path, given.n_atoms) != (entry.path, entry.n_atoms):
+                shown = f"{given.path!r}" if isinstance(given, GradientEntry) else "the end"
                 raise InputError(path, f"found {shown} as structure {number}; expected {entry.path!r}, as in {of}")
             selected[number - 1] = given.selected
         for _ in steps:

@@ -107,7 +107,7 @@ def prepare(
     together = model(found.header.types, found.header.atomic_energies, found.footer.setups)
     starts = found.structures.starts
     of_atoms = [slice(begin, end) for begin, end in itertools.pairwise(starts.tolist())]
-    types = [found.structures.atoms.types[part].astype(np.int64) - 1 for part in of_atoms]
+    types = [found.structures.atoms.types[part].astype(np.int64) for part in of_atoms]
     structures = _structures(path, found, together, types, used)
     source = Recomputed(together, layouts, threads, structures, types, [networks[part] for part in of_atoms])
     try:
@@ -125,7 +125,7 @@ def _structures(
     sources = structure_files.sources([entries[number].path.strip() for number in numbers])
     structures: list[Structure | None] = [None] * len(entries)
     for number, item in zip(numbers, structure_files.items(sources), strict=True):
-        structure = structure_files.read(item, False, together.types)
+        structure = structure_files.read_item(item, False, together.types)
         part = slice(starts[number], starts[number + 1])
         same = structure.n_atoms == len(types[number]) and (species_of(together, structure) == types[number]).all()
         if same:

@@ -66,7 +66,7 @@ def naive(deck, batch, slopes) -> np.ndarray:
     with RecordReader(files.path_of(deck.training_set)) as source:
         atoms: list = []
         for step in files.read(source):
-            if isinstance(step, files.Entry):
+            if isinstance(step, files.GradientEntry):
                 atoms = by_path.setdefault(step.path, [])
             else:
                 atoms.append(dataclasses.replace(step, others=step.others.copy()))

@@ -37,7 +37,7 @@ def rewrite(change) -> None:
         ]
     content, most, number = [files.header(14)], 0, 0
     for step in steps:
-        if isinstance(step, files.Entry):
+        if isinstance(step, files.GradientEntry):
             content.append(files.structure(step.path, step.n_atoms, step.n_types, step.selected))
             continue
         atom = change(number, step)
