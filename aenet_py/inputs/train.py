@@ -146,7 +146,11 @@ def read(path: str, warn: Callable[[str], None] = nobody) -> TrainInput:
 
     warn : told of keywords that other programs know and this one ignores.
     """
-    lines = content_lines(path, "an input file of the trainer, train.in")
+    return parse(path, content_lines(path, "an input file of the trainer, train.in"), warn)
+
+
+def parse(path: str, lines: list[Line], warn: Callable[[str], None] = nobody) -> TrainInput:
+    """The same for lines that are at hand; path : what errors call them."""
     trainx.check(path, lines)
     found = _entries(path, trainx.without_ignored(path, lines, warn))
 

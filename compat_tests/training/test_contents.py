@@ -144,8 +144,8 @@ def test_any_value_of_batches_may_be_damaged(folder, monkeypatch, data):
         patch.setattr(torch, "load", lambda *_, **__: damaged)
         try:
             batches, drawn = saved.load(deck)
-            begun = initialise.begin(deck, batches, drawn, None, torch.device("cpu"), ranks.ALONE, lambda _: None)
-            run.errors(begun.state.networks, begun.train, begun.scales, ranks.ALONE, 0.1)
+            ready = initialise.initialise(deck, batches, drawn, None, torch.device("cpu"), ranks.ALONE, lambda _: None)
+            run.errors(ready.state.networks, ready.train, ready.scales, ranks.ALONE, 0.1)
         except AenetError as found:
             error = str(found)
         finally:

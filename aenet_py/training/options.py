@@ -1,0 +1,135 @@
+"""Options of `train` and `transfer` as the input file that they stand for, with the same checks."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aenet_py.errors import AenetError, InputError
+from aenet_py.formats import potential, potential_files, trainset
+from aenet_py.formats.text import foreign
+from aenet_py.inputs import train as inputs
+from aenet_py.inputs.keywords import Line
+from aenet_py.inputs.train import TrainInput
+
+Networks = Mapping[str, Sequence[tuple[int, str]]]  # nodes and activation function of each hidden layer
+
+# The keyword for each option, and the value it has by default, if the keyword is required.
+KEYWORDS = {
+    "test_percent": ("TESTPERCENT", 10), "iterations": ("ITERATIONS", 100), "batch_size": ("BATCHSIZE", None),
+    "write_every": ("ITERWRITE", None), "max_energy": ("MAXENERGY", None), "max_forces": ("MAXFORCES", None),
+    "numpy_seed": ("NPSEED", None), "torch_seed": ("PHSEED", None), "memory_mode": ("MEMORY_MODE", None),
+    "regularization": ("REGULARIZATION", None), "checkpoint": ("CHECKPOINT", None), "patience": ("PATIENCE", None),
+    "schedule": ("SCHEDULE", None), "ema": ("EMA", None), "forces_percent": ("FORCESPERCENT", None),
+    "forces_seed": ("FORCESSEED", None), "save_energies": ("SAVE_ENERGIES", None), "save_forces": ("SAVE_FORCES", None),
+    "new_split": ("NEW_SPLIT", None),
+}  # fmt: skip
+SETTINGS = ("method", "lr", "forces_weight")  # which are settings of METHOD and FORCES
+METHOD, RATE = "adamw", 0.001  # by default
+PLACEHOLDER = "training-set"  # for a path that may have blanks, which an input file cannot express
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """Options of a transfer, as given: a folder or model.restart, layers to freeze, energies, whether new networks."""
+
+    source: str
+    freeze: int | str
+    energy: str
+    new: bool
+
+
+def deck_of(
+    caller: str, training_set: str, networks: Networks, options: Mapping[str, Any], transfer: Transfer | None = None,
+    names: Mapping[str, str] | None = None,
+) -> TrainInput:  # fmt: skip
+    """The input of a training with these options.
+
+    Parameters
+    ----------
+    caller : str
+        The function that errors name.
+    training_set : str
+        Path of the training set.
+    networks : mapping
+        Nodes and activation function of each hidden layer, per species.
+    options : mapping
+        Values by name (`KEYWORDS`, `SETTINGS`).
+    transfer : Transfer, optional
+        For MODE transfer.
+    names : mapping, optional
+        File name of each species' potential, without the ending .ascii; by default SYMBOL.nn.
+
+    Raises
+    ------
+    AenetError
+        For whatever is an error in an input file.
+    """
+    lines = [f"TRAININGSET {PLACEHOLDER}", *_lines(caller, options)]
+    if transfer is not None:
+        new = " new=random" if transfer.new else ""
+        lines += ["MODE transfer", f"TRANSFER source=. freeze={transfer.freeze} energy={transfer.energy}{new}"]
+    lines += ["NETWORKS", *_network_lines(caller, networks)]
+    numbered = [Line(number, line) for number, line in enumerate(lines, 1)]
+    try:
+        deck = inputs.parse(caller, numbered)
+    except InputError as error:
+        message = str(error).removeprefix(caller).removeprefix(f":{error.line}")
+        raise AenetError(f"{caller}{message}") from None
+    if transfer is not None and deck.transfer is not None:
+        deck = dataclasses.replace(deck, transfer=dataclasses.replace(deck.transfer, source=foreign(transfer.source)))
+    if names is not None:
+        renamed = (dataclasses.replace(network, path=foreign(names[network.symbol])) for network in deck.networks)
+        deck = dataclasses.replace(deck, networks=tuple(renamed))
+    return dataclasses.replace(deck, training_set=foreign(training_set))
+
+
+def of_source(training_set: str, source: str) -> tuple[Networks, dict[str, str]]:
+    """The networks of another training for the species of a training set, and the names of their files."""
+    with trainset.open_source(training_set) as file:
+        symbols = trainset.read_header(file).types
+    files = potential_files.files_of(source if os.path.isdir(source) else os.path.dirname(source) or ".")
+    networks: dict[str, Sequence[tuple[int, str]]] = {}
+    for symbol in symbols:
+        if symbol not in files:
+            raise AenetError(f"{source}: no potential for {symbol}; give `networks`, and new=True for a new network")
+        network = potential.read(files[symbol]).network
+        names = [potential.ACTIVATIONS[number] for number in network.activations[:-1]]
+        networks[symbol] = list(zip(network.nodes[1:-1].tolist(), names, strict=True))
+    return networks, {symbol: os.path.basename(files[symbol]).removesuffix(".ascii") for symbol in symbols}
+
+
+def _lines(caller: str, options: Mapping[str, Any]) -> list[str]:
+    for name in options:
+        if name not in KEYWORDS and name not in SETTINGS:
+            near = difflib.get_close_matches(name, [*KEYWORDS, *SETTINGS], n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise AenetError(f"{caller} has no option {name!r}{hint}")
+    lines = []
+    for name, (keyword, usual) in KEYWORDS.items():
+        value = options.get(name)
+        value = usual if value is None else value
+        if value is None or value is False:
+            continue
+        lines.append(keyword if value is True else f"{keyword} {value}")
+    method, rate = options.get("method") or METHOD, options.get("lr")
+    lines.append(f"METHOD method={method} lr={RATE if rate is None else rate}")
+    if options.get("forces_weight") is not None:
+        lines.append(f"FORCES alpha={options['forces_weight']}")
+    return lines
+
+
+def _network_lines(caller: str, networks: Networks) -> list[str]:
+    lines = []
+    for symbol, layers in networks.items():
+        try:
+            words = [f"{nodes}:{activation}" for nodes, activation in layers]
+        except (TypeError, ValueError):
+            expected = "nodes and activation function of each hidden layer, such as [(15, 'tanh'), (15, 'tanh')]"
+            raise AenetError(f"{caller}: the network of {symbol} is {layers!r}; expected {expected}") from None
+        lines.append(f"{symbol} {symbol}.nn {len(words)} {' '.join(words)}")
+    return lines

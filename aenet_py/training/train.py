@@ -1,0 +1,265 @@
+"""Train potentials from Python: the same files and numbers as aenet_pytorch.py, and the results as arrays."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from aenet_py.errors import AenetError, AenetWarning
+from aenet_py.formats import trained
+from aenet_py.inputs import train as inputs
+from aenet_py.inputs.train import TrainInput
+from aenet_py.potentials.potential import Potential
+from aenet_py.training import flow, options
+from aenet_py.training import progress as progress_line
+from aenet_py.training import ranks as processes
+from aenet_py.training.events import Advance, EpochErrors, Events
+from aenet_py.training.options import Networks, Transfer
+
+if TYPE_CHECKING:
+    from aenet_py.training.results import EnergyTable, ForceTable
+
+Path = str | os.PathLike[str]
+OnEpoch = Callable[[int, EpochErrors], bool | None]
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What a training has written, and its numbers.
+
+    Attributes
+    ----------
+    potentials : dict of str to str
+        Path of each species' potential.
+    learning_curve : trained.Errors
+        Errors by epoch, as in train.error.
+    energies : dict of str to EnergyTable
+        Reference and predicted cohesive energy (eV) of each structure in the ``"train"`` and the ``"test"`` set.
+    forces : dict of str to ForceTable
+        Reference and predicted forces (eV/Å) in the same sets; empty unless ``save_forces`` was given.
+    state : str
+        Path of model.restart, from which another training in this folder resumes.
+    reason : str
+        Why the training ended: ``"all epochs"``, ``"patience"``, ``"caller"`` (`on_epoch` returned True) or
+        ``"signal"``.
+    """
+
+    potentials: dict[str, str]
+    learning_curve: trained.Errors
+    energies: dict[str, EnergyTable]
+    forces: dict[str, ForceTable]
+    state: str
+    reason: str
+
+    def potential(self) -> Potential:
+        """Load the potentials, ready to evaluate structures."""
+        return Potential.load(self.potentials)
+
+
+def train(
+    training_set: Path, networks: Networks | None = None, *, folder: Path = ".", on_epoch: OnEpoch | None = None,
+    progress: bool = False, **settings: Any,
+) -> TrainingResult:  # fmt: skip
+    """Train one neural network per species, as aenet_pytorch.py does.
+
+    Writes the same files as the command: potentials, model.restart, train.error and, on request, tables of energies
+    and forces.  If the folder holds a model.restart, training resumes from it.  Ctrl-C stops after the current batch
+    with everything saved, and then raises KeyboardInterrupt as usual; the same call resumes.
+
+    Parameters
+    ----------
+    training_set : str or path
+        Training set of generate.x, binary or text; or, without `networks`, an input file train.in, which then holds
+        all settings.
+    networks : dict, optional
+        Hidden layers of each species' network, each as its number of nodes and its activation function (``"tanh"``,
+        ``"sigmoid"`` or ``"linear"``).  The potential of species X is written to X.nn.ascii.
+    folder : str or path, default "."
+        Where to write.  It is created if necessary, and it is the working directory while training.
+    on_epoch : callable, optional
+        Called after each epoch with its number, counted from 0, and its errors (`EpochErrors`).  If it returns True,
+        training stops; the same call resumes with the next epoch.
+    progress : bool, default False
+        Show a progress line on standard error, if that is a terminal.
+    **settings
+        Settings by the names of the keywords in docs/train.md, which describes them:
+
+        - ``iterations`` (default 100), ``test_percent`` (10), ``batch_size`` (256), ``write_every`` (1),
+        - ``method`` ("adamw"), ``lr`` (0.001), ``regularization`` (0), ``schedule`` (None; for example
+          ``"cosine min_lr=1e-5"``), ``ema`` (None), ``patience`` (None), ``checkpoint`` (None),
+        - ``forces_weight`` (None, energies only; otherwise the setting ``alpha`` of FORCES, 0 to 1), ``max_energy``
+          (eV/atom), ``max_forces`` (eV/Å), ``forces_percent``, ``forces_seed``,
+        - ``numpy_seed`` (11; NPSEED), ``torch_seed`` (22; PHSEED), ``new_split`` (False),
+        - ``memory_mode`` ("cpu"), ``save_energies`` (False), ``save_forces`` (False).
+
+    Returns
+    -------
+    TrainingResult
+        Potentials, learning curve, and reference and predicted energies and forces.
+
+    Raises
+    ------
+    AenetError
+        For wrong settings, missing or unsuitable files, too little memory, another training in the folder, or a loss
+        that is not finite.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from aenet_py.training.train import train
+    >>> networks = {symbol: [(5, "tanh")] for symbol in ("Cu", "Au", "O", "H")}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     result = train(
+    ...         "fixtures/golden/cluster-cuau-h2o/expected/cluster.train", networks, iterations=3, folder=folder
+    ...     )
+    >>> result.learning_curve.epochs
+    array([0, 1, 2])
+    >>> result.energies["test"].predicted.shape
+    (1,)
+    """
+    if networks is None:
+        if settings:
+            raise AenetError(f"train(): {', '.join(settings)} given without networks; set them in {training_set}")
+        deck = inputs.read(os.fspath(training_set), _warn)
+        if deck.mode == "batches":
+            raise AenetError(f"{deck.path}: MODE batches does not train; use MODE train, or run aenet_pytorch.py")
+    else:
+        deck = options.deck_of("train()", _seen_from(folder, training_set), networks, settings)
+    return _train(deck, folder, on_epoch, progress)
+
+
+def transfer(
+    training_set: Path, source: Path, networks: Networks | None = None, *, freeze: int | str = 1,
+    energy: str = "align", new: bool = False, folder: Path = ".", on_epoch: OnEpoch | None = None,
+    progress: bool = False, **settings: Any,
+) -> TrainingResult:  # fmt: skip
+    """Continue the training of another set's networks on this training set (MODE transfer).
+
+    Writes NAME.transfered.ascii and model.transfered.restart, in place of NAME.ascii and model.restart.
+
+    Parameters
+    ----------
+    training_set : str or path
+        Training set of generate.x, binary or text.
+    source : str or path
+        Folder of the other training, or its model.restart.
+    networks : dict, optional
+        As in `train`; by default the networks of the source for the species of the training set.
+    freeze : int or "hidden", default 1
+        Number of layers of each network, from the first, that are not trained; ``"hidden"``: all but the last.
+    energy : {"align", "source", "target"}, default "align"
+        Scale and shift of the energies: the source's scale with shifts fitted to this training set, both of the source,
+        or both as in a training from scratch.
+    new : bool, default False
+        Give species without a potential in the source new networks, with random weights.
+    folder, on_epoch, progress, **settings
+        As in `train`.
+
+    Returns
+    -------
+    TrainingResult
+        As of `train`.
+
+    Raises
+    ------
+    AenetError
+        As in `train`, and if the source does not fit the training set.
+    """
+    names = None
+    if networks is None:
+        networks, names = options.of_source(os.fspath(training_set), os.fspath(source))
+    wanted = Transfer(_seen_from(folder, source), freeze, energy, new)
+    deck = options.deck_of("transfer()", _seen_from(folder, training_set), networks, settings, wanted, names)
+    return _train(deck, folder, on_epoch, progress)
+
+
+class _Callbacks(Events):
+    """Calls on_epoch and raises Python warnings."""
+
+    def __init__(self, on_epoch: OnEpoch | None, progress: bool):
+        self.on_epoch = on_epoch
+        self.with_progress = progress
+
+    def warn(self, text: str) -> None:
+        _warn(text)
+
+    def epoch(self, epoch: int, errors: EpochErrors) -> bool | None:
+        return None if self.on_epoch is None else self.on_epoch(epoch, errors)
+
+    def progress(self, total: float, unit: str, done: float = 0.0) -> AbstractContextManager[Advance]:
+        show = progress_line.shown if self.with_progress else super().progress
+        return show(total, unit, done)
+
+
+def _train(deck: TrainInput, folder: Path, on_epoch: OnEpoch | None, progress: bool) -> TrainingResult:
+    with _working_in(folder), _random_state_kept(), processes.joined() as ranks:
+        outcome = flow.run(deck, ranks, _Callbacks(on_epoch, progress and ranks.rank == 0))
+        assert outcome is not None
+        if outcome.signal is not None:
+            signal.raise_signal(signal.Signals[outcome.signal])  # everything is saved; now it does what it usually does
+        from aenet_py.training import checkpoint, results
+
+        training = outcome.training
+        parts, networks = {"train": training.train, "test": training.test}, training.state.result
+        energies = outcome.energies or {
+            name: results.energies(networks, part, training.data, ranks) for name, part in parts.items()
+        }
+        paths = zip(deck.symbols, results.potential_paths(deck), strict=True)
+        return TrainingResult(
+            potentials={symbol: os.path.join(folder, path) for symbol, path in paths},
+            learning_curve=_learning_curve(training.state.table, deck.alpha is not None),
+            energies=energies,
+            forces=outcome.forces,
+            state=os.path.join(folder, checkpoint.path_of(deck)),
+            reason=outcome.reason,
+        )
+
+
+def _learning_curve(table: list[tuple[int, list[float]]], with_forces: bool) -> trained.Errors:
+    epochs = np.array([epoch for epoch, _ in table], dtype=np.int64)
+    total, energies, forces = np.array([errors for _, errors in table]).reshape(-1, 3, 2).transpose(1, 0, 2)
+    return trained.Errors(epochs, total, energies, forces if with_forces else None)
+
+
+def _warn(text: str) -> None:
+    warnings.warn(text, AenetWarning, stacklevel=2)
+
+
+def _seen_from(folder: Path, path: Path) -> str:
+    """A path given in the current folder, as it is called in another one."""
+    given = os.fspath(path)
+    is_here = os.path.realpath(folder) == os.path.realpath(".")
+    return given if is_here or os.path.isabs(given) else os.path.relpath(given, folder)
+
+
+@contextlib.contextmanager
+def _working_in(folder: Path) -> Iterator[None]:
+    """Make this folder, if necessary, the working directory of the process for a while."""
+    before = os.getcwd()
+    try:
+        os.makedirs(folder, exist_ok=True)
+        os.chdir(folder)
+    except OSError as error:
+        raise AenetError(f"{os.fspath(folder)}: cannot train in this folder: {error.strerror}") from None
+    try:
+        yield
+    finally:
+        os.chdir(before)
+
+
+@contextlib.contextmanager
+def _random_state_kept() -> Iterator[None]:
+    """Leave NumPy's global generator, which the original's splits are drawn from, as it was."""
+    before = np.random.get_state()  # noqa: NPY002 - the original's generator
+    try:
+        yield
+    finally:
+        np.random.set_state(before)  # noqa: NPY002

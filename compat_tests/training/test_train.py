@@ -1,0 +1,235 @@
+"""aenet_py.training.train: the command's files and numbers from Python, as arrays, without a word."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from aenet_py.cli.aenet_pytorch import main
+from aenet_py.errors import AenetError, AenetWarning
+from aenet_py.formats import trained, xsf
+from aenet_py.training.train import train, transfer
+from compat_tests.cli.cases import ROOT, listing
+from compat_tests.cli.test_train import CLUSTER, edited, interrupt_after, prepare, same
+
+SYMBOLS = ("Cu", "Au", "O", "H")
+NETWORKS = {symbol: [(10, "tanh"), (10, "tanh")] for symbol in SYMBOLS}
+SETTINGS = {
+    "iterations": 4, "test_percent": 20, "batch_size": 6, "method": "adamw", "lr": 0.001, "regularization": 0.001,
+    "forces_weight": 0.1, "numpy_seed": 3, "torch_seed": 5, "save_energies": True, "save_forces": True,
+}  # fmt: skip
+TABLES = ("energies.train", "energies.test", "forces.train", "forces.test")
+
+
+@pytest.fixture
+def commanded(tmp_path, monkeypatch):
+    """A folder in which the command has trained for four epochs, and another one with the training set only."""
+    folder = prepare(CLUSTER / "train-forces-adamw/train.in", tmp_path / "commanded")
+    edited(folder, ("ITERATIONS 40", "ITERATIONS 4"))
+    here = tmp_path / "here"
+    here.mkdir()
+    for path in folder.glob("cluster.train*"):
+        shutil.copyfile(path, here / path.name)
+    monkeypatch.chdir(folder)
+    assert main([]) == 0
+    monkeypatch.chdir(here)
+    return folder
+
+
+def test_the_files_are_those_of_the_command(commanded, capfd):
+    """From an input file, and from settings: byte for byte, without a word."""
+    capfd.readouterr()
+    shutil.copyfile(commanded / "train.in", "train.in")
+    result = train("train.in")
+    wanted = listing(commanded)
+    assert same(torch.load("model.restart"), torch.load(commanded / "model.restart"))
+    assert {**listing(Path()), "model.restart": b""} == {**wanted, "model.restart": b""}
+    assert result.reason == "all epochs"
+    assert result.potentials == {symbol: f"./{symbol}.pytorch.nn.ascii" for symbol in SYMBOLS}
+
+    other = train("cluster.train.ascii", NETWORKS, folder="other", **SETTINGS)
+    for symbol in SYMBOLS:
+        text = (commanded / f"{symbol}.pytorch.nn.ascii").read_text()
+        assert Path(other.potentials[symbol]).read_text() == text.replace("cluster.train", "../cluster.train")
+    for name in ("train.error", *TABLES):
+        assert Path("other", name).read_bytes() == wanted[name]
+    assert capfd.readouterr() == ("", "")
+
+
+def test_the_numbers_are_those_of_the_tables(commanded):
+    result = train(commanded / "train.in")
+    curve, written = result.learning_curve, trained.read_errors("train.error")
+    assert curve.epochs.tolist() == written.epochs.tolist() == [0, 1, 2, 3]
+    for ours, theirs in zip(vars(curve).values(), vars(written).values(), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-6)
+    for part in ("train", "test"):
+        energies = result.energies[part]
+        assert energies.text() == Path(f"energies.{part}").read_text()
+        assert len(energies.paths) == len(energies.reference) == len(energies.predicted)
+        forces = result.forces[part]
+        assert forces.text() == Path(f"forces.{part}").read_text()
+        assert forces.predicted.shape == forces.reference.shape == (forces.starts[-1], 3)
+
+
+def test_energies_are_there_without_their_files(commanded):
+    text = (commanded / "train.in").read_text().replace("SAVE_ENERGIES", "").replace("SAVE_FORCES", "")
+    Path("train.in").write_text(text)
+    result = train("train.in")
+    assert not any(Path(name).exists() for name in TABLES)
+    assert result.energies["train"].text() == (commanded / "energies.train").read_text()
+    assert result.forces == {}
+
+
+def test_the_potentials_can_be_loaded(commanded):
+    result = train(commanded / "train.in")
+    energies = result.energies["test"]
+    prediction = result.potential().energy_forces(xsf.read(str(CLUSTER / energies.paths[0])))
+    assert prediction.cohesive_energy == pytest.approx(energies.predicted[0], abs=1e-6)
+
+
+def test_stopped_by_the_callback(commanded):
+    """Everything is written, and the same call resumes: the results of one training."""
+    seen = []
+
+    def on_epoch(epoch, errors):
+        seen.append((epoch, errors))
+        return epoch == 1
+
+    result = train(commanded / "train.in", on_epoch=on_epoch)
+    assert result.reason == "caller"
+    assert [epoch for epoch, _ in seen] == result.learning_curve.epochs.tolist() == [0, 1]
+    errors = seen[1][1]
+    assert [errors.energy_train, errors.energy_test] == result.learning_curve.energies[1].tolist()
+    assert [errors.forces_train, errors.forces_test] == pytest.approx(result.learning_curve.forces[1].tolist())
+    assert all(Path(name).exists() for name in TABLES)
+    result = train(commanded / "train.in", on_epoch=lambda *given: seen.append(given))
+    assert result.reason == "all epochs"
+    assert [epoch for epoch, _ in seen] == [0, 1, 2, 3]
+    for path in commanded.glob("*.nn.ascii"):
+        assert Path(path.name).read_bytes() == path.read_bytes()
+    assert Path("train.error").read_bytes() == (commanded / "train.error").read_bytes()
+
+
+@pytest.mark.usefixtures("commanded")
+def test_stopped_early():
+    result = train("cluster.train", NETWORKS, **{**SETTINGS, "iterations": 60, "lr": 0.1, "patience": 3})
+    assert result.reason == "patience"
+    assert len(result.learning_curve.epochs) < 60
+
+
+def test_stopped_by_ctrl_c(commanded):
+    """The state is saved, and the interrupt goes to the caller."""
+    with pytest.MonkeyPatch.context() as patch:
+        interrupt_after(2, patch)
+        with pytest.raises(KeyboardInterrupt):
+            train(commanded / "train.in")
+    assert Path("model.restart").exists()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    result = train(commanded / "train.in")
+    assert result.reason == "all epochs"
+    assert Path("train.error").read_bytes() == (commanded / "train.error").read_bytes()
+
+
+@pytest.mark.usefixtures("commanded")
+def test_the_process_is_as_before():
+    """The working directory, random numbers and settings of torch are those of the caller."""
+    torch.set_num_threads(2)
+    before = os.getcwd(), torch.get_num_threads(), torch.is_grad_enabled()
+    np.random.seed(7)  # noqa: NPY002
+    torch.manual_seed(7)
+    wanted = np.random.rand(), torch.rand(1)  # noqa: NPY002
+    np.random.seed(7)  # noqa: NPY002
+    torch.manual_seed(7)
+    train("cluster.train", NETWORKS, folder="other", iterations=1)
+    assert (os.getcwd(), torch.get_num_threads(), torch.is_grad_enabled()) == before
+    assert (np.random.rand(), torch.rand(1)) == wanted  # noqa: NPY002
+
+
+def test_transfer_is_that_of_the_command(commanded):
+    """The networks of the source by default."""
+    text = (commanded / "train.in").read_text()
+    Path("train.in").write_text(text.replace("VERBOSE", "MODE transfer\nTRANSFER source=../commanded freeze=hidden"))
+    assert main([]) == 0
+    wanted = listing(Path())
+    result = transfer(
+        "cluster.train.ascii", "../commanded", folder="../other", freeze="hidden",
+        **SETTINGS,
+    )  # fmt: skip
+    assert result.state == "../other/model.transfered.restart"
+    for name in ("train.error", *TABLES):
+        assert Path("../other", name).read_bytes() == wanted[name]
+    for symbol in SYMBOLS:
+        name = f"{symbol}.pytorch.nn.transfered.ascii"
+        text = wanted[name].replace(b"cluster.train", b"../here/cluster.train")
+        assert Path(result.potentials[symbol]).read_bytes() == text
+        assert result.potentials[symbol] == f"../other/{name}"
+
+
+BAD = [
+    ({"test_percent": 120}, "train(): found '120' behind TESTPERCENT; expected a percentage, below 100"),
+    ({"batchsize": 3}, "train() has no option 'batchsize'; did you mean batch_size?"),
+    ({"method": "sgd"}, "train(): found method 'sgd'; expected one of adam"),
+    ({"forces_weight": 2}, "train(): found alpha=2; expected 0 to 1"),
+    ({"iterations": 2.5}, "train(): found '2.5' behind ITERATIONS; expected a whole number, at least 0"),
+]
+
+
+@pytest.mark.parametrize(("settings", "message"), BAD)
+def test_bad_settings(settings, message, tmp_path):
+    with pytest.raises(AenetError) as error:
+        train(CLUSTER / "expected/cluster.train", NETWORKS, folder=tmp_path / "new", **settings)
+    assert str(error.value).startswith(message)
+    assert not (tmp_path / "new").exists()
+
+
+def test_other_errors(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    training_set = str(CLUSTER / "expected/cluster.train")
+    for networks, message in (
+        ({**NETWORKS, "H": [10]}, r"the network of H is \[10\]; expected nodes and activation"),
+        ({**NETWORKS, "H": [(10, "relu")]}, "found activation 'relu'; expected one of"),
+        ({"H": [(10, "tanh")]}, "no network for Cu"),
+    ):
+        with pytest.raises(AenetError, match=message):
+            train(training_set, networks)
+    with pytest.raises(AenetError, match="no such file"):
+        train("none", NETWORKS)
+    with pytest.raises(AenetError, match="iterations given without networks"):
+        train("train.in", iterations=3)
+    with pytest.raises(AenetError, match="no potentials"):
+        transfer(training_set, tmp_path)
+    deck = (CLUSTER / "train-forces-adamw/train.in").read_text()
+    Path("train.in").write_text(deck.replace("VERBOSE", "MODE batches"))
+    with pytest.raises(AenetError, match="MODE batches does not train"):
+        train("train.in")
+
+
+@pytest.mark.usefixtures("commanded")
+def test_warnings_are_those_of_python():
+    with pytest.warns(AenetWarning, match="TESTPERCENT 0.1 tests 0 of 14 structures"):
+        train("cluster.train", NETWORKS, folder="other", iterations=1, test_percent=0.1)
+
+
+def test_torch_is_not_imported_before_it_is_needed():
+    program = "import sys; from aenet_py.training import train; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False).returncode == 0
+
+
+@pytest.mark.usefixtures("commanded")
+def test_a_callback_that_fails_leaves_the_checkpoint():
+    def on_epoch(epoch, errors):  # noqa: ARG001
+        if epoch == 2:
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        train("cluster.train", NETWORKS, on_epoch=on_epoch, checkpoint=1, **SETTINGS)
+    assert torch.load("model.restart")["progress"]["training"]["epoch"] == 2
+    assert not list(Path().glob(".train.error.lock"))
