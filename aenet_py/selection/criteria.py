@@ -1,4 +1,4 @@
-"""Which frames may be chosen: by their elements, and by whether their systems are anomalous."""
+"""Which frames match: by their elements, and by whether their systems are anomalous."""
 
 from __future__ import annotations
 
@@ -19,8 +19,12 @@ WHAT = "a table (.csv) with columns system_id and anomaly, or an object (.json) 
 class Criteria:
     """What a frame must fulfil.
 
-    any_of, all_of, only : elements of which one must, all must, and no others may be in it; empty for no such rule.
-    anomalous : whether each system is anomalous, by its id, or None.
+    Parameters
+    ----------
+    any_of, all_of, only
+        Elements of which at least one must, all must, and no others may be present; empty for no restriction.
+    anomalous
+        Whether each system is anomalous, by its id; None to accept all.
     """
 
     any_of: frozenset[str] = frozenset()
@@ -28,22 +32,23 @@ class Criteria:
     only: frozenset[str] = frozenset()
     anomalous: Mapping[str, bool] | None = None
 
-    def elements_fit(self, elements: set[str]) -> bool:
+    def elements_match(self, elements: set[str]) -> bool:
+        """Whether the elements of a frame match."""
         if self.any_of and not self.any_of & elements:
             return False
         return self.all_of <= elements and (not self.only or elements <= self.only)
 
     def anomaly(self, item: Labelled) -> bool | None:
-        """Whether the frame's system is anomalous, None if that is not known; InputError if it has no id."""
+        """Whether the frame's system is anomalous; None if unknown.  InputError if the frame has no system id."""
         if self.anomalous is None:
             return False
         if not item.system:
-            raise InputError(item.raw.name, "found no system id; expected a list .txt beside the file, or sid=...")
+            raise InputError(item.raw.name, "no system id; give a list .txt beside the file, or sid=... in the comment")
         return self.anomalous.get(item.system)
 
 
 def read_anomalies(path: str) -> dict[str, bool]:
-    """Whether each system is anomalous: its code is not 0."""
+    """Whether each system is anomalous, that is, its code is not 0; AenetError for other files."""
     try:
         with open(path, newline="", encoding="utf-8") as file:
             return _from_json(path, json.load(file)) if path.endswith(".json") else _from_table(path, csv.reader(file))
@@ -52,7 +57,7 @@ def read_anomalies(path: str) -> dict[str, bool]:
     except OSError as error:
         raise AenetError(f"{path}: cannot be read: {error.strerror}; expected {WHAT}") from None
     except (UnicodeDecodeError, json.JSONDecodeError, csv.Error, RecursionError):
-        raise InputError(path, f"this is no text of that kind; expected {WHAT}") from None
+        raise InputError(path, f"not text in the expected format: {WHAT}") from None
 
 
 def _from_table(path: str, rows: Iterator[list[str]]) -> dict[str, bool]:
@@ -61,25 +66,25 @@ def _from_table(path: str, rows: Iterator[list[str]]) -> dict[str, bool]:
     if not systems or "anomaly" not in head:
         raise InputError(path, f"found columns {', '.join(head) or 'none'}; expected {WHAT}", 1)
     system, anomaly = systems[0], head.index("anomaly")
-    found = {}
+    codes = {}
     for number, row in enumerate(rows, 2):
         if row:
             place = InputError(path, f"found {','.join(row)!r}; expected a system id and a code, an integer", number)
             if len(row) <= max(system, anomaly):
                 raise place
-            found[row[system].strip()] = _code(row[anomaly], place)
-    return found
+            codes[row[system].strip()] = _code(row[anomaly], place)
+    return codes
 
 
 def _from_json(path: str, content: Any) -> dict[str, bool]:
     if not isinstance(content, dict):
-        raise InputError(path, f"found no object; expected {WHAT}")
-    found = {}
+        raise InputError(path, f"not an object; expected {WHAT}")
+    codes = {}
     for system, value in content.items():
         code = value.get("anomaly") if isinstance(value, dict) else value
-        error = InputError(path, f"found {code!r} for {system}; expected a code, an integer")
-        found[system] = _code(str(code), error)
-    return found
+        error = InputError(path, f"the code of {system} must be an integer, not {code!r}")
+        codes[system] = _code(str(code), error)
+    return codes
 
 
 def _code(text: str, error: InputError) -> bool:

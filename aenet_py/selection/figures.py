@@ -14,13 +14,13 @@ from aenet_py.selection.survey import Numbers
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-BINS = (15, 60)  # least and most along an axis
-SHOWN = (0.001, 0.999)  # quantiles of all frames; what is beyond counts at the margin
-LEAST_FORCE = 1e-3  # eV/Å, smaller ones are shown as this
+BINS = (15, 60)  # smallest and largest number along an axis
+SHOWN = (0.001, 0.999)  # quantiles of all frames; values outside count in the outermost bins
+LEAST_FORCE = 1e-3  # eV/Å; smaller forces are shown as this
 
 
 def energy_force(everything: Numbers, subset: Numbers) -> Figure:
-    """Two-dimensional histograms of energy per atom and largest force: of all, and of the subset over where all are."""
+    """Histograms of energy per atom and largest force: of all frames, and of the subset over the extent of all."""
     from matplotlib.colors import ListedColormap, LogNorm
 
     def values(numbers: Numbers) -> tuple[np.ndarray, np.ndarray]:
@@ -39,7 +39,7 @@ def energy_force(everything: Numbers, subset: Numbers) -> Figure:
     grid = (edges[0], 10 ** edges[1])
     axes[0, 1].pcolormesh(*grid, somewhere[0], cmap=ListedColormap(["0.87"]), rasterized=True)
     for panel, share, title in zip(
-        axes[0], somewhere, (f"all {len(everything):,}", f"chosen {len(subset):,}"), strict=True
+        axes[0], somewhere, (f"all {len(everything):,}", f"selected {len(subset):,}"), strict=True
     ):
         shown = panel.pcolormesh(*grid, share, cmap="viridis_r", norm=norm, rasterized=True)
         panel.set_title(title, fontsize=9)
@@ -59,21 +59,21 @@ def _range(values: np.ndarray) -> tuple[float, float]:
 
 
 def sizes(everything: Numbers, subset: Numbers) -> Figure:
-    """Share of the structures by number of atoms."""
+    """Histograms of the number of atoms per structure."""
     figure, axes = figures.panels()
     low, high = int(everything.n_atoms.min()), int(everything.n_atoms.max())
     width = max(1, -(-(high - low + 1) // BINS[1]))
     edges = np.arange(low - 0.5, high + width + 0.5, width)
     for numbers, style in ((everything, {"color": "0.75", "label": "all"}), (subset, {"histtype": "step"})):
         weights = np.full(len(numbers), 100 / len(numbers))
-        axes[0, 0].hist(numbers.n_atoms, edges, weights=weights, **{"label": "chosen", **style})
+        axes[0, 0].hist(numbers.n_atoms, edges, weights=weights, **{"label": "selected", **style})
     axes[0, 0].set(xlabel="atoms per structure", ylabel="structures (%)")
     axes[0, 0].legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
     return figure
 
 
 def periodic_table(counts: Mapping[str, int], n_structures: int) -> Figure:
-    """The elements with the number of structures that have each."""
+    """The periodic table with the number of structures that contain each element."""
     import matplotlib
     from matplotlib.colors import LogNorm
     from matplotlib.patches import Rectangle
@@ -93,13 +93,13 @@ def periodic_table(counts: Mapping[str, int], n_structures: int) -> Figure:
         if n:
             axes[0, 0].text(column + 0.47, row + 0.72, _short(n), ha="center", va="center", color=ink, fontsize=5)
     axes[0, 0].set(xlim=(0.9, 19.1), ylim=(10.5, 0.9), aspect="equal")
-    axes[0, 0].set_title(f"structures with each element, of {n_structures:,}", fontsize=10)
+    axes[0, 0].set_title(f"number of structures with each element, of {n_structures:,}", fontsize=10)
     axes[0, 0].axis("off")
     return figure
 
 
 def _short(n: int) -> str:
-    """A number in four characters or so."""
+    """A number in about four characters."""
     for size, letter in ((10**6, "M"), (10**3, "k")):
         if n >= size:
             return f"{n / size:.3g}{letter}"

@@ -1,128 +1,207 @@
 """Subsets of large sets of structures, in two passes.
 
-    shards ──survey──> a few numbers of each frame ──stratified──> chosen ──pick──> frames, table, report, figures
+    shards ──survey──> a few numbers of each frame ──stratified──> chosen ──write──> frames, table, report, figures
 
-Both passes go through the files frame by frame.  Chosen frames are written with the bytes they have in their files.
+Both passes read the files frame by frame.  Selected frames are written with the bytes they have in their files.
 """
 
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
+import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from aenet_py.errors import AenetError
-from aenet_py.formats import frames, tables
-from aenet_py.formats.frames import COMPRESSED, FramesFile
-from aenet_py.formats.labels import ANY, Labels
-from aenet_py.runtime.output import already_exists
-from aenet_py.selection.choice import stratified
-from aenet_py.selection.shards import Labelled, Shard, pick
-from aenet_py.selection.survey import Numbers, Survey, Tally
+from aenet_py.elements import NUMBER
+from aenet_py.errors import AenetError, AenetWarning
+from aenet_py.formats.labels import Labels
+from aenet_py.formats.skipped import Skipped
+from aenet_py.runtime.output import PendingFile
+from aenet_py.selection import choice, criteria, report, shards, subset
+from aenet_py.selection.subset import Names
+from aenet_py.selection.survey import Numbers, Survey, survey
 
-COLUMNS = (
-    "file", "index", "system", "frame", "atoms", "energy_per_atom_eV", "largest_force_eV_per_Angstrom", "elements",
-)  # fmt: skip
+Progress = Callable[[int, str], contextlib.AbstractContextManager[Callable[[int], object]]]
 
 
 @dataclass(frozen=True)
-class Names:
-    """Files of a selection: frames, and beside them the list of their systems, a table, a report and figures."""
+class Selection:
+    """Outcome of `select`.
 
-    frames: str
-    labels: str
-    table: str
-    report: str
-    figures: tuple[str, str, str]
+    Parameters
+    ----------
+    structures : tuple of str
+        Selected frames as ``file#index``, counted from 0, in the order of their files.
+    numbers : Numbers
+        Their energy per atom (eV), largest force (eV/Å) and number of atoms, as arrays (n,).
+    elements : Counter
+        Number of selected frames that contain each element.
+    survey : Survey
+        The same for all frames, and which of them match.
+    seed : int
+        Seed of the draw.
+    skipped : Skipped
+        Number of invalid frames that were skipped, and the first reasons.
+    files : Names
+        Names of the files.
+    report : str
+        The report.
+    """
 
-
-@dataclass(frozen=True)
-class Subset:
-    """What was chosen; elements : in how many of the frames each is."""
-
+    structures: tuple[str, ...]
     numbers: Numbers
     elements: Counter[str]
+    survey: Survey
+    seed: int
+    skipped: Skipped
+    files: Names
+    report: str
 
 
-def names(output: str) -> Names:
-    """The files that belong to a new file of frames; AenetError if one of them is there already."""
-    if not frames.is_frames(output):
-        raise AenetError(f"{output}: found a name of another kind; expected .extxyz or .xyz (also .xz, .gz)")
-    stem, ending = os.path.splitext(frames.plain_name(output))[0], os.path.splitext(output)[1]
-    labels = stem + ".txt" + (ending if ending in COMPRESSED else "")
-    figures = (f"{stem}-energy-force.png", f"{stem}-sizes.png", f"{stem}-elements.png")
-    found = Names(output, labels, f"{stem}.csv", f"{stem}-report.txt", figures)
-    for path in (found.frames, found.labels, found.table, found.report, *figures):
-        if os.path.exists(path):
-            raise already_exists(path)
-    return found
+@contextlib.contextmanager
+def _silent(total: int, unit: str) -> Iterator[Callable[[int], object]]:  # noqa: ARG001
+    yield lambda n: None  # noqa: ARG005
 
 
-def choose(found: Survey, n: int | None, n_strata: int, seed: int) -> np.ndarray:
-    """Ascending numbers of the frames chosen: n of those that fit, or all where there are not more, or n is None."""
-    fitting = np.flatnonzero(found.fits)
-    if len(fitting) == 0:
-        raise AenetError(f"none of {len(found.numbers):,} frames fits; expected one at least")
-    if n is None or n >= len(fitting):
-        return fitting
-    return fitting[stratified(found.numbers.energy_per_atom[fitting], n, n_strata, seed)]
+def select(
+    sources: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    output: str | os.PathLike[str],
+    *,
+    any_of: str | Iterable[str] = (),
+    all_of: str | Iterable[str] = (),
+    only: str | Iterable[str] = (),
+    anomalies: str | os.PathLike[str] | Mapping[str, bool] | None = None,
+    n: int | None = None,
+    seed: int | None = None,
+    strata: int = 100,
+    energy: str | None = None,
+    forces: str | None = None,
+    skip_bad: bool = False,
+    figures: bool = True,
+    progress: Progress = _silent,
+    publishing: Callable[[], contextlib.AbstractContextManager] = contextlib.nullcontext,
+) -> Selection:
+    """Select structures from large sets of extended XYZ, as ``aenet-py select`` does.
 
+    Frames are selected by their elements and systems, and drawn at random so that their energies per atom are
+    distributed as in the whole set (stratified sampling [1]_).
 
-def write(
-    shards: Sequence[Shard], found: Survey, chosen: np.ndarray, to: Names, advance: Callable[[int], object],
-    publish: Callable[[Subset], contextlib.AbstractContextManager], labels: Labels = ANY,
-) -> Subset:  # fmt: skip
-    """Write the chosen frames, the list of their systems if all shards have one, and the table.
+    Parameters
+    ----------
+    sources : path or list of paths
+        Files ``.extxyz`` or ``.xyz`` (also ``.xz``, ``.gz``), or folders with such files.
+    output : path
+        New file for the selected frames; its name also determines those of the list of systems, the table, the report
+        and the figures (docs/structures.md).
+    any_of, all_of, only : list of str, or str such as "Cu,Au"
+        Elements of which at least one must, all must, and no others may be present.
+    anomalies : path or mapping, optional
+        Leave out the systems that are anomalous in this table, or in this mapping from system id to bool.
+    n : int, optional
+        Number of frames to draw; by default all that match.
+    seed : int, optional
+        Seed of the draw; random by default.
+    strata : int
+        Number of parts of equal size along the energy per atom from which frames are drawn.
+    energy, forces : str, optional
+        Names of the energy and the forces in the files, such as ``REF_energy``.
+    skip_bad : bool
+        Skip invalid frames instead of raising an error.
+    figures : bool
+        Draw figures, which requires matplotlib.
+    progress : callable
+        Called with the total and its unit for each pass; returns a context manager of a function that is called with
+        the increments.
+    publishing : callable
+        Returns a context manager, within which the files get their names.
 
-    advance : called with 1 for each frame; publish : within it, what is written gets its names; labels : as for
-    `survey`.
+    Returns
+    -------
+    Selection
+        The selected frames, with statistics of these and of all frames.
+
+    Raises
+    ------
+    AenetError
+        For invalid input, files that exist already, and if no frame matches.
+
+    Warns
+    -----
+    AenetWarning
+        If fewer than n frames match.
+
+    References
+    ----------
+    .. [1] W. G. Cochran, Sampling Techniques (1977), chapter 5.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> frame = "1\\nProperties=species:S:1:pos:R:3:forces:R:3 energy=-1\\n{} 0 0 0 0 0 0\\n"
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "all.extxyz")
+    ...     with open(path, "w") as file:
+    ...         _ = file.write("".join(frame.format(symbol) for symbol in ["Cu", "Au"] * 5))
+    ...     selection = select(path, os.path.join(folder, "gold.extxyz"), only="Au", n=3, seed=1, figures=False)
+    ...     sorted(os.listdir(folder))
+    ['all.extxyz', 'gold-report.txt', 'gold.csv', 'gold.extxyz']
+    >>> len(selection.structures), int(selection.survey.matches.sum()), dict(selection.elements)
+    (3, 5, {'Au': 3})
     """
-    with contextlib.ExitStack() as stack:
-        output = stack.enter_context(FramesFile(to.frames))
-        table = stack.enter_context(tables.PendingTable(to.table, COLUMNS))
-        with_systems = all(shard.labels is not None for shard in shards)
-        systems = stack.enter_context(FramesFile(to.labels)) if with_systems else None
-        tally = Tally()
-        for item in _chosen(shards, found, chosen, labels):
-            output.write(item.raw.content)
-            if systems is not None and item.label is not None:
-                systems.write(item.label + b"\n")
-            tally.add(item)
-            table.add(_row(item, tally))
-            advance(1)
-        subset = Subset(tally.numbers(), tally.elements)
-        with publish(subset):
-            output.complete(replace=False)
-            if systems is not None:
-                systems.complete(replace=False)
-            table.complete(replace=False)
-    return subset
+    for name, value in (("n", n), ("strata", strata)):
+        if value is not None and value < 1:
+            raise AenetError(f"{name} must be at least 1, not {value}")
+    elements = (_elements(any_of), _elements(all_of), _elements(only))
+    to = subset.names(os.fspath(output))
+    given = shards.find(
+        [os.fspath(each) for each in ([sources] if isinstance(sources, str | os.PathLike) else sources)]
+    )
+    if isinstance(anomalies, str | os.PathLike):
+        anomalies = criteria.read_anomalies(os.fspath(anomalies))
+    seed = int.from_bytes(os.urandom(4), "little") if seed is None else seed
+    bad, labels = Skipped(), Labels(energy, forces)
+    with progress(sum(os.path.getsize(shard.path) for shard in given), "B") as advance:
+        wanted = criteria.Criteria(*elements, anomalies)
+        everything = survey(given, wanted, bad.add if skip_bad else None, advance, labels)
+    chosen = _chosen(everything, n, strata, seed)
+    if n is not None and n > len(chosen):
+        warnings.warn(f"only {len(chosen):,} structures match, fewer than {n:,}", AenetWarning, stacklevel=2)
+    drawn = report.drawn(len(chosen) if len(chosen) < everything.matches.sum() else None, strata, seed)
+    text = ""
+
+    @contextlib.contextmanager
+    def publish(selected: subset.Subset) -> Iterator[None]:
+        nonlocal text
+        text = report.text(to.frames, everything, selected, drawn, bad)
+        with PendingFile(to.report) as file, publishing():
+            file.write(text.encode())
+            yield
+            file.complete(replace=False)
+            if figures:
+                subset.draw(everything, selected, to)
+
+    with progress(len(chosen), " structures") as advance:
+        selected = subset.write(given, everything, chosen, to, advance, publish, labels)
+    return Selection(selected.structures, selected.numbers, selected.elements, everything, seed, bad, to, text)
 
 
-def draw(found: Survey, subset: Subset, to: Names) -> None:
-    """Write the figures."""
-    from aenet_py.analysis import figures
-    from aenet_py.selection.figures import energy_force, periodic_table, sizes
-
-    figures.save(energy_force(found.numbers, subset.numbers), to.figures[0])
-    figures.save(sizes(found.numbers, subset.numbers), to.figures[1])
-    figures.save(periodic_table(subset.elements, len(subset.numbers)), to.figures[2])
+def _elements(given: str | Iterable[str]) -> frozenset[str]:
+    symbols = frozenset(symbol.strip() for symbol in (given.split(",") if isinstance(given, str) else given))
+    unknown = sorted(symbols - NUMBER.keys())
+    if unknown:
+        raise AenetError(f"unknown element {unknown[0]!r}; give symbols such as Cu,Au")
+    return symbols
 
 
-def _chosen(shards: Sequence[Shard], found: Survey, chosen: np.ndarray, labels: Labels = ANY) -> Iterator[Labelled]:
-    bounds = np.searchsorted(chosen, found.starts)
-    for shard, (start, stop) in zip(shards, itertools.pairwise(bounds.tolist()), strict=True):
-        yield from pick(shard, found.index[chosen[start:stop]].tolist(), labels)
-
-
-def _row(item: Labelled, tally: Tally) -> dict[str, object]:
-    values = (
-        item.raw.path, item.raw.index, item.system, item.step, tally.sizes[-1], tally.energies[-1], tally.forces[-1],
-        " ".join(sorted(item.frame.symbols)),
-    )  # fmt: skip
-    return dict(zip(COLUMNS, values, strict=True))
+def _chosen(everything: Survey, n: int | None, strata: int, seed: int) -> np.ndarray:
+    """Ascending indices of n of the matching frames, of all if there are not more or n is None."""
+    matching = np.flatnonzero(everything.matches)
+    if len(matching) == 0:
+        raise AenetError(f"none of {len(everything.numbers):,} structures matches; relax the criteria")
+    if n is None or n >= len(matching):
+        return matching
+    return matching[choice.stratified(everything.numbers.energy_per_atom[matching], n, strata, seed)]

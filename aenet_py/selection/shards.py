@@ -1,6 +1,6 @@
-"""Files of frames beside lists of their systems, as OC20 has them: `N.extxyz.xz` and `N.txt.xz`, a line for each frame.
+"""Files of frames with lists of their systems, as in OC20: `N.extxyz.xz` and `N.txt.xz`, one line per frame.
 
-random2181546,frame18,-123.45          system, frame in its trajectory, energy of a reference (not used)
+random2181546,frame18,-123.45          system, frame in its trajectory, reference energy (not used)
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from aenet_py.formats import extxyz, frames
 from aenet_py.formats.folders import files_in
 from aenet_py.formats.frames import COMPRESSED, RawFrame, Skip
 from aenet_py.formats.labels import ANY, Labels
+from aenet_py.formats.source import Advance, unwatched
 from aenet_py.structure import Structure
 
-WHAT = "a file .extxyz or .xyz (also .xz, .gz), or a folder of such"
-LABELS = "a list 'system,frame,energy', a line for each frame"
+WHAT = "a file .extxyz or .xyz (also .xz, .gz), or a folder with such files"
+LABELS = "a list 'system,frame,energy', one line per frame"
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,10 @@ class Shard:
 
 @dataclass(frozen=True)
 class Labelled:
-    """A frame with its lines; system : or ""; step : its frame in the system's trajectory, or ""; label : the line that
-    says so, or None."""
+    """A frame with its text, and where known its system, its step in the system's trajectory, and the line of the list.
+
+    system and step are "" and label is None if unknown.
+    """
 
     raw: RawFrame
     frame: Structure
@@ -42,34 +45,35 @@ class Labelled:
 
 
 def find(given: Sequence[str]) -> list[Shard]:
-    """The shards that files and folders stand for; AenetError for one that is there twice, compressed and not."""
+    """The shards in files and folders; AenetError if one is present twice, compressed and not."""
     shards: dict[str, Shard] = {}
     for path in files_in(given, frames.is_frames, WHAT):
         if not frames.is_frames(path):
-            raise AenetError(f"{path}: found a file of another kind; expected {WHAT}")
+            raise AenetError(f"{path}: unsupported kind of file; give {WHAT}")
         plain = frames.plain_name(path)
         if plain in shards:
-            raise AenetError(f"{path}: {shards[plain].path} has the same frames; expected one of them")
+            raise AenetError(f"{path}: {shards[plain].path} has the same frames; remove one of them")
         stem = os.path.splitext(plain)[0]
         labels = [stem + ".txt" + ending for ending in ("", *COMPRESSED) if os.path.isfile(stem + ".txt" + ending)]
         shards[plain] = Shard(path, labels[0] if labels else None)
     return list(shards.values())
 
 
-def read(shard: Shard, skip: Skip | None, labels: Labels = ANY) -> Iterator[Labelled]:
-    """The frames of a shard that have energy and forces; skip : as in `frames.good`; labels : which of them.
+def read(shard: Shard, skip: Skip | None, labels: Labels = ANY, advance: Advance = unwatched) -> Iterator[Labelled]:
+    """The frames of a shard that have energy and forces; skip : as in `frames.good`; labels : which to use;
+    advance : as in `frames.read`.
 
-    InputError for a list of systems that has another number of lines than the shard has frames.
+    InputError if the list of systems and the shard differ in length.
     """
     systems = _Systems(shard)
-    for raw, frame in extxyz.read(shard.path, skip=skip, labels=labels):
+    for raw, frame in extxyz.read(shard.path, skip=skip, labels=labels, advance=advance):
         yield systems.put(raw, frame)
-    if skip is None:  # frames that are skipped may be the last
+    if skip is None:  # the last frames may be skipped
         systems.finish()
 
 
 def pick(shard: Shard, indices: Sequence[int], labels: Labels = ANY) -> Iterator[Labelled]:
-    """Frames of a shard by their numbers, which ascend; InputError for one that is not there any more."""
+    """Frames of a shard by ascending 0-based indices; InputError for one that no longer exists."""
     systems = _Systems(shard)
     wanted = iter(indices)
     index = next(wanted, None)
@@ -83,11 +87,13 @@ def pick(shard: Shard, indices: Sequence[int], labels: Labels = ANY) -> Iterator
             index = next(wanted, None)
             if index is None:
                 return
-    raise InputError(shard.path, f"frame {index} is gone since the first reading; expected no change")
+    raise InputError(
+        shard.path, f"frame {index} has disappeared since the first reading; do not change files meanwhile"
+    )
 
 
 class _Systems:
-    """The list of a shard's systems, read along with its frames."""
+    """The list of a shard's systems, read in step with its frames."""
 
     def __init__(self, shard: Shard):
         self._shard = shard
@@ -95,7 +101,7 @@ class _Systems:
         self._next = 0
 
     def put(self, raw: RawFrame, frame: Structure) -> Labelled:
-        """A frame with its label; frames come in the order of the file, some may be left out."""
+        """A frame with its label; frames come in the order of the file, with gaps."""
         if self._lines is None or self._shard.labels is None:
             return Labelled(raw, frame, frame.system or "", "", None)
         line = next(itertools.islice(self._lines, raw.index - self._next, None), None)

@@ -32,17 +32,30 @@ class Numbers:
 
 @dataclass(frozen=True)
 class Survey:
-    """All frames that are good, in the order of their files.
+    """All valid frames, in the order of their files.
 
-    starts : (n_shards + 1,) where the frames of each shard begin; index : (n,) number of each in its file; fits : (n,)
-    whether it may be chosen; other_elements, anomalous : how many may not, and why; unknown : how many are of systems
-    that the list of anomalies does not have; elements : in how many frames each is.
+    Parameters
+    ----------
+    numbers
+        A few numbers of each.
+    starts
+        (n_shards + 1,) where the frames of each shard begin.
+    index
+        (n,) 0-based index of each frame in its file.
+    matches
+        (n,) whether it may be selected.
+    other_elements, anomalous
+        Number of frames that may not, by reason.
+    unknown
+        Number of frames whose system is missing in the list of anomalies.
+    elements
+        Number of frames that contain each element.
     """
 
     numbers: Numbers
     starts: np.ndarray
     index: np.ndarray
-    fits: np.ndarray
+    matches: np.ndarray
     other_elements: int
     anomalous: int
     unknown: int
@@ -53,24 +66,37 @@ def survey(
     shards: Sequence[Shard], criteria: Criteria, skip: Skip | None, advance: Callable[[int], object],
     labels: Labels = ANY,
 ) -> Survey:  # fmt: skip
-    """Read all frames; 25 bytes are kept of each.  advance : called with 1 for each frame; labels : which to take."""
-    tally, index, fits = Tally(), array("i"), array("b")
+    """Read all frames; 25 bytes are kept of each.
+
+    Parameters
+    ----------
+    shards
+        Files of frames.
+    criteria
+        Which frames may be selected.
+    skip
+        As in `frames.good`.
+    advance
+        Called with the number of bytes read.
+    labels
+        Which energies and forces to use.
+    """
+    tally, index, matches = SurveyTally(), array("i"), array("b")
     reasons: Counter[str] = Counter()
     starts = [0]
     for shard in shards:
-        for item in read(shard, skip, labels):
+        for item in read(shard, skip, labels, advance):
             tally.add(item)
             index.append(item.raw.index)
             reason = _why_not(item, criteria, reasons)
             reasons[reason] += 1
-            fits.append(not reason)
-            advance(1)
+            matches.append(not reason)
         starts.append(len(index))
     return Survey(
         numbers=tally.numbers(),
         starts=np.array(starts),
         index=np.array(index),
-        fits=np.array(fits, dtype=bool),
+        matches=np.array(matches, dtype=bool),
         other_elements=reasons["elements"],
         anomalous=reasons["anomaly"],
         unknown=reasons["unknown"],
@@ -79,8 +105,8 @@ def survey(
 
 
 def _why_not(item: Labelled, criteria: Criteria, reasons: Counter[str]) -> str:
-    """Why a frame may not be chosen, "" if it may."""
-    if not criteria.elements_fit(set(item.frame.symbols)):
+    """Why a frame may not be selected; "" if it may."""
+    if not criteria.elements_match(set(item.frame.symbols)):
         return "elements"
     anomaly = criteria.anomaly(item)
     reasons["unknown"] += anomaly is None
@@ -88,8 +114,8 @@ def _why_not(item: Labelled, criteria: Criteria, reasons: Counter[str]) -> str:
 
 
 @dataclass(frozen=True)
-class Tally:
-    """Collects a few numbers of frames, and in how many of them each element is."""
+class SurveyTally:
+    """Collects a few numbers of frames, and the number of frames that contain each element."""
 
     energies: array[float] = field(default_factory=lambda: array("d"))
     forces: array[float] = field(default_factory=lambda: array("d"))
@@ -97,6 +123,7 @@ class Tally:
     elements: Counter[str] = field(default_factory=Counter)
 
     def add(self, item: Labelled) -> None:
+        """Take in a frame with energy and forces."""
         energy, forces = item.frame.energy, item.frame.forces
         assert energy is not None
         assert forces is not None
@@ -106,4 +133,5 @@ class Tally:
         self.elements.update(item.frame.symbols)
 
     def numbers(self) -> Numbers:
+        """Those of the frames so far."""
         return Numbers(np.array(self.energies), np.array(self.forces), np.array(self.sizes))

@@ -14,7 +14,7 @@ from scipy.stats import ks_2samp
 
 from aenet_py.cli.aenet import main
 from aenet_py.formats import frames
-from aenet_py.selection import criteria, select, shards
+from aenet_py.selection import criteria, shards, subset
 from aenet_py.selection.survey import survey
 from compat_tests.cli.cases import interrupt, listing
 from compat_tests.structures import as_text, make_frames, write
@@ -112,7 +112,7 @@ def test_anomalies(twins, form, capsys):
     check(rows, [twin for twin in twins if ANOMALIES.get(twin["system"], 0) == 0])
     printed = capsys.readouterr().out
     assert "anomalous systems              -72" in printed
-    assert "8 of them are of systems that the list of anomalies does not have, and stay" in printed
+    assert "8 of them are missing in the list of anomalies and were kept" in printed
 
 
 @pytest.mark.parametrize("n", [1, 17, 60])
@@ -126,7 +126,7 @@ def test_draw(twins, n, capsys):
     bound = 1 / min(10, n) + 1.5 / n + 1 / len(twins)
     assert ks_2samp([twin["energy"] for twin in expected], everything).statistic <= bound
     strata = "1 stratum" if n == 1 else "10 strata"
-    assert f"drawn from {strata} of energy per atom with --seed 3" in capsys.readouterr().out
+    assert f"drawn from {strata} of energy per atom with seed 3" in capsys.readouterr().out
     assert choose("--n", str(n), "--seed", "3", "--strata", "10", output="again.extxyz") == rows
     assert Path("again.extxyz").read_bytes() == Path("out.extxyz").read_bytes()
     if n > 1:
@@ -135,7 +135,7 @@ def test_draw(twins, n, capsys):
 
 def test_a_seed_that_was_drawn_is_reported(capsys):
     rows = choose("--n", "30")
-    seed = capsys.readouterr().out.partition("--seed ")[2].split()[0]
+    seed = capsys.readouterr().out.partition("with seed ")[2].split()[0]
     assert choose("--n", "30", "--seed", seed, output="again.extxyz") == rows
 
 
@@ -147,7 +147,7 @@ def test_a_draw_among_those_that_fit():
 
 def test_fewer_than_asked_for(capsys):
     assert len(choose("--n", "121")) == 120
-    assert capsys.readouterr().err == "Warning: only 120 structures fit; expected --n 121 of them\n"
+    assert capsys.readouterr().err == "Warning: only 120 structures match, fewer than 121\n"
 
 
 def test_a_selection_can_be_selected_from(twins):
@@ -160,13 +160,15 @@ def test_a_selection_can_be_selected_from(twins):
 
 def test_report_and_figures(twins, capsys):
     assert main(["select", "set", "-o", "out.extxyz", "--n", "50", "--any", "Cu"]) == 0
-    report = capsys.readouterr().out
-    assert Path("out-report.txt").read_text() == report
+    printed, report = capsys.readouterr().out, Path("out-report.txt").read_text()
+    assert printed.startswith(f"{report}\nwritten: out.extxyz, out.txt, out.csv, out-report.txt,")
+    assert printed.endswith(" out-elements.png\nselected: 50 of 120 structures\n")
+    assert max(map(len, printed.splitlines())) <= 80
     n_fit = sum("Cu" in twin["elements"] for twin in twins)
     assert "50 of 120 structures in out.extxyz\n" in report
-    assert f"  other elements        {n_fit - 120:>12}\n  fit                   {n_fit:>12}\n" in report
+    assert f"  other elements        {n_fit - 120:>12}\n  matching              {n_fit:>12}\n" in report
     values = np.percentile([twin["energy"] for twin in twins], [0, 5, 25, 50, 75, 95, 100])
-    assert "energy per atom (eV)    all     " + "".join(f"{value:11.4f}" for value in values) in report
+    assert "  energy per atom (eV)\n  all     " + "".join(f"{value:10.4f}" for value in values) in report
     assert f"Cu 50/{n_fit}" in report
     assert f"/{sum('Ti' in twin['elements'] for twin in twins)}" in report
     for name in ("energy-force", "sizes", "elements"):
@@ -215,24 +217,24 @@ def test_bad_frames_are_skipped_if_asked(twins, capsys):
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["set", "-o", "out.xsf"], "out.xsf: found a name of another kind; expected .extxyz or .xyz (also .xz, .gz)"),
+        (["set", "-o", "out.xsf"], "out.xsf: the name must end with .extxyz or .xyz, optionally followed by"),
         (["set", "-o", "taken.extxyz"], "taken.csv: this file exists already"),
-        (["set", "-o", "out.extxyz", "--any", "Cu,Xx"], "found 'Xx'; expected symbols of elements"),
-        (["set", "-o", "out.extxyz", "--n", "0"], "found '0'; expected a number, at least 1"),
-        (["set", "-o", "out.extxyz", "--any", "Pt"], "none of 120 frames fits; expected one at least"),
+        (["set", "-o", "out.extxyz", "--any", "Cu,Xx"], "unknown element 'Xx'; give symbols such as Cu,Au"),
+        (["set", "-o", "out.extxyz", "--n", "0"], "n must be at least 1, not 0"),
+        (["set", "-o", "out.extxyz", "--any", "Pt"], "none of 120 structures matches; relax the criteria"),
         (["none", "-o", "out.extxyz"], "none: no such file; expected a file .extxyz"),
-        (["taken.csv", "-o", "out.extxyz"], "taken.csv: found a file of another kind; expected a file .extxyz"),
-        (["twice", "-o", "out.extxyz"], "twice/a.extxyz.gz: twice/a.extxyz has the same frames; expected one of them"),
+        (["taken.csv", "-o", "out.extxyz"], "taken.csv: unsupported kind of file; give a file .extxyz"),
+        (["twice", "-o", "out.extxyz"], "twice/a.extxyz.gz: twice/a.extxyz has the same frames; remove one of them"),
         (["short", "-o", "out.extxyz"], "short/a.txt: there is no line for short/a.extxyz#1; expected a list"),
         (["long", "-o", "out.extxyz"], "long/a.txt: found more than 2 lines; expected one for each frame"),
         (["wrong", "-o", "out.extxyz"], "wrong/a.txt:2: found 'b'; expected 'system,frame,energy'"),
-        (["bare", "-o", "out.extxyz", "--exclude-anomalies", "good.csv"], "bare/a.extxyz#0: found no system id"),
+        (["bare", "-o", "out.extxyz", "--exclude-anomalies", "good.csv"], "bare/a.extxyz#0: no system id; give a list"),
         (["set", "-o", "out.extxyz", "--exclude-anomalies", "none.csv"], "none.csv: no such file; expected a table"),
         (["set", "-o", "out.extxyz", "--exclude-anomalies", "taken.csv"], "taken.csv:1: found columns x"),
         (["set", "-o", "out.extxyz", "--exclude-anomalies", "bad.csv"], "bad.csv:3: found 'b,yes'; expected a"),
-        (["set", "-o", "out.extxyz", "--exclude-anomalies", "bad.json"], "bad.json: found 'yes' for b; expec"),
-        (["set", "-o", "out.extxyz", "--exclude-anomalies", "data.pkl"], "data.pkl: this is no text of that kind"),
-        (["set", "-o", "out.extxyz", "--exclude-anomalies", "list.json"], "list.json: found no object; expect"),
+        (["set", "-o", "out.extxyz", "--exclude-anomalies", "bad.json"], "bad.json: the code of b must be an integer"),
+        (["set", "-o", "out.extxyz", "--exclude-anomalies", "data.pkl"], "data.pkl: not text in the expected format"),
+        (["set", "-o", "out.extxyz", "--exclude-anomalies", "list.json"], "list.json: not an object; expect"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_named_and_nothing_written(tmp_path, capsys, arguments, expected):
@@ -272,8 +274,8 @@ def test_a_set_that_changes_between_the_passes_is_noticed(tmp_path):
     given = shards.find(["set"])
     found = survey(given, criteria.Criteria(), None, lambda n: None)  # noqa: ARG005
     write(tmp_path / "set/11.extxyz", as_text(make_frames(1)[0]))
-    with pytest.raises(Exception, match=r"set/11\.extxyz: frame 1 is gone since the first reading"):
-        list(select._chosen(given, found, np.arange(120)))
+    with pytest.raises(Exception, match=r"set/11\.extxyz: frame 1 has disappeared since the first reading"):
+        list(subset._chosen(given, found, np.arange(120)))
 
 
 def test_memory_is_a_few_numbers_a_frame(tmp_path, monkeypatch):
