@@ -39,7 +39,7 @@ class TrainingResult:
     ----------
     potentials : dict of str to str
         Path of each species' potential.
-    learning_curve : trained.Errors
+    learning_curve : trained.LearningCurve
         Errors by epoch, as in train.error.
     energies : dict of str to EnergyTable
         Reference and predicted cohesive energy (eV) of each structure in the ``"train"`` and the ``"test"`` set.
@@ -53,7 +53,7 @@ class TrainingResult:
     """
 
     potentials: dict[str, str]
-    learning_curve: trained.Errors
+    learning_curve: trained.LearningCurve
     energies: dict[str, EnergyTable]
     forces: dict[str, ForceTable]
     state: str
@@ -223,10 +223,10 @@ def _train(deck: TrainInput, folder: Path, on_epoch: OnEpoch | None, progress: b
         )
 
 
-def _learning_curve(table: list[tuple[int, list[float]]], with_forces: bool) -> trained.Errors:
+def _learning_curve(table: list[tuple[int, list[float]]], with_forces: bool) -> trained.LearningCurve:
     epochs = np.array([epoch for epoch, _ in table], dtype=np.int64)
     total, energies, forces = np.array([errors for _, errors in table]).reshape(-1, 3, 2).transpose(1, 0, 2)
-    return trained.Errors(epochs, total, energies, forces if with_forces else None)
+    return trained.LearningCurve(epochs, total, energies, forces if with_forces else None)
 
 
 def _warn(text: str) -> None:
