@@ -1,6 +1,73 @@
-"""aenet_py: neural-network potentials with ænet's files and commands, in Python."""
+"""Neural-network potentials with ænet's files and commands, in Python.
+
+========================  ======================================================================
+`read`                    structures from any file
+`generate`                structures to a training set of features (generate.x)
+`TrainingSet`             the values in a training set
+`train`, `transfer`       potentials from a training set (aenet_pytorch.py)
+`Potential`               energies, forces and virial of structures
+`ANNCalculator`           the same in ASE
+`simulate`                molecular dynamics that stop when they become unphysical (aenet-py md)
+`select`                  subsets of large sets of structures (aenet-py select)
+`Structure`               atoms in a cell, with energy and forces
+`AenetError`              the error that everything here raises for bad input
+`AenetWarning`            the warning for results that need attention
+========================  ======================================================================
+
+Structures are given as `ase.Atoms`, as paths or as `Structure`, potentials as a folder or as a mapping from species to
+file.  A name is imported when it is first used, so that torch, ASE and Numba are loaded only by what needs them.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False  # importing typing takes longer than all the rest here
+if TYPE_CHECKING:
+    from aenet_py.errors import AenetError, AenetWarning
+    from aenet_py.formats.structures import read
+    from aenet_py.formats.trainset import TrainingSet
+    from aenet_py.interfaces.ase import ANNCalculator
+    from aenet_py.pipelines.generate import generate
+    from aenet_py.potentials.potential import Potential
+    from aenet_py.selection.select import select
+    from aenet_py.simulation.simulate import simulate
+    from aenet_py.structure import Structure
+    from aenet_py.training.train import train, transfer
 
 try:
     from aenet_py._version import __version__  # type: ignore[import-not-found,unused-ignore]  # written at installation
 except ImportError:
     __version__ = "0.1.0.dev0"  # a checkout that was never installed
+
+__all__ = [
+    "ANNCalculator", "AenetError", "AenetWarning", "Potential", "Structure", "TrainingSet", "generate", "read",
+    "select", "simulate", "train", "transfer",
+]  # fmt: skip
+
+_MODULES = {
+    "ANNCalculator": "interfaces.ase",
+    "AenetError": "errors",
+    "AenetWarning": "errors",
+    "Potential": "potentials.potential",
+    "Structure": "structure",
+    "TrainingSet": "formats.trainset",
+    "generate": "pipelines.generate",
+    "read": "formats.structures",
+    "select": "selection.select",
+    "simulate": "simulation.simulate",
+    "train": "training.train",
+    "transfer": "training.train",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    value = getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import aenet_py
 from aenet_py.errors import AenetError
 from aenet_py.runtime import locks
 from aenet_py.runtime.output import PendingFile
@@ -148,7 +147,7 @@ def _start(job: Job, share: set[int], lock: int) -> tuple[Job, subprocess.Popen,
         with PendingFile(os.path.join(job.folder, name)) as file:
             file.write(content)
             file.complete(replace=True)
-    paths = [str(Path(aenet_py.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    paths = [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
     try:
         with (

@@ -172,6 +172,18 @@ def transfer(
     ------
     AenetError
         As in `train`, and if the source does not fit the training set.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> from aenet_py.training.train import train, transfer
+    >>> training_set = "fixtures/golden/cluster-cuau-h2o/expected/cluster.train"
+    >>> networks = {symbol: [(5, "tanh")] for symbol in ("Cu", "Au", "O", "H")}
+    >>> with tempfile.TemporaryDirectory() as source, tempfile.TemporaryDirectory() as folder:
+    ...     _ = train(training_set, networks, iterations=2, folder=source)
+    ...     result = transfer(training_set, source, freeze="hidden", iterations=2, folder=folder)
+    ...     sorted(os.path.basename(path) for path in result.potentials.values())
+    ['Au.nn.transfered.ascii', 'Cu.nn.transfered.ascii', 'H.nn.transfered.ascii', 'O.nn.transfered.ascii']
     """
     names = None
     if networks is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import doctest
 import importlib.util
 import sys
 from pathlib import Path
@@ -12,9 +11,8 @@ import numpy as np
 import pytest
 
 from aenet_py.errors import AenetError, InputError
-from aenet_py.formats import databases, extxyz, structures, xsf
+from aenet_py.formats import databases, extxyz, xsf
 from aenet_py.formats.structures import read
-from compat_tests.cli.cases import FIXTURES, copy_case
 from compat_tests.structures import check_same, make_frames, write
 
 MADE = make_frames(10)
@@ -31,13 +29,6 @@ def files(tmp_path, monkeypatch) -> Path:
     for number, made in enumerate(MADE):
         (tmp_path / "xsf" / f"{number}.xsf").write_bytes(xsf.text(made))
     return tmp_path
-
-
-def test_the_example(tmp_path, monkeypatch):
-    monkeypatch.chdir(copy_case(FIXTURES / "single-species", tmp_path / "case"))
-    failed, attempted = doctest.testmod(structures)
-    assert attempted > 0
-    assert failed == 0
 
 
 def test_every_kind_of_file(files):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 import errno
 import os
 from pathlib import Path
@@ -15,7 +14,6 @@ from aenet_py.errors import AenetError
 from aenet_py.formats import text, xsf
 from aenet_py.formats.trainset import TrainingSet
 from aenet_py.inputs import generate as inputs
-from aenet_py.pipelines import generate as module
 from aenet_py.pipelines.generate import generate
 from compat_tests.cli.cases import FIXTURES, copy_case
 from compat_tests.interfaces.test_ase import as_atoms
@@ -43,13 +41,6 @@ def test_generate_writes_the_programs_bytes(arguments, tmp_path):
     found = TrainingSet.read("ours.train")
     assert len(found.structures.entries) == len(given[0])
     assert np.isfinite(found.structures.atoms.features).all()
-
-
-def test_the_example(tmp_path, monkeypatch):
-    monkeypatch.chdir(copy_case(FIXTURES / "single-species", tmp_path / "case"))
-    failed, attempted = doctest.testmod(module)
-    assert attempted > 0
-    assert failed == 0
 
 
 def test_generate_with_all_forces_or_none(arguments, tmp_path):
