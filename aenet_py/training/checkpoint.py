@@ -22,8 +22,8 @@ from aenet_py.training.data.splits import Draw
 from aenet_py.training.data.test_set import Split
 from aenet_py.training.loop import Sums
 from aenet_py.training.schema import DamagedError
-from aenet_py.training.serialisation import made, plain
-from aenet_py.training.state import State, Watch
+from aenet_py.training.serialisation import from_dict, to_dict
+from aenet_py.training.state import TrainingState, Watch
 
 PATH, TRANSFERRED = "model.restart", "model.transfered.restart"
 
@@ -41,7 +41,7 @@ def mark(deck: TrainInput, draw: Draw, data: Data) -> str:
 
 
 def content(
-    state: State, batches: str, split: Split, learning_rate: float, finished: bool,
+    state: TrainingState, batches: str, split: Split, learning_rate: float, finished: bool,
     transfer: dict[str, Any] | None = None,
 ) -> bytes:  # fmt: skip
     """What to write.
@@ -54,7 +54,7 @@ def content(
     stored: dict[str, Any] = {
         "model": state.networks.state(),
         "optimizer": optimizers.state(state.optimizer, state.networks),
-        "split": plain(split),
+        "split": to_dict(split),
     }
     kept: dict[str, Any] = {
         "batches": batches,
@@ -90,7 +90,7 @@ def read(path: str) -> dict[str, Any] | None:
 
 def split_of(stored: dict[str, Any] | None) -> Split | None:
     """What a state knows of its structures; None if it does not say, as those of the original."""
-    return made(Split, stored["split"]) if stored is not None and "split" in stored else None
+    return from_dict(Split, stored["split"]) if stored is not None and "split" in stored else None
 
 
 def interrupted(stored: dict[str, Any]) -> dict[str, Any] | None:
@@ -98,7 +98,7 @@ def interrupted(stored: dict[str, Any]) -> dict[str, Any] | None:
     return stored.get("progress", {}).get("training")
 
 
-def load(state: State, stored: dict[str, Any], deck: TrainInput, batches: str, n_batches: int) -> None:
+def load(state: TrainingState, stored: dict[str, Any], deck: TrainInput, batches: str, n_batches: int) -> None:
     """Go on from what was stored; AenetError if it belongs to other networks.  n_batches : to train on."""
     with explained(path_of(deck)):
         parameters = stored["model"]
@@ -123,7 +123,7 @@ def explained(path: str) -> Iterator[None]:
         raise AenetError(f"{path}: found no state of these networks and this method ({in_a_line(error)})") from None
 
 
-def _take(state: State, progress: dict[str, Any], deck: TrainInput, batches: str, n_batches: int) -> None:
+def _take(state: TrainingState, progress: dict[str, Any], deck: TrainInput, batches: str, n_batches: int) -> None:
     """Take what the deck still asks for."""
     device = state.networks.values.device
     for name in ("averaged", "best"):

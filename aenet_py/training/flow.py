@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from aenet_py.training.initialise import PreparedTraining
     from aenet_py.training.loop import Errors
     from aenet_py.training.results import EnergyTable, ForceTable
-    from aenet_py.training.state import State
+    from aenet_py.training.state import TrainingState
 
 LOCKED = "train.error"  # which every training of a folder writes, MODE transfer as well
 
@@ -232,7 +232,7 @@ class _Files:
         path = checkpoint.path_of(self.deck)
         return f"{path} and the potentials are saved, and the same command goes on from there"
 
-    def save(self, state: State | None = None) -> None:
+    def save(self, state: TrainingState | None = None) -> None:
         """Write what a later run resumes from, the potentials and the table so far; state : the last one by default."""
         if self.ranks.rank:
             return
@@ -273,7 +273,7 @@ class _Files:
         except AenetError as error:
             events.warn(f"{error}; the same command only writes the tables again")
 
-    def _restart(self, state: State, finished: bool) -> dict[str, bytes]:
+    def _restart(self, state: TrainingState, finished: bool) -> dict[str, bytes]:
         from aenet_py.training import checkpoint, transfer
 
         origin, rate = self.training.origin, self.deck.learning_rate

@@ -16,7 +16,7 @@ from aenet_py.training.data.dataset import Data
 from aenet_py.training.data.splits import Draw
 from aenet_py.training.data.test_set import Split
 from aenet_py.training.ranks import Ranks
-from aenet_py.training.state import State
+from aenet_py.training.state import TrainingState
 from aenet_py.training.transfer import Origin
 
 LEAST_SHIFT = 1e-6  # of atomic energies, eV, that is worth a warning
@@ -34,7 +34,7 @@ class PreparedTraining:
     data: Data
     train: list[Batch]
     test: list[Batch]
-    state: State
+    state: TrainingState
     scales: list[torch.Tensor]
     origin: Origin | None
     mark: str
@@ -86,7 +86,7 @@ def initialise(
     if deck.memory_mode == "gpu":
         train, test = ([batch.to(device) for batch in part] for part in (train, test))
     optimizer = optimizers.start(deck.method, networks, deck.learning_rate, deck.regularization, free)
-    state, mark = State(networks, optimizer), checkpoint.mark(deck, draw, data)
+    state, mark = TrainingState(networks, optimizer), checkpoint.mark(deck, draw, data)
     before = checkpoint.split_of(stored)
     if before is not None:
         test_set.check_species(deck, before, path)
@@ -129,7 +129,7 @@ def _another_training(
         )
 
 
-def _other_settings(deck: TrainInput, state: State, path: str) -> Iterator[str]:
+def _other_settings(deck: TrainInput, state: TrainingState, path: str) -> Iterator[str]:
     """Where an earlier run's settings count and the deck has others."""
     settings = state.optimizer.settings
     if settings["lr"] != deck.learning_rate and deck.schedule is None:

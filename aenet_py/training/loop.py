@@ -65,7 +65,7 @@ class Terms:
 
 
 @dataclass(frozen=True)
-class Found:
+class Evaluation:
     """What the networks say of a batch, and what their gradient needs of it.
 
     values, slopes : per network (model.outputs, model.slopes), the latter of the atoms with forces; energies (n,),
@@ -78,24 +78,24 @@ class Found:
     forces: torch.Tensor | None
 
 
-def evaluate(networks: Networks, batch: Batch, scales: Sequence[torch.Tensor]) -> Found:
+def evaluate(networks: Networks, batch: Batch, scales: Sequence[torch.Tensor]) -> Evaluation:
     """Energies and, where the batch has gradients, forces; scales : of the features."""
     values = [model.outputs(layers, f) for layers, f in zip(networks.species, batch.features, strict=True)]
     energies = torch.zeros_like(batch.energies)
     for found, structures in zip(values, batch.structures, strict=True):
         energies.index_add_(0, structures, found[-1][:, 0])
     if batch.gradients is None:
-        return Found(values, [], energies, None)
+        return Evaluation(values, [], energies, None)
     rows = batch.gradients.rows
     slopes = [
         model.slopes(layers, [value[:n] for value in found])
         for layers, found, n in zip(networks.species, values, rows, strict=True)
     ]
     scaled = [by_inputs[0] * scale for (by_inputs, _), scale in zip(slopes, scales, strict=True)]
-    return Found(values, slopes, energies, batch.gradients.forces(scaled))
+    return Evaluation(values, slopes, energies, batch.gradients.forces(scaled))
 
 
-def terms(batch: Batch, found: Found, ranks: Ranks) -> Terms:
+def terms(batch: Batch, found: Evaluation, ranks: Ranks) -> Terms:
     squares, n = (found.energies - batch.energies) ** 2 / batch.n_atoms**2, batch.n_with_forces
     parts = [torch.sum(squares[:n]), torch.sum(squares[n:]), batch.energies.new_zeros(())]
     if batch.forces is not None and found.forces is not None:
@@ -111,7 +111,7 @@ def terms(batch: Batch, found: Found, ranks: Ranks) -> Terms:
 
 
 def gradient(
-    networks: Networks, batch: Batch, found: Found, terms: Terms, scales: Sequence[torch.Tensor], alpha: float
+    networks: Networks, batch: Batch, found: Evaluation, terms: Terms, scales: Sequence[torch.Tensor], alpha: float
 ) -> torch.Tensor | None:
     """Gradient of a batch's loss by the networks' values, this process's part; None where the loss is no number.
 

@@ -31,7 +31,7 @@ MOST_WEIGHTS = 2**31 - 1  # of a network in a potential
 
 
 @dataclass(frozen=True)
-class Need:
+class MemoryEstimate:
     """Bytes of memory that will be needed at most.
 
     weights : of the networks, with all that is as large; layers : what the atoms of a batch are in the networks; disk :
@@ -77,7 +77,7 @@ def of_networks(
     return float(max(as_state, as_text)), layers
 
 
-def estimate(deck: TrainInput) -> Need:
+def estimate(deck: TrainInput) -> MemoryEstimate:
     """From the sizes of the files; AenetError where they are missing or no training set."""
     path = native(deck.training_set)
     with trainset.open_source(path) as source:
@@ -92,7 +92,7 @@ def estimate(deck: TrainInput) -> Need:
     if len(known) == len(deck.symbols) and deck.mode != "batches":  # else reading the set says what is wrong
         n_features, n_atoms = ([setup.n_features for setup, _ in known], [of.count for _, of in known])
         weights, layers = of_networks(deck, n_features, n_atoms, header.n_structures)
-    need = Need(features, 0, weights, layers)
+    need = MemoryEstimate(features, 0, weights, layers)
     if deck.alpha is None or not footer.setups or deck.memory_mode == "recompute":
         return need  # what two batches need when recomputed is known once it has been computed
     try:
@@ -107,14 +107,14 @@ def estimate(deck: TrainInput) -> Need:
     return replace(need, gradients=in_batches, disk=packed)
 
 
-def of_machine(need: Need, deck: TrainInput, ranks: Ranks) -> Need:
+def of_machine(need: MemoryEstimate, deck: TrainInput, ranks: Ranks) -> MemoryEstimate:
     """What the processes on this machine need: each has all features and networks, and its share of the gradients.
 
     The one that saves batches has all gradients.
     """
     n, share = ranks.local_size, ranks.local_size / ranks.size
     of_gradients = share + (deck.save_batches and ranks.size > 1)
-    return Need(
+    return MemoryEstimate(
         n * need.features, of_gradients * need.gradients, n * need.weights, share * need.layers,
         of_gradients * need.disk, n,
     )  # fmt: skip
@@ -129,10 +129,10 @@ def check_loaded(deck: TrainInput, data: Data, ranks: Ranks) -> str:
     """The same behind LOAD_BATCHES, of what is not in memory yet."""
     n_features, n_atoms = [setup.n_features for setup in data.setups], data.counts.sum(axis=0).tolist()
     weights, layers = of_networks(deck, n_features, n_atoms, len(data.counts))
-    return _fits(deck, of_machine(Need(0, 0, weights, layers), deck, ranks))
+    return _fits(deck, of_machine(MemoryEstimate(0, 0, weights, layers), deck, ranks))
 
 
-def _fits(deck: TrainInput, need: Need) -> str:
+def _fits(deck: TrainInput, need: MemoryEstimate) -> str:
     available = memory.available()
     parts = {
         "features": need.features, "gradients": need.gradients, "networks": need.weights,

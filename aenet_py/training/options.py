@@ -16,7 +16,7 @@ from aenet_py.inputs import train as inputs
 from aenet_py.inputs.keywords import Line
 from aenet_py.inputs.train import TrainInput
 
-Networks = Mapping[str, Sequence[tuple[int, str]]]  # nodes and activation function of each hidden layer
+HiddenLayers = Mapping[str, Sequence[tuple[int, str]]]  # nodes and activation function of each hidden layer
 
 # The keyword for each option, and the value it has by default, if the keyword is required.
 KEYWORDS = {
@@ -34,7 +34,7 @@ PLACEHOLDER = "training-set"  # for a path that may have blanks, which an input 
 
 
 @dataclass(frozen=True)
-class Transfer:
+class TransferOptions:
     """Options of a transfer, as given: a folder or model.restart, layers to freeze, energies, whether new networks."""
 
     source: str
@@ -44,8 +44,8 @@ class Transfer:
 
 
 def deck_of(
-    caller: str, training_set: str, networks: Networks, options: Mapping[str, Any], transfer: Transfer | None = None,
-    names: Mapping[str, str] | None = None,
+    caller: str, training_set: str, networks: HiddenLayers, options: Mapping[str, Any],
+    transfer: TransferOptions | None = None, names: Mapping[str, str] | None = None,
 ) -> TrainInput:  # fmt: skip
     """The input of a training with these options.
 
@@ -59,7 +59,7 @@ def deck_of(
         Nodes and activation function of each hidden layer, per species.
     options : mapping
         Values by name (`KEYWORDS`, `SETTINGS`).
-    transfer : Transfer, optional
+    transfer : TransferOptions, optional
         For MODE transfer.
     names : mapping, optional
         File name of each species' potential, without the ending .ascii; by default SYMBOL.nn.
@@ -88,7 +88,7 @@ def deck_of(
     return dataclasses.replace(deck, training_set=foreign(training_set))
 
 
-def of_source(training_set: str, source: str) -> tuple[Networks, dict[str, str]]:
+def of_source(training_set: str, source: str) -> tuple[HiddenLayers, dict[str, str]]:
     """The networks of another training for the species of a training set, and the names of their files."""
     with trainset.open_source(training_set) as file:
         symbols = trainset.read_header(file).types
@@ -123,7 +123,7 @@ def _lines(caller: str, options: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _network_lines(caller: str, networks: Networks) -> list[str]:
+def _network_lines(caller: str, networks: HiddenLayers) -> list[str]:
     lines = []
     for symbol, layers in networks.items():
         try:

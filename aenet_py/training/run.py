@@ -17,13 +17,13 @@ from aenet_py.training.events import ALL_EPOCHS, CALLER, PATIENCE, SIGNAL
 from aenet_py.training.loop import Errors, Sums
 from aenet_py.training.model import Networks
 from aenet_py.training.ranks import Ranks, SharedError
-from aenet_py.training.state import State
+from aenet_py.training.state import TrainingState
 
 
 class DivergedError(SharedError):
     """The loss is no longer a number; good : the last state with which it was one, None if there is none."""
 
-    def __init__(self, state: State, good: State | None):
+    def __init__(self, state: TrainingState, good: TrainingState | None):
         self.good = good
         super().__init__(
             f"the loss is no longer a number in batch {state.batch + 1} of epoch {state.epoch}; "
@@ -45,8 +45,8 @@ class Hooks:
 
 
 def epochs(
-    deck: TrainInput, state: State, train: Sequence[Batch], test: Sequence[Batch], scales: Sequence[torch.Tensor],
-    ranks: Ranks, unit: float, hooks: Hooks,
+    deck: TrainInput, state: TrainingState, train: Sequence[Batch], test: Sequence[Batch],
+    scales: Sequence[torch.Tensor], ranks: Ranks, unit: float, hooks: Hooks,
 ) -> str:  # fmt: skip
     """Train until the last epoch, early stopping or a hook; returns which (`events`).
 
@@ -86,7 +86,7 @@ def in_units(trained: Errors, tested: Errors, unit: float) -> list[float]:
     return [error / unit for pair in zip(vars(trained).values(), vars(tested).values(), strict=True) for error in pair]
 
 
-def _ended_early(deck: TrainInput, state: State) -> bool:
+def _ended_early(deck: TrainInput, state: TrainingState) -> bool:
     """Whether PATIENCE is over; one epoch at least is trained."""
     return deck.patience is not None and state.epoch > 0 and state.early_stopping.since >= deck.patience
 
@@ -102,9 +102,9 @@ def errors(
 
 
 def _step(
-    deck: TrainInput, state: State, batch: Batch, scales: Sequence[torch.Tensor], ranks: Ranks, alpha: float,
-    stop: Callable[[], bool], good: State | None,
-) -> tuple[State, bool]:  # fmt: skip
+    deck: TrainInput, state: TrainingState, batch: Batch, scales: Sequence[torch.Tensor], ranks: Ranks, alpha: float,
+    stop: Callable[[], bool], good: TrainingState | None,
+) -> tuple[TrainingState, bool]:  # fmt: skip
     """Train on a batch; what the state was before, and whether stop() was true in any process.
 
     good : the last state with which the loss was a number.
@@ -128,7 +128,7 @@ def _step(
     return before, bool(sums[-1])
 
 
-def checksum(state: State) -> int:
+def checksum(state: TrainingState) -> int:
     """Of everything that the next steps depend on."""
     found = zlib.crc32(repr((state.epoch, state.batch, state.optimizer.settings)).encode())
     for array in (state.networks.values, *state.optimizer.arrays, state.averaged, state.best):
@@ -137,7 +137,7 @@ def checksum(state: State) -> int:
     return found
 
 
-def _watch(deck: TrainInput, state: State, error: float) -> None:
+def _watch(deck: TrainInput, state: TrainingState, error: float) -> None:
     if deck.patience is not None:
         state.early_stopping = state.early_stopping.after(error)
         if state.early_stopping.since == 0:

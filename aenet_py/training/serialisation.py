@@ -10,12 +10,12 @@ import torch
 T = TypeVar("T")
 
 
-def plain(values: Any) -> dict[str, Any]:
+def to_dict(values: Any) -> dict[str, Any]:
     """The fields of a dataclass, arrays as tensors."""
     return {name: _converted(value, np.ndarray, _tensor) for name, value in vars(values).items()}
 
 
-def made(kind: type[T], values: dict[str, Any]) -> T:
+def from_dict(kind: type[T], values: dict[str, Any]) -> T:
     """The reverse."""
     return kind(**{name: _converted(value, torch.Tensor, torch.Tensor.numpy) for name, value in values.items()})
 

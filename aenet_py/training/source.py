@@ -22,7 +22,7 @@ from aenet_py.training.data.dataset import Data
 
 
 @dataclass(frozen=True)
-class Source:
+class PretrainedSource:
     """A species' potential where the transfer begins; weights (n_weights,) : its own, in full precision.
 
     atomic_energy : of its species, eV.
@@ -34,7 +34,7 @@ class Source:
     atomic_energy: float
 
 
-def read(deck: TrainInput, wanted: Transfer, data: Data) -> list[Source | None]:
+def read(deck: TrainInput, wanted: Transfer, data: Data) -> list[PretrainedSource | None]:
     """The source's potential of each species, None for a new one."""
     place, restart = native(wanted.source), ""
     if os.path.isfile(place):
@@ -45,7 +45,7 @@ def read(deck: TrainInput, wanted: Transfer, data: Data) -> list[Source | None]:
     ending = ".transfered.ascii" if restart == checkpoint.TRANSFERRED else ".ascii"
     restart = os.path.join(place, restart or checkpoint.PATH)
     candidates = _weights(restart)
-    sources: list[Source | None] = []
+    sources: list[PretrainedSource | None] = []
     for number, network in enumerate(deck.networks):
         name = os.path.join(place, native(network.path))
         path = next((path for path in (name + ending, name) if os.path.exists(path)), None)
@@ -63,7 +63,7 @@ def read(deck: TrainInput, wanted: Transfer, data: Data) -> list[Source | None]:
             if full is None:
                 raise AenetError(f"{restart}: found no weights of {path}; expected the state of the same training")
             weights = full
-        sources.append(Source(path, found, weights, _atomic_energy(path, found, network.symbol)))
+        sources.append(PretrainedSource(path, found, weights, _atomic_energy(path, found, network.symbol)))
     known = [source for source in sources if source is not None]
     if not known:
         raise InputError(deck.path, f"source={wanted.source}: found no potential of any species; expected some")

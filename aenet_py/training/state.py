@@ -33,7 +33,7 @@ class Watch:
 
 
 @dataclass
-class State:
+class TrainingState:
     """A training under way.
 
     epoch, batch : how many are complete, in all and of the epoch under way; sums : of these batches; table : the lines
@@ -62,7 +62,7 @@ class State:
         return self.tested if self.best is None else self.networks.like(self.best)
 
 
-def copy(state: State) -> State:
+def copy(state: TrainingState) -> TrainingState:
     """The state as it is now; what is never changed in place is shared."""
     networks, optimizer = state.networks, state.optimizer
     return dataclasses.replace(
@@ -83,7 +83,7 @@ def cosine(schedule: Schedule, first: float, epoch: int, n_epochs: int) -> float
     return schedule.least + (first - schedule.least) * (1 + math.cos(math.pi * epoch / n_epochs)) / 2
 
 
-def plateau(state: State, schedule: Schedule, error: float) -> None:
+def plateau(state: TrainingState, schedule: Schedule, error: float) -> None:
     """Reduce the learning rate when the error has not become smaller for some epochs."""
     state.plateau = state.plateau.after(error, LESS)
     if state.plateau.since > schedule.patience:

@@ -22,7 +22,7 @@ from aenet_py.training import flow, options
 from aenet_py.training import progress as progress_line
 from aenet_py.training import ranks as processes
 from aenet_py.training.events import Advance, EpochErrors, Events
-from aenet_py.training.options import Networks, Transfer
+from aenet_py.training.options import HiddenLayers, TransferOptions
 
 if TYPE_CHECKING:
     from aenet_py.training.results import EnergyTable, ForceTable
@@ -65,7 +65,7 @@ class TrainingResult:
 
 
 def train(
-    training_set: Path, networks: Networks | None = None, *, folder: Path = ".", on_epoch: OnEpoch | None = None,
+    training_set: Path, networks: HiddenLayers | None = None, *, folder: Path = ".", on_epoch: OnEpoch | None = None,
     progress: bool = False, **settings: Any,
 ) -> TrainingResult:  # fmt: skip
     """Train one neural network per species, as aenet_pytorch.py does.
@@ -137,7 +137,7 @@ def train(
 
 
 def transfer(
-    training_set: Path, source: Path, networks: Networks | None = None, *, freeze: int | str = 1,
+    training_set: Path, source: Path, networks: HiddenLayers | None = None, *, freeze: int | str = 1,
     energy: str = "align", new: bool = False, folder: Path = ".", on_epoch: OnEpoch | None = None,
     progress: bool = False, **settings: Any,
 ) -> TrainingResult:  # fmt: skip
@@ -188,7 +188,7 @@ def transfer(
     names = None
     if networks is None:
         networks, names = options.of_source(os.fspath(training_set), os.fspath(source))
-    wanted = Transfer(_seen_from(folder, source), freeze, energy, new)
+    wanted = TransferOptions(_seen_from(folder, source), freeze, energy, new)
     deck = options.deck_of("transfer()", _seen_from(folder, training_set), networks, settings, wanted, names)
     return _train(deck, folder, on_epoch, progress)
 

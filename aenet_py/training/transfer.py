@@ -21,8 +21,8 @@ from aenet_py.training import checkpoint, model, source
 from aenet_py.training.data.dataset import Data
 from aenet_py.training.data.splits import Draw
 from aenet_py.training.model import Networks
-from aenet_py.training.serialisation import made, plain
-from aenet_py.training.source import Source
+from aenet_py.training.serialisation import from_dict, to_dict
+from aenet_py.training.source import PretrainedSource
 
 LEAST_SINGULAR = 1e-8  # of combinations of species: those that vary less, against the most, are not fitted
 AT_ONCE = 1 << 14  # atoms that are evaluated together
@@ -55,7 +55,7 @@ class Origin:
 
 def stored(origin: Origin) -> dict[str, Any]:
     """As model.transfered.restart keeps it."""
-    return {**plain(origin), "statistics": [plain(values) for values in origin.statistics]}
+    return {**to_dict(origin), "statistics": [to_dict(values) for values in origin.statistics]}
 
 
 def resume(deck: TrainInput, wanted: Transfer, found: dict[str, Any], data: Data) -> Origin:
@@ -64,7 +64,9 @@ def resume(deck: TrainInput, wanted: Transfer, found: dict[str, Any], data: Data
     if "transfer" not in found:
         raise AenetError(f"{path}: found no state of a transfer; expected one, or no such file")
     kept = found["transfer"]
-    origin = made(Origin, {**kept, "statistics": [made(FeatureStatistics, each) for each in kept["statistics"]]})
+    origin = from_dict(
+        Origin, {**kept, "statistics": [from_dict(FeatureStatistics, each) for each in kept["statistics"]]}
+    )
     for name, value in _settings(deck, wanted).items():
         if origin.settings[name] != value:
             began = f"expected {origin.settings[name]}, with which {path} began, or no such file"
@@ -168,7 +170,7 @@ def _settings(deck: TrainInput, wanted: Transfer) -> dict[str, Any]:
     return {"source": wanted.source, "energy": wanted.energy, "new": wanted.new, "NETWORKS": " ".join(deck.symbols)}
 
 
-def _statistics(found: Source | None, own: FeatureStatistics) -> FeatureStatistics:
+def _statistics(found: PretrainedSource | None, own: FeatureStatistics) -> FeatureStatistics:
     """Averages are the source's, with which its networks were trained; the range is that of both training sets."""
     if found is None:
         return own

@@ -33,7 +33,7 @@ def deck(tmp_path, monkeypatch):
     return deck
 
 
-def gigabytes(path: str) -> memory_estimate.Need:
+def gigabytes(path: str) -> memory_estimate.MemoryEstimate:
     found = memory_estimate.estimate(inputs.read(path))
     return dataclasses.replace(
         found, weights=found.weights / memory_estimate.GIGABYTE, layers=found.layers / memory_estimate.GIGABYTE

@@ -112,7 +112,7 @@ def _pool() -> ThreadPoolExecutor:
 
 
 @dataclass(frozen=True)
-class Pairs:
+class PairGradients:
     """Gradients of one species of a batch as tensors, one row a center and neighbour.
 
     centers, atoms (n_pairs,) : row of the slopes, number of the neighbour; directions (n_pairs, 3), weights
@@ -135,7 +135,7 @@ class Pairs:
 class OnDevice:
     """Gradients of a batch as tensors on a device."""
 
-    species: tuple[Pairs, ...]
+    species: tuple[PairGradients, ...]
     layouts: tuple[Layout, ...]
     n_atoms: int
 
@@ -145,7 +145,7 @@ class OnDevice:
 
     def to(self, device: torch.device) -> OnDevice:
         moved = [
-            Pairs(**{name: values.to(device, non_blocking=True) for name, values in vars(pairs).items()})
+            PairGradients(**{name: values.to(device, non_blocking=True) for name, values in vars(pairs).items()})
             for pairs in self.species
         ]
         return dataclasses.replace(self, species=tuple(moved))
@@ -195,7 +195,7 @@ def _parts(slopes: torch.Tensor, layout: Layout) -> tuple[torch.Tensor, ...]:
     return torch.split(slopes, [layout.n_radial, layout.n_weighted, layout.n_dense], dim=1)
 
 
-def _pairs(centers: Centers, values: np.ndarray) -> Pairs:
+def _pairs(centers: Centers, values: np.ndarray) -> PairGradients:
     layout, words = centers.layout, values.view(np.int32)
     n_rows = PAIR_ROWS + layout.n_radial if layout.n_radial else 0
     atoms, rows, near, dense = [], [], [], []
@@ -216,7 +216,7 @@ def _pairs(centers: Centers, values: np.ndarray) -> Pairs:
         counts.append(LANES * n_blocks)
         n_pairs += LANES * n_blocks
     pairs = _joined(rows, (0, n_rows), np.float32)
-    return Pairs(
+    return PairGradients(
         centers=torch.from_numpy(np.repeat(np.arange(len(counts)), counts)),
         atoms=_joined(atoms, (0,), np.int64),
         directions=pairs[:, :3].contiguous(),

@@ -112,7 +112,7 @@ class Later(Protocol):
         ...
 
 
-class Source(Protocol):
+class GradientSource(Protocol):
     """Where the gradients of all structures are: all at hand, or to be had when they are needed."""
 
     @property
@@ -164,7 +164,7 @@ class Gradients:
     and end, which is the same place where it has none.
     """
 
-    store: Source
+    store: GradientSource
     layouts: tuple[Layout, ...]
     starts: np.ndarray
     words: np.ndarray

@@ -25,7 +25,7 @@ from aenet_py.training.data.gradients import Gradients, Store
 from aenet_py.training.data.packing import Layout
 from aenet_py.training.data.splits import Draw
 from aenet_py.training.schema import DamagedError
-from aenet_py.training.serialisation import made, plain
+from aenet_py.training.serialisation import from_dict, to_dict
 
 FOLDER = "tmp_batches"
 _BATCHES, _GRADIENTS = os.path.join(FOLDER, "batches"), os.path.join(FOLDER, "gradients")
@@ -51,18 +51,18 @@ def save(deck: TrainInput, data: Data, draw: Draw) -> None:
     stored: dict[str, Any] = {
         "form": FORM,
         "settings": _settings(deck),
-        "structures": {**plain(data.structures), "gradients": None},
+        "structures": {**to_dict(data.structures), "gradients": None},
         "gradients": None,
-        "data": {"n_removed": data.n_removed, "training": plain(data.training)},
-        "setups": [plain(setup) for setup in data.setups],
-        "statistics": [plain(values) for values in data.statistics],
-        "draw": plain(draw),
+        "data": {"n_removed": data.n_removed, "training": to_dict(data.training)},
+        "setups": [to_dict(setup) for setup in data.setups],
+        "statistics": [to_dict(values) for values in data.statistics],
+        "draw": to_dict(draw),
     }
     with PendingFile(_GRADIENTS) as packed, PendingFile(_BATCHES) as batches:
         if gradients is not None:
             assert isinstance(gradients.store, Store)
             stored["gradients"] = {
-                "layouts": [plain(layout) for layout in gradients.layouts],
+                "layouts": [to_dict(layout) for layout in gradients.layouts],
                 "starts": torch.from_numpy(gradients.starts),
                 "words": torch.from_numpy(gradients.words),
                 "length": gradients.store.length,
@@ -115,7 +115,7 @@ def _restored(stored: dict[str, Any], deck: TrainInput) -> tuple[Data, Draw]:
     gradients = None
     if stored["gradients"] is not None:
         found = stored["gradients"]
-        layouts = tuple(made(Layout, layout) for layout in found["layouts"])
+        layouts = tuple(from_dict(Layout, layout) for layout in found["layouts"])
         store = Store.opened(_GRADIENTS, found["length"], deck.memory_mode == "disk")
         checksum = 0
         for part in store.parts():
@@ -123,10 +123,10 @@ def _restored(stored: dict[str, Any], deck: TrainInput) -> tuple[Data, Draw]:
         if checksum != found["checksum"]:
             raise AenetError(f"{_GRADIENTS}: found other contents; expected those that {_BATCHES} was saved with")
         gradients = Gradients(store, layouts, found["starts"].numpy(), found["words"].numpy())
-    structures = made(Structures, {**stored["structures"], "gradients": gradients})
-    training = made(Training, stored["data"]["training"])
-    setups = [made(Setup, setup) for setup in stored["setups"]]
-    statistics = [made(FeatureStatistics, values) for values in stored["statistics"]]
+    structures = from_dict(Structures, {**stored["structures"], "gradients": gradients})
+    training = from_dict(Training, stored["data"]["training"])
+    setups = [from_dict(Setup, setup) for setup in stored["setups"]]
+    statistics = [from_dict(FeatureStatistics, values) for values in stored["statistics"]]
     shifts = (training.shift,) * len(setups)
     data = Data(structures, stored["data"]["n_removed"], setups, statistics, training, shifts)
-    return data, made(Draw, stored["draw"])
+    return data, from_dict(Draw, stored["draw"])
