@@ -1,10 +1,10 @@
-"""trainbin2ASCII.x, nnASCII2bin.x and the trainer's reader against the originals, in one run.
+"""Compare trainbin2ASCII.x, nnASCII2bin.x and the trainer's reader with the originals.
 
     python benchmarks/convert.py --original FOLDER --trainer FOLDER [--example ../shared/tio2] [--repeat 6]
 
---original : the folder with trainbin2ASCII.x and nnASCII2bin.x of ænet-PyTorch; --trainer : the one with its
-read_trainset.py.  Every figure is the best of several runs, in seconds of CPU for the programs and seconds for the
-readers; runs of the original and of ours take turns.
+--original is the folder with trainbin2ASCII.x and nnASCII2bin.x of ænet-PyTorch, --trainer the one with its
+read_trainset.py.  Each figure is the best of several runs that alternate between the original and aenet_py: CPU seconds
+for the programs, seconds for the readers.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ with open("larger", "wb") as file:
 
 
 def prepare(example: Path, folder: Path) -> None:
-    """Training set, text and potential of the example, and a larger training set."""
+    """Write training set, text and potential of the example, and a larger training set."""
     unpack(example, folder, "*.nn.ascii")
     deck = (
         (example / "generate.in").read_text().replace("\nforces\n", "\n").replace("OUTPUT TiO.train", "OUTPUT binary")
@@ -104,9 +104,7 @@ def main() -> None:
             print("| " + " | ".join((*row, f"{peer.megabytes:.0f}", f"{own.megabytes:.0f}")) + " |")
         back = [*launcher("trainbin2ASCII.x"), "--to-binary", "text", "bench.train.out"]
         own = best([measure(back, folder) for _ in range(options.repeat)])
-        print(
-            f"| `trainbin2ASCII.x --to-binary`: the way back | impossible | {own.cpu:.2f} | | | {own.megabytes:.0f} |"
-        )
+        print(f"| `trainbin2ASCII.x --to-binary` | not available | {own.cpu:.2f} | | | {own.megabytes:.0f} |")
         readers = (THEIR_READER.format(folder=str(options.trainer.resolve())), OUR_READER.format(folder=str(ROOT)))
         times = [[seconds_of(script, folder) for script in readers] for _ in range(options.repeat)]
         their, our = (min(column) for column in zip(*times, strict=True))

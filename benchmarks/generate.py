@@ -1,9 +1,9 @@
-"""generate.x against the original binary, in one run: time, memory, start-up.
+"""Compare generate.x with the original binary: time, memory, start-up.
 
     python benchmarks/generate.py --original PATH/generate.x [--example ../shared/tio2] [--repeat 3]
 
-The example is a folder with generate.in, set-ups and dir_xsf.tar.gz.  Every figure is the best of several runs; runs
-of the original and of ours take turns, so that both see the same machine.
+The example is a folder with generate.in, set-ups and dir_xsf.tar.gz.  Each figure is the best of several runs that
+alternate between the original and aenet_py, so that both see the same machine.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ OURS = launcher("generate.x")
 
 
 def decks(example: Path, folder: Path) -> None:
-    """The example's structures with three decks: 25 % with forces, energies only, one structure."""
+    """Write the example's structures and three decks: 25 % with forces, energies only, one structure."""
     unpack(example, folder, "selected.txt")
     deck = re.sub(r"OUTPUT .*", "OUTPUT bench.train", (example / "generate.in").read_text())
     energies = re.sub(r"(?im)^forces(percent)?\b.*\n", "", deck)
@@ -37,7 +37,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         decks(options.example, folder)
-        measure([*OURS, "forces.in"], folder)  # compiles the kernels where that has not been done
+        measure([*OURS, "forces.in"], folder)  # compiles the kernels if necessary
         print("| work | original, s | ours, s | times as fast | original, MB | ours, MB |")
         print("| --- | --- | --- | --- | --- | --- |")
         for deck, title in (("forces.in", "25 % with forces"), ("energies.in", "energies only")):

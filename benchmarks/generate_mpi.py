@@ -1,10 +1,10 @@
-"""generate.x alone, with threads and under MPI, in one run: seconds, and how they scale.
+"""Scaling of generate.x with threads and under MPI, in seconds.
 
     python benchmarks/generate_mpi.py --mpirun "mpirun" [--example ../shared/tio2] [--repeat 3]
 
-The example with every structure several times.  The runs take turns, so that all see the same machine; every figure is
-the best of several.  The files must agree.  Strong scaling: time of one process over that of two, over two; weak: time
-of one process over that of two with twice the structures.
+The input is the example with each structure repeated.  Runs alternate, so that all see the same machine, and each
+figure is the best of several.  All ways must write the same files.  Strong scaling: time of one process over that of
+two, over two.  Weak scaling: time of one process over that of two with twice the structures.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def main() -> None:
         folder = Path(name)
         decks(options.example, folder)
         chosen = list(map(int, (folder / "selected.txt").read_text().split()))
-        measure([*OURS, "forces.in"], folder)  # compiles the kernels where that has not been done
+        measure([*OURS, "forces.in"], folder)  # compiles the kernels if necessary
         print("| work | times | " + " | ".join(f"{way}, s" for way in ways) + " | strong | weak |")
         print("| --- | --- |" + " --- |" * (len(ways) + 2))
         for title, deck, most in (("25 % with forces", "forces.in", 4), ("energies only", "energies.in", 16)):
@@ -54,7 +54,7 @@ def main() -> None:
 
 
 def seconds(ways: dict[str, list[str]], folder: Path, repeat: int) -> dict[str, float]:
-    """The best of several runs, by way."""
+    """Best of several runs for each way to run the program."""
     runs: dict[str, list] = {way: [] for way in ways}
     digests = set()
     for _ in range(repeat):
@@ -67,7 +67,7 @@ def seconds(ways: dict[str, list[str]], folder: Path, repeat: int) -> dict[str, 
 
 
 def repeated(deck: str, times: int) -> str:
-    """The deck with its structures several times over."""
+    """Repeat the structures of a deck."""
     head, n, names = re.split(r"FILES\n(\d+)\n", deck)
     lines = names.splitlines()[: int(n)]
     rest = "\n".join(names.splitlines()[int(n) :])

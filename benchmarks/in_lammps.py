@@ -1,12 +1,14 @@
-"""Steps a second of LAMMPS with potentials attached, against ANNCalculator in ASE, one core each, in one run.
+"""Compare LAMMPS with potentials attached with ANNCalculator in ASE: steps per second, one core each.
 
     python benchmarks/in_lammps.py [--example ../shared/tio2] [--repeat 3] [--seconds 3] [--processes 2] [--mliap]
 
-NVE dynamics at 300 K in steps of 1 fs of copies of the example's first structure; searches for neighbours are included.
-Both take turns; the best of several runs, in seconds of CPU.  --processes : also LAMMPS on so many, through mpiexec, in
-seconds of wall time, which needs as many idle cores.  Strong scaling: steps a second in these over that in one, over
-their number; weak: steps a second in these over that in one with as many atoms a process.  --mliap : LAMMPS with ML-IAP
-instead of the fix.  Where LAMMPS has ænet's own pair_style aenet, that is measured, too, and must give the same forces.
+NVE dynamics at 300 K with steps of 1 fs, of supercells of the example's first structure, including neighbour searches.
+Figures are the best of several alternating runs, in CPU seconds.
+
+--processes also runs LAMMPS in this many processes with mpiexec, in wall time, which requires as many idle cores.
+Strong scaling: steps per second in these over those in one, over their number.  Weak scaling: steps per second in these
+over those in one process with as many atoms per process.  --mliap uses LAMMPS with ML-IAP instead of the fix.  If
+LAMMPS has ænet's own pair_style aenet, it is measured as well and must give the same forces.
 """
 
 from __future__ import annotations
@@ -82,7 +84,7 @@ def stepping(lmp: Any) -> Any:
 
 
 def rate(run: Any, seconds: float) -> float:
-    """Steps a second of CPU, measured for about so many seconds."""
+    """Steps per second of CPU time, measured for about this many seconds."""
     began = time.process_time()
     run(5)
     steps = max(5, int(5 * seconds / (time.process_time() - began)))
@@ -105,7 +107,7 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--processes", type=int, default=1)
-    parser.add_argument("--mliap", action="store_true", help="LAMMPS with ML-IAP and Python inside")
+    parser.add_argument("--mliap", action="store_true", help="use a LAMMPS that was built with ML-IAP and Python")
     parser.add_argument("--one-of-many", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one_of_many:
@@ -133,7 +135,7 @@ def main() -> None:
             found = [[rate(run, options.seconds) for run in runs] for _ in range(options.repeat)]
             in_ase_best, alone[n], *others = (max(column) for column in zip(*found, strict=True))
             if peer is not None:
-                peer.close()  # there can be one at a time
+                peer.close()  # only one can exist at a time
             cells = [str(n), f"{in_ase_best:.1f}", f"{alone[n]:.1f}", f"{alone[n] / in_ase_best:.2f}"]
             cells.append(f"{1e6 / alone[n] / n:.1f}")
             if options.processes > 1:
@@ -147,7 +149,7 @@ def main() -> None:
 
 
 def several(folder: Path, options: argparse.Namespace) -> float:
-    """Steps a second of wall time in several processes."""
+    """Steps per second of wall time in several processes."""
     command = ["mpiexec", "-n", str(options.processes), sys.executable, __file__, "--one-of-many", str(folder)]
     command += ["--seconds", str(options.seconds), *["--mliap"] * options.mliap]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1])

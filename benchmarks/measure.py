@@ -1,4 +1,4 @@
-"""Time and memory of a command, and what the benchmarks measure on."""
+"""Measure time and memory of a command; input that the benchmarks share."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Run:
 
 
 def measure(command: list[str], folder: Path) -> Run:
-    """One run in a folder, whose files bench.train* are removed before: wall and CPU seconds, largest memory."""
+    """Run a command in a folder without its files bench.train*; wall and CPU time in s, peak memory in MB."""
     for path in folder.glob("bench.train*"):
         path.unlink()
     usual = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
@@ -42,7 +42,7 @@ def best(runs: list[Run]) -> Run:
 
 
 def unpack(example: Path, folder: Path, *names: str) -> None:
-    """The example's structures and set-ups, and its files of these names."""
+    """Copy the example's structures and set-ups, and its files with these names."""
     with tarfile.open(example / "dir_xsf.tar.gz") as archive:
         archive.extractall(folder, filter="data")
     for path in [*example.glob("*.stp"), *(found for name in names for found in example.glob(name))]:

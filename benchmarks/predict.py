@@ -1,10 +1,10 @@
-"""predict.x and ANNCalculator against the original's predict.x, in one run, one thread each.
+"""Compare predict.x and ANNCalculator with the original's predict.x, one thread each.
 
     python benchmarks/predict.py --original FOLDER [--example ../shared/tio2] [--repeat 5]
 
---original : the folder with predict.x of ænet.  Figures are the best of several runs in seconds of CPU; runs of the
-original and of ours take turns.  Steps of dynamics are timed in this process, and the original's time for the same
-structure is that of its program for two of them less that for one.
+--original is the folder with ænet's predict.x.  Figures are the best of several runs that alternate between the
+original and aenet_py, in CPU seconds.  MD steps are timed in this process; the original's time for the same structure
+is that of its program for two copies minus that for one.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def write_xsf(atoms: Atoms, path: Path) -> None:
 
 
 def dynamics(atoms: Atoms, folder: Path) -> tuple[float, float]:
-    """Seconds an MD step takes, searches for neighbours included, and an evaluation with a list at hand."""
+    """Seconds per MD step, including neighbour searches, and per evaluation with an existing neighbour list."""
     atoms.calc = ANNCalculator({symbol: str(folder / f"{symbol}.pytorch.nn") for symbol in ("Ti", "O")})
     run = Langevin(atoms, 1.0 * units.fs, temperature_K=300, friction=0.01 / units.fs)
     run.run(5)
@@ -98,8 +98,8 @@ def main() -> None:
         for size in SIZES:
             large = atoms.repeat(size)
             step, evaluation = dynamics(large, folder)
-            per_atom = f"{1e6 * evaluation / len(large):.1f} us an atom, {1e6 * step / len(large):.1f} with MD"
-            line = f"{len(large)} atoms: {step:.4f} s a step, {evaluation:.4f} s an evaluation ({per_atom})"
+            per_atom = f"{1e6 * evaluation / len(large):.1f} us per atom, {1e6 * step / len(large):.1f} with MD"
+            line = f"{len(large)} atoms: {step:.4f} s per step, {evaluation:.4f} s per evaluation ({per_atom})"
             if len(large) < 2000:
                 write_xsf(atoms.repeat(size), folder / "large.xsf")
                 seconds = []

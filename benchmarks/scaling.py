@@ -1,10 +1,10 @@
-"""Cost against the size of the set and of the structures: generate.x and aenet_pytorch.py, per atom.
+"""Cost of generate.x and aenet_pytorch.py per atom, against the number and the size of the structures.
 
     python benchmarks/scaling.py [--structures 500 1000 2000 4000] [--layers-of 2 4 8 16] [--repeat 2]
 
-Alloy slabs of 75 atoms with adsorbates, four species, as OC20's; 44 Chebyshev features, cutoffs 8 and 6.5 Å; networks
-of two layers of 20 nodes; a tenth of the structures with forces; batches of 256.  Energies and forces are those of
-springs, since only their number matters here.  One thread; the best of several runs.
+Alloy slabs of 75 atoms with adsorbates, with four species, as in OC20; 44 Chebyshev features, cutoffs of 8 and 6.5 Å;
+networks with two layers of 20 nodes; a tenth of the structures with forces; batches of 256.  Energies and forces are
+those of springs, because only their number matters here.  One thread, best of several runs.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ GENERATED, TRAINED = ("µs an atom", "MB", "MB written"), ("an epoch, µs an ato
 
 
 def slab(n: int, rng: np.random.Generator) -> Atoms:
-    """4 n² metal atoms in four layers and, for each 16, some atoms on them; 75 atoms for n = 4."""
+    """Slab of 4 n² metal atoms in four layers, with adsorbates per 16 metal atoms; 75 atoms for n = 4."""
     atoms = fcc111("Cu", (n, n, 4), a=3.8, vacuum=9.0, periodic=True)
     metal = len(atoms)
     atoms.info.clear()
@@ -87,7 +87,7 @@ def slab(n: int, rng: np.random.Generator) -> Atoms:
 
 
 def prepare(folder: Path, n_structures: int, n: int) -> int:
-    """Structures and decks; how many atoms there are."""
+    """Write structures and decks; returns the number of atoms."""
     rng = np.random.default_rng(n_structures)
     frames = [slab(n, rng) for _ in range(n_structures)]
     write(folder / "all.extxyz", frames, format="extxyz")
@@ -111,7 +111,7 @@ def generated(folder: Path, deck: str, repeat: int) -> tuple[float, float, float
 
 
 def row(n_structures: int, n: int, repeat: int, *, training: bool) -> list[str]:
-    """Microseconds an atom and megabytes, of generate.x and, if wanted, of trainings."""
+    """Microseconds per atom and megabytes for generate.x and, if requested, for training."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with ProcessPoolExecutor(1) as other:  # the memory of a process counts as that of the programs it starts

@@ -1,9 +1,9 @@
-"""Reading extended XYZ against ase.io.read, and selection from it, in one run.
+"""Compare reading extended XYZ with ase.io.read, and time the selection from it.
 
     python benchmarks/structures.py [--frames 5000] [--repeat 3]
 
-The frames are made up: 75 atoms as in the S2EF shards of OC20, whose columns they have.  Every figure is the best of
-several runs, in seconds of CPU.  ase reads the plain file only: in a compressed one it goes back and forth.
+The frames are synthetic: 75 atoms, with the columns of the S2EF shards of OC20.  Each figure is the best of several
+runs, in CPU seconds.  ASE reads only the uncompressed file, because it seeks back and forth in compressed ones.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ COLUMNS = "species:S:1:pos:R:3:move_mask:L:1:tags:I:1:forces:R:3"
 
 
 def write_frames(folder: Path, n: int) -> None:
-    """The same frames plain and compressed."""
+    """Write the same frames uncompressed and compressed."""
     rng = np.random.default_rng(0)
     with contextlib.ExitStack() as stack:
         files = [stack.enter_context(opened(folder / f"a.extxyz{ending}", "wb")) for ending, opened in OPENED.items()]
@@ -50,7 +50,7 @@ def write_frames(folder: Path, n: int) -> None:
 
 
 def best_of(work: Callable[[], object], repeat: int) -> float:
-    """Seconds of CPU."""
+    """CPU time in seconds."""
     found = []
     for _ in range(repeat):
         began = time.process_time()

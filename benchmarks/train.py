@@ -1,10 +1,9 @@
-"""aenet_pytorch.py against the original trainer, in one run: time of an epoch, of everything else, memory.
+"""Compare aenet_pytorch.py with the original trainer: time per epoch, remaining time, memory.
 
     python benchmarks/train.py --original PATH/aenet_pytorch.py [--example ../shared/tio2]
 
-The example's deck for so many epochs, energies and a quarter of the structures with forces.  Every figure is the best
-of several runs, which take turns.  Then ours with MEMORY_MODE disk and recompute, also with every structure several
-times.
+The example's deck, with energies and the forces of a quarter of the structures.  Each figure is the best of several
+alternating runs.  After that, aenet_py runs with MEMORY_MODE disk and recompute, also with each structure repeated.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ TITLES = ("an epoch, s", "outside the epochs, s", "peak memory, MB")
 
 
 def prepare(example: Path, folder: Path, epochs: int, copies: int = 1) -> None:
-    """The training set and the deck in a folder; copies : how many times it has every structure."""
+    """Write the training set, which has each structure `copies` times, and the deck to a folder."""
     folder.mkdir(exist_ok=True)
     unpack(example, folder)
     before, files = re.split(r"(?m)^FILES\s+\d+\n", (example / "generate.in").read_text())
@@ -40,7 +39,7 @@ def prepare(example: Path, folder: Path, epochs: int, copies: int = 1) -> None:
 
 
 def train(command: list[str], folder: Path, epochs: int) -> tuple[float, float, float]:
-    """Seconds an epoch, seconds outside the epochs, megabytes."""
+    """Seconds per epoch, seconds outside the epochs, megabytes."""
     (folder / "model.restart").unlink(missing_ok=True)
     run: Run = measure(command, folder)
     found = EPOCH_TIME.search((folder / "report").read_text())
@@ -65,7 +64,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name, "once")
         prepare(options.example, folder, options.epochs)
-        train(commands[1], folder, options.epochs)  # compiles the kernels where that has not been done
+        train(commands[1], folder, options.epochs)  # compiles the kernels if necessary
         runs = [[train(command, folder, options.epochs) for command in commands] for _ in range(options.repeat)]
         theirs, mine = (tuple(map(min, *(run[i] for run in runs))) for i in (0, 1))
         print("| figure | original | ours | ratio |")

@@ -1,10 +1,10 @@
-"""aenet_pytorch.py in one process and in several, in one run: time of an epoch, memory, and whether the results agree.
+"""Scaling of aenet_pytorch.py with processes: time per epoch, memory, and whether the results agree.
 
     python benchmarks/train_ranks.py [--example ../shared/tio2] [--copies 1 2 4] [--batch-size 128] [--recompute]
 
-The example's deck, energies and a quarter of the structures with forces, every structure several times, on two
-processors.  Every figure is the best of several runs, which take turns.  Strong scaling: time of an epoch in one
-process over that in two, over two; weak: time in one process over that in two with twice the structures.
+The example's deck, with energies and with the forces of a quarter of the structures, each structure repeated, on two
+processors.  Each figure is the best of several alternating runs.  Strong scaling: time per epoch in one process over
+that in two, over two.  Weak scaling: time in one process over that in two with twice the structures.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ CASES = (("1 process, 1 thread", 1, 1), ("1 process, 2 threads", 1, 2), ("2 proc
 
 
 def command(n_processes: int, n_threads: int) -> list[str]:
-    """The trainer on so many processors."""
+    """Command that runs the trainer on a number of processors."""
     processors = ",".join(map(str, sorted(os.sched_getaffinity(0))[: n_processes * n_threads]))
     program = launcher("aenet_pytorch.py")
     if n_processes > 1:
@@ -69,11 +69,11 @@ def main() -> None:
 def measured(
     folder: Path, copies: int, options: argparse.Namespace
 ) -> tuple[dict[str, list[tuple[float, ...]]], dict[str, float]]:
-    """What `train` says of several runs in each way, and how far their weights are from those of one process."""
+    """Figures of `train` for each kind of run, and how their weights differ from those of one process."""
     prepare(options.example, folder, options.epochs, copies)
     deck = (folder / ("recompute.in" if options.recompute else "train.in")).read_text()
     (folder / "train.in").write_text(re.sub(r"(?m)^BATCHSIZE .*$", f"BATCHSIZE {options.batch_size}", deck))
-    train(command(1, 1), folder, options.epochs)  # compiles the kernels where that has not been done
+    train(command(1, 1), folder, options.epochs)  # compiles the kernels if necessary
     table, weights = results(folder)
     found: dict[str, list[tuple[float, ...]]] = {title: [] for title, *_ in CASES}
     differences = dict.fromkeys(found, 0.0)
@@ -82,7 +82,7 @@ def measured(
             found[title].append(train(command(*numbers), folder, options.epochs))
             errors, ours = results(folder)
             if errors != table:
-                raise SystemExit(f"{title}: another table of errors")
+                raise SystemExit(f"{title}: the table of errors differs")
             differences[title] = max(differences[title], float(abs(ours - weights).max() / abs(weights).max()))
     return found, differences
 
