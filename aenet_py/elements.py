@@ -1,4 +1,4 @@
-"""The chemical elements, by period, and where they stand in the periodic table."""
+"""The chemical elements by period, and their places in the periodic table."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _LABEL = re.compile(r"([A-Z][a-z]?)[\d_]")
 
 
 def of_label(label: str) -> str | None:
-    """The element that a label means: an atomic number, or a symbol with a digit or "_" behind it, as in Ti1, C_sp3."""
-    found = _LABEL.match(label)
-    symbol = BY_NUMBER.get(label) if found is None else found[1]
+    """Element of a label: an atomic number, or a symbol followed by a digit or an underscore, as in Ti1 or C_sp3."""
+    match = _LABEL.match(label)
+    symbol = BY_NUMBER.get(label) if match is None else match[1]
     return symbol if symbol in NUMBER else None
 
 
 def place(symbol: str) -> tuple[int, int]:
-    """Row and column of an element, from 1; lanthanides and actinides stand in rows 8 and 9, columns 3 to 17."""
+    """Row and column of an element, counted from 1; lanthanides and actinides are in rows 8 and 9, columns 3 to 17."""
     period, members = next((n, each.split()) for n, each in enumerate(PERIODS, 1) if symbol in each.split())
     first, last = members.index(symbol), len(members) - 1 - members.index(symbol)
     if first < 2 and last > 0:

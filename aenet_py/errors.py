@@ -1,17 +1,25 @@
-"""Errors and warnings that are part of the product: one sentence, the place, what was found, what was expected."""
+"""Errors and warnings for users: one sentence with the place and the remedy."""
 
 from __future__ import annotations
 
 
 class AenetError(Exception):
-    """Something the user can mend: bad input, a missing file, a full disk.
+    """An error that the user can correct: bad input, a missing file, a full disk.
 
-    Commands print the message on standard error and exit with status 1; nothing else is shown.
+    Commands print the message, and nothing else, on standard error and exit with status 1.
     """
 
 
 class InputError(AenetError):
-    """Bad content of a file, with the place it was found at."""
+    """Invalid content of a file or a structure.
+
+    Attributes
+    ----------
+    path : str
+        The file, or what the structure is called.
+    line : int or None
+        The line in the file, counted from 1.
+    """
 
     def __init__(self, path: str, message: str, line: int | None = None):
         self.path = str(path)
@@ -21,14 +29,14 @@ class InputError(AenetError):
 
 
 class AenetWarning(UserWarning):
-    """Results that are not what they seem: the numbers exist, but the user should know how they came about.
+    """Results that may mislead unless the user knows how they were obtained.
 
-    Library functions raise it through `warnings.warn`; commands print it as one line on standard error, always.
+    Library functions issue it with `warnings.warn`; commands always print it as one line on standard error.
     """
 
 
 def in_a_line(error: Exception) -> str:
-    """The first line of what another library's error says, or its kind if it says nothing."""
+    """First line of another library's error message, or the name of its class if there is no message."""
     return str(error).strip().partition("\n")[0] or type(error).__name__
 
 

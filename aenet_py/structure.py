@@ -1,4 +1,4 @@
-"""One atomic structure: what a file holds, what ASE holds, and what the descriptors take."""
+"""Atomic structures, whether from files, from ASE or from scripts."""
 
 from __future__ import annotations
 
@@ -15,55 +15,55 @@ from aenet_py.errors import AenetError, InputError
 if TYPE_CHECKING:
     from ase import Atoms
 
-SYMBOL_LENGTH = 2  # characters of a species' name that count
+SYMBOL_LENGTH = 2  # significant characters of a species' name
 
 
 def species_of_atoms(names: Sequence[str]) -> tuple[tuple[str, ...], np.ndarray]:
-    """Species in order of their first atom, and the index of each atom's among them, (n_atoms,) int64."""
+    """Species in order of their first atom, and the index of each atom's species, (n_atoms,) int64."""
     known = {name: i for i, name in enumerate(dict.fromkeys(names))}
     return tuple(known), np.array(list(map(known.__getitem__, names)), dtype=np.int64)
 
 
 @dataclass(frozen=True)
 class Structure:
-    """Atoms in a cell, or isolated, with energy and forces where they are known.  What is missing is None.
+    """Atoms in a cell, or isolated, with energy and forces if they are known.  Missing values are None.
 
     Parameters
     ----------
     path : str
-        Where the structure comes from; error messages start with it.  ``file#index`` for a frame of a file.
+        Origin of the structure, which error messages begin with; ``file#index`` for a frame of a file.
     symbols : tuple of str
-        Species, in order of their first atom.
+        Distinct species, usually in order of their first atom.
     species : array of int64, shape (n_atoms,)
         Index of each atom's species in `symbols`.
     positions : array, shape (n_atoms, 3)
-        Å.
+        Cartesian coordinates, Å.
     cell : array, shape (3, 3), optional
         Cell vectors in rows, Å.
     pbc : tuple of three bool
-        Along which cell vectors the structure repeats; without any it is isolated, with or without a cell.
+        Whether the structure is periodic along each cell vector.  It is isolated if it is periodic along none.
     energy : float, optional
         Total energy, eV.
     forces : array, shape (n_atoms, 3), optional
-        eV/Å.  The force on a lone atom is zero.
+        eV/Å.  Missing forces of a single atom are zero.
     tags : array of int64, shape (n_atoms,), optional
-        What the file tells the atoms apart by.
+        Labels of the atoms, as in ASE.
     system : str, optional
-        What the file calls the system that the structure belongs to.
+        Name of the system that the structure belongs to.
     first_line : int, optional
         Line of the first atom in the file, counted from 1; the other atoms follow.
     label : str, optional
-        What the file calls the energy, where it may hold several.
+        Name of the energy, in files that may have several.
     cohesive_energy : float, optional
-        Energy less that of the free atoms, eV, where the file gives it.
+        Energy minus that of the free atoms, eV, if the file gives it.
     claimed : tuple of three bool, optional
-        Along which cell vectors the file says that the structure repeats, where ænet repeats it along all.
+        Periodicity along each cell vector according to an XSF file, which ænet treats as periodic along all.
 
     Raises
     ------
     InputError
-        For arrays of other shapes, numbers that are not finite, species that are not in `symbols`, and `pbc` without
-        a cell.  Anything that numpy can turn into such arrays is accepted.
+        If an array has another shape, a number is not finite, a species is not in `symbols`, or the structure is
+        periodic without a cell.  Anything that numpy converts to such arrays is accepted.
     """
 
     path: str
@@ -90,7 +90,7 @@ class Structure:
             if getattr(self, name) is not None:
                 _check_array(self, name, shape, np.int64 if name == "tags" else np.float64)
         if _check_pbc(self) and self.cell is None:
-            raise InputError(self.path, f"found pbc={self.pbc!r} without a cell; expected cell vectors")
+            raise InputError(self.path, f"pbc is {self.pbc!r} without a cell; cell vectors are required")
         _check_number(self, "energy")
         _check_number(self, "cohesive_energy")
 
@@ -100,7 +100,7 @@ class Structure:
 
     @property
     def lattice(self) -> np.ndarray | None:
-        """The cell vectors, (3, 3) Å, None if the structure is isolated."""
+        """Cell vectors, (3, 3) Å, or None if the structure is isolated."""
         return self.cell if any(self.pbc) else None
 
     def names(self) -> list[str]:
@@ -108,11 +108,11 @@ class Structure:
         return [self.symbols[s] for s in self.species.tolist()]
 
     def line_of(self, atom: int) -> int | None:
-        """Line of the file in which an atom (0-based) stands."""
+        """Line of an atom (0-based) in the file."""
         return None if self.first_line is None else self.first_line + atom
 
     def check_reference(self) -> None:
-        """InputError unless energy and forces are there."""
+        """Raise InputError unless energy and forces are known."""
         if self.energy is None and self.cohesive_energy is None:
             raise InputError(self.path, "no energy found; expected a total energy in eV")
         if self.forces is None:
@@ -120,14 +120,25 @@ class Structure:
 
 
 def as_structure(given: Structure | Atoms, path: str = "Atoms", reference: bool = False) -> Structure:
-    """A structure of ours as it is, one of ASE converted; AenetError for anything else.
+    """Return a structure unchanged, or convert one of ASE.
 
-    reference : with the energy and forces that its calculator holds for its present positions.
+    Parameters
+    ----------
+    given : Structure or ase.Atoms
+    path : str
+        What error messages call a structure of ASE.
+    reference : bool
+        Include the energy and forces that the calculator holds for the current positions.
+
+    Raises
+    ------
+    AenetError
+        For any other object, and as `from_atoms`.
     """
     if isinstance(given, Structure):
         return given
     if not all(hasattr(given, each) for each in ("numbers", "positions", "cell", "pbc", "arrays", "calc")):
-        raise AenetError(f"found {type(given).__name__}; expected ase.Atoms or a Structure")
+        raise AenetError(f"a structure must be ase.Atoms or a Structure, not {type(given).__name__}")
     results = given.calc.results if reference and given.calc and not given.calc.check_state(given) else {}
     return from_atoms(given, path, results)
 
@@ -140,17 +151,19 @@ def from_atoms(atoms: Atoms, path: str, results: Mapping[str, Any], system: str 
     atoms : ase.Atoms
     path, system : as in `Structure`
     results : mapping
-        Results of a calculator: energy (eV), or else free_energy, and forces (eV/Å).
+        Results of a calculator: ``energy`` or else ``free_energy`` (eV), and ``forces`` (eV/Å).
 
     Raises
     ------
     InputError
-        For atomic numbers of no element, and as `Structure` raises it.
+        If there are no atoms, an atomic number is not that of an element, or as in `Structure`.
     """
     numbers = atoms.numbers.tolist()
-    wrong = [number for number in numbers if not 1 <= number <= len(SYMBOLS)]
-    if wrong or not numbers:
-        raise InputError(path, f"found {f'atomic number {wrong[0]}' if wrong else 'no atoms'}; expected elements")
+    if not numbers:
+        raise InputError(path, "this structure has no atoms")
+    wrong = next((number for number in numbers if not 1 <= number <= len(SYMBOLS)), None)
+    if wrong is not None:
+        raise InputError(path, f"there is no element with atomic number {wrong}")
     symbols, species = species_of_atoms([SYMBOLS[number - 1] for number in numbers])
     x, y, z = atoms.pbc.tolist()
     energy, tags = results.get("energy"), atoms.arrays.get("tags")
@@ -169,31 +182,31 @@ def from_atoms(atoms: Atoms, path: str, results: Mapping[str, Any], system: str 
 
 
 def _check_species(atoms: Structure) -> int:
-    """How many atoms there are; InputError unless symbols and species fit together."""
+    """The number of atoms; InputError if symbols and species do not match."""
     symbols = atoms.symbols
     named = isinstance(symbols, tuple | list) and all(isinstance(symbol, str) and symbol for symbol in symbols)
     if not named or len(set(symbols)) < len(symbols):
-        raise InputError(atoms.path, f"found symbols={symbols!r}; expected distinct names of species")
+        raise InputError(atoms.path, f"symbols must be distinct names of species, not {symbols!r}")
     _check_array(atoms, "species", (-1,), np.int64)
     present = set(atoms.species.tolist())
     if not present:
-        raise InputError(atoms.path, "found no atoms; expected at least one")
+        raise InputError(atoms.path, "this structure has no atoms")
     wrong = present.difference(range(len(symbols)))
     if wrong:
-        raise InputError(atoms.path, f"found {min(wrong)} in species; expected indices 0 to {len(symbols) - 1}")
+        raise InputError(atoms.path, f"species must be indices from 0 to {len(symbols) - 1}, not {min(wrong)}")
     return len(atoms.species)
 
 
 def _check_pbc(atoms: Structure) -> bool:
-    """Whether a structure repeats along any cell vector; InputError unless pbc says so for each of them."""
+    """Whether a structure is periodic along any cell vector; InputError unless pbc has three logical values."""
     pbc = tuple(atoms.pbc) if isinstance(atoms.pbc, Iterable) else ()
     if len(pbc) != 3 or not all(isinstance(p, bool | np.bool_) for p in pbc):
-        raise InputError(atoms.path, f"found pbc={atoms.pbc!r}; expected three values, True or False")
+        raise InputError(atoms.path, f"pbc must be three values, True or False, not {atoms.pbc!r}")
     return any(pbc)
 
 
 def _check_array(atoms: Structure, field: str, shape: tuple[int, ...], dtype: type = np.float64) -> None:
-    """Make a field an array of this type; InputError unless it has the shape (-1 : any) and finite numbers."""
+    """Convert a field to an array of this type; InputError for another shape (-1 : any) or numbers not finite."""
     given = getattr(atoms, field)
     name = "cell vectors" if field == "cell" else field
     try:
@@ -202,11 +215,11 @@ def _check_array(atoms: Structure, field: str, shape: tuple[int, ...], dtype: ty
         array = np.empty(0, dtype=object)
     if array.dtype.kind not in ("iu" if dtype is np.int64 else "iuf"):
         what = "integers" if dtype is np.int64 else "numbers"
-        raise InputError(atoms.path, f"found {name} that are not an array of {what}; expected shape {_words(shape)}")
+        raise InputError(atoms.path, f"{name} must be an array of {what} of shape {_words(shape)}")
     if array.shape != shape and not (shape == (-1,) and array.ndim == 1):
-        raise InputError(atoms.path, f"found {name} of shape {array.shape}; expected {_words(shape)}")
+        raise InputError(atoms.path, f"{name} must have shape {_words(shape)}, not {array.shape}")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise InputError(atoms.path, f"found {name} that are not finite; expected finite numbers")
+        raise InputError(atoms.path, f"{name} must be finite")
     if array is not given or array.dtype != dtype:
         object.__setattr__(atoms, field, array.astype(dtype))
 
@@ -216,7 +229,7 @@ def _words(shape: tuple[int, ...]) -> str:
 
 
 def _check_number(atoms: Structure, name: str) -> None:
-    """Make a field a float unless it is None; InputError unless it is a finite number."""
+    """Convert a field to a float unless it is None; InputError if it is not a finite number."""
     value = getattr(atoms, name)
     if value is None:
         return
@@ -225,5 +238,5 @@ def _check_number(atoms: Structure, name: str) -> None:
     except (TypeError, OverflowError):
         finite = False
     if not finite:
-        raise InputError(atoms.path, f"found {name}={value!r}; expected a finite number")
+        raise InputError(atoms.path, f"{name} must be a finite number, not {value!r}")
     object.__setattr__(atoms, name, float(value))

@@ -74,7 +74,7 @@ WRONG = {
 
 @pytest.mark.parametrize("changes", WRONG.values(), ids=WRONG)
 def test_wrong_structures(changes):
-    with pytest.raises(AenetError, match=r"s001.xsf: .*(found|expected)"):
+    with pytest.raises(AenetError, match=r"s001\.xsf: .*( must be | must have shape |has no atoms|without a cell)"):
         dataclasses.replace(GOOD, **changes)
 
 
@@ -115,10 +115,10 @@ def test_structures_of_ase():
     atoms.pbc = True
     assert POTENTIAL.energy_forces(atoms).energy == pytest.approx(ENERGY, rel=1e-12)
     for wrong, message in (
-        (str(PATH), "found str; expected ase.Atoms"),
-        ([atoms], "found list; expected"),
-        (None, "found NoneType; expected"),
-        (Atoms(), "found no atoms"),
+        (str(PATH), "must be ase.Atoms or a Structure, not str"),
+        ([atoms], "must be ase.Atoms or a Structure, not list"),
+        (None, "must be ase.Atoms or a Structure, not NoneType"),
+        (Atoms(), "Atoms: this structure has no atoms"),
         (Atoms("Ar"), "found species 'Ar'"),
         (Atoms("Cu", pbc=True), "without a cell"),
     ):

@@ -30,7 +30,7 @@ class Trained:
     def values(self, quantity: str, part: str) -> tuple[np.ndarray, np.ndarray] | None:
         """Reference and prediction (n,) of a set, eV/atom or, components of forces, eV/Å; None without them."""
         found: Energies | Forces | None = (self.energies if quantity == ENERGY else self.forces).get(part)
-        return None if found is None else (found.reference.ravel(), found.found.ravel())
+        return None if found is None else (found.reference.ravel(), found.predicted.ravel())
 
     def deviations(self, quantity: str, part: str) -> dict[tuple[str, int], float]:
         """Absolute error of each structure, eV/atom or, averaged over its forces' components, eV/Å.
@@ -40,7 +40,7 @@ class Trained:
         found: Energies | Forces | None = (self.energies if quantity == ENERGY else self.forces).get(part)
         if found is None:
             return {}
-        errors = np.abs(found.found - found.reference)
+        errors = np.abs(found.predicted - found.reference)
         if isinstance(found, Forces):
             errors = np.array([errors[a:b].mean() for a, b in zip(found.starts[:-1], found.starts[1:], strict=True)])
         keyed: dict[tuple[str, int], float] = {}

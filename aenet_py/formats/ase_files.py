@@ -1,4 +1,4 @@
-"""Files in any format that ASE reads, structure by structure.  They need ase, which is imported when one is opened."""
+"""Files in any format that ASE reads.  They require ase, which is imported when one is opened."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ REFUSED = ("py", "postgresql", "mysql")  # Python code, which old versions of AS
 
 
 def read(path: str, format_name: str | None, reference: bool = True, skip: Skip | None = None) -> Iterator[Structure]:
-    """The structures of a file, called `file#index`; energy and forces are the calculator's results.
+    """Read the structures of a file, named `file#index`, with the calculator's energy and forces.
 
-    Constraints change no force.  format_name : as in `images`; reference, skip : as in `frames.good`.  Behind a
-    structure that ASE cannot read the rest of the file is lost, and counts as one that is skipped.
+    Constraints do not change forces.  format_name : as in `images`; reference, skip : as in `frames.good`.  After a
+    structure that ASE cannot read, the rest of the file is not read and counts as a single skipped structure.
     """
     try:
         for index, atoms in enumerate(images(path, format_name)):
@@ -35,11 +35,11 @@ def read(path: str, format_name: str | None, reference: bool = True, skip: Skip 
 
 
 def images(path: str, format_name: str | None, index: slice = ALL) -> Iterator[Any]:
-    """The structures of a file as ase.Atoms.
+    """Read the structures of a file as ase.Atoms.
 
-    format_name : ASE's name of the format; None detects it as ASE does.  index : which structures.  AenetError if there
-    is no such file or format; InputError, with ASE's reason, for what ASE cannot read, and for a file without any
-    structure unless index asks for one by its number.
+    format_name : ASE's name of the format; None detects it as ASE does; index : selects structures.  AenetError if the
+    file or format does not exist; InputError, with ASE's reason, if ASE cannot read the file, or if there is no
+    structure in it and `index` does not select a single one by its number.
     """
     if not os.path.isfile(path):
         raise AenetError(f"{path}: no such file; expected a structure")
@@ -51,15 +51,15 @@ def images(path: str, format_name: str | None, index: slice = ALL) -> Iterator[A
     if ioformats[name].single and index.start not in (None, 0, -1):
         return
     nothing = f"found no atoms; ASE reads this file as {name}, choose another format with --format"
-    found = iread(path, index, name, parallel=False, do_not_split_by_at_sign=True)
+    structures = iread(path, index, name, parallel=False, do_not_split_by_at_sign=True)
     n_read = 0
     while True:
         place = frame_name(path, n_read) if n_read else path
         try:
-            atoms = next(found, None)
+            atoms = next(structures, None)
         except MemoryError:
             raise
-        except Exception as error:  # ASE's readers raise whatever they come across
+        except Exception as error:  # ASE's readers raise errors of any class
             message = f"cannot be read as a structure: ASE reads it as {name} and reports: {reason(error)}"
             raise InputError(place, message) from None
         if atoms is None:
@@ -75,7 +75,7 @@ def images(path: str, format_name: str | None, index: slice = ALL) -> Iterator[A
 
 
 def _detected(path: str) -> str:
-    """The format that ASE takes a file for, by its name or its first bytes."""
+    """The format that ASE detects from a file's name or first bytes."""
     from ase.io.formats import UnknownFileTypeError, filetype, ioformats
 
     try:
@@ -91,7 +91,7 @@ def _detected(path: str) -> str:
 
 
 def _known(name: str) -> str:
-    """The name of a format that ASE reads; AenetError for another name."""
+    """The name of a format, if ASE reads it; otherwise AenetError."""
     from ase.io.formats import ioformats
 
     names = [each for each in ioformats if each not in REFUSED]
@@ -103,10 +103,10 @@ def _known(name: str) -> str:
 
 
 def _check_lammps(place: str, atoms: Any) -> None:
-    """InputError where ASE takes types of atoms for atomic numbers; it also sets the energies of dumps to zero."""
+    """Raise InputError if ASE read types of atoms as atomic numbers, and discard the zero energies it sets in dumps."""
     types = atoms.arrays.get("type")
     if types is not None and "masses" not in atoms.arrays and (types == atoms.numbers).all():
-        message = "this file has types of atoms, but neither elements nor masses; their species are unknown"
+        message = "this file has types of atoms, but neither elements nor masses to tell their species"
         raise InputError(place, message)
     if atoms.calc is not None and atoms.calc.results.get("energy") == 0.0:
         del atoms.calc.results["energy"]

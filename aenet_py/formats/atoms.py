@@ -1,8 +1,7 @@
-"""The atoms of a training set as arrays, many at once: their layout in binary and in text.
+"""Atoms of a training set as arrays: their layout in binary and text files.
 
-Every atom with the same number of features takes the same bytes, so that a block of atoms is an array of one data
-type.  In binary these are five records: species, position, forces, number of features, features; in text the same five
-as lines.
+All atoms with the same number of features have the same size, so a block of them is an array of one data type.  An atom
+is five records, or lines of text: species, position, forces, number of features, features.
 """
 
 from __future__ import annotations
@@ -20,15 +19,23 @@ RECORDS = 5  # records or lines of an atom
 _PIECES = ("species", "position", "forces", "n_features", "features")
 _INTEGER = np.dtype([("pad", "<u8"), ("end", "<u4")])  # twelve columns
 _PAD = np.frombuffer(b" " * 8, "<u8")[0]
-_NUMBERS = 10_000  # numbers from 1 on whose last four columns are looked up
+_NUMBERS = 10_000  # integers below it have up to four digits, which are looked up
 
 
 @dataclass(frozen=True)
 class Atoms:
     """Atoms in the order of the file.
 
-    types (n,) int32 : index of each atom's species, which files count from 1; positions, forces (n, 3) Å, eV/Å;
-    sizes (n,) int32 : number of features of each atom; features (n, widest), zero beyond them.
+    Parameters
+    ----------
+    types : array of int32, shape (n,)
+        Index of each atom's species, counted from 0 (in files from 1).
+    positions, forces : array, shape (n, 3)
+        Å, eV/Å.
+    sizes : array of int32, shape (n,)
+        Number of features of each atom.
+    features : array, shape (n, largest number of features)
+        Rows of atoms with fewer features end with zeros.
     """
 
     types: np.ndarray
@@ -42,7 +49,7 @@ class Atoms:
 
 
 def join(parts: Iterable[Atoms], n_expected: int = 0) -> Atoms:
-    """Atoms one behind the other; n_expected : how many they will be, which saves copying."""
+    """Concatenate atoms; n_expected : their number, which avoids copies."""
     whole, n = _room(n_expected, 0), 0
     for part in parts:
         stop, width = n + len(part), part.features.shape[1]
@@ -75,7 +82,7 @@ def _first(whole: Atoms, n: int) -> Atoms:
 
 @functools.cache
 def binary_layout(n_features: int) -> np.dtype:
-    """Five records with their lengths in front and behind."""
+    """Five records with their lengths before and after the data."""
     fields: list[tuple] = []
     for name, kind, shape in zip(_PIECES, ("<i4", "<f8", "<f8", "<i4", "<f8"), ((), 3, 3, (), n_features), strict=True):
         fields += [(name + "_head", "<i4"), (name, kind, shape), (name + "_tail", "<i4")]
@@ -83,7 +90,7 @@ def binary_layout(n_features: int) -> np.dtype:
 
 
 def to_binary(atoms: Atoms) -> np.ndarray:
-    """A block of atoms that all have as many features as the array is wide."""
+    """Encode atoms that all have the full number of features."""
     layout = binary_layout(atoms.features.shape[1])
     block = np.empty(len(atoms), layout)
     for name, value in zip(_PIECES, _written(atoms), strict=True):
@@ -93,13 +100,13 @@ def to_binary(atoms: Atoms) -> np.ndarray:
 
 
 def from_binary(block: np.ndarray) -> Atoms:
-    """The atoms of a block that fits."""
+    """Decode a block that `fits`."""
     return Atoms(block["species"] - 1, *(block[name].copy() for name in _PIECES[1:]))
 
 
 @functools.cache
 def text_layout(n_features: int) -> np.dtype:
-    """Five lines."""
+    """Five lines with their ends."""
     fields: list[tuple] = []
     for name, shape in zip(_PIECES, ((), 3, 3, (), n_features), strict=True):
         kind = _INTEGER if shape == () else decimals.FIELD
@@ -108,7 +115,7 @@ def text_layout(n_features: int) -> np.dtype:
 
 
 def to_text(atoms: Atoms) -> np.ndarray:
-    """What `to_binary` does, in text."""
+    """As `to_binary`, in text."""
     block = np.empty(len(atoms), text_layout(atoms.features.shape[1]))
     for name, value in zip(_PIECES, _written(atoms), strict=True):
         if value.ndim == 1:
@@ -120,7 +127,7 @@ def to_text(atoms: Atoms) -> np.ndarray:
 
 
 def from_text(block: np.ndarray) -> Atoms:
-    """The atoms of a block that fits; ValueError where the columns are others than gfortran's."""
+    """Decode a block that `fits`; ValueError if the columns are not those of gfortran."""
     return Atoms(
         types=_integers(block["species"]) - 1,
         positions=decimals.read(block["position"]),
@@ -131,14 +138,14 @@ def from_text(block: np.ndarray) -> Atoms:
 
 
 def fits(block: np.ndarray) -> bool:
-    """Whether a block, binary or text, has what its layout fixes: lengths or line ends, and numbers of features."""
+    """Whether a block, binary or text, has the lengths or line ends and the numbers of features of its layout."""
     places, expected = _fixed_bytes(block.dtype)
     return bool((block.view(np.uint8).reshape(len(block), -1)[:, places] == expected).all())
 
 
 @functools.cache
 def _fixed_bytes(layout: np.dtype) -> tuple[np.ndarray, np.ndarray]:
-    """Where an atom has bytes that do not depend on its values, and which."""
+    """Positions and values of the bytes of an atom that do not depend on its values."""
     encode = to_text if layout["features"].base == decimals.FIELD else to_binary
     zero, n = np.zeros((1, 3)), _width(layout)
     example = encode(Atoms(np.array([0]), zero, zero, np.array([n]), np.zeros((1, n)))).view(np.uint8)
@@ -150,9 +157,9 @@ def _fixed_bytes(layout: np.dtype) -> tuple[np.ndarray, np.ndarray]:
 
 
 def first_width(data: memoryview, layout: np.dtype) -> int:
-    """The number of features of an atom that begins here; ValueError if that is not to be seen.
+    """Number of features of the atom that begins here; ValueError if it is not a plausible one.
 
-    layout : of an atom with a single feature, which differs from others only behind that number.
+    layout : of an atom with a single feature, which differs from others only after that number.
     """
     value = np.frombuffer(data, layout, count=1)["n_features"]
     n = int(value.tobytes()) if value.dtype.names else int(value[0])
@@ -170,14 +177,14 @@ def _values(atoms: Atoms) -> tuple[np.ndarray, ...]:
 
 
 def _written(atoms: Atoms) -> tuple[np.ndarray, ...]:
-    """Values as files have them."""
+    """Values as in files, where species count from 1."""
     types, *others = _values(atoms)
     return types + 1, *others
 
 
 @functools.cache
 def _ends() -> np.ndarray:
-    """The last four columns of the integers from 0 on, as numbers."""
+    """The last four columns of the integers from 0 on, as unsigned integers."""
     return np.frombuffer(b"".join(b"%4d" % n for n in range(_NUMBERS)), "<u4")
 
 
@@ -191,7 +198,7 @@ def _integer_fields(values: np.ndarray) -> np.ndarray:
 
 
 def _integers(fields: np.ndarray) -> np.ndarray:
-    """ValueError outside 0 to 9999."""
+    """Convert fields to integers; ValueError outside 0 to 9999."""
     if (fields["pad"] != _PAD).any():
         raise ValueError("pad")
     numbers = np.zeros(len(fields), np.int32)

@@ -1,4 +1,4 @@
-"""Databases of ASE (.db, .json), frame by frame.  They need ase, which is imported when one is opened."""
+"""Databases of ASE (.db, .json).  They require ase, which is imported when one is opened."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def is_database(path: str) -> bool:
 
 
 def read(path: str, reference: bool = True, skip: Skip | None = None) -> Iterator[Structure]:
-    """The structures of a database, called `file#id`; energy and forces are the calculator's results.
+    """Read the structures of a database, named `file#id`, with the calculator's energy and forces.
 
-    Constraints change no force.  reference, skip : as in `frames.good`.
+    Constraints do not change forces.  reference, skip : as in `frames.good`.
     """
     if not os.path.isfile(path):
         raise AenetError(f"{path}: no such file; expected {WHAT}")
@@ -36,7 +36,7 @@ def read(path: str, reference: bool = True, skip: Skip | None = None) -> Iterato
 
 
 def check_ase(path: str, what: str) -> None:
-    """AenetError where ase is not installed; what : of the file requires it."""
+    """Raise AenetError unless ase is installed; what : requires it, for the message."""
     if importlib.util.find_spec("ase") is None:
         raise AenetError(f"{path}: {what} ase; install it with pip install 'aenet_py[ase]'")
 
@@ -48,12 +48,12 @@ def _rows(path: str) -> Iterator[Any]:
         yield from connect(path, use_lock_file=False).select()
     except MemoryError:
         raise
-    except Exception as error:  # ASE's readers raise whatever they come across
-        raise AenetError(f"{path}: cannot be read: {reason(error)}; expected {WHAT}") from None
+    except Exception as error:  # ASE's readers raise errors of any class
+        raise AenetError(f"{path}: not a valid ASE database: {reason(error)}") from None
 
 
 def reason(error: Exception) -> str:
-    """An error of ASE in one line; its kind where the text alone tells nothing."""
+    """An error of ASE in one line, with its class if the message is a single word."""
     text = " ".join(str(error).split())[:300]
     return text if " " in text else f"{type(error).__name__} {text}".strip()
 
@@ -66,16 +66,16 @@ def _structure(path: str, row: Any) -> Structure:
         atoms = Atoms(row.numbers, row.positions, cell=row.cell, pbc=row.pbc, tags=row.get("tags"))
         results = {key: row.get(key) for key in ("energy", "free_energy", "forces")}
         system = row.data.get("system") if row.get("data") else None
-    except Exception as error:  # as above: some values are decoded only now
+    except Exception as error:  # as above; some values are decoded only here
         raise InputError(name, f"cannot be read: {reason(error)}") from None
     return from_atoms(atoms, name, results, system)
 
 
 @contextlib.contextmanager
 def writing(path: str, output: str) -> Iterator[Callable[[Structure], None]]:
-    """A new database; what is yielded adds a structure.
+    """Create a database; the function that is yielded adds a structure.
 
-    output : what path is called in errors.  AenetError where the database cannot take a structure, on a full disk say.
+    output : name of the file in errors.  AenetError if a structure cannot be written, for example on a full disk.
     """
     import sqlite3
 

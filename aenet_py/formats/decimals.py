@@ -1,11 +1,11 @@
 """Real numbers in the columns of gfortran's list-directed output: 26 characters each, 17 significant digits.
 
-A blank, then 25 columns.  From 0.1 up to 1e17 the digits end in column 20 with five blanks behind them, otherwise the
-exponent follows: ``  -1308.9000000000001     ``, ``  -9.1009487097487560E-002``.  Columns 3 to 20 thus hold 17 digits
-and a point, whatever the number; only 0.1 to 1 has a zero more in front.
+A number is a blank and 25 columns.  From 0.1 up to 1e17 the digits end in column 20, followed by five blanks; otherwise
+the exponent follows: ``  -1308.9000000000001     ``, ``  -9.1009487097487560E-002``.  Columns 3 to 20 thus always hold
+17 digits and a point; only numbers from 0.1 to 1 have an additional leading zero.
 
-Arrays are converted by whole-array operations, eight digits of a number in one 64-bit integer.  What falls outside
-their range (below 1e-6, from 1e7 on, infinities, other columns) is done one by one.
+Arrays are converted by whole-array operations, with eight digits of a number in one 64-bit integer.  Numbers outside
+their range (below 1e-6, from 1e7 on, infinities, other columns) are converted one by one.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ import numpy as np
 WIDTH = 26
 CHUNK = 16384  # numbers converted at once
 
-# One number in a text, in pieces that overlap: columns 0 to 3, 3 to 10, 11 to 18, 18 to 25.  Written in the order head,
-# tail, first, middle, each piece leaves the columns that belong to it.  (NumPy corrupts memory when it concatenates
-# arrays of overlapping fields: join their bytes instead.)
+# A number in overlapping pieces: columns 0 to 3, 3 to 10, 11 to 18, 18 to 25.  In the order head, tail, first, middle,
+# each piece overwrites the surplus columns of those before.  (NumPy corrupts memory when it concatenates arrays of
+# overlapping fields: join their bytes instead.)
 FIELD = np.dtype(
     {"names": ["head", "tail", "first", "middle"], "formats": ["<u4", "<u8", "<u8", "<u8"], "offsets": [0, 18, 3, 11],
      "itemsize": WIDTH}
@@ -32,7 +32,7 @@ _ASCII_ZEROS = _U(0x3030303030303030)
 
 
 def text(value: float) -> bytes:
-    """One number as gfortran prints it (write_real)."""
+    """A number as printed by gfortran (write_real)."""
     if not math.isfinite(value):
         name = "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
         return name.rjust(WIDTH).encode()
@@ -46,9 +46,9 @@ def text(value: float) -> bytes:
 
 
 def write(values: np.ndarray, out: np.ndarray) -> None:
-    """Put numbers into a text.
+    """Write numbers into fields of a text.
 
-    values (n, ...) float64; out : `FIELD`, of the same shape, any strides.
+    values (n, ...) float64; out : `FIELD` of the same shape, with any strides.
     """
     for rows in _chunks(values):
         _write(values[rows], out[rows])
@@ -91,9 +91,9 @@ def _write(values: np.ndarray, out: np.ndarray) -> None:
 
 
 def read(fields: np.ndarray) -> np.ndarray:
-    """Numbers from a text whose columns are those of `write`, correctly rounded.
+    """Read numbers, correctly rounded, from fields with the columns of `write`.
 
-    fields (n, ...) `FIELD`, any strides.  Returns float64 of the same shape; ValueError if a field is not a number.
+    fields (n, ...) `FIELD` with any strides.  Returns float64 of the same shape; ValueError if a field is not a number.
     """
     values = np.empty(fields.shape)
     for rows in _chunks(fields):
@@ -102,14 +102,14 @@ def read(fields: np.ndarray) -> np.ndarray:
 
 
 def _chunks(values: np.ndarray) -> list[slice]:
-    """Rows whose intermediate results stay in the processor's cache."""
+    """Chunks of rows whose intermediate results fit into the processor's cache."""
     rows = max(1, CHUNK * len(values) // max(1, values.size))
     return [slice(start, start + rows) for start in range(0, len(values), rows)]
 
 
 def _read(fields: np.ndarray) -> np.ndarray:
     head, first, middle, tail = (fields[name].flatten() for name in ("head", "first", "middle", "tail"))
-    # Where a byte of `first` is a point: its lowest bit alone, which is 1 << 8 times its place.
+    # The byte of `first` that is a point, as its lowest bit: 1 << 8 times its position.
     point = first ^ _POINTS
     point = (point - _ONES) & ~point & _HIGH_BITS
     point &= ~point + _U(1)
@@ -178,8 +178,8 @@ def _exact_product(
 def _exact_quotient(digits: np.ndarray, n_decimals: np.ndarray) -> np.ndarray:
     """digits / 10**n_decimals, correctly rounded; digits (n,) uint64 below 1e17, n_decimals 10 to 22."""
     values = digits.view(np.int64) / _TENS.take(n_decimals)
-    # The value, at most 1.5 units in the last place off, is m 2**e; what is missing, in units of 2**e / 5**n_decimals,
-    # is an integer far below 2**63, so that its last 64 bits, which is all that is left of both terms, tell it.
+    # The value is m 2**e and at most 1.5 units in the last place off.  The remainder, in units of 2**e / 5**n_decimals,
+    # is an integer far below 2**63 and thus known from the last 64 bits of both terms.
     bits = values.view(_U)
     mantissa = bits & _U(2**52 - 1)
     mantissa |= _U(2**52)
@@ -191,12 +191,12 @@ def _exact_quotient(digits: np.ndarray, n_decimals: np.ndarray) -> np.ndarray:
     twice = missing.view(np.int64)
     twice += twice
     bits += twice > fives  # never equal: fives are odd
-    bits -= twice <= (-fives >> (mantissa == 2**52))  # below a power of two, the next number is half as far
+    bits -= twice <= (-fives >> (mantissa == 2**52))  # below a power of two, the spacing is half as large
     return values
 
 
 def _to_text(number: np.ndarray) -> np.ndarray:
-    """Eight digits as text, the first in the lowest byte; number : uint64 below 1e8."""
+    """Eight digits as text, with the first in the lowest byte; number : uint64 below 1e8."""
     high = number // _U(10000)
     pairs = high | ((number - high * _U(10000)) << _U(32))
     high = ((pairs * _U(10486)) >> _U(20)) & _U(0x7F0000007F)
@@ -206,7 +206,7 @@ def _to_text(number: np.ndarray) -> np.ndarray:
 
 
 def _to_number(digits: np.ndarray) -> np.ndarray:
-    """The reverse of `_to_text`: neighbours are joined to pairs, pairs to fours, fours to eight digits."""
+    """Inverse of `_to_text`: digits are joined to pairs, pairs to fours, fours to eight digits."""
     number = digits & _U(0x0F0F0F0F0F0F0F0F)
     number *= _U(10 * 2**8 + 1)
     number >>= _U(8)
@@ -220,7 +220,7 @@ def _to_number(digits: np.ndarray) -> np.ndarray:
 
 
 def _not_digits(eight: np.ndarray) -> np.ndarray:
-    """Has the high bit of bytes that are not digits, and of some others if there are such."""
+    """Set the high bit of bytes that are not digits, and of some others if there are any."""
     return (eight + _U(0x4646464646464646)) | (eight - _ASCII_ZEROS)
 
 
@@ -238,7 +238,7 @@ _BLANK_TAIL, _TAIL_MINUS_ZERO = _U(_bytes(b"     ")), _U(_bytes(b"E-000"))
 _TENS = np.array([10.0**n for n in range(23)])
 _FIVES = np.array([5**n for n in range(23)])
 
-# By the decimal exponent, from _LEAST on: where the point comes among the 18 columns, and what follows from that.
+# By the decimal exponent, from _LEAST on: position of the point among the 18 columns, and what depends on it.
 _EXPONENTS = range(_LEAST, _MOST + 1)
 _PLACES = [e + 1 if e >= 0 else 0 if e == -1 else 1 for e in _EXPONENTS]
 _SCALE = _TENS[[16 - e for e in _EXPONENTS]]
@@ -250,7 +250,7 @@ _TAIL = np.array([_bytes(b"\0" + b"00" + (b"     " if e >= -1 else b"E-%03d" % -
 _HEADS = [(b"  0 ", b" -0 ") if e == -1 else (b"    ", b"  - ") for e in _EXPONENTS]
 _HEAD = np.array([_bytes(head) for pair in _HEADS for head in pair], "<u4")
 
-# By the binary exponent of a number: the decimal exponent where its range begins, and the power of ten in the range.
+# By the binary exponent of a number: decimal exponent at the start of its range, and the power of ten in the range.
 _LOWEST_BINARY, _HIGHEST_BINARY = 1023 - 19, 1023 + 22
 _FIRST_PLACE = np.full(2048, -_LEAST, np.intp)
 _NEXT_POWER = np.full(2048, np.inf)
@@ -260,5 +260,5 @@ for _binary in range(_LOWEST_BINARY, _HIGHEST_BINARY + 1):
     if float(f"1e{_exponent + 1}") < 2.0 ** (_binary - 1022):
         _NEXT_POWER[_binary] = float(f"1e{_exponent + 1}")
 
-# Until it has seen a large block freed, glibc gives memory back at once, and every intermediate array is mapped anew.
+# Before a large block was freed once, glibc returns memory at once, and every intermediate array is mapped anew.
 np.empty(30 << 17)

@@ -1,12 +1,12 @@
-"""Extended XYZ: a frame's lines to atoms and back (libAtoms/extxyz).
+"""Extended XYZ: the lines of a frame to atoms and back (libAtoms/extxyz).
 
     2
     Lattice="4 0 0 0 4 0 0 0 4" Properties=species:S:1:pos:R:3:forces:R:3 energy=-1741.9 pbc="T T T"
     Cu 0.0 0.0 0.0 0.0 0.0 0.1
     O  2.0 0.1 0.0 0.0 0.0 -0.1
 
-Lattice has the three cell vectors one after the other.  Energies in eV, lengths in Å, forces in eV/Å.  Which atoms may
-move (`move_mask`) changes no force.  Keys, names of columns and their kinds may have any case.
+Lattice lists the three cell vectors.  Energies are in eV, lengths in Å, forces in eV/Å.  Constraints (`move_mask`)
+do not change forces.  Keys, and names and types of columns, may have any case.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from aenet_py.structure import Structure, species_of_atoms
 POSITIONS = ("pos", "positions")
 SPECIES = ("species", "symbols", "z", "numbers", "atomic_numbers")
 SYSTEMS = ("sid", "system_id", "system")
-NEAR = 1.0e-4  # eV, eV/Å: labels that differ by less are the same
-LONGEST_KEY = 100  # characters of a key that is looked at
-MOST_ENERGIES = 1000  # keys of a frame that name energies
+NEAR = 1.0e-4  # eV, eV/Å: energies and forces that differ by less count as equal
+LONGEST_KEY = 100  # characters of a key that is used
+MOST_ENERGIES = 1000  # energies of a frame
 
 _DEFAULT_COLUMNS = "species:S:1:pos:R:3"
 _CELLS = ("cell", "cell_vectors", "unit_cell", "lattice_vectors", "box", "box_vectors")  # of others, for Lattice
@@ -45,9 +45,9 @@ _LOGICAL = {"t": True, "true": True, "1": True, "f": False, "false": False, "0":
 
 @dataclass(frozen=True)
 class Columns:
-    """Words of an atom's line, and where among them its values begin; tags is None where there are none.
+    """Number of words in an atom's line, and the index of the first word of each value.
 
-    forces : by the names of all columns that may be forces.
+    forces : by the names of all columns that may be forces; tags : None if there are none.
     """
 
     width: int
@@ -59,8 +59,7 @@ class Columns:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is read of a frame: the labels given, of which the first are taken, by their names in the comment line and
-    among the columns."""
+    """What to read of a frame: columns, pairs of energy and forces (of which the first is used), and their names."""
 
     columns: Columns
     given: tuple[Labels, ...]
@@ -69,10 +68,20 @@ class Plan:
 
 
 def parse(raw: RawFrame, reference: bool | None = None, labels: Labels = ANY) -> Structure:
-    """The atoms of a frame; InputError names frame and line of what is wrong with it.
+    """Read the atoms of a frame.
 
-    reference : energy and forces are required (true), not read (false), or read where they are (None).
-    labels : which of them, where a frame has several.
+    Parameters
+    ----------
+    raw : RawFrame
+    reference : bool or None
+        Energy and forces are required (true), not read (false), or optional (None).
+    labels : Labels
+        Names of the energy and forces to read, if a frame has several.
+
+    Raises
+    ------
+    InputError
+        If the frame is invalid; the message names frame and line.
     """
     path, line = raw.name, raw.line + 1
     try:
@@ -105,14 +114,14 @@ def parse(raw: RawFrame, reference: bool | None = None, labels: Labels = ANY) ->
 
 
 def column(raw: RawFrame, name: str) -> np.ndarray | None:
-    """A column of numbers that `parse` does not read, by its name in small letters: (n_atoms, width), or None.
+    """A column of numbers that `parse` does not read, (n_atoms, width), or None if there is none.
 
-    raw : a frame that `parse` takes.  InputError for what is no finite number.
+    raw : a frame that `parse` accepts; name : in lower case.  InputError for values that are not finite numbers.
     """
     words = _comment(_decoded(raw.lines[1]), None)[0].get("properties", _DEFAULT_COLUMNS).strip().split(":")
     first = 0
-    for found, number in zip(words[::3], map(int, words[2::3]), strict=True):
-        if found.lower() == name:
+    for column_name, number in zip(words[::3], map(int, words[2::3]), strict=True):
+        if column_name.lower() == name:
             try:
                 values = np.array(
                     [_reals(line.decode().split()[first : first + number], True) for line in raw.lines[2:]]
@@ -120,7 +129,7 @@ def column(raw: RawFrame, name: str) -> np.ndarray | None:
             except ValueError:
                 values = np.array([np.nan])
             if not np.isfinite(values).all():
-                raise InputError(raw.name, f"found {name} that are not numbers", raw.line + 2)
+                raise InputError(raw.name, f"found {name} that are not finite numbers", raw.line + 2)
             return values
         first += number
     return None
@@ -129,11 +138,11 @@ def column(raw: RawFrame, name: str) -> np.ndarray | None:
 def read(
     path: str, reference: bool = True, skip: Skip | None = None, labels: Labels = ANY, advance: Advance = unwatched
 ) -> Iterator[tuple[RawFrame, Structure]]:
-    """The frames of a file, with their lines; reference, skip : as in `frames.good`; labels : as in `parse`.
+    """Read the frames of a file, with their lines.
 
-    advance : as in `frames.read`.
+    reference, skip : as in `frames.good`; labels : as in `parse`; advance : as in `frames.read`.
 
-    Behind a frame that tells no number of atoms the rest of the file cannot be read, and counts as one that is skipped.
+    After a frame without a number of atoms the rest of the file cannot be read, and counts as a single skipped frame.
     """
     required = True if reference else None
     try:
@@ -155,9 +164,9 @@ def _decoded(line: bytes) -> str:
 
 
 def _comment(text: str, wanted: str | None) -> tuple[dict[str, str], dict[str, str]]:
-    """Values by key in lower case, of the keys that are used, and those that may be energies by key as written.
+    """Values of the keys that are used, by key in lower case, and values that may be energies, by key as written.
 
-    wanted : another key that is one.  ValueError for units that are not ours, and for a key with two values.
+    wanted : another key of an energy.  ValueError for other units, and for a key with two values.
     """
     values: dict[str, str] = {}
     energies: dict[str, str] = {}
@@ -177,9 +186,9 @@ def _comment(text: str, wanted: str | None) -> tuple[dict[str, str], dict[str, s
         if units.is_key(key):
             units.check(key, value)
             continue
-        place, name = (values, lower) if lower in _USED else (energies, key)
-        if place.setdefault(name, value) != value:
-            raise ValueError(f"found {key}={place[name][:80]} and {key}={value[:80]}; expected one value of a key")
+        group, name = (values, lower) if lower in _USED else (energies, key)
+        if group.setdefault(name, value) != value:
+            raise ValueError(f"found {key}={group[name][:80]} and {key}={value[:80]}; expected one value of a key")
         last = name
         if len(energies) > MOST_ENERGIES:
             raise ValueError(f"found more than {MOST_ENERGIES:,} keys that name energies; expected one or two")
@@ -188,7 +197,7 @@ def _comment(text: str, wanted: str | None) -> tuple[dict[str, str], dict[str, s
 
 @functools.lru_cache(1024)
 def _used(key: str) -> str | None:
-    """A key in lower case, None if its value is not used."""
+    """A key in lower case, or None if it is not used."""
     lower = key.lower()
     return lower if lower in _USED or "energy" in lower or units.is_key(key) else None
 
@@ -198,10 +207,10 @@ def _plan(
     properties: str, energies: tuple[str, ...], reference: bool | None, lone: bool, energy: str | None,
     forces: str | None,
 ) -> Plan:  # fmt: skip
-    """What to read of a frame; ValueError where that cannot be told, or what is required is missing.
+    """What to read of a frame; ValueError if that is ambiguous, or required values are missing.
 
-    energies : keys that may be energies; reference : as in `parse`; lone : a single atom, whose forces are zero unless
-    given; energy, forces : those wanted.
+    energies : keys that may be energies; reference : as in `parse`; lone : a single atom, which needs no forces;
+    energy, forces : names of those wanted.
     """
     labels = Labels(energy, forces)
     columns = _columns(properties, forces)
@@ -218,49 +227,48 @@ def _plan(
 
 
 def _columns(properties: str, wanted: str | None) -> Columns:
-    """Columns from `name:kind:number` triples; wanted : the name of the forces.  ValueError says what is wrong."""
+    """Columns from triples `name:type:number`; wanted : the name of the forces.  ValueError if they are invalid."""
     words = properties.strip().split(":")
     if len(words) % 3:
-        raise ValueError(f"found Properties={properties}; expected name:kind:number for each")
-    found: dict[str, tuple[int, str, str]] = {}
+        raise ValueError(f"found Properties={properties}; expected name:type:number for each")
+    columns: dict[str, tuple[int, str, str]] = {}
     forces: dict[str, int] = {}
-    place = 0
-    for name, kind, number in zip(words[::3], words[1::3], words[2::3], strict=True):
-        if kind.upper() not in ("S", "R", "I", "L") or not number.isdecimal() or int(number) < 1:
-            raise ValueError(f"found {name}:{kind}:{number} in Properties; expected a kind S, R, I or L and a number")
-        lower, three = name.lower(), kind.upper() in "RI" and number == "3"
-        if lower in found and (lower in SPECIES + POSITIONS or lower in map(str.lower, forces)):
+    n_words = 0
+    for name, letter, number in zip(words[::3], words[1::3], words[2::3], strict=True):
+        if letter.upper() not in ("S", "R", "I", "L") or not number.isdecimal() or int(number) < 1:
+            raise ValueError(f"found {name}:{letter}:{number} in Properties; expected a type S, R, I or L and a number")
+        lower, three = name.lower(), letter.upper() in "RI" and number == "3"
+        if lower in columns and (lower in SPECIES + POSITIONS or lower in map(str.lower, forces)):
             raise ValueError(f"found {name} twice in Properties; expected each column once")
-        found.setdefault(lower, (place, kind.upper(), number))
+        columns.setdefault(lower, (n_words, letter.upper(), number))
         of = source(lower) if "force" in lower else None
         if (of in KNOWN) if wanted is None else (lower == wanted.lower()):
             if not three:
-                raise ValueError(f"found {name}:{kind}:{number} in Properties; expected {name}:R:3")
-            forces[name] = place
+                raise ValueError(f"found {name}:{letter}:{number} in Properties; expected {name}:R:3")
+            forces[name] = n_words
         elif of is not None and three:
-            forces[name] = place
-        place += int(number)
+            forces[name] = n_words
+        n_words += int(number)
 
-    def start(names: Sequence[str], kinds: str, number: str) -> int | None:
-        name = next((name for name in names if name in found), None)
+    def start(names: Sequence[str], letters: str, number: str) -> int | None:
+        name = next((name for name in names if name in columns), None)
         if name is None:
             return None
-        if found[name][1] not in kinds or found[name][2] != number:
-            raise ValueError(
-                f"found {name}:{':'.join(found[name][1:])} in Properties; expected {name}:{kinds[0]}:{number}"
-            )
-        return found[name][0]
+        first, *given = columns[name]
+        if given[0] not in letters or given[1] != number:
+            raise ValueError(f"found {name}:{':'.join(given)} in Properties; expected {name}:{letters[0]}:{number}")
+        return first
 
     species, positions = start(SPECIES, "SI", "1"), start(POSITIONS, "RI", "3")
     if species is None or positions is None:
         raise ValueError(f"found Properties={properties}; expected species:S:1 and pos:R:3 among them")
-    return Columns(place, species, positions, forces, start(("tags",), "I", "1"))
+    return Columns(n_words, species, positions, forces, start(("tags",), "I", "1"))
 
 
 def _check_complete(
     given: Sequence[Labels], energies: Sequence[str], forces: Sequence[str], labels: Labels, lone: bool
 ) -> None:
-    """ValueError where energy or forces are missing (a lone atom needs none) though there are some of other names."""
+    """Raise ValueError if energy or forces (not of a single atom) are missing, although others have other names."""
     if all(pair.energy is None for pair in given):
         what, wanted, others = "energy", labels.energy, energies
     elif not lone and all(pair.forces is None for pair in given):
@@ -277,7 +285,7 @@ def _check_complete(
 def _check_agreement(
     path: str, line: int, given: Sequence[Labels], energies: Mapping[str, float], forces: Mapping[str, np.ndarray]
 ) -> None:
-    """InputError unless it does not matter which of several labels are taken."""
+    """Raise InputError unless all pairs of energy and forces have the same values."""
     first = given[0]
     for other in given[1:]:
         same = first.energy is None or other.energy is None or _near(energies[first.energy], energies[other.energy])
@@ -295,7 +303,7 @@ def _near(one: float | np.ndarray, other: float | np.ndarray) -> bool:
 def _atoms(
     raw: RawFrame, path: str, columns: Columns, forces: Sequence[str]
 ) -> tuple[tuple[str, ...], np.ndarray, np.ndarray, dict[str, np.ndarray], np.ndarray | None]:
-    """Symbols in order of appearance, species, positions, forces by the names wanted, tags."""
+    """Symbols in order of appearance, species, positions, forces by name, and tags."""
     block = b" ".join(raw.lines[2:]).decode("latin-1")
     words, width, n_atoms = block.split(), columns.width, len(raw.lines) - 2
     names = words[columns.species :: width]
@@ -313,12 +321,12 @@ def _atoms(
         raise _what_is_wrong(raw, path, columns, starts)
     values = np.array(numbers).T
     symbols, species = species_of_atoms(names)
-    positions, *found = (np.ascontiguousarray(values[:, i : i + 3]) for i in range(0, 3 * len(starts), 3))
-    return symbols, species, positions, dict(zip(forces, found, strict=True)), tags
+    positions, *columns_of_forces = (np.ascontiguousarray(values[:, i : i + 3]) for i in range(0, 3 * len(starts), 3))
+    return symbols, species, positions, dict(zip(forces, columns_of_forces, strict=True)), tags
 
 
 def _what_is_wrong(raw: RawFrame, path: str, columns: Columns, starts: Sequence[int]) -> InputError:
-    """The error for the first atom that is not as it should be; starts : of the numbers that are used."""
+    """The error for the first invalid atom; starts : index of the first word of each value that is read."""
     for number, line in enumerate(raw.lines[2:], raw.line + 2):
         text = line.decode("latin-1").strip()
         words = text.split()
@@ -334,11 +342,11 @@ def _what_is_wrong(raw: RawFrame, path: str, columns: Columns, starts: Sequence[
                 return InputError(path, f"found {word!r} where a number belongs; expected x y z in Å or eV/Å", number)
         if columns.tags is not None and not words[columns.tags].lstrip("+-").isdecimal():
             return InputError(path, f"found {words[columns.tags]!r}; expected a tag, an integer", number)
-    return InputError(path, "the numbers are too large to be added up; expected positions in Å and forces in eV/Å")
+    return InputError(path, "values overflow; expected positions in Å and forces in eV/Å")
 
 
 def _reals(words: Sequence[str], careful: bool) -> list[float]:
-    """Numbers, quickly unless careful or an exponent is Fortran's."""
+    """Convert words to numbers, quickly unless careful or if an exponent is Fortran's."""
     if not careful:
         try:
             return list(map(float, words))
@@ -348,7 +356,7 @@ def _reals(words: Sequence[str], careful: bool) -> list[float]:
 
 
 def _real(word: str) -> float:
-    """A number, its exponent also with d; ValueError also for one with "_" in it, which Python takes."""
+    """A number, also with d for the exponent's e; ValueError also for "1_0", which Python accepts."""
     if "_" in word:
         raise ValueError(word)
     try:
@@ -371,7 +379,7 @@ def _energy(text: str) -> float:
 
 
 def _items(value: str) -> list[str]:
-    """The words of a value, whatever brackets, commas and quotes are around them."""
+    """The words of a value, without brackets, commas and quotes."""
     return _AROUND.sub(" ", value).split()
 
 
@@ -388,7 +396,7 @@ def _cell(values: Mapping[str, str]) -> np.ndarray | None:
 
 
 def _periodic(values: Mapping[str, str], has_cell: bool) -> tuple[bool, bool, bool]:
-    """Periodic along all cell vectors unless pbc says otherwise."""
+    """Periodicity: along all cell vectors, unless there is pbc."""
     pbc = _logicals(values["pbc"]) if "pbc" in values else (has_cell, has_cell, has_cell)
     if not has_cell:
         if any(pbc):
@@ -409,19 +417,19 @@ def _logicals(text: str) -> tuple[bool, bool, bool]:
 
 
 def text(frame: Structure) -> bytes:
-    """A frame's lines; every number keeps all its digits."""
-    kinds = "species:S:1:pos:R:3"
+    """The lines of a frame; all digits of every number are kept."""
+    properties = "species:S:1:pos:R:3"
     columns: list[Sequence] = [frame.names(), *_reprs(frame.positions)]
     if frame.tags is not None:
-        kinds += ":tags:I:1"
+        properties += ":tags:I:1"
         columns.append(list(map(str, frame.tags.tolist())))
     if frame.forces is not None:
-        kinds += ":forces:R:3"
+        properties += ":forces:R:3"
         columns += _reprs(frame.forces)
     comment = []
     if frame.cell is not None:
         comment.append('Lattice="' + " ".join(map(repr, frame.cell.ravel().tolist())) + '"')
-    comment.append(f"Properties={kinds}")
+    comment.append(f"Properties={properties}")
     if frame.system is not None:
         comment.append(f"sid={quoted(frame.system)}")
     if frame.energy is not None:

@@ -1,4 +1,4 @@
-"""The files that paths stand for: themselves, or, of folders, what is in them."""
+"""Files of paths: the files themselves, and those in folders."""
 
 from __future__ import annotations
 
@@ -11,37 +11,37 @@ from aenet_py.runtime.output import is_pending
 
 
 def files_in(paths: Sequence[str], wanted: Callable[[str], bool], what: str) -> list[str]:
-    """Files in the order given, those of a folder and its folders by name, numbers in names by value.
+    """Files in the given order; those in folders, and in folders of these, sorted by name and numbers by value.
 
-    wanted : which files of a folder count; what : they are, in words.  AenetError for a path that does not exist, a
-    folder without such files, or a file that is given twice.
+    wanted : selects the files of a folder; what : describes them.  AenetError for a path that does not exist, a folder
+    without such files, or a file that is given twice.
     """
-    found: list[str] = []
+    files: list[str] = []
     for path in paths:
         if not os.path.isdir(path):
             if not os.path.exists(path):
                 raise AenetError(f"{path}: no such file; expected {what}")
-            found.append(path)
+            files.append(path)
             continue
         inside = [os.path.join(folder, name) for folder, names in _walk(path) for name in names if wanted(name)]
         if not inside:
-            raise AenetError(f"{path}: found a folder without such a file; expected {what}")
-        found += sorted(inside, key=_natural)
+            raise AenetError(f"{path}: no such file in this folder; expected {what}")
+        files += sorted(inside, key=_natural)
     seen: set[str] = set()
-    for path in found:
+    for path in files:
         if os.path.realpath(path) in seen:
-            raise AenetError(f"{path}: this file is given twice; expected each once")
+            raise AenetError(f"{path}: this file is given twice")
         seen.add(os.path.realpath(path))
-    return found
+    return files
 
 
 def _walk(path: str) -> Iterator[tuple[str, list[str]]]:
-    """A folder and all folders in it that are complete, with the names of their files."""
+    """A folder and all complete folders in it, with the names of their files."""
     for folder, inside, names in os.walk(path):
         inside[:] = [name for name in inside if not is_pending(name)]
         yield folder, names
 
 
 def _natural(path: str) -> list[tuple[int, str]]:
-    """Sorts 2 before 10."""
+    """Key that sorts 2 before 10."""
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", path)]

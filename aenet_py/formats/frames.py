@@ -1,10 +1,10 @@
-"""Files of many structures in extended XYZ, plain or compressed, taken apart into frames without reading their numbers.
+"""Files of many structures in extended XYZ, plain or compressed, split into frames whose numbers are not read.
 
     75                                  number of atoms
     Lattice="..." Properties=...        comment
-    Cu x y z ...                        a line for each atom
+    Cu x y z ...                        one line per atom
 
-A file is read in blocks: memory does not grow with the number of frames.
+A file is read in blocks; memory does not grow with the number of frames.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     import gzip
 
 BLOCK_BYTES = 1 << 18
-XZ_PRESET = 1  # files are up to a third larger than with the usual 6, written ten times as fast
-LONGEST_LINE = 1 << 27  # bytes of a line; more is no text
-MOST_DIGITS = 8  # of a frame's number of atoms; more is none
+XZ_PRESET = 1  # up to a third larger files than with the default 6, written ten times as fast
+LONGEST_LINE = 1 << 27  # bytes
+MOST_DIGITS = 8  # of a frame's number of atoms
 PLAIN = (".extxyz", ".xyz")
 COMPRESSED = (".xz", ".gz")
 WHAT = "an extended XYZ file"
@@ -35,7 +35,10 @@ Skip = Callable[[InputError], None]
 
 @dataclass(frozen=True)
 class RawFrame:
-    """A frame's lines: number of atoms, comment, atoms.  path : of the file; index : from 0; line : of the first."""
+    """The lines of a frame: number of atoms, comment, atoms.
+
+    path : of the file; index : of the frame, 0-based; line : number of the first line, counted from 1.
+    """
 
     path: str
     index: int
@@ -48,39 +51,39 @@ class RawFrame:
 
     @property
     def size(self) -> int:
-        """Bytes of its lines."""
+        """Number of bytes of the lines."""
         return sum(map(len, self.lines))
 
     @property
     def content(self) -> bytes:
-        """Its bytes in the file, the last line ended."""
+        """The bytes in the file, with the end of the last line."""
         return b"\n".join(self.lines) + b"\n"
 
 
 def frame_name(path: str, index: int) -> str:
-    """What a frame is called, from 0: `file#index`."""
+    """Name of a frame, with its 0-based index: `file#index`."""
     return f"{path}#{index}"
 
 
 def is_frames(path: str) -> bool:
-    """Whether a file's name says that it holds frames."""
+    """Whether a file has the name of extended XYZ."""
     return plain_name(path).lower().endswith(PLAIN)
 
 
 def plain_name(path: str) -> str:
-    """A file's name without the ending of a compressed one."""
+    """Name of a file without the ending for compression."""
     stem, ending = os.path.splitext(path)
     return stem if ending in COMPRESSED else path
 
 
 class _BrokenError(Exception):
-    """What was compressed cannot be decompressed, or is no text."""
+    """Compressed data are damaged, or are not text."""
 
 
 def read(path: str, advance: Advance = unwatched) -> Iterator[RawFrame]:
-    """The frames of a file; InputError, once those before it are read, for one that is cut or begins with no number.
+    """The frames of a file; InputError at a frame that is incomplete or does not begin with a number.
 
-    advance : told the bytes read, of a compressed file as they are there.
+    advance : is told the bytes read, of a compressed file as stored.
     """
     lines: list[bytes] = []
     index, number = 0, 1
@@ -111,12 +114,12 @@ def read(path: str, advance: Advance = unwatched) -> Iterator[RawFrame]:
 
 
 def count(path: str, advance: Advance = unwatched) -> int:
-    """How many frames a file holds; advance : as in `read`."""
+    """Number of frames in a file; advance : as in `read`."""
     return sum(1 for _ in read(path, advance))
 
 
 def lines_of(path: str, what: str) -> Iterator[bytes]:
-    """The lines of a text file, plain or compressed, without their ends."""
+    """Lines of a text file, plain or compressed, without line ends."""
     try:
         for pieces in _pieces(path, what, unwatched):
             yield from pieces
@@ -125,10 +128,10 @@ def lines_of(path: str, what: str) -> Iterator[bytes]:
 
 
 def good(make: Callable[[], Structure], reference: bool, skip: Skip | None) -> Structure | None:
-    """A structure, or None for one that is not good and was skipped.
+    """A structure, or None if it is invalid and skipped.
 
-    make : reads it or raises InputError; reference : energy and forces are required; skip : called instead of raising
-    InputError.
+    make : reads it or raises InputError; reference : energy and forces are required; skip : called with the error
+    instead of raising it.
     """
     try:
         frame = make()
@@ -143,7 +146,7 @@ def good(make: Callable[[], Structure], reference: bool, skip: Skip | None) -> S
 
 
 class FramesFile(PendingFile):
-    """A file of frames that appears under its name when complete, compressed as that says."""
+    """A file of frames, compressed according to its name, that appears when complete."""
 
     def __init__(self, path: str):
         self._compressor = _compressor(path)
@@ -159,7 +162,7 @@ class FramesFile(PendingFile):
 
 
 def _compressor(path: str) -> Any:
-    """What compresses, with methods compress and flush, or None."""
+    """An object with methods compress and flush, or None."""
     import lzma
     import zlib
 
@@ -174,13 +177,13 @@ def _n_atoms(path: str, index: int, number: int, line: bytes) -> int:
     words = line.split()
     if len(words) == 1 and words[0].isdigit() and len(words[0]) <= MOST_DIGITS and int(words[0]) > 0:
         return int(words[0])
-    found = repr(line[:40].decode("latin-1").strip())
-    raise InputError(frame_name(path, index), f"found {found}; expected the number of atoms of a frame", number)
+    shown = repr(line[:40].decode("latin-1").strip())
+    raise InputError(frame_name(path, index), f"found {shown}; expected the number of atoms of a frame", number)
 
 
 def _pieces(path: str, what: str, advance: Advance) -> Iterator[list[bytes]]:
-    """The lines of a file without their ends, decompressed, some at a time."""
-    import lzma  # both are needed by few decks
+    """Blocks of decompressed lines of a file, without line ends."""
+    import lzma  # few decks need both
     import zlib
 
     try:
@@ -203,12 +206,12 @@ def _pieces(path: str, what: str, advance: Advance) -> Iterator[list[bytes]]:
     except FileNotFoundError:
         raise AenetError(f"{path}: no such file; expected {what}") from None
     except EOFError:
-        raise _BrokenError("the compressed data end too soon; expected the whole file") from None
+        raise _BrokenError("the compressed data are incomplete") from None
     except (lzma.LZMAError, zlib.error) as error:
-        raise _BrokenError(f"the compressed data are broken: {error}; expected those of {what}") from None
+        raise _BrokenError(f"the compressed data are damaged: {error}") from None
     except OSError as error:
-        if error.strerror is None:  # what gzip makes of a file that is not its own
-            raise _BrokenError(f"the compressed data are broken: {error}; expected those of {what}") from None
+        if error.strerror is None:  # gzip raises it for other files
+            raise _BrokenError(f"the compressed data are damaged: {error}") from None
         raise AenetError(f"{path}: cannot be read: {error.strerror}; expected {what}") from None
 
 

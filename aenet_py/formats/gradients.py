@@ -1,7 +1,7 @@
 """Files of feature gradients, ``NAME.train.forces`` (pytorchoutput).
 
-``docs/formats.md`` has the table of all records.  Sizes are known before the gradients are, so that several writers
-can fill one file.
+``docs/formats.md`` has the table of all records.  Sizes are known before the gradients are computed, so several threads
+or processes can fill one file.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from aenet_py.formats.records import RecordReader
 from aenet_py.formats.trainset import read_beginning
 
 ATOM_RECORDS = 5
-AHEAD = 1 << 22  # bytes read at once: a record may be as long as the usual buffer
-_HEAD, _BETWEEN, _END = struct.Struct("<8i"), struct.Struct("<2i"), records.MARKER  # an atom's markers and integers
+AHEAD = 1 << 22  # bytes read at once; a record may be as long as the default buffer
+_HEAD, _BETWEEN, _END = struct.Struct("<8i"), struct.Struct("<2i"), records.MARKER  # markers and integers of an atom
 
 
 def path_of(training_set: str) -> str:
-    """The file of gradients that belongs to a training set."""
+    """The file of gradients of a training set."""
     return training_set.removesuffix(".ascii") + ".forces"
 
 
@@ -31,7 +31,7 @@ def header(n_structures: int) -> bytes:
 
 
 def structure(path: str, n_atoms: int, n_types: int, selected: bool) -> bytes:
-    """The records in front of a structure's atoms; only selected structures have any."""
+    """The records before the atoms of a structure; only selected structures have atoms here."""
     return records.counted_text(path) + records.integers([n_atoms, n_types]) + records.logical(selected)
 
 
@@ -40,13 +40,13 @@ def footer(most_neighbors: int) -> bytes:
 
 
 def atom_size(n_features: int, n_neighbors: int) -> int:
-    """Bytes of one atom's five records."""
+    """Size of the five records of an atom, in bytes."""
     data = (4, 8, 4 * n_neighbors, 24 * n_features, 24 * n_features * n_neighbors)
     return sum(records.record_size(n) for n in data)
 
 
 def atom(itype: int, n_features: int, neighbors: np.ndarray, own: memoryview, others: memoryview) -> list:
-    """One atom's records as a list of buffers.
+    """The records of an atom as a list of buffers.
 
     itype : 1-based species; neighbors (n,) int32 : 1-based atom numbers; own : bytes of the derivatives with respect
     to the atom, (3, n_features) float64; others : with respect to each neighbour, (3, n_features, n) float64; 1/Å.
@@ -62,7 +62,7 @@ def atom(itype: int, n_features: int, neighbors: np.ndarray, own: memoryview, ot
 
 @dataclass(frozen=True)
 class GradientEntry:
-    """A structure's own values; selected : whether its atoms follow."""
+    """A structure: file name, numbers of atoms and of their species; selected : whether its atoms follow."""
 
     path: str
     n_atoms: int
@@ -72,10 +72,10 @@ class GradientEntry:
 
 @dataclass(frozen=True)
 class AtomGradients:
-    """One atom's gradients, 1/Å.
+    """Gradients of an atom's features, 1/Å, with species and neighbours numbered as in the file.
 
-    itype : species, from 1; neighbors (n,) int32 : their atom numbers, from 1; own (3, n_features) : derivatives with
-    respect to the atom itself; others (3, n_features, n) : with respect to each neighbour, good until the next atom is
+    itype : species, 1-based; neighbors (n,) int32 : atom numbers, 1-based; own (3, n_features) : derivatives with
+    respect to the atom itself; others (3, n_features, n) : with respect to each neighbour, valid until the next atom is
     read.
     """
 
@@ -86,18 +86,18 @@ class AtomGradients:
 
 
 def read_header(source: RecordReader) -> int:
-    """The number of structures announced."""
+    """Read the number of announced structures."""
     source.place = "header"
     return source.integer("number of structures", least=0)
 
 
 def read_entry(source: RecordReader, number: int) -> GradientEntry:
-    """number : of the structure, from 1."""
+    """Read the records before a structure's atoms; number : of the structure in messages, counted from 1."""
     return GradientEntry(*read_beginning(source, number), source.logical("whether gradients follow"))
 
 
 def read_atom(source: RecordReader, number: int, atom: int, n_atoms: int) -> AtomGradients:
-    """The next atom, atom of the n_atoms of structure number, both from 1."""
+    """Read the next atom of n_atoms; number, atom : of structure and atom in messages, counted from 1."""
     source.place = f"structure {number}, atom {atom}"
     itype = source.integer("species", least=1)
     n_features, n = source.integers(2, "numbers of features and neighbours").tolist()
@@ -114,10 +114,10 @@ def read_atom(source: RecordReader, number: int, atom: int, n_atoms: int) -> Ato
 def read(
     source: RecordReader, read_atoms: Callable[[RecordReader, int, GradientEntry], int] | None = None
 ) -> Iterator[GradientEntry | AtomGradients]:
-    """Everything behind the header, with each structure before its atoms.
+    """Read a whole file: each structure, followed by its atoms.
 
-    read_atoms : reads the atoms of a structure, of this number, instead; returns their largest number of neighbours.
-    Fewer structures than announced may be there, because generate.x counts those it skips.
+    read_atoms : called instead of reading the atoms of a structure of this number; returns their largest number of
+    neighbours.  There may be fewer structures than announced, because generate.x also counts skipped structures.
     """
     source.window.ahead = AHEAD
     n_structures, most_neighbors = read_header(source), 0
@@ -129,9 +129,9 @@ def read(
             most_neighbors = max(most_neighbors, read_atoms(source, number, entry))
         elif entry.selected:
             for atom in range(1, entry.n_atoms + 1):
-                found = read_atom(source, number, atom, entry.n_atoms)
-                most_neighbors = max(most_neighbors, len(found.neighbors))
-                yield found
+                gradients = read_atom(source, number, atom, entry.n_atoms)
+                most_neighbors = max(most_neighbors, len(gradients.neighbors))
+                yield gradients
         number += 1
     source.place = "footer"
     announced = source.integer("largest number of neighbours")
@@ -141,7 +141,7 @@ def read(
 
 
 def skip_atoms(source: RecordReader, number: int, entry: GradientEntry) -> int:
-    """For `read`: go on behind a structure's atoms, of which only the sizes are looked at."""
+    """Argument of `read` that skips the atoms of a structure, reading their sizes only."""
     source.window.ahead, most_neighbors = _HEAD.size, 0
     for atom in range(1, entry.n_atoms + 1):
         source.place = f"structure {number}, atom {atom}"
@@ -157,7 +157,7 @@ def skip_atoms(source: RecordReader, number: int, entry: GradientEntry) -> int:
 
 
 def selected(path: str) -> list[bool]:
-    """Whether each structure's gradients are in the file, of which little is read; InputError if it is broken."""
+    """Whether the file has the gradients of each structure; InputError if it is damaged.  Little of it is read."""
     with RecordReader(path) as source:
         return [step.selected for step in read(source, skip_atoms) if isinstance(step, GradientEntry)]
 

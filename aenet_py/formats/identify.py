@@ -1,4 +1,4 @@
-"""Which of the formats a file has, and its values one after the other, whatever the format."""
+"""The type of a file, and the values of binary and text files of any type."""
 
 from __future__ import annotations
 
@@ -15,13 +15,12 @@ from aenet_py.structure import SYMBOL_LENGTH
 
 EXPECTED = "a training set (.train, .train.ascii), gradients (.train.forces) or a potential (.nn, .nn.ascii)"
 
-
 GLANCE_BYTES = 1 << 20
 XSF_SECTIONS = ("CRYSTAL", "SLAB", "POLYMER", "MOLECULE", "ATOMS", "PRIMVEC", "PRIMCOORD")
 
 
 class FileType(Enum):
-    """What files hold; the first three are read value by value here, in binary and text."""
+    """Types of files; the first three are read value by value, in binary and text."""
 
     TRAINING_SET = "training set"
     GRADIENTS = "gradients"
@@ -41,12 +40,12 @@ class FileType(Enum):
 
 
 def glance(path: str) -> tuple[FileType | None, int]:
-    """What a file is if it is none of the first three, told from its name and beginning, and its size in bytes."""
+    """Type of a file by its name and beginning, None for the first three and unknown ones, and its size in bytes."""
     with Window(path) as window:
         head, size = bytes(window.view(0, GLANCE_BYTES)), window.size
     if head.startswith(torchfile.MAGIC):
         return FileType.STATE, size
-    if databases.is_database(path):  # ase opens no other names
+    if databases.is_database(path):  # ase opens databases by their names only
         return FileType.DATABASE, size
     if frames.is_frames(path):
         return FileType.FRAMES, size
@@ -82,22 +81,22 @@ def _of_structure(lines: Sequence[str]) -> FileType | None:
 
 def _of_deck(lines: Sequence[str]) -> FileType | None:
     keywords = {line.split()[0].lower() for line in lines}
-    for kind, needed in DECKS.items():
+    for file_type, needed in DECKS.items():
         if any(names <= keywords for names in needed):
-            return kind
+            return file_type
     return None
 
 
 def identify(source: ByteSource, expected: str = EXPECTED) -> FileType:
-    """What a file is, told from its first values; InputError if it is none of the first three."""
-    kind = _of_records(source) if isinstance(source, RecordReader) else _of_lines(source)
-    if kind is None:
-        raise InputError(source.path, f"found a file that is none of these; expected {expected}")
-    return kind
+    """Which of the first three types a file has, by its first values; InputError for other files."""
+    file_type = _of_records(source) if isinstance(source, RecordReader) else _of_lines(source)
+    if file_type is None:
+        raise InputError(source.path, f"not a known type of file; expected {expected}")
+    return file_type
 
 
 def _of_records(source: RecordReader) -> FileType | None:
-    """By the lengths of the first records: a potential begins with four numbers, the others with two."""
+    """Type by the lengths of the first records: a potential begins with four numbers, the others with two."""
     lengths = source.ahead(6)
     mark = source.mark()
     n_first, n_second = (source.integer("number") for _ in range(2)) if lengths[:2] == [4, 4] else (0, 0)
@@ -112,13 +111,13 @@ def _of_records(source: RecordReader) -> FileType | None:
 
 
 def _of_lines(source: ByteSource) -> FileType | None:
-    """By the first four lines: integers in a potential, two of them and names in a training set."""
+    """Type by the first four lines: integers in a potential, two integers and names in a training set."""
     assert isinstance(source, ListReader)
     mark = source.mark()
     numbers = []
     for _ in range(4):
-        found = [] if source.at_end() else listio.items(source.line("first lines"))
-        numbers.append(len(found) > 0 and (found[0] or "").lstrip("+-").isdecimal())
+        items = [] if source.at_end() else listio.items(source.line("first lines"))
+        numbers.append(len(items) > 0 and (items[0] or "").lstrip("+-").isdecimal())
     source.reset(mark)
     if all(numbers):
         return FileType.POTENTIAL
@@ -129,7 +128,7 @@ SCANNED = (
     "generate", "seeds", "lr", "method", "regularization", "alpha", "nodes", "radial_rc", "radial_n", "angular_rc",
     "angular_n",
 )  # fmt: skip
-DECKS: dict[FileType, tuple[set[str], ...]] = {  # keywords that only these files have together
+DECKS: dict[FileType, tuple[set[str], ...]] = {  # sets of keywords that occur together in these files only
     FileType.TRAIN: ({"trainingset"},),
     FileType.GENERATE: ({"types", "setups"},),
     FileType.PREDICT: ({"types", "networks"},),
@@ -138,12 +137,12 @@ DECKS: dict[FileType, tuple[set[str], ...]] = {  # keywords that only these file
 }
 
 
-def walk(source: ByteSource, kind: FileType) -> Iterator[object]:
-    """Read and check a whole file, some values at a time, in the order of the file."""
-    if kind is FileType.POTENTIAL:
+def walk(source: ByteSource, file_type: FileType) -> Iterator[object]:
+    """Read and check a whole file, several values at a time, in the order of the file."""
+    if file_type is FileType.POTENTIAL:
         yield potential.read_from(source)
         source.finish()
-    elif kind is FileType.GRADIENTS:
+    elif file_type is FileType.GRADIENTS:
         assert isinstance(source, RecordReader)
         yield from gradients.read(source)
     else:
@@ -167,11 +166,11 @@ def _walk_trainset(source: ByteSource) -> Iterator[object]:
     totals.check(source.path, header, footer)
 
 
-def fields(source: ByteSource, kind: FileType) -> Iterator[Field]:
-    """Every value of a file, in one order for binary and text: a training set's footer comes last."""
+def fields(source: ByteSource, file_type: FileType) -> Iterator[Field]:
+    """Every value of a file, in the same order for binary and text: the footer of a training set comes last."""
     source.log = []
     footer: list[Field] = []
-    for step in walk(source, kind):
+    for step in walk(source, file_type):
         if isinstance(step, trainset.Footer):
             footer = _drained(source)
         else:

@@ -1,6 +1,6 @@
-"""The comment line of an extended XYZ frame: `key=value` pairs in any order, quoted, in brackets or bare.
+"""Comment lines of extended XYZ: `key=value` pairs in any order, quoted, in brackets or bare.
 
-Time and memory grow with the length of the line, whatever is in it.
+Time and memory are linear in the length of the line, whatever its content.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _USUAL = re.compile(  # a word alone, or a pair with nothing escaped and nothing
 
 
 def pairs(text: str) -> Iterator[tuple[str, str | None]]:
-    """Keys and values as written, without the quotes or brackets around them; None for a word without a value."""
+    """Keys and values as written, without surrounding quotes or brackets; None for a word without a value."""
     place, unclosed = 0, set[str]()
     while place < len(text):
         usual = _USUAL.match(text, place)
@@ -46,13 +46,13 @@ def pairs(text: str) -> Iterator[tuple[str, str | None]]:
 
 
 def quoted(text: str) -> str:
-    """A text as a value that `pairs` gives back."""
+    """Quote a text such that `pairs` returns it."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{escaped}"'
 
 
 def _item(text: str, place: int, bare: re.Pattern[str], unclosed: set[str]) -> tuple[str, int]:
-    """What begins here, and where it ends; unclosed : quotes and brackets that nothing closes any more."""
+    """The key or value at a place, and its end; unclosed : quotes and brackets that are not closed in the rest."""
     first = text[place : place + 1]
     if first in _CLOSED and first not in unclosed:
         quote = _CLOSED[first]
@@ -66,31 +66,31 @@ def _item(text: str, place: int, bare: re.Pattern[str], unclosed: set[str]) -> t
 
 
 def _end(pattern: re.Pattern[str], text: str, place: int) -> int:
-    """Where a pattern that matches anywhere ends."""
-    found = pattern.match(text, place)
-    return place if found is None else found.end()
+    """End of the match of a pattern that also matches nothing."""
+    match = pattern.match(text, place)
+    return place if match is None else match.end()
 
 
 def _quote(text: str, place: int, stops: re.Pattern[str]) -> int:
-    """Where a quote is closed, or -1; stops : that quote, or a backslash, which takes the next character's meaning."""
-    while (found := stops.search(text, place + 1)) is not None:
-        if found[0] != "\\":
-            return found.start()
-        place = found.end()
+    """Position of the closing quote, or -1; stops : that quote, or a backslash, which escapes the next character."""
+    while (stop := stops.search(text, place + 1)) is not None:
+        if stop[0] != "\\":
+            return stop.start()
+        place = stop.end()
     return -1
 
 
 def _bracket(text: str, place: int) -> int:
-    """Where a bracket is closed, or -1."""
+    """Position of the closing bracket, or -1."""
     depth = 0
-    for found in _NESTED.finditer(text, place):
-        depth += _DEPTH.get(found[0], 0)
+    for bracket in _NESTED.finditer(text, place):
+        depth += _DEPTH.get(bracket[0], 0)
         if depth == 0:
-            return found.start()
+            return bracket.start()
     return -1
 
 
 def _unescaped(text: str) -> str:
     if "\\" not in text:
         return text
-    return re.sub(r"\\(.)", lambda found: "\n" if found[1] == "n" else found[1], text, flags=re.DOTALL)
+    return re.sub(r"\\(.)", lambda escape: "\n" if escape[1] == "n" else escape[1], text, flags=re.DOTALL)

@@ -1,7 +1,7 @@
-"""Energies and forces that belong together: those that one calculation gave.
+"""Choice of the energies and forces of a frame that come from the same calculation.
 
-The names of labels say where they come from: energy and forces, REF_energy and REF_forces, pbe_energy and pbe_forces.
-What stands around the word is their source.  Labels of two sources are never combined.
+The names of energies and forces tell their source: energy and forces, REF_energy and REF_forces, pbe_energy and
+pbe_forces.  The source is the rest of the name.  Energies and forces of different sources are never combined.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from aenet_py.formats.units import FOREIGN
 
 CHOOSE = "choose with --energy and --forces, or ENERGYKEY and FORCESKEY in generate.in"
-KNOWN = ((), ("ref",), ("dft",))  # sources that need not have both; the first ones come first
+KNOWN = ((), ("ref",), ("dft",))  # sources that may lack energies or forces, in order of preference
 _UNITS = frozenset(("ev", "per", "ang", "angstrom"))
-# Words that make of an energy or a force something else; with a unit other than ænet's it is none of ours either.
+# Names with these words are not energies or forces in ænet's units.
 _NO_LABEL = FOREIGN.union((
     "std", "stdev", "var", "variance", "sigma", "uncertainty", "error", "err", "mae", "rmse", "weight",
     "weights", "mask", "atom", "atoms", "unit", "units", "kinetic",
@@ -28,10 +28,10 @@ _LABEL = re.compile(r"(.*?)(energy|forces?)(.*)", re.DOTALL)
 
 @dataclass(frozen=True)
 class Labels:
-    """Names of an energy and of forces, as in the file: those that a frame has, or those to take, in any case.
+    """Names of an energy and of forces: those in a frame, as written, or those chosen by the user, in any case.
 
-    None for what is not there; of those to take, for what belongs to the other; both None for those of the only source
-    that has both.
+    None means missing in a frame.  In a choice, None means that which belongs to the other name, and two None the only
+    source that has both.
     """
 
     energy: str | None = None
@@ -46,33 +46,33 @@ ANY = Labels()
 
 @functools.lru_cache(1024)
 def source(name: str) -> tuple[str, ...] | None:
-    """The words around energy or forces in a name, in lower case; None for what is no label."""
-    found = _LABEL.fullmatch(name.lower())
-    if found is None:
+    """The words around energy or forces in a name, in lower case; None for other names."""
+    match = _LABEL.fullmatch(name.lower())
+    if match is None:
         return None
-    words = re.findall(r"[^\W_]+", f"{found[1]} {found[3]}")
+    words = re.findall(r"[^\W_]+", f"{match[1]} {match[3]}")
     if not _NO_LABEL.isdisjoint(words):
         return None
-    return tuple(word for word in words if word not in _UNITS and not (word == "free" and found[2] == "energy"))
+    return tuple(word for word in words if word not in _UNITS and not (word == "free" and match[2] == "energy"))
 
 
 def mixed(labels: Mapping[str, str]) -> str | None:
-    """A warning where energies come from several sources, None otherwise; labels : the first structure of each name."""
+    """A warning if energies come from several sources, otherwise None; labels : the first structure of each name."""
     sources = {source(name): f"{name} in {path}" for name, path in labels.items()}
     if len(sources) < 2:
         return None
-    found = ", ".join(sources.values())
-    return f"energies come from several sources ({found}), which may differ in the level of theory; {CHOOSE}"
+    listed = ", ".join(sources.values())
+    return f"energies come from several sources ({listed}), which may differ in the level of theory; {CHOOSE}"
 
 
 @functools.lru_cache(1024)
 def choices(energies: tuple[str, ...], forces: tuple[str, ...], wanted: Labels) -> tuple[Labels, ...]:
-    """The pairs that names of energies and of forces make, of which one is to be taken.
+    """Pairs of an energy and forces of the same source.
 
-    Several are left where several sources have both, or one source several energies: only their values can tell
-    whether it matters.  Without forces or energies at all, a pair has one of them only, and known sources alone count.
-    ValueError for energies of one source and forces of another, for what may be a further pair, and for a name wanted
-    that names another unit.
+    There are several if several sources have both, or one source has several energies; then their values decide
+    whether the choice matters.  Without any forces, or any energies, the pairs have only the other, and only known
+    sources count.  ValueError for energies and forces of different sources, for names that may be a further pair, and
+    for a wanted name of another unit.
     """
     for name in (wanted.energy, wanted.forces):
         if name is not None:
@@ -89,15 +89,15 @@ def choices(energies: tuple[str, ...], forces: tuple[str, ...], wanted: Labels) 
         some_energies = [name for name in some_energies if source(name) in KNOWN]
         some_forces = [name for name in some_forces if source(name) in KNOWN]
         if some_energies and some_forces:
-            found = ", ".join([*some_energies, *some_forces])
-            raise ValueError(f"found {found}: energy and forces of different sources; {CHOOSE}")
+            listed = ", ".join([*some_energies, *some_forces])
+            raise ValueError(f"found {listed}: energy and forces of different sources; {CHOOSE}")
     without_forces = [Labels(name, None) for name in some_energies if wanted.forces is None]
     without_energy = [Labels(None, name) for name in some_forces if wanted.energy is None]
     return tuple(sorted(without_forces or without_energy, key=_rank))
 
 
 def _wanted(names: Sequence[str], wanted: str | None) -> list[str]:
-    """The names that may be taken.  Of one source, energy counts and not free_energy, as OC20 has both."""
+    """The names that may be chosen.  If a source has energy and free_energy, as in OC20, free_energy is ignored."""
     if wanted is not None:
         same = [name for name in names if name == wanted]
         return same or [name for name in names if name.lower() == wanted.lower()]
@@ -107,14 +107,14 @@ def _wanted(names: Sequence[str], wanted: str | None) -> list[str]:
 
 
 def _check_unit(name: str) -> None:
-    """ValueError for a name such as energy_Ha or energy_per_atom: no choice makes its values total energies in eV."""
+    """Raise ValueError for a name such as energy_Ha or energy_per_atom, which cannot be a total energy in eV."""
     words = set(re.findall(r"[^\W_]+", name.lower()))
     if words & _OTHER_UNITS or {"per", "atom"} <= words:
         raise ValueError(f"found {name}; expected total energies in eV, forces in eV/Å")
 
 
 def _check_rest(pairs: Sequence[Labels], energies: Sequence[str], forces: Sequence[str]) -> None:
-    """ValueError where other labels may be a pair whose names differ, such as dft_total_energy and dft_forces."""
+    """Raise ValueError if other names may be a pair of different names, such as dft_total_energy and dft_forces."""
     paired = {source(pair.energy or "") for pair in pairs}
     for energy in energies:
         for force in forces:
@@ -123,11 +123,11 @@ def _check_rest(pairs: Sequence[Labels], energies: Sequence[str], forces: Sequen
                 continue
             one, other = (set(each or ()) for each in words)
             if one <= other or other <= one:
-                found = ", ".join([*energies, *forces])
-                raise ValueError(f"found {found}: {energy} and {force} may belong together; {CHOOSE}")
+                listed = ", ".join([*energies, *forces])
+                raise ValueError(f"found {listed}: {energy} and {force} may belong together; {CHOOSE}")
 
 
 def _rank(pair: Labels) -> int:
-    """Known sources first; the others in the order of the file."""
-    found = source(pair.energy or pair.forces or "")
-    return KNOWN.index(found) if found in KNOWN else len(KNOWN)
+    """Sort known sources first; the others keep the order of the file."""
+    words = source(pair.energy or pair.forces or "")
+    return KNOWN.index(words) if words in KNOWN else len(KNOWN)

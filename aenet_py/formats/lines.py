@@ -1,6 +1,6 @@
-"""Files of list-directed text, as gfortran's ``write(unit, *)`` prints them and ``read(unit, *)`` reads them.
+"""List-directed text, as written by gfortran's ``write(unit, *)`` and read by ``read(unit, *)``.
 
-The functions write what those of `records` of the same names write in binary, each as one line.
+Each function writes one line; those of the same names in `records` write the same values in binary.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from aenet_py.formats.source import ByteSource
 from aenet_py.structure import SYMBOL_LENGTH
 
 INTEGER_WIDTH = 12
-LEFT = 64  # bytes of blank lines that a file may end with
-FEW = 16  # numbers that are printed faster one by one
+LEFT = 64  # bytes of blank lines allowed at the end of a file
+FEW = 16  # up to so many numbers are printed faster one by one
 COLUMN_WIDTH, COLUMNS = 4, 100  # the format (100a4)
 _INFINITE = re.compile(r"([+-]?)inf(inity)?", re.IGNORECASE)
 _NAN = re.compile(r"[+-]?nan(\([^)]*\))?", re.IGNORECASE)
@@ -43,19 +43,19 @@ def reals(values: Sequence[float] | np.ndarray) -> bytes:
 
 
 def text(value: str, length: int) -> bytes:
-    """A line of characters, padded with blanks to length; ValueError if they have an end of line among them."""
+    """A line of characters, padded with blanks to length; ValueError if they contain an end of line."""
     if "\n" in value:
-        raise ValueError(f"found an end of line in {value[:40]!r}, which text cannot hold; expected one line")
+        raise ValueError(f"cannot write {value[:40]!r} as one line of text: it contains an end of line")
     return f" {value.ljust(length)}\n".encode("latin-1")
 
 
 def counted_text(value: str) -> bytes:
-    """A line with the number of characters, then one with the characters."""
+    """A line with the number of characters, and one with the characters."""
     return integers([len(value)]) + text(value, len(value))
 
 
 def symbols(values: Sequence[str], layout: Layout = "joined") -> bytes:
-    """Names of species: without anything between them, in columns of four (100 a line), or a line each."""
+    """Names of species: joined, in columns of four characters (100 per line), or one per line."""
     padded = [value.ljust(SYMBOL_LENGTH) for value in values]
     if layout == "lines":
         lines = padded
@@ -73,11 +73,11 @@ def logical(value: bool) -> bytes:
 
 
 class ListReader(ByteSource):
-    """The lines of a text file, one ``read(unit, *)`` after the other.
+    """Reads a text file like a sequence of ``read(unit, *)`` statements.
 
-    Each read begins on a new line and goes on to further lines until it has all its values.  A string is the whole
-    line, as the files' writers mean it; with whole_lines false it is what list-directed reading makes of it, unless
-    blanks fill the line to the string's full length.
+    Each read begins on a new line and continues on the following lines until it has all its values.  A string is a
+    whole line, as intended by the programs that write these files.  With whole_lines false it is the first item of the
+    line, as in list-directed reading, unless blanks pad the line to the full length of the string.
     """
 
     def __init__(self, path: str, whole_lines: bool = True):
@@ -99,21 +99,21 @@ class ListReader(ByteSource):
         line = self.window.line(self.offset)
         self.offset += len(line)
         if not line.endswith(b"\n"):
-            raise self.error("found the end of the file within the line; expected a line that is ended")
+            raise self.error("found the end of the file within a line; expected the end of the line")
         return line[:-1].decode("latin-1")
 
     def integers(self, n: int, what: str) -> np.ndarray:
         values = self._values(n, what, listio.integer, "an integer")
         if any(not -(2**31) <= value < 2**31 for value in values):
             raise self.error(f"found {max(values, key=abs)}; expected a 4-byte integer")
-        found = np.array(values, dtype=np.int32)
-        self.keep(found)
-        return found
+        integers = np.array(values, dtype=np.int32)
+        self.keep(integers)
+        return integers
 
     def reals(self, n: int, what: str) -> np.ndarray:
-        found = np.array(self._values(n, what, _any_real, "a real number"), dtype=np.float64)
-        self.keep(found)
-        return found
+        reals = np.array(self._values(n, what, _any_real, "a real number"), dtype=np.float64)
+        self.keep(reals)
+        return reals
 
     def logical(self, what: str) -> bool:
         value = self._values(1, what, listio.logical, "T or F")[0]
@@ -127,7 +127,7 @@ class ListReader(ByteSource):
         if len(value) == length + 1 and value.startswith(" "):
             value = value[1:]
         elif exact:
-            raise self.error(f"found {max(0, len(value) - 1)} characters behind a blank; expected {length}")
+            raise self.error(f"found {max(0, len(value) - 1)} characters after a blank; expected {length}")
         elif self._whole_lines:
             value = value.strip(" ")[:length]
         else:
@@ -141,15 +141,15 @@ class ListReader(ByteSource):
         line = self.line(what).removesuffix("\r")
         joined = len(line) == 1 + n * SYMBOL_LENGTH and line[0] == " " and " " not in line[1::SYMBOL_LENGTH]
         if n > 1 and joined and not _SEPARATORS.search(line):
-            found = [line[i : i + SYMBOL_LENGTH].rstrip() for i in range(1, len(line), SYMBOL_LENGTH)]
+            names = [line[i : i + SYMBOL_LENGTH].rstrip() for i in range(1, len(line), SYMBOL_LENGTH)]
         else:
             self.reset(mark)
-            found = [item[:SYMBOL_LENGTH] for item in self._values(n, what, str, "a species")[:n]]
-        self.keep(tuple(found))
-        return tuple(found)
+            names = [item[:SYMBOL_LENGTH] for item in self._values(n, what, str, "a species")[:n]]
+        self.keep(tuple(names))
+        return tuple(names)
 
     def at_end(self) -> bool:
-        """Whether nothing but blank lines is left."""
+        """Whether only blank lines are left."""
         left = self.window.size - self.offset
         return left <= 0 or (left <= LEFT and not bytes(self.window.view(self.offset, left)).strip())
 
@@ -159,14 +159,14 @@ class ListReader(ByteSource):
                 raise self.error(f"found {line[:40]!r}; expected the end of the file")
 
     def _values(self, n: int, what: str, convert: Callable, expected: str) -> list:
-        """n values, or more, from as many lines as they take; what follows on the last line may be a comment."""
+        """n or more values from as many lines as necessary; the last line may end with a comment."""
         values: list = []
         while len(values) < n:
             line = self.line(what)
-            found = listio.items(line)
-            if not found and not line.strip():
+            items = listio.items(line)
+            if not items and not line.strip():
                 continue
-            for item in found:
+            for item in items:
                 if item is None:
                     raise self.error(f"found no value between separators; expected {expected}")
                 try:
@@ -190,7 +190,7 @@ class ListReader(ByteSource):
 
 
 def _any_real(text: str) -> float:
-    """A real number, infinite ones and NaN included; too large ones are infinite."""
+    """A real number, including NaN and infinities, which also stand for numbers that overflow."""
     try:
         return listio.real(text)
     except ValueError:

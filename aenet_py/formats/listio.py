@@ -1,7 +1,7 @@
-"""The items of list-directed text, as Fortran's ``read(line, *)`` takes a line apart.
+"""Items of list-directed text, as read by Fortran's ``read(line, *)``.
 
-Items are separated by blanks, commas or semicolons; a slash ends the line; strings may be quoted; ``3*0.5`` repeats, up
-to a million times; between two commas the item is null.  Real numbers may use d or q for the exponent's e.
+Blanks, commas or semicolons separate items; a slash ends the line; strings may be quoted; ``3*0.5`` repeats an item, up
+to a million times; an item between two commas is null.  Real numbers may have d or q as the exponent's e.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _ITEM = re.compile(
          (?:'(?P<single>(?:[^']|'')*)(?:'|$)|"(?P<double>(?:[^"]|"")*)(?:"|$)|(?P<plain>[^ \t\r\n,;/]+)))""",
     re.VERBOSE,
 )
-# What str.split would take apart otherwise than Fortran does.
+# Characters that str.split and Fortran treat differently.
 _SPECIAL = re.compile(r"""[,;/*'"\x0b\x0c\x1c-\x1f\x85\xa0]""")
 REAL = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(?:[eEdDqQ]([+-]?\d+)|([+-]\d+))?")
 _DECIMAL = re.compile(r"[+-]?\d{1,30}\.\d{0,30}")  # the usual case
@@ -25,30 +25,30 @@ _LOGICAL = re.compile(r"\.?([tTfF])")
 
 
 def is_plain(text: str) -> bool:
-    """Whether blanks alone separate items, so that str.split finds them."""
+    """Whether only blanks separate items, as str.split assumes."""
     return _SPECIAL.search(text) is None
 
 
 def items(line: str) -> list[str | None]:
-    """The items of a line, None where one is null."""
-    found: list[str | None] = []
+    """Items of a line; a null item is None."""
+    values: list[str | None] = []
     if is_plain(line):
-        found.extend(line.split())
-        return found
-    position, pending = 0, False  # pending: an item was read and its separator not yet
+        values.extend(line.split())
+        return values
+    position, pending = 0, False  # pending: an item was read, but not yet its separator
     while True:
         match = _ITEM.match(line, position)
         if match is None or match["end"] is not None:
-            return found
+            return values
         position = match.end()
         if match["comma"] is not None:
             if not pending:
-                found.append(None)
+                values.append(None)
             pending = False
             continue
         pending = True
         if match["null"] is not None:
-            found.extend([None] * int(match["repeat"]))
+            values.extend([None] * int(match["repeat"]))
             continue
         if match["single"] is not None:
             value = match["single"].replace("''", "'")
@@ -56,11 +56,11 @@ def items(line: str) -> list[str | None]:
             value = match["double"].replace('""', '"')
         else:
             value = match["plain"]
-        found.extend([value] * int(match["times"] or 1))
+        values.extend([value] * int(match["times"] or 1))
 
 
 def real(text: str) -> float:
-    """A real number in any of Fortran's forms; ValueError otherwise, also for infinities and NaN."""
+    """A finite real number in any of Fortran's forms; otherwise ValueError."""
     if _DECIMAL.fullmatch(text):
         return float(text)
     match = REAL.fullmatch(text)
@@ -73,14 +73,14 @@ def real(text: str) -> float:
 
 
 def integer(text: str) -> int:
-    """An integer; ValueError otherwise."""
+    """An integer; otherwise ValueError."""
     if not re.fullmatch(r"[+-]?\d+", text):
         raise ValueError(text)
     return int(text)
 
 
 def logical(text: str) -> bool:
-    """``.true.``, ``T``, ``false``: only the first letter counts; ValueError otherwise."""
+    """A logical such as ``.true.``, ``T`` or ``false``, of which only the first letter counts; otherwise ValueError."""
     match = _LOGICAL.match(text)
     if match is None:
         raise ValueError(text)

@@ -1,8 +1,8 @@
-"""Potentials, ``EL.nn`` and ``EL.nn.ascii``: a network, the set-up of its features, and what it was trained on.
+"""Potentials, ``EL.nn`` and ``EL.nn.ascii``: a network, the set-up of its features, and a summary of its training set.
 
-The binary file is ænet's (save_Network, save_Setup, save_TrnSet_info).  Text comes in two styles: the trainer's
-(save_network_iesp and what follows it), and list-directed (bin2ascii of nnASCII2bin).  ``docs/formats.md`` has the
-table of all records.
+The binary form is that of ænet (save_Network, save_Setup, save_TrnSet_info).  There are two forms of text: that of the
+trainer (save_network_iesp and the functions after it), and list-directed text (bin2ascii of nnASCII2bin).
+``docs/formats.md`` has the table of all records.
 """
 
 from __future__ import annotations
@@ -22,17 +22,27 @@ from aenet_py.formats.trainset import described, open_source, read_described
 
 FILE_LENGTH = 1024
 RECORDS, NETWORK_RECORDS = 36, 9
-ACTIVATIONS = ("linear", "tanh", "sigmoid", "mtanh", "twist")  # by their numbers in the file
+ACTIVATIONS = ("linear", "tanh", "sigmoid", "mtanh", "twist")  # by their index in the file
 
 
 @dataclass(frozen=True)
 class Network:
-    """A feed-forward network of n_layers layers, input and output included.
+    """A feed-forward network of n_layers layers, including input and output.
 
-    nodes (n_layers,) int32 : without bias; activations (n_layers - 1,) int32 : index into `ACTIVATIONS`; weight_ends,
-    value_ends (n_layers,) int32 : where the weights and the values of the layers up to each end; weights (n_weights,)
-    float64 : layer by layer a matrix (nodes + 1, next nodes) in C order, the bias in its last row.
-    most_nodes : of any layer; n_values : nodes and biases of all layers.
+    Parameters
+    ----------
+    nodes : array of int32, shape (n_layers,)
+        Nodes of each layer, without bias.
+    activations : array of int32, shape (n_layers - 1,)
+        Indices into `ACTIVATIONS`.
+    weight_ends, value_ends : array of int32, shape (n_layers,)
+        End of the weights, and of the values, of each layer.
+    weights : array, shape (n_weights,)
+        For each pair of layers a matrix (nodes + 1, next nodes) in C order, with the bias in its last row.
+    most_nodes : int
+        Nodes of the largest layer.
+    n_values : int
+        Nodes and biases of all layers.
     """
 
     nodes: np.ndarray
@@ -46,9 +56,9 @@ class Network:
 
 @dataclass(frozen=True)
 class Training:
-    """The training set of a potential: energies are normalised as (E - shift) scale, E in eV per atom.
+    """Summary of the training set of a potential; energies E in eV per atom are normalised as (E - shift) scale.
 
-    low, high, mean : of the energies per atom, normalised where the file was written by ænet's own trainer.
+    low, high, mean : of the energies per atom, normalised if the file was written by ænet's own trainer.
     """
 
     path: str
@@ -66,7 +76,7 @@ class Training:
 
 @dataclass(frozen=True)
 class PotentialFile:
-    """All that a potential's file holds."""
+    """The content of a potential's file."""
 
     network: Network
     setup: Setup
@@ -75,7 +85,7 @@ class PotentialFile:
 
 
 def read(path: str) -> PotentialFile:
-    """A potential in any form; AenetError where the file is not one."""
+    """Read a potential in any form; AenetError if the file is not one."""
     with open_source(path) as source:
         potential = read_from(source)
         source.finish()
@@ -83,6 +93,7 @@ def read(path: str) -> PotentialFile:
 
 
 def read_from(source: ByteSource) -> PotentialFile:
+    """Read a potential from an open file."""
     source.place = "network"
     network = _read_network(source)
     source.place = "set-up"
@@ -90,8 +101,8 @@ def read_from(source: ByteSource) -> PotentialFile:
         _refuse_old_files(source)
     setup, statistics = read_described(source)
     if setup.n_features != network.nodes[0]:
-        found = f"found {setup.n_features} features; expected {network.nodes[0]}, as many as the network takes"
-        raise InputError(source.path, found)
+        message = f"found {setup.n_features} features; expected {network.nodes[0]}, the number of inputs of the network"
+        raise InputError(source.path, message)
     source.place = "training set"
     return PotentialFile(network, setup, statistics, _read_training(source))
 
@@ -111,8 +122,8 @@ def _read_network(source: ByteSource) -> Network:
     sizes = (nodes[:-1].astype(np.int64) + 1) * nodes[1:]
     expected = [0, *np.cumsum(sizes).tolist()]
     if weight_ends.tolist() != expected or n_weights != expected[-1]:
-        found = f"found {weight_ends.tolist()} and {n_weights} weights"
-        raise source.error(f"{found}; expected {expected} for layers of {nodes.tolist()} nodes")
+        message = f"found {weight_ends.tolist()} and {n_weights} weights"
+        raise source.error(f"{message}; expected {expected} for layers of {nodes.tolist()} nodes")
     value_ends = source.integers(n_layers, "ends of the layers' values")
     return Network(
         nodes=nodes,
@@ -126,12 +137,12 @@ def _read_network(source: ByteSource) -> Network:
 
 
 def _refuse_old_files(source: RecordReader) -> None:
-    """InputError for a file of ænet before 2.0, which has three statistics of the features instead of four."""
+    """Raise InputError for a file of ænet before 2.0, which has three statistics of the features instead of four."""
     lengths = source.ahead(RECORDS)
     if NETWORK_RECORDS + len(lengths) == RECORDS - 1 and lengths[16:18] == [FILE_LENGTH, 4]:
-        found = f"found {RECORDS - 1} records, without the average squares of the features"
+        message = f"found {RECORDS - 1} records, without the average squares of the features"
         reason = "ænet before 2.0 wrote this file; the potential must be trained again"
-        raise InputError(source.path, f"{found}; expected {RECORDS} ({reason})")
+        raise InputError(source.path, f"{message}; expected {RECORDS} ({reason})")
 
 
 def _read_training(source: ByteSource) -> Training:
@@ -148,10 +159,12 @@ def _read_training(source: ByteSource) -> Training:
 
 
 def to_binary(potential: PotentialFile) -> bytes:
+    """The binary file of a potential, ``EL.nn``."""
     return _written(potential, records)
 
 
 def to_list_directed(potential: PotentialFile) -> bytes:
+    """List-directed text with the values of the binary file."""
     return _written(potential, lines)
 
 
@@ -184,7 +197,7 @@ def _written(potential: PotentialFile, to: ModuleType) -> bytes:
 
 
 def to_trainer_text(potential: PotentialFile) -> bytes:
-    """The text that the trainer saves."""
+    """The text file written by the trainer, ``EL.nn.ascii``."""
     network, training = potential.network, potential.training
     setup, statistics = potential.setup, potential.statistics
     features = [statistics.low, statistics.high, statistics.mean, statistics.square]

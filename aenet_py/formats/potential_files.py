@@ -1,4 +1,4 @@
-"""The files of a set of potentials: named for each species, or recognised in a folder by the species they are for."""
+"""Files of a set of potentials: given for each species, or found in a folder."""
 
 from __future__ import annotations
 
@@ -20,8 +20,15 @@ Given = str | os.PathLike[str] | Mapping[str, str | os.PathLike[str]]
 def files_of(given: Given) -> dict[str, str]:
     """The potential file of each species.
 
-    given : these files, a folder with a potential for each species, or the file of a single species.  AenetError for
-    anything else, a folder without potentials, or different potentials for a species in it.
+    Parameters
+    ----------
+    given : mapping of str to path, or path
+        File of each species, a folder with a potential for each species, or the file of a single species.
+
+    Raises
+    ------
+    AenetError
+        For anything else, a folder without potentials, or one with different potentials for the same species.
     """
     if isinstance(given, Mapping):
         return {_text(symbol): _text(path) for symbol, path in given.items()}
@@ -30,18 +37,18 @@ def files_of(given: Given) -> dict[str, str]:
 
 
 def sets_of(given: Given | Iterable[Given]) -> list[Given]:
-    """One set of potentials or several as a list, for committees; AenetError for anything else."""
+    """A list of one or several sets of potentials, for committees; AenetError for anything else."""
     if isinstance(given, str | os.PathLike | Mapping):
         return [given]
     if not isinstance(given, Iterable):
-        raise AenetError(f"found {type(given).__name__} for potentials; expected {WHAT}, or a list of these")
+        raise AenetError(f"potentials must be {WHAT}, or a list of these, not {type(given).__name__}")
     return list(given)
 
 
 def _text(given: Any) -> str:
     text = os.fspath(given) if isinstance(given, str | os.PathLike) else None
     if not isinstance(text, str):
-        raise AenetError(f"found {type(given).__name__} for potentials; expected {WHAT}")
+        raise AenetError(f"potentials must be {WHAT}, not {type(given).__name__}")
     return text
 
 
@@ -50,26 +57,26 @@ def _symbol(file: potential.PotentialFile) -> str:
 
 
 def _numbers(file: potential.PotentialFile) -> bytes:
-    """All but the comments, of which nnASCII2bin.x keeps only a part."""
+    """Everything but comments, of which nnASCII2bin.x keeps only a part."""
     setup, training = replace(file.setup, description=""), replace(file.training, path="")
     return potential.to_binary(replace(file, setup=setup, training=training))
 
 
 def _in_folder(folder: str) -> dict[str, str]:
-    """Binary files come first; a text file beside one must hold the same potential."""
+    """Potential of each species in a folder.  Binary files are preferred; text must contain the same potential."""
     try:
         names = sorted(filter(_ENDING.search, os.listdir(folder)), key=lambda name: (not name.endswith(".nn"), name))
     except OSError as error:
         raise AenetError(f"{folder}: cannot be read: {error.strerror}; expected {WHAT}") from None
     if not names:
         raise AenetError(f"{folder}: no potentials (.nn or .nn.ascii) in this folder; expected {WHAT}")
-    found: dict[str, str] = {}
+    files: dict[str, str] = {}
     first: dict[str, bytes] = {}
     for path in (os.path.join(folder, name) for name in names):
         file = potential.read(path)
         symbol, content = _symbol(file), _numbers(file)
         if first.setdefault(symbol, content) != content:
-            both = f"this potential for {symbol} differs from that of {os.path.basename(found[symbol])}"
+            both = f"this potential for {symbol} differs from that of {os.path.basename(files[symbol])}"
             raise InputError(path, f"{both}; name the file of each species instead of the folder")
-        found.setdefault(symbol, path)
-    return found
+        files.setdefault(symbol, path)
+    return files

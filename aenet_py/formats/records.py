@@ -1,7 +1,8 @@
-"""Fortran unformatted sequential records, as gfortran writes them.
+"""Fortran unformatted sequential records, as written by gfortran.
 
-A record is its length in bytes (int32), the data, and the length again.  Data longer than `MAX_SUBRECORD` bytes are
-split: the length in front of every piece but the last, and the one behind every piece but the first, is negative.
+A record consists of its length in bytes (int32), the data, and the length again.  Data longer than `MAX_SUBRECORD`
+bytes are split into pieces: the length before every piece but the last, and after every piece but the first, is
+negative.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from aenet_py.structure import SYMBOL_LENGTH
 
 MARKER = struct.Struct("<i")
 MAX_SUBRECORD = 2147483639
-TRUE = (1, -1)  # gfortran's and Intel's
+TRUE = (1, -1)  # of gfortran and of Intel's compilers
 
 
 def record(data: bytes, limit: int = MAX_SUBRECORD) -> bytes:
@@ -35,7 +36,7 @@ def record(data: bytes, limit: int = MAX_SUBRECORD) -> bytes:
 
 
 def record_size(n_bytes: int) -> int:
-    """Bytes a record of n_bytes takes in the file."""
+    """Size in the file of a record of n_bytes."""
     pieces = max(1, -(-n_bytes // MAX_SUBRECORD))
     return n_bytes + 2 * MARKER.size * pieces
 
@@ -56,11 +57,11 @@ def text(value: str, length: int) -> bytes:
 
 
 def counted_text(value: str) -> bytes:
-    """A record with the number of characters, then one with the characters."""
+    """A record with the number of characters, and one with the characters."""
     return integers([len(value)]) + text(value, len(value))
 
 
-def symbols(values: Sequence[str], layout: str = "joined") -> bytes:  # noqa: ARG001 - only text has several layouts
+def symbols(values: Sequence[str], layout: str = "joined") -> bytes:  # noqa: ARG001 - text has several layouts
     """A record of the names of species."""
     return record("".join(value.ljust(SYMBOL_LENGTH) for value in values).encode("latin-1"))
 
@@ -71,7 +72,7 @@ def logical(value: bool) -> bytes:
 
 
 class RecordReader(ByteSource):
-    """The records of a file, one after the other."""
+    """Reads the records of a file one by one."""
 
     def __init__(self, path: str):
         super().__init__(path)
@@ -86,11 +87,11 @@ class RecordReader(ByteSource):
         return InputError(self.path, f"{where} ({self.place + ': ' if self.place else ''}{self._what}): {message}")
 
     def record(self, what: str, n_bytes: int | None = None) -> bytes:
-        """The data of the next record, which should be n_bytes long."""
+        """Data of the next record; InputError if n_bytes is given and they have another size."""
         return bytes(self._borrow(what, n_bytes))
 
     def _borrow(self, what: str, n_bytes: int | None) -> bytes | memoryview:
-        """What `record` does, but the data may change when something else is read."""
+        """As `record`, but the data are valid only until the next read."""
         self.number, self._start, self._what = self.number + 1, self.offset, what
         wanted = "a record" if n_bytes is None else f"a record of {n_bytes} bytes"
         if self.at_end():
@@ -99,7 +100,7 @@ class RecordReader(ByteSource):
         return self._long_record(n_bytes, wanted) if data is None else data
 
     def _short_record(self, n_bytes: int | None) -> memoryview | None:
-        """The data of a record in one piece; None where anything is unusual."""
+        """Data of a record in one piece; None in every other case."""
         head = self.window.view(self.offset, MARKER.size)
         if len(head) < MARKER.size:
             return None
@@ -113,7 +114,7 @@ class RecordReader(ByteSource):
         return whole[MARKER.size : -MARKER.size]
 
     def _long_record(self, n_bytes: int | None, wanted: str) -> bytes:
-        """The data of a record in any number of pieces; InputError where it is broken."""
+        """Data of a record in any number of pieces; InputError if it is damaged."""
         pieces: list[bytes] = []
         more = True
         while more:
@@ -123,14 +124,14 @@ class RecordReader(ByteSource):
                 raise self.error(f"found a record of {length} bytes; expected {n_bytes}")
             left = self.window.size - self.offset - MARKER.size
             if length + MARKER.size > left:
-                found = f"found a record of {length} bytes where the file has {left} more"
-                raise self.error(f"{found}; expected {wanted} and its length again")
+                message = f"found a record of {length} bytes where the file has {left} more"
+                raise self.error(f"{message}; expected {wanted} and its length again")
             pieces.append(bytes(self.window.view(self.offset + MARKER.size, length)))
             self.offset += MARKER.size + length
             closing = self._marker(self.offset, wanted)
             if abs(closing) != length:
-                found = f"found {closing} behind the data at byte {self.offset}"
-                raise self.error(f"{found}; expected their length, {length}")
+                message = f"found {closing} after the data at byte {self.offset}"
+                raise self.error(f"{message}; expected their length, {length}")
             self.offset += MARKER.size
         data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         if n_bytes is not None and len(data) != n_bytes:
@@ -148,7 +149,7 @@ class RecordReader(ByteSource):
         return values
 
     def borrowed_reals(self, n: int, what: str) -> np.ndarray:
-        """What `reals` does, without a copy: the values are good until something else is read."""
+        """As `reals`, but without a copy: the values are valid only until the next read."""
         values = np.frombuffer(self._borrow(what, 8 * n), dtype="<f8")
         if self.log is not None:
             self.keep(values.copy())
@@ -179,7 +180,7 @@ class RecordReader(ByteSource):
             raise self.error(f"found {self.window.size - self.offset} more bytes; expected the end of the file")
 
     def ahead(self, n: int) -> list[int]:
-        """Lengths of the next n records, fewer where the file ends or its markers do not fit; nothing is read."""
+        """Lengths of the next n records, or fewer if the file ends or its markers do not match; nothing is read."""
         lengths: list[int] = []
         offset = self.offset
         while len(lengths) < n:
@@ -194,7 +195,7 @@ class RecordReader(ByteSource):
         return lengths
 
     def from_end(self, n: int) -> int | None:
-        """The offset of the n-th record before the end of the file; None where the lengths do not fit."""
+        """Offset of the n-th record from the end of the file; None if the lengths do not match."""
         offset = self.window.size
         for _ in range(n):
             tail = self.window.view(offset - MARKER.size, MARKER.size) if offset >= 2 * MARKER.size else b""
@@ -229,7 +230,7 @@ class RecordReader(ByteSource):
         return InputError(self.path, f"record 1 at byte 0: found {found}; expected {expected}")
 
     def _opens_with(self, form: str) -> bool:
-        """Whether the first bytes are a record with lengths of this form, with a number above zero in it."""
+        """Whether the file begins with a record whose lengths have this form and are positive."""
         marker = struct.Struct(form)
         head = self.window.view(0, marker.size)
         if len(head) < marker.size:

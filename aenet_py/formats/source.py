@@ -1,4 +1,4 @@
-"""What readers of binary and of text files share: a file's formats are described once and read from either."""
+"""Base of the readers of binary and text files, which allows one description of a format for both."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from aenet_py.errors import AenetError, InputError
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-Advance = Callable[[int], object]  # told how many bytes more were read
+Advance = Callable[[int], object]  # called with the number of bytes read since the last call
 
 
 def unwatched(n_bytes: int) -> None:
@@ -26,7 +26,7 @@ AHEAD = 1 << 18  # bytes read at once
 
 
 class Window:
-    """Any part of a file; what is read ahead (bytes at once) is kept until something else is asked for."""
+    """Any part of a file, read ahead in large blocks (ahead : their size in bytes)."""
 
     def __init__(self, path: str):
         self.path = path
@@ -39,7 +39,7 @@ class Window:
         status = os.fstat(self._fd)
         if not stat.S_ISREG(status.st_mode):
             os.close(self._fd)
-            raise AenetError(f"{path}: this is not a regular file; expected one that can be read more than once")
+            raise AenetError(f"{path}: not a regular file; it must be readable more than once")
         self.size = status.st_size
         self.ahead = AHEAD
         self._buffer = bytearray()
@@ -55,7 +55,7 @@ class Window:
         os.close(self._fd)
 
     def view(self, offset: int, n_bytes: int) -> memoryview:
-        """n_bytes from offset on, fewer where the file ends; they stay what they are until the next call."""
+        """n_bytes from offset on, or fewer if the file ends; valid until the next call."""
         first = offset - self._begin
         if first < 0 or first + n_bytes > self._length:
             self._read(offset, min(max(n_bytes, self.ahead), max(0, self.size - offset)))
@@ -63,7 +63,7 @@ class Window:
         return memoryview(self._buffer)[first : min(first + n_bytes, self._length)]
 
     def line(self, offset: int) -> bytes:
-        """From offset to the end of the line, or of the file, whichever comes first."""
+        """Bytes from offset to the end of the line, or of the file."""
         first = offset - self._begin
         if 0 <= first < self._length:
             end = self._buffer.find(b"\n", first, self._length)
@@ -94,7 +94,7 @@ class Window:
 
 @dataclass(frozen=True)
 class Field:
-    """One value or array of a file: where it stands ("record 7"), the part of the file, its name, and the values."""
+    """A value or array of a file: its position ("record 7"), the part of the file, its name, and its values."""
 
     position: str
     place: str
@@ -103,11 +103,21 @@ class Field:
 
 
 class ByteSource:
-    """Reads the values of a file one after the other.
+    """Reads the values of a file one by one.
 
-    what : the name of a value, for messages; place : the part of the file being read, likewise; log : if it is a list,
-    every value read is appended to it as a `Field`.  Each method raises InputError, which names file, position, what
-    was found and what was expected.  number counts the records or lines read, offset is where the next one begins.
+    All methods raise InputError, with file and position, for values of another kind.  Their argument `what` is the
+    name of the value in messages.
+
+    Attributes
+    ----------
+    place : str
+        Part of the file that is being read, for messages.
+    log : list of Field, optional
+        If it is a list, every value read is appended to it.
+    number : int
+        Number of records or lines read.
+    offset : int
+        Where the next record or line begins, in bytes.
     """
 
     def __init__(self, path: str):
@@ -131,17 +141,17 @@ class ByteSource:
         self.window.close()
 
     def _check_kind(self) -> None:
-        """InputError if the file begins like one of another kind."""
+        """Raise InputError if the file begins like one of another kind."""
         raise NotImplementedError
 
     def advanced(self) -> int:
-        """Bytes read since this was asked last, for progress bars."""
+        """Bytes read since the last call, for progress bars."""
         before, self._told = self._told, self.offset
         return self.offset - before
 
     @property
     def position(self) -> str:
-        """Where the value read last stands."""
+        """Position of the value read last."""
         raise NotImplementedError
 
     def error(self, message: str) -> InputError:
@@ -160,7 +170,7 @@ class ByteSource:
         raise NotImplementedError
 
     def text(self, length: int, what: str, exact: bool = False) -> str:
-        """Characters without the blanks that pad them to length; exact : with them, and just as many."""
+        """Characters without trailing blanks; exact : exactly length characters, with their blanks."""
         raise NotImplementedError
 
     def symbols(self, n: int, what: str) -> tuple[str, ...]:
@@ -168,14 +178,14 @@ class ByteSource:
         raise NotImplementedError
 
     def mark(self) -> tuple[int, int]:
-        """Where reading stands, for `reset`."""
+        """The current position, for `reset`."""
         return self.number, self.offset
 
     def reset(self, mark: tuple[int, int]) -> None:
         self.number, self.offset = mark
 
     def skip(self, number: int, n_bytes: int) -> None:
-        """Go on behind records or lines that were looked at through the window."""
+        """Skip records or lines that were read through the window."""
         self.number, self.offset = self.number + number, self.offset + n_bytes
 
     def at_end(self) -> bool:
@@ -183,11 +193,11 @@ class ByteSource:
         return self.offset >= self.window.size
 
     def finish(self) -> None:
-        """InputError unless the file ends here."""
+        """Raise InputError unless the file ends here."""
         raise NotImplementedError
 
     def integer(self, what: str, least: int | None = None) -> int:
-        """One integer, at least so large."""
+        """One integer; InputError if it is below least."""
         value = int(self.integers(1, what)[0])
         if least is not None and value < least:
             raise self.error(f"found {value}; expected at least {least}")
@@ -197,7 +207,7 @@ class ByteSource:
         return float(self.reals(1, what)[0])
 
     def counted_text(self, what: str) -> str:
-        """Characters behind their number."""
+        """Characters that follow their number."""
         return self.text(self.integer(f"length of the {what}", least=0), what, exact=True)
 
     def keep(self, values: np.ndarray | tuple[str, ...]) -> None:

@@ -29,9 +29,10 @@ Path = str | os.PathLike[str]
 
 @dataclass(frozen=True)
 class StructureSource:
-    """Structures of one file: name as the deck has it; frames : which of the file's, or None for an XSF file.
+    """One entry of a deck: its name there, and the file.
 
-    structure : the structure itself, where no file has it; labels : which energies and forces to take from frames.
+    frames : which frames of the file, or None for an XSF file; structure : the structure itself, if it is not in a
+    file; labels : which energies and forces of frames to read.
     """
 
     name: str
@@ -47,7 +48,7 @@ class StructureSource:
 
 @dataclass(frozen=True)
 class Item:
-    """A structure that is not read yet: what the deck calls it, and its lines unless it has an XSF file of its own.
+    """A structure that is not yet read: its name in the deck, and its lines unless it is in an XSF file of its own.
 
     structure, labels : as in `StructureSource`.
     """
@@ -59,7 +60,7 @@ class Item:
 
     @property
     def size(self) -> int:
-        """Bytes it takes in its file."""
+        """Size in the file, in bytes."""
         if self.raw is not None:
             return self.raw.size
         if self.structure is not None:
@@ -67,34 +68,34 @@ class Item:
         try:
             return os.path.getsize(native(self.name))
         except OSError:
-            return 0  # reading it will say what is wrong
+            return 0  # reading it raises the error
 
 
 def path_of(name: str) -> str:
-    """The file that an entry of a deck means, for the operating system."""
+    """The file of a deck's entry, for the operating system."""
     return _frame_of(name)[0]
 
 
 def _frame_of(name: str) -> tuple[str, int | None]:
-    """File and frame that an entry of a deck means; a file of that very name comes first."""
-    path, found, index = name.rpartition("#")
-    if found and index.isdecimal() and frames.is_frames(path) and not os.path.exists(native(name)):
+    """File and frame of a deck's entry, unless a file has exactly this name."""
+    path, sign, index = name.rpartition("#")
+    if sign and index.isdecimal() and frames.is_frames(path) and not os.path.exists(native(name)):
         return native(path), int(index)
     return native(name), None
 
 
 def sources(names: Sequence[str], labels: Labels = ANY, advance: Advance = unwatched) -> list[StructureSource]:
-    """What the entries of a deck stand for; the frames of each file are counted, which reads it once.
+    """The files and frames of a deck's entries; each file of frames is read once to count them.
 
-    labels : which energies and forces to take from frames; advance : told the bytes read.  InputError for a file that
-    cannot be taken apart, and for a frame that its file does not have.
+    labels : which energies and forces of frames to read; advance : is told the bytes read.  InputError for a file that
+    cannot be split into frames, and for a frame that does not exist.
     """
     counts: dict[str, int] = {}
-    found = []
+    listed = []
     for name in names:
         path, index = _frame_of(name)
         if not frames.is_frames(path):
-            found.append(StructureSource(name, path))
+            listed.append(StructureSource(name, path))
             continue
         if path not in counts:
             counts[path] = frames.count(path, advance)
@@ -102,10 +103,10 @@ def sources(names: Sequence[str], labels: Labels = ANY, advance: Advance = unwat
         if index is not None and index >= n_frames:
             message = f"there is no such frame; expected a number from 0 to {n_frames - 1}"
             raise InputError(frames.frame_name(path, index), message)
-        found.append(
+        listed.append(
             StructureSource(name, path, range(n_frames) if index is None else range(index, index + 1), labels=labels)
         )
-    return found
+    return listed
 
 
 def n_bytes(names: Sequence[str]) -> int:
@@ -119,7 +120,7 @@ def n_structures(given: Sequence[StructureSource]) -> int:
 
 
 def items(given: Sequence[StructureSource]) -> Iterator[Item]:
-    """The structures one after the other.  Frames listed in the order of their file are found in one go through it."""
+    """The structures one by one.  Frames in the order of their file are read in a single pass."""
     path, position = "", 0
     reader: Iterator[RawFrame] = iter(())
     for source in given:
@@ -131,16 +132,13 @@ def items(given: Sequence[StructureSource]) -> Iterator[Item]:
         for index in source.frames:
             raw = next((raw for raw in reader if raw.index == index), None)
             if raw is None:
-                raise InputError(path, f"frame {index} is gone since the frames were counted; expected no change")
+                raise InputError(path, f"frame {index} has disappeared since the frames were counted")
             position = index + 1
             yield Item(foreign(raw.name), raw, labels=source.labels)
 
 
 def read_item(item: Item, reference: bool = True, types: Sequence[str] = ()) -> Structure:
-    """Read a structure with energy and forces, which without reference are not read.
-
-    types : species of a deck, whose names XSF files may use as they are (`xsf.read`).
-    """
+    """Read a structure; reference : energy and forces are required, or else not read; types : as in `xsf.read`."""
     if item.structure is not None:
         return item.structure
     if item.raw is None:
@@ -152,7 +150,7 @@ def read_item(item: Item, reference: bool = True, types: Sequence[str] = ()) -> 
 
 
 def is_own(path: str) -> bool:
-    """Whether a file's name is one of those that are read as XSF, extended XYZ or a database of ASE."""
+    """Whether a file has the name of an XSF file, extended XYZ or a database of ASE."""
     return frames.is_frames(path) or databases.is_database(path) or xsf.is_xsf(path)
 
 
@@ -178,8 +176,8 @@ def read(
     Parameters
     ----------
     paths : path or iterable of paths
-        Files, folders, or single frames ``file#index`` of extended XYZ.  Of a folder, the XSF files, extended XYZ and
-        databases in it and in its folders are read, sorted by name.
+        Files, folders, or single frames ``file#index`` of extended XYZ.  In folders and their subfolders, XSF files,
+        extended XYZ and databases are read, sorted by name.
     index : int or slice, optional
         Which of the structures to return, counted from 0 over all files.
     format_name : str, optional
@@ -191,9 +189,9 @@ def read(
     Returns
     -------
     list of Structure, or Structure if `index` is an integer
-        Lengths in Å, energies in eV, forces in eV/Å.  What a file does not give is None.  XSF files are read as
-        they are meant: a slab or wire does not repeat along its open directions, which it does in ``generate.x`` and
-        ``predict.x``.
+        Lengths in Å, energies in eV, forces in eV/Å; missing values are None.  A slab or wire in an XSF file is not
+        periodic along its open directions, unlike in ``generate.x`` and ``predict.x``, which treat it as periodic
+        along all cell vectors.
 
     Raises
     ------

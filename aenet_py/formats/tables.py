@@ -1,4 +1,4 @@
-"""Tables of results as CSV."""
+"""Tables of results in CSV files."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from aenet_py.runtime.output import PendingFile
 
-AHEAD = 1 << 16  # characters collected before they are written
+AHEAD = 1 << 16  # characters collected before writing
 
 
 class PendingTable(PendingFile):
-    """A table that is written row by row and appears under its name when complete."""
+    """A table that is written row by row and appears when complete."""
 
     def __init__(self, path: str, columns: Sequence[str]):
         super().__init__(path)
@@ -36,9 +36,10 @@ class PendingTable(PendingFile):
 
 
 def write(path: str, columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:
-    """Write rows under these columns, which name their units; the file appears when complete, an older one is replaced.
+    """Write a table, which appears when complete and replaces an older file.
 
-    Real numbers keep all their digits; a column that a row lacks stays empty.
+    columns : names with units; rows : values by column, of which missing ones stay empty.  All digits of real numbers
+    are kept.
     """
     with PendingTable(path, columns) as table:
         for row in rows:

@@ -1,6 +1,6 @@
-"""Reading text files line by line, with the errors every text format shares.
+"""Text files, with the errors that all text formats share.
 
-The original copies bytes whatever they mean.  Text from files is therefore kept as latin-1, a character for a byte.
+The original copies bytes without decoding them.  Text from files is therefore kept as latin-1, one character per byte.
 """
 
 from __future__ import annotations
@@ -10,12 +10,15 @@ import os
 from aenet_py.errors import AenetError, InputError
 
 LINE_LENGTH = 1024
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # some editors begin text with it
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # at the beginning of text from some editors
 BLANKS = " \t"
 
 
 def read_text(path: str, what: str) -> str:
-    """The whole of a text file that should be what, "an XSF file" say; AenetError if missing, empty or binary."""
+    """Content of a text file; AenetError if it is missing, empty or binary.
+
+    what : describes the file in errors, such as "an XSF file".
+    """
     try:
         with open(path, "rb") as file:
             content = file.read()
@@ -32,7 +35,7 @@ def read_text(path: str, what: str) -> str:
 
 
 def split_lines(text: str) -> list[str]:
-    """Lines without their ends and at most 1024 characters of each, as the original's formatted reads see them."""
+    """Lines without their ends, cut to 1024 characters as by the formatted reads of the original."""
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     if lines[-1] == "":
         lines.pop()
@@ -40,10 +43,10 @@ def split_lines(text: str) -> list[str]:
 
 
 def native(text: str) -> str:
-    """A path found in a file, for the operating system."""
+    """Convert a path in a file (latin-1) to one for the operating system."""
     return os.fsdecode(text.encode("latin-1"))
 
 
 def foreign(path: str) -> str:
-    """A path of the operating system, for files and reports: its bytes as latin-1."""
+    """Convert a path of the operating system to one for files and reports: its bytes as latin-1."""
     return os.fsencode(path).decode("latin-1")

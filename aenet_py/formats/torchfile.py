@@ -1,7 +1,7 @@
-"""Files of torch.save without torch: plain values as they are, tensors by shape.
+"""Files of torch.save, read without torch: plain values, and the shapes of tensors.
 
-The values are pickled.  Nothing of a file is executed: the only names that a pickle may use stand in `_KNOWN`, and what
-they stand for here makes dictionaries and descriptions of tensors.
+The values are pickled.  No code in a file is executed: a pickle may use the names in `_KNOWN` only, which here create
+dictionaries and descriptions of tensors.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 MAGIC = b"PK\x03\x04"
-MOST_BYTES = 1 << 28  # of the values, without tensors
+MOST_BYTES = 1 << 28  # of the pickled values, without tensors
 _FORMS = {"FloatStorage": "<f", "DoubleStorage": "<d", "IntStorage": "<i", "LongStorage": "<q"}
 
 
 @dataclass(frozen=True)
 class Tensor:
-    """A tensor by its storage (kind and name in the file) and shape; first : where it begins there."""
+    """A tensor: type and name of its storage in the file, index of its first value there, and shape."""
 
     kind: str
     name: str
@@ -34,7 +34,7 @@ class Tensor:
 
 
 class TorchFile:
-    """The values of a file, and the numbers of tensors where they are asked for; InputError for other files."""
+    """The values of a file, and single numbers of tensors on request; InputError for other files."""
 
     def __init__(self, path: str):
         self.path = path
@@ -48,7 +48,7 @@ class TorchFile:
                 self.values = _Unpickler(file).load()
         except FileNotFoundError:
             raise AenetError(f"{path}: no such file") from None
-        except Exception as error:  # a pickle that is damaged ends in many kinds
+        except Exception as error:  # a damaged pickle may raise errors of any class
             raise InputError(path, f"not a file of torch, or damaged ({in_a_line(error)})") from None
 
     def __enter__(self) -> Self:
@@ -58,7 +58,7 @@ class TorchFile:
         self._archive.close()
 
     def number(self, tensor: Tensor) -> float:
-        """The first value of a tensor; InputError if there is none."""
+        """The first value of a tensor; InputError if it is missing."""
         form = _FORMS.get(tensor.kind, "<f")
         try:
             with self._archive.open(f"{self._root}/data/{tensor.name}") as file:

@@ -1,10 +1,10 @@
-"""Tables a training leaves: train.error, energies.train and .test, forces.train and .test, as the trainer writes them.
+"""Tables written by a training run: train.error, energies.train and .test, forces.train and .test.
 
-train.error    epoch, then errors of the training and the test set: their weighted sum and, where forces are
-               trained, of energies (eV/atom) and force vectors (eV/Å); else the first two are those of energies; a
-               column of zeros means that nothing was measured
-energies.*     atoms, energy and predicted energy (eV), both per atom (eV/atom), path
-forces.*       a line "# atoms, error, path", and for each atom its number, error, force and predicted force (eV/Å)
+train.error    epoch, then errors of the training set and the test set.  With forces: the weighted sum of errors, those
+               of energies (eV/atom) and of force vectors (eV/Å); without forces, those of energies only.  Zeros in a
+               whole column mean that it was not measured.
+energies.*     number of atoms, energy and predicted energy (eV), both per atom (eV/atom), path
+forces.*       a line "# atoms error path", and for each atom its index, error, force and predicted force (eV/Å)
 """
 
 from __future__ import annotations
@@ -23,10 +23,17 @@ ENERGY_COLUMNS, FORCE_COLUMNS = 5, 8
 
 @dataclass(frozen=True)
 class LearningCurve:
-    """Errors of the training and the test set by epoch.
+    """Errors of the training set and the test set by epoch.
 
-    epochs (n,); total (n, 2) : the trainer's weighted sum of the errors of energies and force vectors; energies
-    (n, 2) : RMSE, eV/atom; force_vectors (n, 2) : RMSE of force vectors, eV/Å, or None.
+    Parameters
+    ----------
+    epochs : array of int, shape (n,)
+    total : array, shape (n, 2)
+        Weighted sum of the errors of energies and force vectors.
+    energies : array, shape (n, 2)
+        RMSE, eV/atom.
+    force_vectors : array, shape (n, 2), or None
+        RMSE of force vectors, eV/Å; None if no forces were trained.
     """
 
     epochs: np.ndarray
@@ -36,32 +43,33 @@ class LearningCurve:
 
     @property
     def forces(self) -> np.ndarray | None:
-        """RMSE of force components, (n, 2) eV/Å, or None."""
+        """RMSE of force components, (n, 2) eV/Å, or None if no forces were trained."""
         return None if self.force_vectors is None else self.force_vectors / math.sqrt(3.0)
 
 
 @dataclass(frozen=True)
 class Energies:
-    """paths of the structures; n_atoms (n,); reference, found : (n,) eV/atom."""
+    """Energies of structures: paths, n_atoms (n,), and reference and predicted energies (n,), eV/atom."""
 
     paths: tuple[str, ...]
     n_atoms: np.ndarray
     reference: np.ndarray
-    found: np.ndarray
+    predicted: np.ndarray
 
 
 @dataclass(frozen=True)
 class Forces:
-    """paths of the structures; starts (n + 1,) : where each begins; reference, found (n_atoms, 3) : eV/Å."""
+    """Forces of structures: paths, index of the first atom of each in starts (n + 1,), and reference and predicted
+    forces (n_atoms, 3), eV/Å."""
 
     paths: tuple[str, ...]
     starts: np.ndarray
     reference: np.ndarray
-    found: np.ndarray
+    predicted: np.ndarray
 
 
 def error_lines(table: Sequence[tuple[int, Sequence[float]]], with_forces: bool) -> str:
-    """train.error; errors : total, energy, force, each of the training and the test set; eV/atom, eV/Å."""
+    """Lines of train.error; table : epochs, with errors in the order of the columns."""
     lines = []
     for epoch, errors in table:
         pairs = [f"{errors[i]: 12.6f}  {errors[i + 1]: 12.6f}" for i in ((0, 2, 4) if with_forces else (0,))]
@@ -69,25 +77,25 @@ def error_lines(table: Sequence[tuple[int, Sequence[float]]], with_forces: bool)
     return "".join(lines)
 
 
-def energy_line(path: str, n_atoms: int, reference: float, found: float) -> str:
-    """One structure of energies.train or energies.test, eV."""
-    per_atom = f"{reference / n_atoms: 12.6f}  {found / n_atoms: 12.6f}"
-    return f"{n_atoms:12d}    {reference: 12.6f}  {found: 12.6f}  {per_atom}      {path}\n"
+def energy_line(path: str, n_atoms: int, reference: float, predicted: float) -> str:
+    """Line of a structure in energies.train or energies.test; energies in eV."""
+    per_atom = f"{reference / n_atoms: 12.6f}  {predicted / n_atoms: 12.6f}"
+    return f"{n_atoms:12d}    {reference: 12.6f}  {predicted: 12.6f}  {per_atom}      {path}\n"
 
 
-def force_lines(path: str, reference: np.ndarray, found: np.ndarray) -> Iterator[str]:
-    """One structure of forces.train or forces.test; reference, found (n_atoms, 3) eV/Å."""
-    difference = found - reference
+def force_lines(path: str, reference: np.ndarray, predicted: np.ndarray) -> Iterator[str]:
+    """Lines of a structure in forces.train or forces.test; forces (n_atoms, 3) in eV/Å."""
+    difference = predicted - reference
     yield f"# {len(reference):12d}  {np.sqrt((difference**2).sum()) / len(reference): 12.6f}   {path}\n"
     for atom, error in enumerate(np.sqrt((difference**2).sum(axis=1))):
-        values = [" ".join(f"{value: 12.6f}" for value in row[atom]) for row in (reference, found)]
+        values = [" ".join(f"{value: 12.6f}" for value in row[atom]) for row in (reference, predicted)]
         yield f"{atom:4d}   {error: 12.6f}   {values[0]}   {values[1]} \n"
 
 
 def read_errors(path: str) -> LearningCurve:
     """Read train.error; InputError for anything else."""
     rows, width = [], 0
-    for number, line in enumerate(_lines(path, "the errors of a training"), 1):
+    for number, line in enumerate(_lines(path, "a table of errors (train.error)"), 1):
         words = line.split()
         width = width or len(words)
         if len(words) != width or width not in (3, 7):
@@ -101,23 +109,23 @@ def read_errors(path: str) -> LearningCurve:
 def read_energies(path: str) -> Energies:
     """Read energies.train or energies.test; InputError for anything else."""
     paths, rows = [], []
-    for number, line in enumerate(_lines(path, "energies of a training"), 1):
+    for number, line in enumerate(_lines(path, "a table of energies (energies.*)"), 1):
         words = line.split(None, ENERGY_COLUMNS)
         if len(words) != ENERGY_COLUMNS + 1:
             raise InputError(path, f"found {line.strip()!r}; expected atoms, four energies and a path", number)
         rows.append(_numbers(path, number, words[:ENERGY_COLUMNS]))
         paths.append(words[-1].rstrip())
     table = np.array(rows)
-    # From the total energies, which have more digits than those per atom.
+    # The total energies have more digits than those per atom.
     n_atoms = table[:, 0].astype(np.int64)
     if n_atoms.min() < 1:
-        raise InputError(path, "found a structure without atoms; expected atoms", int(np.argmin(n_atoms)) + 1)
+        raise InputError(path, "found a structure without atoms; expected at least 1", int(np.argmin(n_atoms)) + 1)
     return Energies(tuple(paths), n_atoms, table[:, 1] / n_atoms, table[:, 2] / n_atoms)
 
 
 def read_forces(path: str) -> Forces:
     """Read forces.train or forces.test; InputError for anything else."""
-    lines = _lines(path, "forces of a training")
+    lines = _lines(path, "a table of forces (forces.*)")
     paths: list[str] = []
     rows: list[list[float]] = []
     starts = [0]
@@ -132,8 +140,8 @@ def read_forces(path: str) -> Forces:
         for place in range(number + 1, stop):
             words = lines[place].split()
             if len(words) != FORCE_COLUMNS:
-                found = repr(lines[place].strip())
-                raise InputError(path, f"found {found}; expected an atom, its error and two forces", place + 1)
+                shown = repr(lines[place].strip())
+                raise InputError(path, f"found {shown}; expected an atom, its error and two forces", place + 1)
             rows.append(_numbers(path, place + 1, words)[2:])
         paths.append(head[3].rstrip())
         starts.append(len(rows))

@@ -1,7 +1,7 @@
 """Training sets, ``NAME.train`` and ``NAME.train.ascii``: energies, coordinates, forces and features.
 
-Both hold the same values (trainset, save_Setup; trainbin2ascii): a binary file a header, the structures and a footer,
-a text file the footer before the structures.  ``docs/formats.md`` has the table of all records.
+Both contain the same values (trainset, save_Setup; trainbin2ascii).  A binary file has a header, the structures and a
+footer; in a text file the footer precedes the structures.  ``docs/formats.md`` has the table of all records.
 """
 
 from __future__ import annotations
@@ -29,19 +29,31 @@ from aenet_py.structure import SYMBOL_LENGTH
 DESCRIPTION_LENGTH = 1024
 BASIS_LENGTH = 100
 SETUP_RECORDS, FOOTER_RECORDS = 18, 3
-ENTRY_RECORDS, ENTRY_BYTES = 4, 2048  # in front of a structure's atoms; the bytes are enough for most file names
+ENTRY_RECORDS, ENTRY_BYTES = 4, 2048  # before a structure's atoms; the bytes suffice for most file names
 _USUAL_ENTRY = re.compile(rb" {1,11}(\d+)\n (.*)\n {1,11}(\d+) {1,11}(\d+)\n +(-?\d+\.\d*(?:E[+-]\d{3})?) *\n")
-MOST = 2**31  # no 4-byte integer is so large
-MOST_ENERGY = 1e12  # eV; far more than any atom has
-SCALED, ASCII = ".scaled", ".ascii"  # how train.x names the sets that it normalised, and trainbin2ASCII.x the text
+MOST = 2**31  # 4-byte integers are below
+MOST_ENERGY = 1e12  # eV, far above that of any atom
+SCALED, ASCII = ".scaled", ".ascii"  # endings of sets that train.x normalised, and of the text of trainbin2ASCII.x
 LEAST_ATOM_BYTES = blocks.binary_layout(1).itemsize
-BATCH_BYTES = 1 << 22  # of a file, decoded at once
+BATCH_BYTES = 1 << 22  # of a file that are decoded at once
 
 
 @dataclass(frozen=True)
 class Header:
-    """What stands in front: species, their energies in eV, the number of structures announced; energies and
-    features that are normalised, which generate.x never writes, are (value - shift) scale."""
+    """Header of a training set.
+
+    Parameters
+    ----------
+    types : tuple of str
+        Species.
+    atomic_energies : tuple of float
+        Energy of the free atom of each species, eV.
+    n_structures : int
+        Number of structures announced, which includes those that generate.x skipped.
+    normalized : bool
+        Whether energies and features are normalised as (value - shift) scale, which generate.x never writes.
+    scale, shift : float
+    """
 
     types: tuple[str, ...]
     atomic_energies: tuple[float, ...]
@@ -53,7 +65,7 @@ class Header:
 
 @dataclass(frozen=True)
 class EnergyStatistics:
-    """Of the cohesive energies per atom, eV: average over the structures announced, minimum, maximum."""
+    """Statistics of the cohesive energies per atom, eV: mean over the announced structures, minimum, maximum."""
 
     mean: float
     low: float
@@ -62,7 +74,8 @@ class EnergyStatistics:
 
 @dataclass(frozen=True)
 class Footer:
-    """Number of atoms in all structures, statistics, and per species the set-up and the statistics of its features."""
+    """Footer of a training set: the number of atoms in all structures, statistics of their energies, and the set-up
+    and statistics of the features per species."""
 
     n_atoms: int
     energies: EnergyStatistics
@@ -72,7 +85,7 @@ class Footer:
 
 @dataclass(frozen=True)
 class StructureEntry:
-    """A structure's own values: file name, atoms, species among them, cohesive energy in eV."""
+    """A structure of a training set: file name, numbers of atoms and of their species, cohesive energy in eV."""
 
     path: str
     n_atoms: int
@@ -82,7 +95,7 @@ class StructureEntry:
 
 @dataclass(frozen=True)
 class StructureBatch:
-    """Some structures; the atoms of structure i are atoms[starts[i]:starts[i + 1]] of the arrays."""
+    """Some structures; the atoms of structure i are rows starts[i] to starts[i + 1] of the arrays in `atoms`."""
 
     entries: tuple[StructureEntry, ...]
     atoms: Atoms
@@ -95,7 +108,7 @@ class StructureBatch:
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """A whole file in memory; `structures` holds what every structure and atom has, `footer` the statistics."""
+    """A training set in memory."""
 
     header: Header
     footer: Footer
@@ -103,15 +116,26 @@ class TrainingSet:
 
     @classmethod
     def read(cls, path: str) -> TrainingSet:
-        """Read a training set in either form, ``.train`` or ``.train.ascii``; AenetError where it is not one."""
+        """Read a training set.
+
+        Parameters
+        ----------
+        path : str
+            File in either form, ``.train`` or ``.train.ascii``.
+
+        Raises
+        ------
+        AenetError
+            If the file does not exist or is not a valid training set.
+        """
         return read(path)
 
 
 @dataclass(frozen=True)
 class Form:
-    """One of the two ways to write a training set down.
+    """One of the two forms of a training set.
 
-    values : module whose functions write single values; layout, encode, decode : how a block of atoms does.
+    values : module whose functions write single values; layout, encode, decode : data type and conversion of atoms.
     """
 
     values: ModuleType
@@ -125,7 +149,7 @@ TEXT = Form(lines, blocks.text_layout, blocks.to_text, blocks.from_text)
 
 
 def header(values: Header, form: Form = BINARY) -> bytes:
-    """What stands before the structures (ts_write_header)."""
+    """The bytes before the structures (ts_write_header)."""
     to = form.values
     return b"".join(
         [
@@ -141,7 +165,7 @@ def header(values: Header, form: Form = BINARY) -> bytes:
 
 
 def entry(values: StructureEntry, form: Form = BINARY) -> bytes:
-    """What stands in front of a structure's atoms (ts_write_structure_info)."""
+    """The bytes before the atoms of a structure (ts_write_structure_info)."""
     to = form.values
     return b"".join(
         [
@@ -153,19 +177,19 @@ def entry(values: StructureEntry, form: Form = BINARY) -> bytes:
 
 
 def structures(batch: StructureBatch, form: Form = BINARY) -> list[bytes]:
-    """Each structure as it stands in the file (ts_write_structure_info, ts_write_atom_info, ts_write_sf_info)."""
+    """The bytes of each structure (ts_write_structure_info, ts_write_atom_info, ts_write_sf_info)."""
     rows = atoms(batch.atoms, batch.starts, form)
     return [entry(values, form) + row for values, row in zip(batch.entries, rows, strict=True)]
 
 
 def atoms(values: Atoms, starts: Sequence[int] | np.ndarray, form: Form = BINARY) -> list[bytes]:
-    """The atoms of each structure; starts (n_structures + 1,) : the first atom of each."""
+    """The bytes of the atoms of each structure; starts (n_structures + 1,) : index of the first atom of each."""
     spans = list(itertools.pairwise(starts))
     if values.sizes.min() == values.sizes.max():
         block = form.encode(_narrowed(values, slice(None), int(values.sizes[0])))
         return [block[start:stop].tobytes() for start, stop in spans]
     rows: list[bytes] = [b""] * len(values)
-    for size in set(values.sizes.tolist()):  # np.unique would import much that is not needed
+    for size in set(values.sizes.tolist()):  # np.unique would import too much
         chosen = np.flatnonzero(values.sizes == size)
         for atom, row in zip(chosen.tolist(), form.encode(_narrowed(values, chosen, size)), strict=True):
             rows[atom] = row.tobytes()
@@ -183,7 +207,7 @@ def _narrowed(values: Atoms, chosen: slice | np.ndarray, size: int) -> Atoms:
 
 
 def footer(values: Footer, form: Form = BINARY) -> bytes:
-    """Statistics and set-ups (ts_write_footer)."""
+    """The bytes of statistics and set-ups (ts_write_footer)."""
     to = form.values
     energies = values.energies
     parts = [
@@ -197,7 +221,7 @@ def footer(values: Footer, form: Form = BINARY) -> bytes:
 
 
 def described(setup: Setup, statistics: FeatureStatistics, to: ModuleType) -> bytes:
-    """A set-up with the statistics of its features (save_Setup); to : `records` or `lines`."""
+    """The bytes of a set-up with the statistics of its features (save_Setup); to : `records` or `lines`."""
     return b"".join(
         [
             to.text(setup.description, DESCRIPTION_LENGTH),
@@ -236,15 +260,15 @@ def read_header(source: ByteSource) -> Header:
 
 
 def check_header(path: str, found: Header, purpose: str) -> None:
-    """InputError unless energies and features can be taken as generate.x writes them.
+    """Raise InputError unless energies and features are as written by generate.x.
 
-    purpose : what the set is wanted for, "train on" say.
+    purpose : use of the set in the message, such as "train on".
     """
     if found.normalized:
         made_from = path.removesuffix(ASCII).removesuffix(SCALED)
         known = made_from + SCALED == path.removesuffix(ASCII) and os.path.exists(made_from)
         instead = made_from if known else "the training set that generate.x wrote"
-        what = "its energies and features are normalised already (train.x does this) and no longer in eV"
+        what = "its energies and features are already normalised (train.x does this) and not in eV"
         raise InputError(path, f"{what}; {purpose} {instead} instead")
     for symbol, energy in zip(found.types, found.atomic_energies, strict=True):
         if not abs(energy) < MOST_ENERGY:
@@ -259,8 +283,8 @@ def read_footer(source: ByteSource, of: Header) -> Footer:
     if source.logical("whether set-ups follow"):
         for number in range(1, len(of.types) + 1):
             source.place = f"set-up {number}"
-            if (found := source.integer("number of the species")) != number:
-                raise source.error(f"found {found}; expected {number}")
+            if (given := source.integer("number of the species")) != number:
+                raise source.error(f"found {given}; expected {number}")
             described.append(read_described(source))
             if (symbol := described[-1][0].atom_type) != of.types[number - 1]:
                 raise InputError(source.path, f"found the set-up of {symbol}; expected that of {of.types[number - 1]}")
@@ -303,7 +327,10 @@ def read_described(source: ByteSource) -> tuple[Setup, FeatureStatistics]:
 
 
 def read_beginning(source: ByteSource, number: int) -> tuple[str, int, int]:
-    """What structure number, from 1, begins with, here and among the gradients: file name, atoms, species."""
+    """Read the values that a structure begins with, also in files of gradients: file name, atoms, species.
+
+    number : of the structure in messages, counted from 1.
+    """
     source.place = f"structure {number}"
     path = source.counted_text("file name")
     n_atoms, n_types = source.integers(2, "numbers of atoms and species").tolist()
@@ -313,13 +340,13 @@ def read_beginning(source: ByteSource, number: int) -> tuple[str, int, int]:
 
 
 def read_entry(source: ByteSource, number: int) -> StructureEntry:
-    """number : of the structure, from 1."""
+    """Read the values of a structure before its atoms; number : as in `read_beginning`."""
     return StructureEntry(*read_beginning(source, number), source.real("energy"))
 
 
 def read_atoms(source: ByteSource, number: int, n_atoms: int, n_types: int) -> Atoms:
-    """The atoms of structure number, value by value; n_types : species in the file."""
-    found = []
+    """Read the atoms of a structure value by value; number : as in `read_beginning`; n_types : species of the set."""
+    rows = []
     for atom in range(1, n_atoms + 1):
         source.place = f"structure {number}, atom {atom}"
         itype = source.integer("species", least=1)
@@ -328,14 +355,14 @@ def read_atoms(source: ByteSource, number: int, n_atoms: int, n_types: int) -> A
         position, forces = source.reals(3, "position"), source.reals(3, "forces")
         size = source.integer("number of features", least=1)
         features = source.reals(size, "features")
-        found.append(Atoms(*(np.asarray(value)[np.newaxis] for value in (itype - 1, position, forces, size, features))))
-    return blocks.join(found)
+        rows.append(Atoms(*(np.asarray(value)[np.newaxis] for value in (itype - 1, position, forces, size, features))))
+    return blocks.join(rows)
 
 
 def batches(source: ByteSource, of: Header) -> Iterator[StructureBatch]:
-    """The structures, some at a time.
+    """Read the structures, several at a time.
 
-    Fewer than the header announces may be there, because generate.x counts the structures it skips.
+    There may be fewer than announced, because generate.x also counts skipped structures.
     """
     number, room, most = 1, np.empty(2 * BATCH_BYTES, np.uint8), of.n_structures
     while number <= of.n_structures and not _structures_end(source):
@@ -343,7 +370,7 @@ def batches(source: ByteSource, of: Header) -> Iterator[StructureBatch]:
         if source.log is None:
             batch = _read_blocks(source, number, of, room, most)
             if batch is None and most > 1:
-                most = 1  # atoms differ in their numbers of features: each structure must be looked at
+                most = 1  # the numbers of features differ, so structures are read one by one
                 batch = _read_blocks(source, number, of, room, most)
         batch = batch or _read_one(source, number, len(of.types))
         yield batch
@@ -356,16 +383,16 @@ def _read_one(source: ByteSource, number: int, n_types: int) -> StructureBatch:
 
 
 def _structures_end(source: ByteSource) -> bool:
-    """Whether a footer follows, or in text nothing; a structure begins with records of other lengths."""
+    """Whether a footer follows (a structure begins with records of other lengths), or in text nothing."""
     if isinstance(source, RecordReader):
         return source.ahead(FOOTER_RECORDS) == [4, 24, 4]
     return source.at_end()
 
 
 def _read_blocks(source: ByteSource, number: int, of: Header, room: np.ndarray, most: int) -> StructureBatch | None:
-    """Structures from number on, taken as a block of atoms that are as wide as the first; None if they are not.
+    """Read structures as a block of atoms with equal numbers of features; None if they differ.
 
-    room : for the bytes of the block; most : how many structures.
+    room : for the bytes of the block; most : number of structures.
     """
     start = source.mark()
     with contextlib.suppress(InputError, ValueError):
@@ -381,9 +408,9 @@ def _read_blocks(source: ByteSource, number: int, of: Header, room: np.ndarray, 
 def _gather(
     source: ByteSource, number: int, most: int, room: np.ndarray
 ) -> tuple[tuple[StructureEntry, ...], np.ndarray]:
-    """At most so many structures, and their atoms, not looked at yet, as a block in room (or elsewhere if too many).
+    """Read structures, and their atoms unchecked as a block, which is in room unless it is too large.
 
-    ValueError, or InputError at the next structure, where these are no atoms, or not as wide as the first.
+    ValueError, or InputError at the next structure, if these are not atoms with as many features as the first.
     """
     first = read_entry(source, number)
     layout = _layout_ahead(source, _form(source))
@@ -413,7 +440,7 @@ def _form(source: ByteSource) -> Form:
 
 
 def _usual_entry(source: ByteSource) -> StructureEntry | None:
-    """The next structure's own values, if they are text as gfortran writes it; otherwise nothing is read."""
+    """The values of the next structure if they are text as written by gfortran; otherwise nothing is read."""
     if not isinstance(source, ListReader):
         return None
     match = _USUAL_ENTRY.match(source.window.view(source.offset, ENTRY_BYTES))
@@ -427,13 +454,13 @@ def _usual_entry(source: ByteSource) -> StructureEntry | None:
 
 
 def _layout_ahead(source: ByteSource, form: Form) -> np.dtype:
-    """The layout of the atom that follows; ValueError if it does not look like one."""
+    """The layout of the next atom; ValueError if it is not plausible."""
     single = form.layout(1)
     return form.layout(blocks.first_width(source.window.view(source.offset, single.itemsize), single))
 
 
 class TrainingSetTotals:
-    """What the footer of a file must agree with, counted while its structures are read."""
+    """Counts structures and atoms while they are read, to check header and footer."""
 
     def __init__(self) -> None:
         self.n_structures = self.n_atoms = 0
@@ -441,7 +468,7 @@ class TrainingSetTotals:
         self._widths: set[tuple[int, int]] = set()
 
     def add(self, batch: StructureBatch) -> StructureBatch:
-        """Count some structures; returns them."""
+        """Count some structures, and return them."""
         self.n_structures += len(batch.entries)
         self.n_atoms += len(batch.atoms)
         self._most_types = max(self._most_types, *(entry.n_types for entry in batch.entries))
@@ -449,7 +476,7 @@ class TrainingSetTotals:
         return batch
 
     def check(self, path: str, header: Header, footer: Footer) -> None:
-        """InputError unless as many atoms were there, and as wide, as header and footer say."""
+        """Raise InputError unless numbers of species, atoms and features agree with header and footer."""
         if self._most_types > len(header.types):
             message = f"found a structure with {self._most_types} species"
             raise InputError(path, f"{message}; expected at most {len(header.types)}, as the header says")
@@ -459,14 +486,14 @@ class TrainingSetTotals:
         for itype, width in sorted(self._widths) if footer.setups else ():
             setup = footer.setups[itype]
             if width != setup.n_features:
-                found = f"found atoms of {setup.atom_type} with {width} features"
-                raise InputError(path, f"{found}; expected {setup.n_features}, as the set-up says")
+                message = f"found atoms of {setup.atom_type} with {width} features"
+                raise InputError(path, f"{message}; expected {setup.n_features}, as the set-up says")
 
 
 def footer_ahead(source: ByteSource, of: Header) -> Footer:
-    """The footer, with the source still in front of the structures.
+    """Read the footer, and leave the source before the structures.
 
-    In a binary file it is found from the end of the file; where that fails, by reading everything before it.
+    In a binary file it is located from the end of the file or, if that fails, by reading everything before it.
     """
     if not isinstance(source, RecordReader):
         return read_footer(source, of)
@@ -476,20 +503,20 @@ def footer_ahead(source: ByteSource, of: Header) -> Footer:
         if start is None:
             raise source.error("found no footer")
         source.skip(0, start - source.offset)
-        found = read_footer(source, of)
+        values = read_footer(source, of)
         source.finish()
     except InputError:
         source.reset(mark)
         for _ in batches(source, of):
             pass
-        found = read_footer(source, of)
+        values = read_footer(source, of)
         source.finish()
     source.reset(mark)
-    return found
+    return values
 
 
 def finish(source: ByteSource, of: Header, footer: Footer, totals: TrainingSetTotals) -> None:
-    """Read what is behind the structures and check that everything fits."""
+    """Read the rest of the file after the structures, and check that everything agrees."""
     if isinstance(source, RecordReader):
         read_footer(source, of)
     source.finish()
@@ -497,14 +524,14 @@ def finish(source: ByteSource, of: Header, footer: Footer, totals: TrainingSetTo
 
 
 def open_source(path: str) -> ByteSource:
-    """A reader for a file in either form."""
+    """Open a file in either form."""
     with Window(path) as window:
         text = window.size > 0 and is_text(window.view(0, 64))
     return ListReader(path) if text else RecordReader(path)
 
 
 def read(path: str) -> TrainingSet:
-    """A training set in either form, whole; AenetError where the file is not one."""
+    """Read a training set in either form; AenetError if the file is not one."""
     with open_source(path) as source:
         header = read_header(source)
         footer = footer_ahead(source, header)

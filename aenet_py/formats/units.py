@@ -1,4 +1,4 @@
-"""Keys of a file that name units: those of ænet (eV, Å, eV/Å) are accepted, others are errors."""
+"""Units named in a file: those of ænet (eV, Å, eV/Å) are accepted, others are errors."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _OTHERS = frozenset((
 ))  # fmt: skip
 _SYSTEMS = frozenset(("metal", "ase"))
 _FILLING = frozenset(("and", "in", "of", "unit", "units", "system", "style", *_QUANTITIES)) - {"e", "f"}
-# Words of units that would be wrong numbers here; single letters mean too many other things.
+# Words for other units; single letters are too ambiguous.
 FOREIGN = frozenset((
     "ha", "hartree", "hartrees", "eh", "ry", "ryd", "rydberg", "rydbergs", "mev", "kev", "joule", "joules",
     "kj", "kcal", "cal", "mol", "bohr", "bohrs", "au", "nm", "pm", "cm", "newton", "newtons", "atomic",
@@ -36,18 +36,18 @@ _NUMBER = re.compile(r"[-+]?[\d.]+(?:[ed][-+]?\d+)?", re.IGNORECASE)
 
 
 def check(key: str, value: str) -> None:
-    """ValueError for a key that names a unit other than ænet's of energies, lengths or forces."""
+    """Raise ValueError if a key sets another unit of energies, lengths or forces than ænet's."""
     if is_key(key) and _is_wrong(key, value[:80]):
         raise ValueError(f"found {key}={value[:80]}; expected {EXPECTED}")
 
 
 def check_behind(number: str, word: str) -> None:
-    """ValueError for a word behind an energy that is the name of another unit than eV, such as Ha or eV/atom."""
+    """Raise ValueError if the word after an energy names another unit than eV, such as Ha or eV/atom."""
     check_name(f"{number} {word[:80]}")
 
 
 def check_name(text: str) -> None:
-    """ValueError for words beside an energy that name another unit than eV, or say that it is per atom."""
+    """Raise ValueError if words next to an energy name another unit than eV, or mean that it is per atom."""
     lower = text.lower()
     if _is_foreign(lower) or not _PER_ATOM.isdisjoint(re.findall(r"[a-z]+", lower)):
         raise ValueError(f"found {text}; expected energies in eV")
@@ -55,13 +55,13 @@ def check_name(text: str) -> None:
 
 @functools.lru_cache(1024)
 def is_key(key: str) -> bool:
-    """Whether a key names a unit: one of its words is unit or units, but not of the unit cell, nor units per cell."""
+    """Whether a key sets a unit: it has the word unit or units, but is not about the unit cell or units per cell."""
     words = _words(key)
     return not {"unit", "units"}.isdisjoint(words) and "per" not in words
 
 
 def _words(key: str) -> list[str]:
-    """The words of a key, in lower case: those of energy_unit, units-energy, energyUnit, energyunit."""
+    """The words of a key, in lower case: such as energy_unit, units-energy, energyUnit, energyunit."""
     apart = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", key).lower()
     words: list[str] = []
     for word in re.findall(r"[a-z]+", re.sub(r"unit[^a-z]*cell", "cell", apart)):
@@ -83,12 +83,12 @@ def _is_wrong(key: str, value: str) -> bool:
 
 
 def _is_foreign(text: str) -> bool:
-    """Whether a unit other than ours is in a text in lower case."""
+    """Whether a text in lower case contains another unit."""
     return "a.u" in text or not FOREIGN.isdisjoint(re.findall(r"[a-z]+", text))
 
 
 def _are_ours(value: str) -> bool:
-    """Whether a text lists units of ænet: "eV", "energy: eV, length: Å", or the name of a system that has these."""
+    """Whether a text lists units of ænet: "eV", "energy: eV, length: Å", or the name of a system with these units."""
     if any(unit.fullmatch(value) for unit in _UNITS.values()):
         return True
     words = [word for word in re.split(r"""[\s,;:={}"'()\[\]]+""", value) if word and word not in _FILLING]

@@ -1,4 +1,4 @@
-"""XSF structure files with ænet's energy comment (xsf_init, xsf_count_atoms_and_types in xsflib).
+"""XSF structure files with ænet's comment for the energy (xsf_init, xsf_count_atoms_and_types in xsflib).
 
     # total energy = -19960.66173260 eV          (or: cohesive energy = ...)
     CRYSTAL
@@ -8,8 +8,8 @@
     2 1
     Ti  x y z  fx fy fz                          Å and eV/Å, up to a blank line or the end of the file
 
-Isolated structures have ``ATOMS`` instead of PRIMVEC and PRIMCOORD, and no number of atoms.  In place of its symbol an
-atom may have its atomic number, or a label such as Ti1.
+Isolated structures have ``ATOMS`` instead of PRIMVEC and PRIMCOORD, without the number of atoms.  An atom is given by
+its symbol, its atomic number, or a label such as Ti1.
 """
 
 from __future__ import annotations
@@ -40,46 +40,57 @@ _PERIODIC = {
 
 
 def is_xsf(path: str) -> bool:
-    """Whether a file's name says that it is one: a.xsf, or with a number behind, input.xsf.000001."""
+    """Whether a file has the name of an XSF file: a.xsf, or followed by a number, input.xsf.000001."""
     return _NAME.search(path) is not None
 
 
 def read(path: str, reference: bool = True, types: Sequence[str] = ()) -> Structure:
-    """Read a structure as ænet does, periodic along all of its cell vectors; without reference, no energy and forces.
+    """Read a structure as ænet does: periodic along all of its cell vectors.
 
-    types : names that stand for species as they are, by their first two characters; any other name that is an atomic
-    number or a label such as Ti1 becomes the symbol of its element.  InputError names the line of anything else.
+    Parameters
+    ----------
+    path : str
+    reference : bool
+        Require energy and forces; otherwise they are not read.
+    types : sequence of str
+        Names that are species as they are, by their first two characters.  Of other names, atomic numbers and labels
+        such as Ti1 are replaced by the symbol of the element.
+
+    Raises
+    ------
+    InputError
+        If the file is invalid; the message names the line.
     """
     return _parse(path, split_lines(read_text(path, WHAT)), reference, types)
 
 
 def read_frame(path: str) -> Structure:
-    """Read a structure as the file means it, with all that `text` writes; energy and forces may be missing."""
+    """Read a structure with the periodicity and the cell that the file intends; energy and forces may be missing."""
     lines = split_lines(read_text(path, WHAT))
     structure = _parse(path, lines, None, ())
     cell = structure.cell
     pbc = structure.claimed or (True, True, True)
-    given: np.ndarray | None = None
+    intended: np.ndarray | None = None
     for number, line in enumerate(lines, 1):
         if line.startswith(_CELL):
-            found = listio.items(line.removeprefix(_CELL))
-            given = np.array(_numbers(path, number, line, found, 9, "a cell of nine numbers")).reshape(3, 3)
+            items = listio.items(line.removeprefix(_CELL))
+            intended = np.array(_numbers(path, number, line, items, 9, "a cell of nine numbers")).reshape(3, 3)
         elif line.startswith(_PBC) and _pbc(line) is None:
             raise InputError(path, f"found {line!r}; expected three of T and F", number)
     if cell is None:
         pbc = (False, False, False)
-    if given is not None and not all(pbc):
-        cell = given
+    if intended is not None and not all(pbc):
+        cell = intended
     return replace(structure, cell=cell, pbc=pbc, claimed=None)
 
 
 def text(frame: Structure) -> bytes:
-    """A structure's XSF file; every number keeps all its digits.
+    """The XSF file of a structure; all digits of every number are kept.
 
-    ænet repeats whatever has PRIMVEC along all three vectors, so a structure that is periodic along some is written in
-    a cell with vacuum along the others (`periodicity.with_vacuum`).  Comments, which `read_frame` reads and others
-    skip, tell its pbc and its own cell, and the cell of a structure that is not periodic.  InputError for a cell that
-    does not fit its pbc.
+    ænet treats a structure with PRIMVEC as periodic along all three vectors.  A structure that is periodic along some
+    of them is therefore written in a cell with vacuum along the others (`periodicity.with_vacuum`).  Comments, which
+    `read_frame` reads and other programs skip, hold its pbc and its own cell, and the cell of an isolated structure.
+    InputError if the cell does not match the pbc.
     """
     parts = [] if frame.energy is None else [f"# total energy = {frame.energy!r} eV"]
     if frame.cell is None:
@@ -108,10 +119,10 @@ def _rows(cell: np.ndarray) -> list[str]:
 
 
 def _parse(path: str, lines: list[str], reference: bool | None, types: Sequence[str]) -> Structure:
-    """The structure that lines of a file describe.
+    """The structure in the lines of a file.
 
-    reference : energy and forces are required (true; forces not of a lone atom, where they are zero), not read
-    (false), or read where they are (None); types : as in `read`.
+    reference : energy and forces are required (true; without forces, a single atom has zero forces), not read (false),
+    or optional (None); types : as in `read`.
     """
     energies: dict[str, float] = {}
     cell: np.ndarray | None = None
@@ -124,10 +135,10 @@ def _parse(path: str, lines: list[str], reference: bool | None, types: Sequence[
         if not line.strip(BLANKS):
             continue
         if "energy" in line:
-            kind = next((k for k in ("cohesive energy", "total energy") if k in line), None)
-            if kind is not None:
+            name = next((each for each in ("cohesive energy", "total energy") if each in line), None)
+            if name is not None:
                 if reference is not False:
-                    energies[kind] = _energy(path, number, line, kind)
+                    energies[name] = _energy(path, number, line, name)
                 continue
         stripped = line.lstrip(" ")
         if stripped.startswith("#"):
@@ -177,23 +188,22 @@ def _parse(path: str, lines: list[str], reference: bool | None, types: Sequence[
 
 
 def _pbc(line: str) -> tuple[bool, bool, bool] | None:
-    """What a comment of `text` says."""
+    """The periodicity in a comment that `text` writes."""
     words = line.removeprefix(_PBC).split() if line.startswith(_PBC) else []
     if len(words) != 3 or not {"T", "F"}.issuperset(words):
         return None
     return words[0] == "T", words[1] == "T", words[2] == "T"
 
 
-def _energy(path: str, number: int, line: str, kind: str) -> float:
-    after = line[line.index(kind) + len(kind) :]
-    name, _, text = after.partition("=")
-    found = listio.items(text)
+def _energy(path: str, number: int, line: str, name: str) -> float:
+    rest_of_name, _, text = line[line.index(name) + len(name) :].partition("=")
+    items = listio.items(text)
     try:
-        units.check_name(name)
-        energy = listio.real(found[0] or "")
-        units.check_behind(found[0] or "", "".join(text.split()[1:2]))
+        units.check_name(rest_of_name)
+        energy = listio.real(items[0] or "")
+        units.check_behind(items[0] or "", "".join(text.split()[1:2]))
     except (ValueError, IndexError):
-        raise InputError(path, f"found {line.strip()!r}; expected '{kind} = <number> eV'", number) from None
+        raise InputError(path, f"found {line.strip()!r}; expected '{name} = <number> eV'", number) from None
     return energy
 
 
@@ -224,9 +234,9 @@ def _is_atom(line: str) -> bool:
         return False
 
 
-def _numbers(path: str, number: int, line: str, found: list[str | None], n: int, what: str) -> list[float]:
+def _numbers(path: str, number: int, line: str, items: list[str | None], n: int, what: str) -> list[float]:
     try:
-        values = [listio.real(text or "") for text in found[:n]]
+        values = [listio.real(text or "") for text in items[:n]]
     except ValueError as error:
         raise InputError(path, f"found {str(error)!r} where a number belongs; expected {what}", number) from None
     if len(values) < n:
@@ -237,7 +247,7 @@ def _numbers(path: str, number: int, line: str, found: list[str | None], n: int,
 def _atom_lines(
     path: str, lines: list[str], start: int, stop: int, reference: bool, types: Sequence[str]
 ) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
-    """Symbols in order of appearance, species (n,), positions and, with reference, forces (n, 3 or 6)."""
+    """Symbols in order of appearance, species (n,), and positions with forces (n, 6), or (n, 3) without reference."""
     n_values = 6 if reference else 3
     last = lines[stop - 1].split()
     if reference and len(last) < 7:
@@ -247,7 +257,7 @@ def _atom_lines(
     block = " ".join(lines[start:stop])
     words, width = block.split(), 7 if reference else len(last)
     names, values = words[::width], np.empty((0, 0))
-    # The usual case, quickly: as many words a line, blanks between, plain decimal numbers.
+    # The usual case, quickly: equal numbers of words per line, separated by blanks, and plain decimal numbers.
     plain = width > n_values and len(words) == width * (stop - start) and _are_names(names, lines[start:stop], width)
     plain = plain and "_" not in block and listio.is_plain(block)
     if plain:
@@ -261,10 +271,10 @@ def _atom_lines(
     if not plain:
         names, rows = [], []
         for number in range(start, stop):
-            found = listio.items(lines[number])
-            names.append((found[0] or "") if found else "")
+            items = listio.items(lines[number])
+            names.append((items[0] or "") if items else "")
             what = "'<symbol> x y z fx fy fz'" if reference else "'<symbol> x y z'"
-            rows.append(_numbers(path, number + 1, lines[number], found[1:], n_values, what))
+            rows.append(_numbers(path, number + 1, lines[number], items[1:], n_values, what))
         values = np.array(rows)
     species_of = {name: _species(name, types) for name in set(names)}
     symbols, species = species_of_atoms([species_of[name] for name in names])
@@ -272,14 +282,14 @@ def _atom_lines(
 
 
 def _are_names(words: Sequence[str], lines: Sequence[str], width: int) -> bool:
-    """Whether words are the names of atoms: letters; digits, which may be other numbers, if each line is complete."""
+    """Whether words are names of atoms: letters, or also digits if every line is complete (they may be numbers)."""
     if all(map(str.isalpha, words)):
         return True
     return all(map(str.isalnum, words)) and all(len(line.split()) == width for line in lines)
 
 
 def _species(name: str, types: Sequence[str]) -> str:
-    """What an atom's name stands for: its first two characters where these are a species, as in the original."""
+    """Species of an atom's name: as in the original its first two characters, if these are a species."""
     literal = name[:SYMBOL_LENGTH]
     if literal in types or literal in NUMBER:
         return literal

@@ -1,4 +1,4 @@
-"""The deck of generate.x, ``generate.in`` (read_InpGenerate in input)."""
+"""The input file of generate.x, ``generate.in`` (read_InpGenerate in input)."""
 
 from __future__ import annotations
 
@@ -26,13 +26,34 @@ KEY = "a key of the comment lines, or a column, of extended XYZ"
 
 @dataclass(frozen=True)
 class GenerateInput:
-    """What generate.in asks for.
+    """The content of generate.in.
 
-    output : training set file; types : species in the order of the file; atomic_energies : eV, one a species;
-    setups : .stp file of each species; structures : files of structures, as the deck has them (latin-1, a
-    character for a byte); labels : which energies and forces to take from extended XYZ; forces : whether to write
-    gradients, for forces_percent of the structures drawn with forces_seed, or for those that forces_list names; timing,
-    debug : write generate.time, generate.debug; quiet : no progress bar, no warnings (VERBOSITY low).
+    Parameters
+    ----------
+    path : str
+        The input file.
+    output : str
+        File of the training set.
+    types : tuple of str
+        Species in the order of the file.
+    atomic_energies : tuple of float
+        Energy of the free atom of each species, eV.
+    setups : tuple of str
+        The .stp file of each species.
+    structures : tuple of str
+        Files of structures as written in the deck (latin-1, one character per byte).
+    labels : Labels
+        Which energies and forces of extended XYZ to read.
+    forces : bool
+        Whether to write gradients.
+    forces_percent, forces_seed : float, int or None
+        Percentage of the structures whose gradients are written, and the seed they are drawn with.
+    forces_list : str or None
+        File that lists the structures whose gradients are written instead.
+    timing, debug : bool
+        Whether to write generate.time, generate.debug.
+    quiet : bool
+        No progress bar and no warnings (VERBOSITY low).
     """
 
     path: str
@@ -52,7 +73,7 @@ class GenerateInput:
 
 
 def read(path: str, warn: Callable[[str], None]) -> GenerateInput:
-    """Read generate.in; InputError names the line of whatever is missing or wrong."""
+    """Read generate.in; InputError with the line of whatever is missing or invalid."""
     deck = read_deck(path, "a generate.x input file", SINGLE, COUNTED, PER_TYPE)
     types, energies = _types(deck)
     quiet = deck.is_quiet(warn)
@@ -90,7 +111,7 @@ def read(path: str, warn: Callable[[str], None]) -> GenerateInput:
 
 
 def to_text(deck: GenerateInput) -> str:
-    """A generate.in that is read as this deck."""
+    """The text of a generate.in that is read as this deck."""
     lines = [f'OUTPUT "{deck.output}"', "TYPES", str(len(deck.types))]
     lines += [f"{symbol} {energy!r}" for symbol, energy in zip(deck.types, deck.atomic_energies, strict=True)]
     lines.append("SETUPS")
@@ -128,10 +149,10 @@ def _types(deck: Deck) -> tuple[tuple[str, ...], tuple[float, ...]]:
     entry = deck.require("types", "'TYPES', the number of species, and '<symbol> <atomic energy>' lines")
     symbols, energies = [], []
     for line in entry.body:
-        found = listio.items(line.text)
+        items = listio.items(line.text)
         try:
-            symbols.append((found[0] or "")[:SYMBOL_LENGTH])
-            energies.append(listio.real(found[1] or ""))
+            symbols.append((items[0] or "")[:SYMBOL_LENGTH])
+            energies.append(listio.real(items[1] or ""))
         except (ValueError, IndexError):
             message = f"found {line.text!r} in TYPES; expected '<symbol> <atomic energy in eV>'"
             raise InputError(deck.path, message, line.number) from None
@@ -146,7 +167,7 @@ def _setups(deck: Deck, types: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _files(deck: Deck) -> tuple[str, ...]:
-    entry = deck.require("files", "'FILES', the number of lines, and one XSF or extended XYZ file a line")
+    entry = deck.require("files", "'FILES', the number of lines, and one XSF or extended XYZ file per line")
     for n, line in enumerate(entry.body):
         path = path_of(line.text)
         if os.path.exists(path):
@@ -185,9 +206,9 @@ def _structure_index(path: str, line: Line, text: str | None, n_structures: int)
 def choose_forces(n_structures: int, percent: float, seed: int) -> tuple[int, ...]:
     """0-based indices of the structures drawn for forces (pyo_select_force_structures).
 
-    The number drawn is the original's, nint(n * (percent / 100)); which ones depends on the seed only.
+    Their number is that of the original, nint(n * (percent / 100)); which are drawn depends on the seed only.
     """
-    import random  # takes longer than reading the deck does
+    import random  # takes longer than reading the deck
 
     exact = n_structures * (percent / 100)
     n_chosen = int(exact) + (exact - int(exact) >= 0.5)

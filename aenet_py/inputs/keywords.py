@@ -1,4 +1,4 @@
-"""One reader for all decks: keywords in any case and order, each with its line and the lines that belong to it.
+"""The reader of all input files (decks): keywords in any case and order, each with its lines.
 
 Blank lines and lines that begin with ``!``, ``#`` or ``%`` are skipped (aeio_readline).  The first occurrence of a
 keyword counts (inp_find_keyword).
@@ -18,13 +18,13 @@ from aenet_py.formats import listio
 from aenet_py.formats.text import BLANKS, native, read_text, split_lines
 
 COMMENT = ("!", "#", "%")
-MOST_WARNINGS = 3  # of lines that begin with no keyword
+MOST_WARNINGS = 3  # of lines without a keyword
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line with content: its number in the file, counted from 1, and its text without surrounding blanks."""
+    """A line that is not blank: its number in the file, counted from 1, and its text without surrounding blanks."""
 
     number: int
     text: str
@@ -32,35 +32,38 @@ class Line:
 
 @dataclass(frozen=True)
 class KeywordLine:
-    """A keyword's own line and the lines of its section, the line with their number left out."""
+    """The line of a keyword, and the lines of its section, without that with their number."""
 
     line: Line
     body: tuple[Line, ...] = ()
 
     @property
     def rest(self) -> str:
-        """The line behind the first blank after the keyword."""
+        """The text after the keyword and a blank."""
         return re.split("[ \t]", self.line.text, maxsplit=1)[1] if re.search("[ \t]", self.line.text) else ""
 
 
 @dataclass(frozen=True)
 class Deck:
+    """An input file, split into keywords; unknown : lines that do not belong to a keyword."""
+
     path: str
     entries: Mapping[str, KeywordLine]
     keywords: frozenset[str]
-    unknown: tuple[Line, ...]  # lines nobody asked for
+    unknown: tuple[Line, ...]
 
     def path_of(self, keyword: str, what: str) -> str | None:
-        """The path behind a keyword, for the operating system; None without the keyword."""
+        """The path after a keyword, for the operating system; None without the keyword."""
         entry = self.entries.get(keyword)
         if entry is None:
             return None
-        found = words(entry.rest)
-        if not found or not found[0] or found[0].startswith(COMMENT):
+        values = words(entry.rest)
+        if not values or not values[0] or values[0].startswith(COMMENT):
             raise InputError(self.path, f"found {keyword.upper()} without a value; expected {what}", entry.line.number)
-        return native(found[0])
+        return native(values[0])
 
     def require(self, keyword: str, what: str) -> KeywordLine:
+        """The lines of a keyword; InputError without it, with a hint if a line resembles it."""
         if keyword not in self.entries:
             message = f"no {keyword.upper()} found; expected {what}"
             for line in self.unknown:
@@ -70,28 +73,28 @@ class Deck:
         return self.entries[keyword]
 
     def argument(self, keyword: str, parse: Callable[[str], T], what: str) -> T | None:
-        """The keyword's value, None without the keyword; InputError if parse refuses it."""
+        """The value of a keyword, None without the keyword; InputError if parse raises ValueError."""
         entry = self.entries.get(keyword)
         if entry is None:
             return None
-        found = "" if entry.rest.strip(BLANKS).startswith(COMMENT) else first_word(entry.rest)
+        value = "" if entry.rest.strip(BLANKS).startswith(COMMENT) else first_word(entry.rest)
         try:
-            return parse(found)
+            return parse(value)
         except ValueError:
-            message = f"found {keyword.upper()} {found or 'without a value'!s}; expected {what}"
+            message = f"found {keyword.upper()} {value or 'without a value'!s}; expected {what}"
             raise InputError(self.path, message, entry.line.number) from None
 
     def nearest(self, line: Line) -> str:
-        """The keyword most like the one a line begins with, or ""."""
+        """The keyword most similar to the first word of a line, or ""."""
         near = difflib.get_close_matches(first_word(line.text).lower(), self.keywords, n=1, cutoff=0.7)
         return near[0] if near else ""
 
     def flag(self, keyword: str) -> bool | None:
-        """A keyword alone means true; None without it."""
+        """A logical value, true for the keyword alone, None without it."""
         return self.argument(keyword, lambda text: listio.logical(text or "T"), ".true. or .false.")
 
     def is_quiet(self, warn: Callable[[str], None]) -> bool:
-        """Whether VERBOSITY is low; warns of what is no verbosity."""
+        """Whether VERBOSITY is low; unknown values are a warning."""
         verbosity = (self.argument("verbosity", str, "low, normal or high") or "normal").lower()
         if verbosity not in ("low", "normal", "high"):
             number = self.entries["verbosity"].line.number
@@ -99,23 +102,24 @@ class Deck:
         return verbosity == "low"
 
     def warn_of_unknown(self, warn: Callable[[str], None]) -> None:
+        """Warn of lines that do not belong to a keyword."""
         for line in self.unknown[:MOST_WARNINGS]:
             near = self.nearest(line)
             hint = f"; did you mean {near.upper()}?" if near else ""
-            warn(f"{self.path}:{line.number}: ignoring {first_word(line.text)!r}, which is no keyword{hint}")
+            warn(f"{self.path}:{line.number}: ignoring {first_word(line.text)!r}, which is not a keyword{hint}")
         more = self.unknown[MOST_WARNINGS:]
         if more:
-            warn(f"{self.path}:{more[0].number}: ignoring {len(more)} more lines that begin with no keyword")
+            warn(f"{self.path}:{more[0].number}: ignoring {len(more)} more lines without a keyword")
 
-    def files_of_species(self, keyword: str, types: Sequence[str], kind: str, what: str) -> tuple[str, ...]:
-        """The file of each species, from lines '<symbol> <file>' in any order; all of them exist."""
+    def files_of_species(self, keyword: str, types: Sequence[str], name: str, what: str) -> tuple[str, ...]:
+        """The file of each species, from lines '<symbol> <file>' in any order; InputError if one does not exist."""
         files: dict[str, str] = {}
         for line in self.entries[keyword].body:
-            found = words(line.text)
-            if len(found) < 2:
-                message = f"found {line.text!r} in {keyword.upper()}; expected '<symbol> <{kind}>'"
+            given = words(line.text)
+            if len(given) < 2:
+                message = f"found {line.text!r} in {keyword.upper()}; expected '<symbol> <{name}>'"
                 raise InputError(self.path, message, line.number)
-            symbol, path = first_word(line.text), native(found[1])
+            symbol, path = first_word(line.text), native(given[1])
             if symbol not in types:
                 message = f"{keyword.upper()} names {symbol!r}; expected one of the species of TYPES: {' '.join(types)}"
                 raise InputError(self.path, message, line.number)
@@ -127,21 +131,22 @@ class Deck:
         return tuple(files[t] for t in types)
 
     def missing(self, line: Line, path: str, what: str) -> InputError:
+        """The error for a file that does not exist."""
         return InputError(self.path, f"found {path!r}, which does not exist; expected {what}", line.number)
 
 
 def nobody(message: str) -> None:
-    """Takes a warning that was not wanted."""
+    """Discard a warning."""
 
 
 def first_word(line: str) -> str:
-    """The word a line begins with, as a list-directed read finds it; "" if it begins with a separator."""
-    found = listio.items(line)
-    return (found[0] or "") if found else ""
+    """The first item of a line in list-directed reading; "" if the line begins with a separator."""
+    items = listio.items(line)
+    return (items[0] or "") if items else ""
 
 
 def words(text: str) -> list[str]:
-    """Words between blanks, slashes and commas among them; quotes keep one with blanks together."""
+    """Words separated by blanks only (not by slashes or commas); quotes enclose words with blanks."""
     return [
         word[1:].removesuffix(word[0]) if word[0] in "'\"" else word
         for word in re.findall(r"""'[^']*'?|"[^"]*"?|[^ \t]+""", text)
@@ -149,7 +154,7 @@ def words(text: str) -> list[str]:
 
 
 def content_lines(path: str, what: str) -> list[Line]:
-    """Lines of a deck that are neither blank nor comment."""
+    """Lines of a deck that are neither blank nor comments."""
     lines = split_lines(read_text(path, what))
     numbered = (Line(n, text.strip(BLANKS)) for n, text in enumerate(lines, 1))
     return [line for line in numbered if line.text and not line.text.startswith(COMMENT)]
@@ -158,10 +163,10 @@ def content_lines(path: str, what: str) -> list[Line]:
 def read_deck(
     path: str, what: str, single: Set[str], counted: Set[str], per_type: Set[str], followed: Set[str] = frozenset()
 ) -> Deck:
-    """Take a deck apart.
+    """Split a deck into keywords.
 
-    single : keywords on a line of their own; counted : followed by a number and as many lines, ``types`` among them;
-    per_type : followed by one line a species; followed : by one line, unless that begins with a keyword.
+    single : keywords without further lines; counted : followed by a number and as many lines, including ``types``;
+    per_type : followed by one line per species; followed : by one line, unless it begins with a keyword.
     """
     lines = content_lines(path, what)
     keywords = single | counted | per_type | followed
@@ -201,32 +206,32 @@ def _number_of_types(path: str, lines: list[Line]) -> int:
 
 
 def _count(path: str, keyword: str, line: Line, following: list[Line]) -> int:
-    found = following[0] if following else Line(line.number, "the end of the file")
+    given = following[0] if following else Line(line.number, "the end of the file")
     try:
-        count = listio.integer(listio.items(found.text)[0] or "")
+        count = listio.integer(listio.items(given.text)[0] or "")
         if count < 1:
             raise ValueError
     except (ValueError, IndexError):
-        message = f"found {found.text!r} after {keyword.upper()}; expected a number of lines, at least 1"
-        raise InputError(path, message, found.number) from None
+        message = f"found {given.text!r} after {keyword.upper()}; expected a number of lines, at least 1"
+        raise InputError(path, message, given.number) from None
     return count
 
 
 def parameter(path: str, number: int, line: str, key: str, parse: Callable[[str], T]) -> T | None:
-    """The value behind ``key =`` (readval in io), None without the key."""
-    _, found, rest = line.partition(key)
-    if not found:
+    """The value after ``key =`` (readval in io), None without the key."""
+    _, given, rest = line.partition(key)
+    if not given:
         return None
     what = f"'{key} = <{'integer' if parse is listio.integer else 'number' if parse is listio.real else 'name'}>'"
     return value_of(path, number, rest.partition("=")[2], parse, what)
 
 
 def value_of(path: str, number: int, text: str, parse: Callable[[str], T], what: str) -> T:
-    """The first item of a text, parsed; InputError if parse refuses it."""
-    found = (listio.items(text) or [""])[0] or ""
+    """The first item of a text, parsed; InputError if parse raises ValueError."""
+    item = (listio.items(text) or [""])[0] or ""
     try:
-        if not found:
+        if not item:
             raise ValueError
-        return parse(found)
+        return parse(item)
     except ValueError:
-        raise InputError(path, f"found {found or 'nothing'!r}; expected {what}", number) from None
+        raise InputError(path, f"found {item or 'nothing'!r}; expected {what}", number) from None

@@ -1,4 +1,4 @@
-"""The deck of predict.x, ``predict.in`` (read_InpPredict in input)."""
+"""The input file of predict.x, ``predict.in`` (read_InpPredict in input)."""
 
 from __future__ import annotations
 
@@ -20,8 +20,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Relaxation:
-    """How to relax a structure: at most steps steps, until no force component exceeds force (eV/Å) or until the
-    energy changes by less than energy times the machine's precision, relative to itself, as in L-BFGS-B."""
+    """Settings of a relaxation with L-BFGS-B.
+
+    steps : at most; force : it ends when no force component exceeds this value, eV/Å; energy : or when the relative
+    change of the energy is below this value times the machine precision.
+    """
 
     steps: int = 99
     force: float = 0.01
@@ -30,12 +33,28 @@ class Relaxation:
 
 @dataclass(frozen=True)
 class PredictInput:
-    """What predict.in asks for.
+    """The content of predict.in.
 
-    types : species; networks : potential file of each; structures : files of structures, as the deck has them (latin-1,
-    a character for a byte); forces, atomic_energies : whether to print them; relaxation : None without RELAX;
-    legacy_angular : whether the potentials were trained by ænet before 2.0.4, None : not said; timing, debug : write
-    predict.time, predict.debug; quiet : only coordinates and energies (VERBOSITY low).
+    Parameters
+    ----------
+    path : str
+        The input file.
+    types : tuple of str
+        Species.
+    networks : tuple of str
+        The potential file of each species.
+    structures : tuple of str
+        Files of structures as written in the deck (latin-1, one character per byte).
+    forces, atomic_energies : bool
+        Whether to print them.
+    relaxation : Relaxation or None
+        Settings of the relaxation, None without RELAX.
+    legacy_angular : bool or None
+        Whether the potentials were trained by ænet before 2.0.4; None if the deck does not say.
+    timing, debug : bool
+        Whether to write predict.time, predict.debug.
+    quiet : bool
+        Print coordinates and energies only (VERBOSITY low).
     """
 
     path: str
@@ -52,16 +71,16 @@ class PredictInput:
 
 
 def read(path: str, structures: Sequence[str], warn: Callable[[str], None]) -> PredictInput:
-    """Read predict.in; structures : those of the command line, which count instead of FILES.
+    """Read predict.in; InputError with the line of whatever is missing or invalid.
 
-    InputError names the line of whatever is missing or wrong.
+    structures : files on the command line, which replace those of FILES.
     """
     deck = read_deck(path, "a predict.x input file", SINGLE, COUNTED, PER_TYPE, FOLLOWED)
     types = _types(deck)
     quiet = deck.is_quiet(warn)
     relaxation = _relaxation(deck, nobody if quiet else warn) if "relax" in deck.entries else None
     if not structures:
-        entry = deck.require("files", "'FILES', the number of lines, and one XSF or extended XYZ file a line")
+        entry = deck.require("files", "'FILES', the number of lines, and one XSF or extended XYZ file per line")
         structures = [line.text for line in entry.body]
     result = PredictInput(
         path=path,
@@ -82,7 +101,7 @@ def read(path: str, structures: Sequence[str], warn: Callable[[str], None]) -> P
 
 
 def _types(deck: Deck) -> tuple[str, ...]:
-    entry = deck.require("types", "'TYPES', the number of species, and one symbol a line")
+    entry = deck.require("types", "'TYPES', the number of species, and one symbol per line")
     symbols: list[str] = []
     for line in entry.body:
         symbols.append(line.text[:SYMBOL_LENGTH].strip())
@@ -99,16 +118,14 @@ def _networks(deck: Deck, types: tuple[str, ...]) -> tuple[str, ...]:
 def _relaxation(deck: Deck, warn: Callable[[str], None]) -> Relaxation:
     entry = deck.entries["relax"]
     if "=" in entry.rest:
-        warn(
-            f"{deck.path}:{entry.line.number}: found {entry.rest!r} behind RELAX, ignored; expected it on the next line"
-        )
+        warn(f"{deck.path}:{entry.line.number}: ignoring {entry.rest!r} after RELAX; write it on the next line")
     if not entry.body:
         return Relaxation()
     line = entry.body[0]
 
     def value(name: str, parse: Callable[[str], T], default: T) -> T:
-        found = parameter(deck.path, line.number, line.text, name, parse)
-        return default if found is None else found
+        given = parameter(deck.path, line.number, line.text, name, parse)
+        return default if given is None else given
 
     method = value("method", str, "bfgs").lower()
     if method != "bfgs":
@@ -116,13 +133,13 @@ def _relaxation(deck: Deck, warn: Callable[[str], None]) -> Relaxation:
     if value("dmax", str, ""):
         warn(f"{deck.path}:{line.number}: dmax has no effect, as in the original, where it is always 0.1")
     default = Relaxation()
-    found = Relaxation(
+    relaxation = Relaxation(
         steps=value("steps", listio.integer, default.steps),
         force=value("F_conv", listio.real, default.force),
         energy=value("E_conv", listio.real, default.energy),
     )
-    if min(found.steps, found.force, found.energy) < 0:
+    if min(relaxation.steps, relaxation.force, relaxation.energy) < 0:
         raise InputError(
             deck.path, "found a negative number under RELAX; expected steps, F_conv, E_conv >= 0", line.number
         )
-    return found
+    return relaxation

@@ -1,4 +1,4 @@
-"""The deck of aenet-py scan: which settings to try, on which structures and with which trainer's deck."""
+"""The input file of aenet-py scan: the values to scan, and the input files of generate.x and of the trainer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from aenet_py.inputs.setup import PARAMETERS
 from aenet_py.inputs.train import ACTIVATIONS, METHODS, hidden_layers, natural, non_negative, positive
 
 TRAINING = ("method", "lr", "regularization", "alpha", "nodes")
-SCANNED = (*PARAMETERS, *TRAINING)  # in the order of the combinations, the last one changing fastest
+SCANNED = (*PARAMETERS, *TRAINING)  # in the order of the combinations, of which the last changes fastest
 DEFAULT_FOLDER = "scan"
 MODES = ("grid", "each")
 SORTS = ("energy", "force")
@@ -25,11 +25,30 @@ Seed = tuple[int, int]
 
 @dataclass(frozen=True)
 class ScanInput:
-    """The deck.
+    """The content of the input file.
 
-    generate, train : decks of the two programs, generate None where the training set is there; values : of each scanned
-    keyword those to try, in the order of SCANNED; lines : where these are; seeds : NPSEED and PHSEED, empty for those
-    of train; mode : one of MODES; jobs : runs at once; sort : which error the best combination has the smallest of.
+    Parameters
+    ----------
+    path : str
+        The input file.
+    generate : str or None
+        Input file of generate.x, None if the training set exists already.
+    train : str
+        Input file of the trainer.
+    values : mapping
+        Values of each scanned keyword, in the order of SCANNED.
+    lines : mapping
+        Line of each scanned keyword.
+    seeds : tuple of (int, int)
+        NPSEED and PHSEED of the runs, empty for those of `train`.
+    mode : str
+        One of MODES.
+    folder : str
+        Where the runs are made.
+    jobs : int
+        Number of simultaneous runs.
+    sort : str
+        The error by which combinations are ranked, one of SORTS.
     """
 
     path: str
@@ -46,30 +65,30 @@ class ScanInput:
 
 def read(path: str) -> ScanInput:
     """Read a deck; InputError with the line where something is wrong."""
-    found = _entries(path, content_lines(path, "an input file of aenet-py scan"))
+    entries = _entries(path, content_lines(path, "an input file of aenet-py scan"))
 
     def one(keyword: str, parse: Callable[[str], Value], what: str, default: Value) -> Value:
-        if keyword not in found:
+        if keyword not in entries:
             return default
-        values = _values(path, *found[keyword], parse, what)
+        values = _values(path, *entries[keyword], parse, what)
         if len(values) > 1:
-            message = f"found {len(values)} values behind {keyword.upper()}; expected {what}"
-            raise InputError(path, message, found[keyword][0].number)
+            message = f"found {len(values)} values after {keyword.upper()}; expected {what}"
+            raise InputError(path, message, entries[keyword][0].number)
         return values[0]
 
     train = str(one("train", native, "the trainer's input file", ""))
     if not train:
-        raise InputError(path, "no TRAIN found; expected it, and the trainer's input file behind it")
-    given = {name: found[name.lower()] for name in SCANNED if name.lower() in found}
-    if not given and "seeds" not in found:
-        raise InputError(path, f"found nothing to scan; expected one of {', '.join(SCANNED).upper()} or SEEDS")
+        raise InputError(path, "no TRAIN found; expected it, followed by the trainer's input file")
+    given = {name: entries[name.lower()] for name in SCANNED if name.lower() in entries}
+    if not given and "seeds" not in entries:
+        raise InputError(path, f"no values to scan found; expected one of {', '.join(SCANNED).upper()} or SEEDS")
     return ScanInput(
         path=path,
         generate=str(one("generate", native, "an input file of generate.x", "")) or None,
         train=train,
         values={name: _values(path, *entry, *VALUES[name]) for name, entry in given.items()},
         lines={name: line.number for name, (line, _) in given.items()},
-        seeds=_seeds(path, found),
+        seeds=_seeds(path, entries),
         mode=str(one("mode", _one_of(MODES), "grid or each", MODES[0])),
         folder=str(one("folder", native, "a folder", DEFAULT_FOLDER)),
         jobs=int(one("jobs", positive, "a number of runs at once, at least 1", 1)),
@@ -78,8 +97,8 @@ def read(path: str) -> ScanInput:
 
 
 def _entries(path: str, lines: list[Line]) -> dict[str, tuple[Line, list[str]]]:
-    """Each keyword's line and the words behind it."""
-    found: dict[str, tuple[Line, list[str]]] = {}
+    """The line of each keyword and the words after it."""
+    entries: dict[str, tuple[Line, list[str]]] = {}
     for line in lines:
         name, *given = words(line.text)
         keyword = name.lower()
@@ -87,19 +106,19 @@ def _entries(path: str, lines: list[Line]) -> dict[str, tuple[Line, list[str]]]:
             near = difflib.get_close_matches(keyword, KEYWORDS, n=1, cutoff=0.6)
             hint = f", did you mean {near[0].upper()}?" if near else ""
             raise InputError(path, f"found {name!r}; expected a keyword{hint}", line.number)
-        if keyword in found:
-            message = f"found {keyword.upper()} again; expected it once, in line {found[keyword][0].number}"
+        if keyword in entries:
+            message = f"found {keyword.upper()} again; expected it once, in line {entries[keyword][0].number}"
             raise InputError(path, message, line.number)
         comment = next((n for n, word in enumerate(given) if word.startswith(COMMENT)), len(given))
-        found[keyword] = line, given[:comment]
-    return found
+        entries[keyword] = line, given[:comment]
+    return entries
 
 
 def _values(path: str, line: Line, given: list[str], parse: Callable[[str], Value], what: str) -> tuple[Value, ...]:
     keyword = words(line.text)[0].upper()
 
     def refuse(shown: str) -> NoReturn:
-        raise InputError(path, f"found {shown} behind {keyword}; expected {what}", line.number) from None
+        raise InputError(path, f"found {shown} after {keyword}; expected {what}", line.number) from None
 
     if not given:
         refuse("no value")
@@ -115,17 +134,17 @@ def _values(path: str, line: Line, given: list[str], parse: Callable[[str], Valu
     return tuple(values)
 
 
-def _seeds(path: str, found: Mapping[str, tuple[Line, list[str]]]) -> tuple[Seed, ...]:
-    if "seeds" not in found:
+def _seeds(path: str, entries: Mapping[str, tuple[Line, list[str]]]) -> tuple[Seed, ...]:
+    if "seeds" not in entries:
         return ()
     what = "whole numbers, at least 0, or NPSEED:PHSEED"
-    texts = _values(path, *found["seeds"], _seed, what)
+    texts = _values(path, *entries["seeds"], _seed, what)
     pairs = [str(text).split(":") for text in texts]
     return tuple((int(numpy_seed), int(torch_seed)) for numpy_seed, torch_seed in pairs)
 
 
 def _seed(text: str) -> str:
-    """NPSEED:PHSEED; one number stands for both."""
+    """NPSEED:PHSEED, from these or from one number for both."""
     numbers = [natural(part) for part in text.split(":")]
     if len(numbers) > 2:
         raise ValueError(text)
@@ -159,7 +178,7 @@ def _weight(text: str) -> float:
     return value
 
 
-# Of each scanned keyword how a value is read, and what is expected.
+# How the values of each scanned keyword are parsed, and a description of those expected.
 VALUES: Mapping[str, tuple[Callable[[str], Value], str]] = {
     "radial_Rc": (_cutoff, "cutoffs in Angstrom, at least 0"),
     "radial_N": (natural, "orders, at least 0"),

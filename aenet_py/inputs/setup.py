@@ -1,4 +1,4 @@
-"""Fingerprint set-up files, ``*.stp``.
+"""Set-up files of features, ``*.stp``.
 
 Source: read_Setup_parameters, read_basis_chebyshev, read_symmfunc_Behler2011 in sfsetup.
 """
@@ -25,7 +25,7 @@ from aenet_py.structure import SYMBOL_LENGTH
 DEFAULT_R_MIN = 1.0
 BEHLER = "Behler2011"
 PARAMETERS = ("radial_Rc", "radial_N", "angular_Rc", "angular_N")  # of the Chebyshev basis
-# Of each kind of symmetry function: the species it names, and its parameters in the order they are stored.
+# For each type of symmetry function: names of its species, and its parameters in the order of `Setup.parameters`.
 FUNCTIONS = {
     1: (("type2",), ("Rc",)),
     2: (("type2",), ("Rc", "Rs", "eta")),
@@ -34,15 +34,15 @@ FUNCTIONS = {
     5: (("type2", "type3"), ("Rc", "lambda", "zeta", "eta")),
 }
 KEYWORDS = ("descr", "atom", "env", "rmin", "basis", "symmfunc", "functions")
-LARGEST = 2**31 - 1  # integers of the files have 32 bits
-FEATURE_BYTES = 4096  # of memory that a feature takes at least: scratch of the kernels, set-up, statistics
+LARGEST = 2**31 - 1  # integers in files have 32 bits
+FEATURE_BYTES = 4096  # least memory per feature: kernels' scratch, set-up, statistics
 T = TypeVar("T")
-Odd = list[tuple[str, int]]  # what to warn of, and the line that it is on
+Odd = list[tuple[str, int]]  # warnings, with their lines
 
 
 @dataclass(frozen=True)
 class _Function:
-    """A symmetry function: kind, parameters, names of the species around, and the line it is on."""
+    """A symmetry function: type, parameters, names of the neighbours' species, and its line in the file."""
 
     kind: int
     values: tuple[float, ...]
@@ -50,6 +50,7 @@ class _Function:
     line: int
 
     def resolved(self, path: str, env_types: tuple[str, ...]) -> tuple[int, tuple[float, ...], tuple[int, ...]]:
+        """Type, parameters, and species as 1-based indices into env_types."""
         for symbol in self.species:
             if symbol not in env_types:
                 message = f"found species {symbol!r}; expected one of ENV: {' '.join(env_types)}"
@@ -58,7 +59,19 @@ class _Function:
 
 
 def read(path: str, warn: Callable[[str], None]) -> Setup:
-    """Read a set-up; InputError names the line of what is wrong."""
+    """Read a set-up file.
+
+    Parameters
+    ----------
+    path : str
+    warn : callable
+        Called with each warning.
+
+    Raises
+    ------
+    InputError
+        If the file is invalid; the message names the line.
+    """
     lines = split_lines(read_text(path, "a fingerprint set-up file"))
     odd: Odd = []
     description, atom_type, r_min = "", "", 0.0
@@ -102,15 +115,16 @@ def read(path: str, warn: Callable[[str], None]) -> Setup:
     if not atom_type:
         raise InputError(path, "no ATOM found; expected 'ATOM <symbol>'")
     if not env_types:
-        raise InputError(path, "no ENV found; expected 'ENV <number of species>' and one symbol a line")
+        raise InputError(path, "no ENV found; expected 'ENV <number of species>' and one symbol per line")
     if basis is None and functions is None:
         raise InputError(path, "no BASIS found; expected 'BASIS type=Chebyshev' and a line with its parameters")
     if r_min == 0.0:
         warn(f"{path}: RMIN is not set; {DEFAULT_R_MIN} Angstrom is used, as in the original")
         r_min = DEFAULT_R_MIN
-    for what in dict.fromkeys(what for what, _ in odd):
-        on = [at for text, at in odd if text == what]
-        warn(f"{path}:{on[0]}: {what}" + (f" (and in {len(on) - 1} more lines)" if len(on) > 1 else ""))
+    for warning in dict.fromkeys(text for text, _ in odd):
+        lines_of = [at for text, at in odd if text == warning]
+        more = f" (and in {len(lines_of) - 1} more lines)" if len(lines_of) > 1 else ""
+        warn(f"{path}:{lines_of[0]}: {warning}{more}")
     if functions is not None:
         chosen = [function.resolved(path, env_types) for function in functions]
         return behler_setup(description, atom_type, env_types, r_min, BEHLER, chosen)
@@ -125,18 +139,18 @@ def read(path: str, warn: Callable[[str], None]) -> Setup:
 
 
 def _check_size(path: str, number: int, n_features: int) -> None:
-    """InputError where this many features of an atom cannot be stored or held in memory."""
-    found = f"radial_N and angular_N make {n_features:,} features"
+    """Raise InputError if so many features per atom cannot be stored or do not fit into memory."""
+    message = f"radial_N and angular_N make {n_features:,} features"
     if n_features > LARGEST:
-        raise InputError(path, f"{found}; expected at most {LARGEST:,}", number)
-    need, left = n_features * FEATURE_BYTES, memory.available()
-    if need > left:
-        message = f"{found}, which need {need / 1e9:.1f} GB of memory; {left / 1e9:.1f} GB are left"
+        raise InputError(path, f"{message}; expected at most {LARGEST:,}", number)
+    required, left = n_features * FEATURE_BYTES, memory.available()
+    if required > left:
+        message = f"{message}, which need {required / 1e9:.1f} GB of memory; {left / 1e9:.1f} GB are left"
         raise InputError(path, message, number)
 
 
 def _description(path: str, lines: list[str], start: int) -> tuple[str, int]:
-    """Text up to END DESCR, joined and cut as the original does; the number of lines read so far."""
+    """The text up to END DESCR, joined and cut as in the original, and the number of lines read so far."""
     description = ""
     for number in range(start, len(lines)):
         if "end descr" in lines[number].lower():
@@ -148,28 +162,29 @@ def _description(path: str, lines: list[str], start: int) -> tuple[str, int]:
 
 
 def _environment(path: str, lines: list[str], number: int, n: int) -> tuple[tuple[str, ...], int]:
-    found: list[str] = []
+    """The species around, and the number of lines read so far."""
+    symbols: list[str] = []
     start = number
-    while len(found) < n and number < len(lines):
+    while len(symbols) < n and number < len(lines):
         line = lines[number].strip(BLANKS)
         number += 1
         if not line or line.startswith(COMMENT):
             continue
         if first_word(line).lower() in KEYWORDS:
             message = (
-                f"ENV announces {n} species, but {line!r} in line {number} is where number {len(found) + 1} belongs"
+                f"ENV announces {n} species, but {line!r} in line {number} is where number {len(symbols) + 1} belongs"
             )
             raise InputError(path, f"{message}; list one species per line", start)
-        found.append(value_of(path, number, line, str, "a species symbol")[:SYMBOL_LENGTH])
-    if len(found) < n:
-        raise InputError(path, f"ENV announces {n} species, but {len(found)} follow", start)
-    if len(set(found)) < n:
-        raise InputError(path, f"ENV names a species twice: {' '.join(found)}", start)
-    return tuple(found), number
+        symbols.append(value_of(path, number, line, str, "a species symbol")[:SYMBOL_LENGTH])
+    if len(symbols) < n:
+        raise InputError(path, f"ENV announces {n} species, but {len(symbols)} follow", start)
+    if len(set(symbols)) < n:
+        raise InputError(path, f"ENV names a species twice: {' '.join(symbols)}", start)
+    return tuple(symbols), number
 
 
 def _basis(path: str, lines: list[str], number: int, line: str, odd: Odd) -> tuple[str, int, dict[str, float]]:
-    """Name of the basis, the line of its parameters, and these; odd : takes what to warn of."""
+    """Name of the basis, the line of its parameters, and the parameters; odd : takes warnings."""
     name = parameter(path, number, line, "type", str)
     if name is None:
         raise InputError(path, f"found {line!r}; expected 'BASIS type=Chebyshev'", number)
@@ -195,7 +210,7 @@ def _basis(path: str, lines: list[str], number: int, line: str, odd: Odd) -> tup
 
 
 def _functions(path: str, lines: list[str], number: int, line: str, odd: Odd) -> tuple[list[_Function], int]:
-    """The symmetry functions behind a line SYMMFUNC, and the number of lines read so far; odd : what to warn of."""
+    """The symmetry functions after a line SYMMFUNC, and the number of lines read so far; odd : takes warnings."""
     name = parameter(path, number, line, "type", str)
     if name != BEHLER:
         raise InputError(path, f"found {line!r}; expected 'SYMMFUNC type={BEHLER}'", number)
@@ -206,14 +221,14 @@ def _functions(path: str, lines: list[str], number: int, line: str, odd: Odd) ->
         raise InputError(path, f"found {n} symmetry functions; expected at least 1", number + 1)
     if number + 1 + n > len(lines):
         raise InputError(path, f"SYMMFUNC announces {n} functions, but {len(lines) - number - 1} lines follow", number)
-    found = [_function(path, at + 1, lines[at], odd) for at in range(number + 1, number + 1 + n)]
-    if all(function.values[0] == 0 for function in found):
+    functions = [_function(path, at + 1, lines[at], odd) for at in range(number + 1, number + 1 + n)]
+    if all(function.values[0] == 0 for function in functions):
         raise InputError(path, "no Rc found; expected a cutoff above 0 for at least one symmetry function", number + 2)
-    return found, number + 1 + n
+    return functions, number + 1 + n
 
 
 def _function(path: str, number: int, line: str, odd: Odd) -> _Function:
-    """A symmetry function; what the line leaves out is 0, or the species before, as in the original."""
+    """A symmetry function; as in the original, missing parameters are 0, and a missing species is the previous one."""
     kind = _parameter(path, number, line, "G", listio.integer, odd)
     if kind not in FUNCTIONS:
         raise InputError(path, f"found {line.strip()!r}; expected a symmetry function, G=1 to G=5", number)
@@ -238,17 +253,17 @@ def _function(path: str, number: int, line: str, odd: Odd) -> _Function:
 
 
 def _parameter(path: str, number: int, line: str, key: str, parse: Callable[[str], T], odd: Odd) -> T | None:
-    """As `parameter`; odd : takes a warning where the key is found within another word and takes its value."""
+    """As `parameter`; odd : takes a warning if the key is part of another word, whose value it takes."""
     around = re.match(rf".*?(\w*?{key}\w*)[^=]*", line)
     own = re.search(rf"\b{key}\b[^=]*", line)
     if around is not None and around[1] != key and (own is None or own.end() != around.end()):
-        found = f"{key} takes the value of {around[1]!r}, as in the original, which finds {key!r} there"
-        odd.append((f"{found}; write {key} before it", number))
+        message = f"{key} takes the value of {around[1]!r}, as in the original, which finds {key!r} there"
+        odd.append((f"{message}; write {key} before it", number))
     return parameter(path, number, line, key, parse)
 
 
 def written(setup: Setup) -> list[str]:
-    """What defines the features, a line of the file each: ENV and its species, basis, its parameters or functions."""
+    """Lines that define the features: ENV and its species, the basis, its parameters or functions."""
     lines = [f"ENV {len(setup.env_types)}: {' '.join(setup.env_types)}", f"type={setup.basis.strip()}".lower()]
     if is_chebyshev(setup):
         given = zip(PARAMETERS, setup.parameters[0].tolist(), strict=True)
@@ -263,14 +278,14 @@ def written(setup: Setup) -> list[str]:
 
 
 def same(one: Setup, other: Setup) -> bool:
-    """Whether two set-ups are the same in everything, to the last bit."""
+    """Whether two set-ups are identical to the last bit."""
     arrays = ("functions", "parameters", "environment")
     alike = all(np.array_equal(getattr(one, name), getattr(other, name)) for name in arrays)
     return alike and all(value == getattr(other, name) for name, value in vars(one).items() if name not in arrays)
 
 
 def to_text(setup: Setup) -> str:
-    """A set-up file that is read as this set-up, of a Chebyshev basis."""
+    """The text of a set-up file that is read as this set-up, of a Chebyshev basis."""
     lines = ["DESCR", *setup.description.removesuffix("$$").split("$$"), "END DESCR"] if setup.description else []
     lines += [f"ATOM {setup.atom_type}", f"ENV {len(setup.env_types)}", *setup.env_types, f"RMIN {setup.r_min!r}"]
     values = chebyshev_parameters(setup)
@@ -284,13 +299,13 @@ def is_chebyshev(setup: Setup) -> bool:
 
 
 def chebyshev_parameters(setup: Setup) -> dict[str, float]:
-    """PARAMETERS of a Chebyshev basis: cutoffs in Å, orders as whole numbers."""
+    """Values of `PARAMETERS` of a Chebyshev basis: cutoffs in Å, and orders as integers."""
     given = zip(PARAMETERS, setup.parameters[0].tolist(), strict=True)
     return {name: value if name.endswith("Rc") else int(value) for name, value in given}
 
 
 def with_parameters(setup: Setup, values: Mapping[str, float]) -> Setup:
-    """The same of a Chebyshev basis with some of its PARAMETERS changed."""
+    """A set-up of a Chebyshev basis with other values of some `PARAMETERS`."""
     radial_cutoff, radial_order, angular_cutoff, angular_order = (chebyshev_parameters(setup) | dict(values)).values()
     return chebyshev_setup(
         setup.description, setup.atom_type, setup.env_types, setup.r_min, setup.basis,

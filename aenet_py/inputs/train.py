@@ -1,4 +1,4 @@
-"""train.in: what to train on, how, and which networks."""
+"""The input file of the trainer, ``train.in``."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ SETTINGS = {
 }  # fmt: skip
 COMMENT_IN_LINE = ("!", "#")
 MODES = ("train", "batches", "transfer")
-ENERGIES = ("align", "source", "target")  # of a transfer
+ENERGIES = ("align", "source", "target")  # origin of the energy scale and shifts in a transfer
 HIDDEN = -1  # layers to freeze: all but the last
-MOST = 2**63 - 1  # of any whole number
+MOST = 2**63 - 1  # of whole numbers
 MOST_NUMPY_SEED, MOST_TORCH_SEED = 2**32 - 1, 2**64 - 1
 MEMORY_MODES = ("cpu", "gpu", "disk", "recompute")
 SCHEDULES = {"plateau": ("factor", "patience", "min_lr"), "cosine": ("min_lr",)}
-USUAL_AVERAGE = 0.999  # decay of EMA
+USUAL_AVERAGE = 0.999  # default decay of EMA
 T = TypeVar("T")
 Parse = Callable[[str], Any]
 
 
 @dataclass(frozen=True)
 class NetworkInput:
-    """One species' network: where it goes, nodes and activation function of each hidden layer."""
+    """The network of a species: its file, and nodes and activation function of each hidden layer."""
 
     symbol: str
     path: str
@@ -46,13 +46,16 @@ class NetworkInput:
 
     @property
     def layers(self) -> list[str]:
-        """nodes:activation of each hidden layer."""
+        """Each hidden layer as ``nodes:activation``."""
         return [f"{nodes}:{activation}" for nodes, activation in zip(self.nodes, self.activations, strict=True)]
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """How the learning rate changes: kind plateau (by factor, after patience epochs) or cosine; least : its end."""
+    """Schedule of the learning rate.
+
+    kind : plateau (reduced by factor after patience epochs without improvement) or cosine; least : the smallest rate.
+    """
 
     kind: str
     factor: float = 0.5
@@ -62,10 +65,11 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Transfer:
-    """Where a training begins.
+    """Settings of transfer learning.
 
-    source : a folder or a model.restart; freeze : how many layers of each network stay as they are, or HIDDEN; energy :
-    where its scale and shifts are from, one of ENERGIES; new : whether species that the source lacks get new networks.
+    source : a folder or a model.restart; freeze : number of layers of each network that are not trained, or HIDDEN;
+    energy : origin of the energy scale and shifts, one of ENERGIES; new : create networks of species that the source
+    lacks.
     """
 
     source: str = "."
@@ -76,13 +80,53 @@ class Transfer:
 
 @dataclass(frozen=True)
 class TrainInput:
-    """The deck.
+    """The content of train.in.  None means that an option is off.
 
-    test_fraction : of the structures; batch_size : as asked for; max_energy (eV/atom, cohesive), max_forces (eV/Å) :
-    structures above are left out, or their forces; alpha : weight of the force error; None without FORCES; checkpoint,
-    patience : epochs; average : decay of the exponential moving average of the networks; transfer : for MODE transfer;
-    forces_percent, forces_seed : of the structures whose gradients MEMORY_MODE recompute takes; new_split : draw the
-    test set anew, even if model.restart has one.  None is off.
+    Parameters
+    ----------
+    path : str
+        The input file.
+    training_set : str
+        File of the training set.
+    test_fraction : float
+        Fraction of the structures in the test set.
+    epochs, write_every : int
+        Number of epochs, and epochs between tests and reports.
+    batch_size : int
+        Number of structures per batch, as requested.
+    max_energy, max_forces : float or None
+        Structures with a higher cohesive energy (eV/atom) are not used; those that reach this force component (eV/Å)
+        are trained on energies only.
+    alpha : float or None
+        Weight of the force error, None without FORCES.
+    numpy_seed, torch_seed : int
+        Seeds of the split and the batches, and of the initial weights.
+    memory_mode : str
+        Where gradients are kept, one of MEMORY_MODES.
+    method, learning_rate, regularization : str, float, float
+        Optimizer (one of METHODS), learning rate and weight decay.
+    save_energies, save_forces : bool
+        Write tables of energies, and of forces.
+    verbose : bool
+        Print a longer report.
+    mode : str
+        One of MODES.
+    save_batches, load_batches : bool
+        Write the batches to the folder tmp_batches, or read them from there.
+    checkpoint, patience : int or None
+        Epochs between checkpoints, and epochs without a smaller test error after which the training stops.
+    schedule : Schedule or None
+        Schedule of the learning rate.
+    average : float or None
+        Decay of the exponential moving average of the weights (EMA).
+    networks : tuple of NetworkInput
+        The network of each species.
+    transfer : Transfer or None
+        Settings of MODE transfer.
+    forces_percent, forces_seed : float, int or None
+        Percentage of the structures whose gradients MEMORY_MODE recompute uses, and the seed they are drawn with.
+    new_split : bool
+        Draw the test set again, even if model.restart contains one.
     """
 
     path: str
@@ -123,7 +167,7 @@ class TrainInput:
 
     @property
     def ending(self) -> str:
-        """What the potentials' names end with, behind those of NETWORKS."""
+        """Ending of the potentials' files, appended to those of NETWORKS."""
         return ".ascii" if self.transfer is None else ".transfered.ascii"
 
     @property
@@ -133,7 +177,7 @@ class TrainInput:
 
 @dataclass(frozen=True)
 class TrainKeyword:
-    """A keyword's line, the value or settings behind it with the line they stand in, and the lines of NETWORKS."""
+    """The line of a keyword, its value or settings with the number of their line, and the lines of NETWORKS."""
 
     line: Line
     words: tuple[str, ...]
@@ -142,9 +186,9 @@ class TrainKeyword:
 
 
 def read(path: str, warn: Callable[[str], None] = nobody) -> TrainInput:
-    """Read a deck; InputError with the line where something is wrong.
+    """Read train.in; InputError with the line of whatever is missing or invalid.
 
-    warn : told of keywords that other programs know and this one ignores.
+    warn : called with a warning for each keyword of other programs, which is ignored.
     """
     return parse(path, content_lines(path, "an input file of the trainer, train.in"), warn)
 
@@ -152,36 +196,36 @@ def read(path: str, warn: Callable[[str], None] = nobody) -> TrainInput:
 def parse(path: str, lines: list[Line], warn: Callable[[str], None] = nobody) -> TrainInput:
     """The same for lines that are at hand; path : what errors call them."""
     trainx.check(path, lines)
-    found = _entries(path, trainx.without_ignored(path, lines, warn))
+    entries = _entries(path, trainx.without_ignored(path, lines, warn))
 
     def value(keyword: str, default: T) -> T:
-        if keyword not in found:
+        if keyword not in entries:
             return default
-        entry, (parse, what) = found[keyword], VALUES[keyword]
+        entry, (parse, what) = entries[keyword], VALUES[keyword]
         try:
             return parse(entry.words[0])
         except ValueError:
             name = entry.line.text.split()[0]
-            raise InputError(path, f"found {entry.words[0]!r} behind {name}; expected {what}", entry.place) from None
+            raise InputError(path, f"found {entry.words[0]!r} after {name}; expected {what}", entry.place) from None
 
     def required(keyword: str) -> Any:
-        if keyword not in found:
+        if keyword not in entries:
             raise InputError(path, f"no {keyword.upper()} found; expected {VALUES[keyword][1]}")
         return value(keyword, None)
 
     def settings(keyword: str) -> tuple[int, dict[str, str]]:
-        entry, names = found[keyword], SETTINGS[keyword]
+        entry, names = entries[keyword], SETTINGS[keyword]
         expected = " and ".join(f"{name}=" for name in names)
         given: dict[str, str] = {}
         for word in entry.words:
             name, sign, text = word.partition("=")
             if not sign or name.lower() not in names:
                 blanks = " without blanks" if name.lower() in names else ""
-                message = f"found {name or word!r} behind {keyword.upper()}; expected {expected}{blanks}"
+                message = f"found {name or word!r} after {keyword.upper()}; expected {expected}{blanks}"
                 raise InputError(path, message, entry.place)
             given[name.lower()] = text
         if not given and keyword != "transfer":
-            message = f"found {keyword.upper()} without settings; expected {expected} behind it or on the next line"
+            message = f"found {keyword.upper()} without settings; expected {expected} after it or on the next line"
             raise InputError(path, message, entry.line.number)
         return entry.place, given
 
@@ -196,33 +240,33 @@ def parse(path: str, lines: list[Line], warn: Callable[[str], None] = nobody) ->
         given = value(keyword, options[0])
         if given not in options:
             wanted = f"expected one of {', '.join(options)}"
-            raise InputError(path, f"found {keyword.upper()} {given}; {wanted}", found[keyword].place)
+            raise InputError(path, f"found {keyword.upper()} {given}; {wanted}", entries[keyword].place)
         return given
 
     mode, memory_mode = choice("mode", MODES), choice("memory_mode", MEMORY_MODES)
-    if "method" not in found:
-        raise InputError(path, "no METHOD found; expected it, and method=... lr=... behind it or on the next line")
+    if "method" not in entries:
+        raise InputError(path, "no METHOD found; expected it, with method=... lr=... after it or on the next line")
     method_place, method = settings("method")
     name = method.get("method", "").lower()
     if name not in METHODS:
         raise InputError(path, f"found method {name!r}; expected one of {', '.join(METHODS)}", method_place)
-    alpha = number(*settings("forces"), "alpha") if "forces" in found else None
+    alpha = number(*settings("forces"), "alpha") if "forces" in entries else None
     if alpha is not None and alpha > 1:
-        raise InputError(path, f"found alpha={alpha:g}; expected 0 to 1", found["forces"].place)
-    schedule = _schedule(path, found["schedule"]) if "schedule" in found else None
+        raise InputError(path, f"found alpha={alpha:g}; expected 0 to 1", entries["forces"].place)
+    schedule = _schedule(path, entries["schedule"]) if "schedule" in entries else None
     if schedule is not None and schedule.least > number(method_place, method, "lr"):
-        raise InputError(path, f"found min_lr={schedule.least:g}; expected less than lr", found["schedule"].place)
-    if "transfer" in found and mode != "transfer":
+        raise InputError(path, f"found min_lr={schedule.least:g}; expected less than lr", entries["schedule"].place)
+    if "transfer" in entries and mode != "transfer":
         message = f"found TRANSFER in MODE {mode}; expected MODE transfer"
-        raise InputError(path, message, found["transfer"].line.number)
-    transfer = _transfer(path, *settings("transfer")) if "transfer" in found else Transfer()
+        raise InputError(path, message, entries["transfer"].line.number)
+    transfer = _transfer(path, *settings("transfer")) if "transfer" in entries else Transfer()
     for keyword in ("forcespercent", "forcesseed"):
-        if keyword in found and memory_mode != "recompute":
+        if keyword in entries and memory_mode != "recompute":
             message = f"found {keyword.upper()}; expected it with MEMORY_MODE recompute only"
-            raise InputError(path, message, found[keyword].place)
-    if memory_mode == "recompute" and (mode == "batches" or {"save_batches", "load_batches"} & found.keys()):
+            raise InputError(path, message, entries[keyword].place)
+    if memory_mode == "recompute" and (mode == "batches" or {"save_batches", "load_batches"} & entries.keys()):
         message = "found MEMORY_MODE recompute; expected another one with SAVE_BATCHES, LOAD_BATCHES or MODE batches"
-        raise InputError(path, message, found["memory_mode"].place)
+        raise InputError(path, message, entries["memory_mode"].place)
     return TrainInput(
         path=path,
         training_set=required("trainingset"),
@@ -239,26 +283,26 @@ def parse(path: str, lines: list[Line], warn: Callable[[str], None] = nobody) ->
         method=name,
         learning_rate=number(method_place, method, "lr"),
         regularization=value("regularization", 0.0),
-        save_energies="save_energies" in found,
-        save_forces="save_forces" in found,
-        verbose="verbose" in found,
+        save_energies="save_energies" in entries,
+        save_forces="save_forces" in entries,
+        verbose="verbose" in entries,
         mode=mode,
-        save_batches="save_batches" in found or mode == "batches",
-        load_batches="load_batches" in found,
+        save_batches="save_batches" in entries or mode == "batches",
+        load_batches="load_batches" in entries,
         checkpoint=value("checkpoint", None),
         patience=value("patience", None),
         schedule=schedule,
-        average=_average(path, found["ema"]) if "ema" in found else None,
-        networks=_networks(path, found),
+        average=_average(path, entries["ema"]) if "ema" in entries else None,
+        networks=_networks(path, entries),
         transfer=transfer if mode == "transfer" else None,
         forces_percent=value("forcespercent", 100.0),
         forces_seed=value("forcesseed", None),
-        new_split="new_split" in found,
+        new_split="new_split" in entries,
     )
 
 
 def to_text(deck: TrainInput) -> str:
-    """A train.in that is read as this deck."""
+    """The text of a train.in that is read as this deck."""
     recompute = deck.memory_mode == "recompute"
     values: list[tuple[str, object]] = [
         ("TRAININGSET", deck.training_set), ("TESTPERCENT", f"{deck.test_fraction * 100:.15g}"),
@@ -310,13 +354,13 @@ def _transfer(path: str, place: int, given: dict[str, str]) -> Transfer:
 def _schedule(path: str, entry: TrainKeyword) -> Schedule:
     kind, *words = [word.lower() for word in entry.words] or [""]
     if kind not in SCHEDULES:
-        raise InputError(path, f"found {kind!r} behind SCHEDULE; expected {' or '.join(SCHEDULES)}", entry.place)
+        raise InputError(path, f"found {kind!r} after SCHEDULE; expected {' or '.join(SCHEDULES)}", entry.place)
     settings: dict[str, float] = {}
     for word in words:
         name, _, given = word.partition("=")
         expected = ", ".join(f"{name}=number" for name in SCHEDULES[kind])
         if name not in SCHEDULES[kind]:
-            raise InputError(path, f"found {word!r} behind SCHEDULE {kind}; expected {expected}", entry.place)
+            raise InputError(path, f"found {word!r} after SCHEDULE {kind}; expected {expected}", entry.place)
         try:
             settings[name] = positive(given) if name == "patience" else non_negative(given)
         except ValueError:
@@ -337,19 +381,19 @@ def _average(path: str, entry: TrainKeyword) -> float:
     except ValueError:
         decay = 1.0
     if decay >= 1:
-        raise InputError(path, f"found {text!r} behind EMA; expected the decay, from 0 to below 1", entry.place)
+        raise InputError(path, f"found {text!r} after EMA; expected the decay, from 0 to below 1", entry.place)
     return decay
 
 
 def _hint(word: str) -> str:
-    """The keyword that is most like a word, if any is."""
+    """A hint at the keyword most similar to a word, if there is one."""
     near = difflib.get_close_matches(word, KEYWORDS, n=1, cutoff=0.6)
     return f", did you mean {near[0].upper()}?" if near else ""
 
 
 def _entries(path: str, lines: list[Line]) -> dict[str, TrainKeyword]:
-    """What belongs to each keyword; as in the original the last one counts, of those with settings the first."""
-    found: dict[str, TrainKeyword] = {}
+    """The content of each keyword; as in the original the last one counts, or the first of those with settings."""
+    entries: dict[str, TrainKeyword] = {}
     position = 0
     while position < len(lines):
         line, keyword = lines[position], _first(lines[position])
@@ -360,10 +404,10 @@ def _entries(path: str, lines: list[Line]) -> dict[str, TrainKeyword]:
         entry = TrainKeyword(line, _words(line.text.split()[1:]), line.number)
         if keyword in VALUES and keyword not in OPTIONAL and not entry.words:
             expected = f"expected {VALUES[keyword][1]}, on the same line"
-            raise InputError(path, f"found no value behind {line.text.split()[0]}; {expected}", line.number)
+            raise InputError(path, f"found no value after {line.text.split()[0]}; {expected}", line.number)
         if keyword in SETTINGS and not any("=" in word for word in entry.words):
             following = lines[position : position + 1]
-            if following and _first(following[0]) not in KEYWORDS:  # words behind the keyword itself are no settings
+            if following and _first(following[0]) not in KEYWORDS:  # other words after the keyword are not settings
                 entry = TrainKeyword(line, _words(following[0].text.split()), following[0].number)
                 position += 1
         elif keyword == "networks":
@@ -371,13 +415,13 @@ def _entries(path: str, lines: list[Line]) -> dict[str, TrainKeyword]:
             while position < len(lines) and _first(lines[position]) not in KEYWORDS:
                 position += 1
             entry = TrainKeyword(line, (), line.number, tuple(lines[start:position]))
-        if keyword not in SETTINGS or keyword not in found:
-            found[keyword] = entry
-    return found
+        if keyword not in SETTINGS or keyword not in entries:
+            entries[keyword] = entry
+    return entries
 
 
 def _words(words: Sequence[str]) -> tuple[str, ...]:
-    """Words in front of a comment."""
+    """Words before a comment."""
     return tuple(itertools.takewhile(lambda word: not word.startswith(COMMENT_IN_LINE), words))
 
 
@@ -385,11 +429,11 @@ def _first(line: Line) -> str:
     return line.text.split()[0].lower()
 
 
-def _networks(path: str, found: dict[str, TrainKeyword]) -> tuple[NetworkInput, ...]:
-    if "networks" not in found or not found["networks"].body:
-        raise InputError(path, "no NETWORKS found; expected it, and a line for each species behind it")
+def _networks(path: str, entries: dict[str, TrainKeyword]) -> tuple[NetworkInput, ...]:
+    if "networks" not in entries or not entries["networks"].body:
+        raise InputError(path, "no NETWORKS found; expected it, followed by a line for each species")
     networks: list[NetworkInput] = []
-    for line in found["networks"].body:
+    for line in entries["networks"].body:
         words = _words(line.text.split())
         expected = "expected: symbol, file, number of hidden layers, and nodes:activation for each"
         try:
@@ -414,7 +458,7 @@ def _networks(path: str, found: dict[str, TrainKeyword]) -> tuple[NetworkInput, 
 
 
 def hidden_layers(words: Sequence[str]) -> tuple[tuple[int, ...], tuple[str, ...]]:
-    """Nodes and activation function of each hidden layer, from words nodes:activation; ValueError if one is none."""
+    """Nodes and activation function of each hidden layer, from words ``nodes:activation``; otherwise ValueError."""
     layers = [word.split(":") for word in words]
     if any(len(layer) < 2 for layer in layers):
         raise ValueError(words)
@@ -422,7 +466,7 @@ def hidden_layers(words: Sequence[str]) -> tuple[tuple[int, ...], tuple[str, ...
 
 
 def whole(text: str, least: int, most: int = MOST) -> int:
-    """A whole number in a range; ValueError otherwise."""
+    """A whole number in a range; otherwise ValueError."""
     value = listio.integer(text)
     if not least <= value <= most:
         raise ValueError(text)
@@ -478,6 +522,6 @@ VALUES: dict[str, tuple[Parse, str]] = {
     "patience": (positive, f"{_POSITIVE}, of epochs"),
     "ema": (str, "the decay"),
     "schedule": (str, " or ".join(SCHEDULES)),
-}  # how each value is read, and what is expected
-OPTIONAL = ("ema", "schedule")  # which are asked for their values themselves
+}  # how each value is parsed, and a description of those expected
+OPTIONAL = ("ema", "schedule")  # keywords whose values are parsed separately
 KEYWORDS = (*FLAGS, *VALUES, *SETTINGS, "networks")

@@ -1,4 +1,4 @@
-"""Decks of train.x, the Fortran trainer, told from those of the PyTorch trainer, and what to write instead."""
+"""Recognises input files of train.x, the Fortran trainer, and tells what to write for the PyTorch trainer."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from collections.abc import Callable, Sequence
 from aenet_py.errors import InputError
 from aenet_py.inputs.keywords import Line
 
-IGNORED = ("timing", "debug", "sampling", "verbosity")  # keywords that mean nothing to the PyTorch trainer
+IGNORED = ("timing", "debug", "sampling", "verbosity")  # keywords without effect in the PyTorch trainer
 _METHODS = ("bfgs", "ekf", "lm", "online_sd", "online_gd", "sd", "gd")
 _ACTIVATION = re.compile(r"\d+:(twist|mtanh)", re.IGNORECASE)
 _DEFAULT_RATE = "0.001"  # of Adam, in train.x as in torch
 
 
 def check(path: str, lines: Sequence[Line]) -> None:
-    """InputError that says what to write instead if this is a deck of train.x."""
+    """Raise InputError, with the replacements, if this is a deck of train.x."""
     replaced: dict[str, str] = {}
     first: Line | None = None
     for line, before in zip(lines, [None, *lines], strict=False):
-        found = _method(line, before) or _weight_decay(line) or _activation(line)
-        if found is not None:
-            replaced[found[0]] = found[1]
+        replacement = _method(line, before) or _weight_decay(line) or _activation(line)
+        if replacement is not None:
+            replaced[replacement[0]] = replacement[1]
             first = first or line
     if first is not None:
         advice = ", ".join(f"{ours} for {theirs}" for theirs, ours in replaced.items())
@@ -29,7 +29,7 @@ def check(path: str, lines: Sequence[Line]) -> None:
 
 
 def without_ignored(path: str, lines: Sequence[Line], warn: Callable[[str], None]) -> list[Line]:
-    """The lines without those of keywords that the PyTorch trainer ignores; each is a warning."""
+    """The lines without ignored keywords, each of which is a warning."""
     kept = []
     for line in lines:
         keyword = line.text.split()[0]
@@ -41,7 +41,7 @@ def without_ignored(path: str, lines: Sequence[Line], warn: Callable[[str], None
 
 
 def _method(line: Line, before: Line | None) -> tuple[str, str] | None:
-    """The method of train.x, on the line of METHOD or behind it, and ours."""
+    """A method of train.x, on the line of METHOD or the next one, and its replacement."""
     words = line.text.lower().split()
     if words[0] == "method":
         words = words[1:]
@@ -64,5 +64,5 @@ def _weight_decay(line: Line) -> tuple[str, str] | None:
 
 
 def _activation(line: Line) -> tuple[str, str] | None:
-    found = _ACTIVATION.search(line.text)
-    return None if found is None else (found[1].lower(), "tanh")
+    match = _ACTIVATION.search(line.text)
+    return None if match is None else (match[1].lower(), "tanh")

@@ -81,7 +81,7 @@ def energies(path: str) -> tuple[np.ndarray, list[str]]:
     if not os.path.getsize(path):
         return np.empty(0), []
     found = trained.read_energies(path)
-    return found.found - found.reference, list(found.paths)
+    return found.predicted - found.reference, list(found.paths)
 
 
 def forces(path: str) -> np.ndarray:
@@ -89,7 +89,7 @@ def forces(path: str) -> np.ndarray:
     if not os.path.getsize(path):
         return np.empty(0)
     found = trained.read_forces(path)
-    return (found.found - found.reference).ravel()
+    return (found.predicted - found.reference).ravel()
 
 
 def _rms(values: np.ndarray) -> float | None:

@@ -43,7 +43,7 @@ def refused(capsys, *messages: str, deck: str = "train.in") -> None:
     assert listing(Path()) == before
 
 
-NORMALISED = "its energies and features are normalised already (train.x does this) and no longer in eV; "
+NORMALISED = "its energies and features are already normalised (train.x does this) and not in eV; "
 
 
 @pytest.mark.parametrize("case", ["06"], indirect=True)

@@ -107,11 +107,11 @@ def test_a_database_that_makes_no_sense(capsys):
     connect("bare.db").write(Atoms("Cu", pbc=True))
     connect("unknown.db").write(Atoms("X"))
     for name, expected in (
-        ("bare", "found pbc=(True, True, True) without a cell"),
-        ("unknown", "found atomic number 0"),
+        ("bare", "pbc is (True, True, True) without a cell; cell vectors are required"),
+        ("unknown", "there is no element with atomic number 0"),
     ):
         assert main(["convert", "--incomplete", f"{name}.db", "b.xyz"]) == 1
-        assert capsys.readouterr().err.startswith(f"Error: {name}.db#1: {expected}; expected ")
+        assert capsys.readouterr().err.startswith(f"Error: {name}.db#1: {expected}\n")
     assert main(["convert", "--incomplete", "--skip-bad", "bare.db", "b.xyz"]) == 1
     assert capsys.readouterr().err == "Error: b.xyz: there is no structure to write; expected one at least\n"
 
@@ -175,10 +175,10 @@ def test_bad_structures_are_skipped_if_asked(capsys):
         (["a.extxyz", "taken/%06d.xsf"], "taken/000003.xsf: this file exists already"),
         (["a.extxyz", "none/none/b.xyz"], "none/none/b.xyz: cannot be written: No such file or directory"),
         (["a.extxyz", "none/none/b"], "cannot be written: No such file or directory"),
-        (["taken.db", "b.xyz"], "taken.db: cannot be read: file is not a database; expected a database of ASE"),
+        (["taken.db", "b.xyz"], "taken.db: not a valid ASE database: file is not a database"),
         (["taken.json", "b.xyz"], "taken.json: cannot be read: "),
         (["cohesive.xsf", "b.xyz"], "cohesive.xsf: found a cohesive energy; expected a total energy alone"),
-        (["empty", "b.xyz"], "empty: found a folder without such a file; expected a file .extxyz"),
+        (["empty", "b.xyz"], "empty: no such file in this folder; expected a file .extxyz"),
         (["generate.in", "b.xyz"], "generate.in: found no atoms; ASE reads this file as aims, choose another"),
         (["empty/readme", "b.xyz"], "empty/readme: cannot be read as a structure: ASE does not recognise its format"),
         (["--format", "foo", "a.extxyz", "b.xyz"], "--format foo: ASE reads no such format"),

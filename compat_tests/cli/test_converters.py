@@ -176,7 +176,7 @@ def test_a_training_set_for_a_potential(tmp_path, capsys):
         (["a", "b", "c"], "unrecognized arguments: c"),
         (["--to-text", "a", "b"], "unrecognized arguments: --to-text"),
         (["none", "out"], "none: no such file"),
-        (["folder", "out"], "folder: this is not a regular file"),
+        (["folder", "out"], "folder: not a regular file"),
     ],
 )
 def test_wrong_arguments(program, arguments, message, tmp_path):

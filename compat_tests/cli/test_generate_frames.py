@@ -137,7 +137,7 @@ def test_a_file_that_changes_under_way_is_noticed(tmp_path, monkeypatch):
     write(tmp_path / "a.xyz", TEXT)
     given = structures.sources(["a.xyz"])
     write(tmp_path / "a.xyz", as_text(MADE[0]))
-    with pytest.raises(AenetError, match="frame 1 is gone since the frames were counted"):
+    with pytest.raises(AenetError, match="frame 1 has disappeared since the frames were counted"):
         list(structures.items(given))
 
 

@@ -79,7 +79,7 @@ def test_unknown_keyword_is_named(case):
     edit(case, ("FORCESPERCENT 25", "FORCESPERCNT 25"))
     done = run(case, "generate.in")
     assert done.returncode == 0
-    assert "generate.in:13: ignoring 'FORCESPERCNT', which is no keyword; did you mean FORCESPERCENT?" in done.stderr
+    assert "generate.in:13: ignoring 'FORCESPERCNT', which is not a keyword; did you mean FORCESPERCENT?" in done.stderr
 
 
 def test_verbosity_low_is_quiet(case):

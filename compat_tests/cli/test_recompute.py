@@ -177,7 +177,7 @@ def test_structures_that_are_gone_or_others(tmp_path, monkeypatch, capsys):
             "MEMORY_MODE recompute\nMODE batches",
             "train.in:7: found MEMORY_MODE recompute; expected an",
         ),
-        ("MEMORY_MODE cpu", "MEMORY_MODE recompute\nFORCESPERCENT 101", "found '101' behind FORCESPERCENT; expected a"),
+        ("MEMORY_MODE cpu", "MEMORY_MODE recompute\nFORCESPERCENT 101", "found '101' after FORCESPERCENT; expected a"),
     ],
 )
 def test_decks_that_make_no_sense(old, new, message, tmp_path, monkeypatch, capsys):

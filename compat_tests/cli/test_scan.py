@@ -198,7 +198,7 @@ def test_a_bad_deck_writes_nothing(tmp_path, capsys):
     before = listing(folder)
     status, out, err = scan(capsys, folder)
     assert (status, out) == (1, "")
-    assert err == "Error: SCAN.in:5: found '2' behind ALPHA; expected weights of the force error, from 0 to 1\n"
+    assert err == "Error: SCAN.in:5: found '2' after ALPHA; expected weights of the force error, from 0 to 1\n"
     assert listing(folder) == before
     assert not (folder / "scan").exists()
 

@@ -335,7 +335,7 @@ BAD = [
     ("energy=mine", "train.in:18: found energy=mine; expected align or source or target"),
     ("features=target", "train.in:18: found features=target; expected source"),
     ("new=zero", "train.in:18: found new=zero; expected random"),
-    ("from=..", "train.in:18: found 'from' behind TRANSFER; expected source= and freeze="),
+    ("from=..", "train.in:18: found 'from' after TRANSFER; expected source= and freeze="),
 ]
 
 

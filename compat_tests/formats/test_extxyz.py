@@ -194,7 +194,7 @@ def test_keys_and_columns(tmp_path):
         (GOOD.replace("pos:R:3", "pos:R:2"), "a.xyz#0:2: found pos:R:2 in Properties; expected pos:R:3"),
         (GOOD.replace("species:S:1:", ""), "a.xyz#0:2: found Properties=pos:R:3:forces:R:3; expected species:S:1 and"),
         (GOOD.replace("species:S:1", "species:S"), "a.xyz#0:2: found Properties=species:S:pos:R:3:forces:R:3; expecte"),
-        (GOOD.replace("species:S:1", "species:X:1"), "a.xyz#0:2: found species:X:1 in Properties; expected a kind"),
+        (GOOD.replace("species:S:1", "species:X:1"), "a.xyz#0:2: found species:X:1 in Properties; expected a type"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_named(tmp_path, monkeypatch, content, expected):
@@ -210,13 +210,13 @@ def test_cut_and_broken_compressed_files(tmp_path, ending):
     path = write(tmp_path / f"a.extxyz{ending}", "".join(as_text(frame) for frame in make_frames(400)))
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(InputError, match=r"#\d+: the compressed data end too soon; expected the whole file"):
+    with pytest.raises(InputError, match=r"#\d+: the compressed data are incomplete"):
         frames.count(str(path))
     path.write_bytes(whole[:500] + bytes(100) + whole[600:])
-    with pytest.raises(InputError, match=r"#\d+: the compressed data are broken"):
+    with pytest.raises(InputError, match=r"#\d+: the compressed data are damaged"):
         frames.count(str(path))
     path.write_bytes(GOOD.encode())
-    with pytest.raises(InputError, match="#0: the compressed data are broken"):
+    with pytest.raises(InputError, match="#0: the compressed data are damaged"):
         frames.count(str(path))
     with pytest.raises(AenetError, match="no such file; expected an extended XYZ file"):
         frames.count(str(tmp_path / f"none.xyz{ending}"))

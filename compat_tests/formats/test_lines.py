@@ -62,7 +62,7 @@ def test_repetitions_beyond_measure(tmp_path, times):
         (b"1 2 / 3 4\n", ":1: numbers: found 2 values before a slash; expected 4"),
         (b"1,,2 3\n", ":1: numbers: found no value between separators"),
         (b"1 2\n", ":2: numbers: found the end of the file; expected a line"),
-        (b"1 2 3 4", ":1: numbers: found the end of the file within the line"),
+        (b"1 2 3 4", ":1: numbers: found the end of the file within a line"),
     ],
 )
 def test_not_these_reals(tmp_path, text, message):
@@ -102,7 +102,7 @@ def test_text(tmp_path, text, whole, listed):
 
 def test_text_with_its_length(tmp_path):
     assert reader(tmp_path, b"           3\n  b \n").counted_text("name") == " b "
-    with pytest.raises(InputError, match=":2: name: found 3 characters behind a blank; expected 4"):
+    with pytest.raises(InputError, match=":2: name: found 3 characters after a blank; expected 4"):
         reader(tmp_path, b"           4\n  b \n").counted_text("name")
 
 

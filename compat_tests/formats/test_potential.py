@@ -77,7 +77,7 @@ def test_another_number_of_features(tmp_path):
     some = samples.small_potential()
     other = samples.small_training_set().footer
     content = potential.to_binary(dataclasses.replace(some, setup=other.setups[1], statistics=other.statistics[1]))
-    with pytest.raises(InputError, match="found 3 features; expected 2, as many as the network takes"):
+    with pytest.raises(InputError, match="found 3 features; expected 2, the number of inputs of the network"):
         read_back(tmp_path, content)
 
 

@@ -68,10 +68,10 @@ def test_different_potentials_for_a_species(folder):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (None, "found NoneType for potentials; expected a folder of potentials or the file of each species"),
-        (5, "found int for potentials"),
-        ({"Cu": None}, "found NoneType for potentials"),
-        ({1: "Cu.nn"}, "found int for potentials"),
+        (None, "potentials must be a folder of potentials or the file of each species, .*, not NoneType"),
+        (5, "potentials must be .* not int"),
+        ({"Cu": None}, "potentials must be .*, not NoneType"),
+        ({1: "Cu.nn"}, "potentials must be .*, not int"),
         ("nowhere", "nowhere: no such file"),
         (str(CLUSTER / "xsf"), "no potentials .* in this folder"),
         (str(STRUCTURE), "s001.xsf"),
@@ -85,7 +85,7 @@ def test_what_is_no_set_of_potentials(interface, given, message):
 
 def test_lists():
     paths = networks()
-    with pytest.raises(AenetError, match="found list for potentials; expected a folder"):
+    with pytest.raises(AenetError, match=r"potentials must be a folder of .*, not list"):
         Potential.load(list(paths.values()))
     with pytest.raises(AenetError, match="is a committee, whose members need the same species, not Cu and Au"):
         ANNCalculator(list(paths.values()))

@@ -76,7 +76,7 @@ def test_lengths_that_differ(tmp_path):
     path = tmp_path / "file"
     path.write_bytes(records.integers([1]) + b"\x04\0\0\0abcd\x05\0\0\0")
     with pytest.raises(
-        InputError, match=r"record 2 at byte 12 \(record\): found 5 behind the data at byte 20; expec.*4"
+        InputError, match=r"record 2 at byte 12 \(record\): found 5 after the data at byte 20; expec.*4"
     ):
         records_of(path)
 

@@ -26,7 +26,7 @@ def test_energies(path):
     table = np.array([line.split()[:5] for line in lines], dtype=float)
     assert np.array_equal(found.n_atoms, table[:, 0])
     assert np.allclose(found.reference * found.n_atoms, table[:, 1], rtol=0, atol=1e-9)
-    assert np.allclose(np.transpose([found.reference, found.found]), table[:, 3:], rtol=0, atol=1.01e-6)
+    assert np.allclose(np.transpose([found.reference, found.predicted]), table[:, 3:], rtol=0, atol=1.01e-6)
 
 
 @pytest.mark.parametrize("path", filled("forces"), ids=name_of)
@@ -37,7 +37,7 @@ def test_forces(path):
     assert found.paths == tuple(head[3] for head in heads)
     assert np.diff(found.starts).tolist() == [int(head[1]) for head in heads]
     table = np.array([line.split()[2:] for line in lines if not line.startswith("#")], dtype=float)
-    assert np.array_equal(np.hstack([found.reference, found.found]), table)
+    assert np.array_equal(np.hstack([found.reference, found.predicted]), table)
 
 
 @pytest.mark.parametrize("path", golden_files("*/train*/expected/train.error"), ids=name_of)
@@ -65,7 +65,7 @@ BAD = [
     (trained.read_energies, "12 1.0 2.0 3.0 path\n", ":1: found '12 1.0 2.0 3.0 path'; expected atoms, four energies"),
     (trained.read_energies, "12 1.0 2.0 3.0 x path\n", ":1: found '12 1.0 2.0 3.0 x'; expected numbers"),
     (trained.read_energies, "0 1.0 2.0 3.0 4.0 path\n", ":1: found a structure without atoms"),
-    (trained.read_energies, "", "this file is empty; expected energies of a training"),
+    (trained.read_energies, "", "this file is empty; expected a table of energies"),
     (trained.read_forces, "nonsense\n", ":1: found 'nonsense'; expected '# atoms error path'"),
     (trained.read_forces, "# 2 0.1 path\n0 1 1 1 1 1 1 1\n", ":1: found 1 atoms; expected 2"),
     (trained.read_forces, "# 1 0.1 path\n0 1 1 1 1 1 1\n", ":2: found '0 1 1 1 1 1 1'; expected an atom, its error"),

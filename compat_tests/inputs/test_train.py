@@ -49,23 +49,23 @@ def test_a_transfer_with_its_defaults(read):
 
 
 ODD = [
-    ("FORCES", ":4: found FORCES without settings; expected alpha= behind it or on the next line"),
+    ("FORCES", ":4: found FORCES without settings; expected alpha= after it or on the next line"),
     ("FORCES\nVERBOSE", ":4: found FORCES without settings; expected alpha="),
-    ("FORCES 0.1\nVERBOSE", ":4: found '0.1' behind FORCES; expected alpha="),
-    ("FORCES\n0.1", ":5: found '0.1' behind FORCES; expected alpha="),
-    ("FORCES beta=1", ":4: found 'beta' behind FORCES; expected alpha="),
-    ("FORCES alpha = 0.1", ":4: found 'alpha' behind FORCES; expected alpha= without blanks"),
-    ("FORCES alpha=0.1 METHOD", ":4: found 'METHOD' behind FORCES; expected alpha="),
+    ("FORCES 0.1\nVERBOSE", ":4: found '0.1' after FORCES; expected alpha="),
+    ("FORCES\n0.1", ":5: found '0.1' after FORCES; expected alpha="),
+    ("FORCES beta=1", ":4: found 'beta' after FORCES; expected alpha="),
+    ("FORCES alpha = 0.1", ":4: found 'alpha' after FORCES; expected alpha= without blanks"),
+    ("FORCES alpha=0.1 METHOD", ":4: found 'METHOD' after FORCES; expected alpha="),
     ("FORCES alpha=nan", ":4: found 'nan' for alpha; expected a number"),
     ("FORCES alpha=", ":4: found '' for alpha; expected a number"),
-    ("REGULARIZATION\n0.1", ":4: found no value behind REGULARIZATION; expected a number, at least 0, on the same"),
-    ("NPSEED ! of the split", ":4: found no value behind NPSEED; expected a whole number from 0"),
-    ("NPSEED 4294967296", ":4: found '4294967296' behind NPSEED; expected a whole number from 0 to 4294967295"),
-    ("PHSEED 18446744073709551616", ":4: found '18446744073709551616' behind PHSEED; expected a whole number from 0"),
-    ("BATCHSIZE 0", ":4: found '0' behind BATCHSIZE; expected a whole number, at least 1"),
-    ("BATCHSIZE 1e3", ":4: found '1e3' behind BATCHSIZE; expected a whole number, at least 1"),
-    (f"BATCHSIZE {10**400}", " behind BATCHSIZE; expected a whole number, at least 1"),
-    ("REGULARIZATION inf", ":4: found 'inf' behind REGULARIZATION; expected a number, at least 0"),
+    ("REGULARIZATION\n0.1", ":4: found no value after REGULARIZATION; expected a number, at least 0, on the same"),
+    ("NPSEED ! of the split", ":4: found no value after NPSEED; expected a whole number from 0"),
+    ("NPSEED 4294967296", ":4: found '4294967296' after NPSEED; expected a whole number from 0 to 4294967295"),
+    ("PHSEED 18446744073709551616", ":4: found '18446744073709551616' after PHSEED; expected a whole number from 0"),
+    ("BATCHSIZE 0", ":4: found '0' after BATCHSIZE; expected a whole number, at least 1"),
+    ("BATCHSIZE 1e3", ":4: found '1e3' after BATCHSIZE; expected a whole number, at least 1"),
+    (f"BATCHSIZE {10**400}", " after BATCHSIZE; expected a whole number, at least 1"),
+    ("REGULARIZATION inf", ":4: found 'inf' after REGULARIZATION; expected a number, at least 0"),
     (f"SCHEDULE plateau patience={10**400}", " for patience; expected a whole number, at least 1"),
     ("SCHEDULE plateau patience=0", "found '0' for patience; expected a whole number, at least 1"),
     ("NPSED 3", ":4: found 'NPSED'; expected a keyword, did you mean NPSEED?"),
@@ -81,7 +81,7 @@ def test_what_is_odd_is_an_error_at_its_line(lines, message, read):
 
 @pytest.mark.parametrize("method", ["METHOD", "METHOD\nVERBOSE", "METHOD\n! nothing\n"])
 def test_a_method_without_settings(method, read):
-    with pytest.raises(InputError, match=":4: found METHOD without settings; expected method= and lr= behind it"):
+    with pytest.raises(InputError, match=":4: found METHOD without settings; expected method= and lr= after it"):
         read(method)
 
 

@@ -119,7 +119,7 @@ def test_what_generate_does_not_take(arguments, tmp_path):
         (([bare], setups, energies, output), {}, "structures#0: no forces found"),
         (([], setups, energies, output), {}, "structures is empty"),
         ((None, setups, energies, output), {}, "structures must be paths or structures, not NoneType"),
-        (([1], setups, energies, output), {}, "found int; expected ase.Atoms"),
+        (([1], setups, energies, output), {}, "must be ase.Atoms or a Structure, not int"),
         ((paths, list(setups), energies, output), {}, "setups must be a mapping from species to .stp files, not list"),
         ((paths, {}, energies, output), {}, "setups is empty"),
         ((paths, dict.fromkeys(setups), energies, output), {}, "setups must be a path, not None"),

@@ -17,7 +17,7 @@ def energies(path: str, _: Advance) -> dict[str, Any]:
         "structures": len(found.paths),
         "atoms": int(found.n_atoms.sum()),
         "cohesive_energy_per_atom": {"min": float(found.reference.min()), "max": float(found.reference.max())},
-        "errors": _errors(found.reference, found.found),
+        "errors": _errors(found.reference, found.predicted),
     }
 
 
@@ -27,7 +27,7 @@ def forces(path: str, _: Advance) -> dict[str, Any]:
         "structures": len(found.paths),
         "atoms": len(found.reference),
         "largest_force": float(np.linalg.norm(found.reference, axis=1).max()),
-        "errors": _errors(found.reference.ravel(), found.found.ravel()),
+        "errors": _errors(found.reference.ravel(), found.predicted.ravel()),
     }
 
 
