@@ -1,4 +1,4 @@
-"""What all figures share: size, colours, how they are saved. matplotlib, without a display."""
+"""Style of all figures: size, colours, saving. Uses matplotlib without a display."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from aenet_py.runtime.output import PendingFile
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# Okabe and Ito's colours, which people with colour-blindness tell apart (jfly.uni-koeln.de/color).
+# Okabe and Ito's colours, distinguishable with colour blindness (jfly.uni-koeln.de/color).
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 SET_COLORS = {"train": COLORS[0], "test": COLORS[1]}  # the same in every figure
 STYLE: dict[Any, Any] = {
@@ -18,11 +18,11 @@ STYLE: dict[Any, Any] = {
     "figure.dpi": 100, "savefig.dpi": 200,
 }  # fmt: skip
 PANEL = (3.4, 2.8)  # inches
-WIDE = 50.0  # ratio of the ends of a logarithmic axis above which fewer ticks are labelled
+WIDE = 50.0  # ratio of the limits of a logarithmic axis above which fewer ticks are labelled
 
 
 def panels(n_rows: int = 1, n_columns: int = 1, **options: Any) -> tuple[Figure, Any]:
-    """A figure and its axes, an array (n_rows, n_columns); options : of matplotlib's subplots."""
+    """A figure and its axes, (n_rows, n_columns); options : of matplotlib's subplots."""
     import matplotlib
     from cycler import cycler
     from matplotlib.figure import Figure
@@ -34,12 +34,12 @@ def panels(n_rows: int = 1, n_columns: int = 1, **options: Any) -> tuple[Figure,
 
 
 def from_zero(axis: Any) -> None:
-    """Let the vertical axis begin at zero, with room above the highest point."""
+    """Start the vertical axis at zero, with room above the highest point."""
     axis.set_ylim(0, 1.05 * axis.dataLim.y1 if axis.dataLim.y1 > 0 else None)
 
 
 def plain_log_ticks(axis: Any) -> None:
-    """Make the vertical axis logarithmic, with labels such as 0.02 rather than powers of ten."""
+    """Make the vertical axis logarithmic, with labels such as 0.02 instead of powers of ten."""
     from matplotlib.ticker import LogLocator, StrMethodFormatter
 
     axis.set_yscale("log")
@@ -51,7 +51,7 @@ def plain_log_ticks(axis: Any) -> None:
 
 
 def save(figure: Figure, path: str) -> None:
-    """Save as PNG, SVG or PDF, as the name ends; the file appears when complete, an older one is replaced."""
+    """Save as PNG, SVG or PDF, by the ending of the name; an existing file is replaced when the new one is complete."""
     for axis in figure.axes:
         legend = axis.get_legend()
         if legend is not None:

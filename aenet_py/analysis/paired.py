@@ -1,4 +1,4 @@
-"""Trainings against each other: errors side by side, and paired t-tests."""
+"""Comparison of trainings: errors side by side, and paired t-tests."""
 
 from __future__ import annotations
 
@@ -19,10 +19,22 @@ from aenet_py.errors import AenetError
 
 @dataclass(frozen=True)
 class Test:
-    """A paired t-test of b against a, two-sided (Student, Biometrika 6, 1 (1908)).
+    """A paired, two-sided t-test of b against a (Student, Biometrika 6, 1 (1908)).
 
-    over : "structures" or "runs", what is paired; n : pairs; mean_a, mean_b : of the errors; t, p : NaN where fewer
-    than two pairs are there or all differ by the same.
+    Parameters
+    ----------
+    over
+        What is paired: ``"structures"`` or ``"runs"``.
+    quantity, part
+        Quantity and set (``"train"`` or ``"test"``) that the errors belong to.
+    a, b
+        Names of the trainings or groups.
+    n
+        Number of pairs.
+    mean_a, mean_b
+        Mean errors.
+    t, p
+        Statistic and p-value; NaN for fewer than two pairs, or if all differences are equal.
     """
 
     over: str
@@ -41,7 +53,7 @@ COLUMNS = ("over", "quantity", "set", "a", "b", "n", "mean_a", "mean_b", "differ
 
 
 def row(test: Test) -> dict[str, object]:
-    """A row of a table of tests; the quantity names the unit of the means and their difference, b less a."""
+    """A row of the table of tests; the name of the quantity has the unit of the means and their difference, b - a."""
     values = {**vars(test), "set": test.part, "difference": test.mean_b - test.mean_a}
     return {name: "" if values[name] != values[name] else values[name] for name in COLUMNS}
 
@@ -52,15 +64,15 @@ def _test(over: str, quantity: str, part: str, names: tuple[str, str], values: n
     t = p = np.nan
     if n > 1 and np.ptp(values[1] - values[0]) > 0:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # differences that are almost the same
+            warnings.simplefilter("ignore", RuntimeWarning)  # differences that are almost equal
             t, p = ttest_rel(values[1], values[0])
     means = values.mean(axis=1) if n else np.full(2, np.nan)
     return Test(over, quantity, part, *names, n, float(means[0]), float(means[1]), float(t), float(p))
 
 
 def by_structure(runs: Sequence[Trained]) -> list[Test]:
-    """Absolute errors of the structures that both of two trainings tested, of all pairs of trainings."""
-    found = []
+    """Tests of the absolute errors of common test structures, for all pairs of trainings."""
+    tests = []
     for quantity in QUANTITIES:
         deviations = [run.deviations(quantity, "test") for run in runs]
         for i, j in itertools.combinations(range(len(runs)), 2):
@@ -68,34 +80,34 @@ def by_structure(runs: Sequence[Trained]) -> list[Test]:
             if deviations[i] and deviations[j]:
                 values = np.array([[deviations[k][key] for key in common] for k in (i, j)])
                 names = (runs[i].folder, runs[j].folder)
-                found.append(_test("structures", quantity, "test", names, values.reshape(2, -1)))
-    return found
+                tests.append(_test("structures", quantity, "test", names, values.reshape(2, -1)))
+    return tests
 
 
 def by_run(groups: Mapping[str, Sequence[Trained]]) -> list[Test]:
-    """Root mean square errors of the trainings of two groups, paired in their order, of all pairs of groups."""
-    found = []
+    """Tests of the root mean square errors of two groups, paired in order, for all pairs of groups."""
+    tests = []
     errors = {name: [qualities(run) for run in runs] for name, runs in groups.items()}
     for quantity, part in itertools.product(QUANTITIES, SETS):
         for a, b in itertools.combinations(groups, 2):
             if all((quantity, part) in q for q in errors[a] + errors[b]):
                 values = np.array([[q[quantity, part].rmse for q in errors[name]] for name in (a, b)])
-                found.append(_test("runs", quantity, part, (a, b), values))
-    return found
+                tests.append(_test("runs", quantity, part, (a, b), values))
+    return tests
 
 
 def check_groups(groups: Mapping[str, Sequence[str]]) -> None:
-    """AenetError unless groups can be paired: as many trainings in each, at least two."""
+    """AenetError unless groups can be paired: the same number of trainings in each, at least two."""
     lengths = {len(runs) for runs in groups.values()}
     if len(groups) == 1:
-        raise AenetError("found one group; expected at least two to compare")
+        raise AenetError("a single group cannot be compared; give at least two")
     if len(lengths) > 1 or min(lengths, default=2) < 2:
-        found = ", ".join(f"{name} with {len(runs)}" for name, runs in groups.items())
-        raise AenetError(f"found the groups {found}; expected as many runs in each, at least two")
+        sizes = ", ".join(f"{name} with {len(runs)}" for name, runs in groups.items())
+        raise AenetError(f"groups need the same number of runs, at least two each, not {sizes}")
 
 
 def figure(runs: Sequence[Trained], groups: Mapping[str, Sequence[Trained]]) -> Figure:
-    """Root mean square errors, a panel for each quantity; runs in a row, or, with groups, one place for each group."""
+    """Root mean square errors, one panel per quantity and one column per run or, with groups, per group."""
     errors = {run.folder: qualities(run) for run in runs}
     shown = [
         quantity for quantity in QUANTITIES if any((quantity, part) in q for q in errors.values() for part in SETS)
@@ -123,7 +135,7 @@ def figure(runs: Sequence[Trained], groups: Mapping[str, Sequence[Trained]]) -> 
 
 
 def _short(names: Sequence[str]) -> list[str]:
-    """Names of folders without what they all begin and end with, at most 20 characters."""
+    """Names of folders without common leading and trailing parts, at most 20 characters."""
     words = [name.rstrip("/").split("/") for name in names]
     while len(names) > 1 and min(map(len, words)) > 1 and len({each[0] for each in words}) == 1:
         words = [each[1:] for each in words]

@@ -1,4 +1,4 @@
-"""Figures of a training: predictions against references, errors by epoch."""
+"""Figures of a training: parity plots and learning curves."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from aenet_py.analysis import figures
 from aenet_py.analysis.runs import ENERGY, FORCE, QUANTITIES, SETS, Trained, qualities
 
 LABELS = {ENERGY: ("energy", "eV/atom", "meV/atom"), FORCE: ("force component", "eV/Å", "meV/Å")}
-TICKS = 5  # intervals, at most, of both axes of a parity plot
-MANY = 2000  # points, of which few can be told apart
+TICKS = 5  # largest number of intervals on the axes of a parity plot
+MANY = 2000  # points, above which they overlap
 
 
 def parity(run: Trained) -> Figure | None:
-    """Predictions against references, a panel for energies and one for forces; None where there are none."""
-    found = qualities(run)
-    shown = [quantity for quantity in QUANTITIES if any((quantity, part) in found for part in SETS)]
+    """Predictions against references, one panel each for energies and forces; None without either."""
+    errors = qualities(run)
+    shown = [quantity for quantity in QUANTITIES if any((quantity, part) in errors for part in SETS)]
     if not shown:
         return None
     figure, axes = figures.panels(1, len(shown))
@@ -28,7 +28,7 @@ def parity(run: Trained) -> Figure | None:
             values = run.values(quantity, part)
             if values is None:
                 continue
-            q = found[quantity, part]
+            q = errors[quantity, part]
             label = f"{part}: RMSE {1000 * q.rmse:.3g}, MAE {1000 * q.mae:.3g} {small}"
             style = {"s": 6, "alpha": 0.3} if q.n > MANY else {"s": 14, "alpha": 0.7}
             ax.scatter(
@@ -50,7 +50,7 @@ def parity(run: Trained) -> Figure | None:
 
 
 def learning(run: Trained) -> Figure | None:
-    """Errors by epoch, measured during each epoch; None if the training has no table of them."""
+    """Errors by epoch, as measured during each epoch; None without train.error."""
     if run.errors is None:
         return None
     curves = [("energy RMSE (eV/atom)", run.errors.energies)]
@@ -58,7 +58,7 @@ def learning(run: Trained) -> Figure | None:
         curves.append(("force component RMSE (eV/Å)", run.errors.forces))
     figure, axes = figures.panels(1, len(curves))
     for ax, (label, values) in zip(axes[0], curves, strict=True):
-        known = np.where(values > 0, values, np.nan)  # 0 where a set is empty
+        known = np.where(values > 0, values, np.nan)  # 0 if a set is empty
         for column, part in enumerate(SETS):
             ax.plot(run.errors.epochs, known[:, column], color=figures.SET_COLORS[part], label=part)
         ax.set(xlabel="epoch", ylabel=label)

@@ -1,8 +1,9 @@
-"""A training's folder, and how good its potentials are."""
+"""The folder of a training, and the errors of its potentials."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,13 +15,12 @@ from aenet_py.formats.trained import Energies, Forces, LearningCurve
 SETS = ("train", "test")
 ENERGY, FORCE = "energy_eV_per_atom", "force_eV_per_A"
 QUANTITIES = (ENERGY, FORCE)
+N_TABLES = 5  # of a training
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training left in a folder: its errors by epoch and, of the training and the test set, energies and forces,
-    by the name of the set, each where it is there.
-    """
+    """Results of a training in a folder: errors by epoch, and energies and forces by set, where available."""
 
     folder: str
     errors: LearningCurve | None
@@ -28,14 +28,14 @@ class Trained:
     forces: dict[str, Forces]
 
     def values(self, quantity: str, part: str) -> tuple[np.ndarray, np.ndarray] | None:
-        """Reference and prediction (n,) of a set, eV/atom or, components of forces, eV/Å; None without them."""
+        """Reference and prediction (n,) of a set: energies, eV/atom, or force components, eV/Å; None without them."""
         found: Energies | Forces | None = (self.energies if quantity == ENERGY else self.forces).get(part)
         return None if found is None else (found.reference.ravel(), found.predicted.ravel())
 
     def deviations(self, quantity: str, part: str) -> dict[tuple[str, int], float]:
-        """Absolute error of each structure, eV/atom or, averaged over its forces' components, eV/Å.
+        """Absolute error of each structure, eV/atom or, averaged over its force components, eV/Å.
 
-        Structures by their path, and how many of that path came before.
+        Structures are identified by their path and the number of structures with the same path before them.
         """
         found: Energies | Forces | None = (self.energies if quantity == ENERGY else self.forces).get(part)
         if found is None:
@@ -53,8 +53,9 @@ class Trained:
 
 @dataclass(frozen=True)
 class Quality:
-    """Root mean square, mean absolute and largest error, and the coefficient of determination, NaN if all references
-    are the same, of n values.
+    """Root mean square, mean absolute and largest error of n values, and their coefficient of determination.
+
+    The latter is NaN if all references are equal.
     """
 
     n: int
@@ -64,31 +65,39 @@ class Quality:
     r2: float
 
 
-def read(folder: str) -> Trained:
-    """Read what is there; AenetError if there is nothing, or something else."""
+def read(folder: str, advance: Callable[[int], object] = lambda n: None) -> Trained:  # noqa: ARG005
+    """Read the tables of a training; AenetError if there are none, or they are invalid.
+
+    advance : called with 1 for each of the N_TABLES tables, whether it exists or not.
+    """
     if not os.path.isdir(folder):
-        raise AenetError(f"{folder}: no such folder; expected that of a training")
+        raise AenetError(f"{folder}: no such folder; give the folder of a training")
 
     def path(name: str) -> str | None:
         full = os.path.join(folder, name)
         return full if os.path.exists(full) and os.path.getsize(full) else None
 
-    errors = path("train.error")
-    energies = {part: found for part in SETS if (found := path(f"energies.{part}"))}
-    forces = {part: found for part in SETS if (found := path(f"forces.{part}"))}
-    if errors is None and not energies and not forces:
-        raise AenetError(f"{folder}: found no train.error, energies.* or forces.*; expected those of a training")
-    return Trained(
-        folder,
-        None if errors is None else trained.read_errors(errors),
-        {part: trained.read_energies(found) for part, found in energies.items()},
-        {part: trained.read_forces(found) for part, found in forces.items()},
-    )
+    curve = path("train.error")
+    energy_files, force_files = ({part: path(f"{kind}.{part}") for part in SETS} for kind in ("energies", "forces"))
+    if not any((curve, *energy_files.values(), *force_files.values())):
+        raise AenetError(f"{folder}: no train.error, energies.* or forces.* in this folder; give that of a training")
+    errors = None if curve is None else trained.read_errors(curve)
+    advance(1)
+    energies: dict[str, Energies] = {}
+    forces: dict[str, Forces] = {}
+    for part in SETS:
+        if (file := energy_files[part]) is not None:
+            energies[part] = trained.read_energies(file)
+        advance(1)
+        if (file := force_files[part]) is not None:
+            forces[part] = trained.read_forces(file)
+        advance(1)
+    return Trained(folder, errors, energies, forces)
 
 
-def quality(reference: np.ndarray, found: np.ndarray) -> Quality:
-    """How good predictions (n,) are."""
-    errors = found - reference
+def quality(reference: np.ndarray, predicted: np.ndarray) -> Quality:
+    """Errors of predictions (n,)."""
+    errors = predicted - reference
     spread = ((reference - reference.mean()) ** 2).sum()
     r2 = 1.0 - (errors**2).sum() / spread if spread > 0 else np.nan
     size = np.abs(errors)
@@ -96,19 +105,19 @@ def quality(reference: np.ndarray, found: np.ndarray) -> Quality:
 
 
 def qualities(run: Trained) -> dict[tuple[str, str], Quality]:
-    """By quantity and set, of those that are there."""
-    found = {}
+    """Errors by quantity and set, where available."""
+    errors = {}
     for quantity in QUANTITIES:
         for part in SETS:
             values = run.values(quantity, part)
             if values is not None:
-                found[quantity, part] = quality(*values)
-    return found
+                errors[quantity, part] = quality(*values)
+    return errors
 
 
-def row(quantity: str, part: str, found: Quality) -> dict[str, object]:
-    """A row of a table of errors; the quantity names the unit of all but n and r2."""
-    values = {"quantity": quantity, "set": part, **vars(found)}
+def row(quantity: str, part: str, errors: Quality) -> dict[str, object]:
+    """A row of a table of errors; the unit of all but n and r2 is in the name of the quantity."""
+    values = {"quantity": quantity, "set": part, **vars(errors)}
     return {name: "" if value != value else value for name, value in values.items()}
 
 

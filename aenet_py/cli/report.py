@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from aenet_py.cli import common
+from aenet_py.cli.summaries.closing import written
 from aenet_py.errors import AenetError
 from aenet_py.formats import tables
 
@@ -14,20 +15,21 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 HELP = "figures and tables of a training or a trajectory"
-DESCRIPTION = """Of a training's folder (train.error, energies.*, forces.*): parity plots, learning curves, a table of
-errors. Of a trajectory: distances by pair of species and, of one of aenet-py md, temperature and energy over time."""
+DESCRIPTION = """For the folder of a training (train.error, energies.*, forces.*): parity plots, learning curves and a
+table of errors. For a trajectory: distances by pair of species and, if it is from aenet-py md, temperature and energy
+over time."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("folder", nargs="?", metavar="FOLDER", help="of a training")
-    what.add_argument("--trajectory", metavar="FILE", help="of aenet-py md, or any .extxyz of the same atoms")
-    add("-o", "--output", required=True, metavar="OUT", help="folder for the files, made if there is none")
-    add("--format", choices=("png", "svg", "pdf"), default="png", help="of the figures (default: png)")
-    add("--skip", type=float, default=0.0, metavar="PS", help="leave out the first time of the trajectory (default: 0)")
+    what.add_argument("folder", nargs="?", metavar="FOLDER", help="folder of a training")
+    what.add_argument("--trajectory", metavar="FILE", help="from aenet-py md, or any .extxyz with the same atoms")
+    add("-o", "--output", required=True, metavar="OUT", help="folder for the results, created if necessary")
+    add("--format", choices=("png", "svg", "pdf"), default="png", help="format of the figures (default: png)")
+    add("--skip", type=float, default=0.0, metavar="PS", help="leave out the start of the trajectory (default: 0)")
     add("--r-max", type=float, default=8.0, metavar="A", help="largest distance in Angstrom (default: 8)")
-    add("--width", type=float, default=0.05, metavar="A", help="of the bins of distances in Angstrom (default: 0.05)")
+    add("--width", type=float, default=0.05, metavar="A", help="width of the bins in Angstrom (default: 0.05)")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -42,12 +44,19 @@ def _training(options: argparse.Namespace) -> None:
     from aenet_py.analysis import parity, runs
     from aenet_py.cli.summaries import report
 
-    found = runs.read(options.folder)
-    errors, drawn = runs.qualities(found), {"parity": parity.parity(found), "learning": parity.learning(found)}
-    make_folder(options.output)
-    tables.write(os.path.join(options.output, "errors.csv"), runs.COLUMNS, [runs.row(*k, q) for k, q in errors.items()])
-    _save({name: figure for name, figure in drawn.items() if figure is not None}, options)
-    print(report.trained({options.folder: errors}), end="")
+    with common.progress(runs.N_TABLES + 3, " steps") as advance:
+        run = runs.read(options.folder, advance)
+        errors = runs.qualities(run)
+        drawn = {"parity": parity.parity(run), "learning": parity.learning(run)}
+        advance(1)
+        make_folder(options.output)
+        table = os.path.join(options.output, "errors.csv")
+        tables.write(table, runs.COLUMNS, [runs.row(*key, quality) for key, quality in errors.items()])
+        advance(1)
+        saved = _save({name: figure for name, figure in drawn.items() if figure is not None}, options)
+        advance(1)
+    print(report.trained({options.folder: errors}) + "\n" + report.test_errors(errors), end="")
+    print(written([table, *saved]), end="")
 
 
 def _trajectory(options: argparse.Namespace) -> None:
@@ -56,34 +65,38 @@ def _trajectory(options: argparse.Namespace) -> None:
 
     size = os.path.getsize(options.trajectory) if os.path.exists(options.trajectory) else 0
     with common.progress(size, "B") as advance:
-        found, history = trajectory.examine(options.trajectory, options.skip, options.r_max, options.width, advance)
-    drawn = {"distances": trajectory.distances_figure(found)}
+        distances, history = trajectory.examine(options.trajectory, options.skip, options.r_max, options.width, advance)
+    drawn = {"distances": trajectory.distances_figure(distances)}
     if history is not None:
         drawn["history"] = trajectory.history_figure(history)
     make_folder(options.output)
-    kind, unit = ("g", "") if found.normalised else ("neighbors", "_per_A")
-    columns = ["r_A", *(f"{kind}_{a}_{b}{unit}" for a, b in found.pairs)]
-    rows = [dict(zip(columns, row, strict=True)) for row in zip(found.r.tolist(), *found.values.tolist(), strict=True)]
-    tables.write(os.path.join(options.output, "distances.csv"), columns, rows)
+    kind, unit = ("g", "") if distances.normalised else ("neighbors", "_per_A")
+    columns = ["r_A", *(f"{kind}_{a}_{b}{unit}" for a, b in distances.pairs)]
+    values = zip(distances.r.tolist(), *distances.values.tolist(), strict=True)
+    table, peak_table = (os.path.join(options.output, name) for name in ("distances.csv", "peaks.csv"))
+    tables.write(table, columns, [dict(zip(columns, row, strict=True)) for row in values])
     peaks = [
-        {"a": a, "b": b, "first_peak_A": place, "height": height} if place == place else {"a": a, "b": b}
-        for (a, b), (place, height) in zip(found.pairs, found.peaks.tolist(), strict=True)
+        {"a": a, "b": b, "first_peak_A": position, "height": height} if position == position else {"a": a, "b": b}
+        for (a, b), (position, height) in zip(distances.pairs, distances.peaks.tolist(), strict=True)
     ]
-    tables.write(os.path.join(options.output, "peaks.csv"), ("a", "b", "first_peak_A", "height"), peaks)
-    _save(drawn, options)
-    print(report.trajectory(options.trajectory, found, history), end="")
+    tables.write(peak_table, ("a", "b", "first_peak_A", "height"), peaks)
+    saved = _save(drawn, options)
+    print(report.trajectory(options.trajectory, distances, history) + written([table, peak_table, *saved]), end="")
 
 
 def make_folder(path: str) -> None:
-    """A folder for results, unless it is there; AenetError if it cannot be made."""
+    """Create the folder for results if necessary; AenetError if this fails."""
     try:
         os.makedirs(path, exist_ok=True)
     except OSError as error:
-        raise AenetError(f"{path}: cannot be made: {error.strerror}; expected a folder for the results") from None
+        raise AenetError(f"{path}: the folder for the results cannot be created: {error.strerror}") from None
 
 
-def _save(drawn: dict[str, Figure], options: argparse.Namespace) -> None:
+def _save(drawn: dict[str, Figure], options: argparse.Namespace) -> list[str]:
+    """Save figures by name; their paths."""
     from aenet_py.analysis import figures
 
-    for name, figure in drawn.items():
-        figures.save(figure, os.path.join(options.output, f"{name}.{options.format}"))
+    paths = [os.path.join(options.output, f"{name}.{options.format}") for name in drawn]
+    for path, figure in zip(paths, drawn.values(), strict=True):
+        figures.save(figure, path)
+    return paths

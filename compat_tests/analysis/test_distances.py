@@ -112,10 +112,10 @@ def test_images_of_an_atom_itself_are_no_peaks():
 
 
 def test_other_atoms_and_bins():
-    with pytest.raises(AenetError, match="found other atoms in frame 2; expected those of the first"):
+    with pytest.raises(AenetError, match="frame 2 has other atoms than the first frame"):
         distribution([salt(1), bulk("Cu")])
-    with pytest.raises(AenetError, match="found no structures"):
+    with pytest.raises(AenetError, match="there are no structures"):
         distribution([])
     for r_max, width in ((1.0, 2.0), (5.0, 0.0), (5.0, -1.0), (np.inf, 0.1), (np.nan, 0.1)):
-        with pytest.raises(AenetError, match="found bins of"):
+        with pytest.raises(AenetError, match="bins must have a width"):
             distribution([salt(1)], r_max, width)

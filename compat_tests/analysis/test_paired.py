@@ -70,9 +70,12 @@ def test_by_run_in_the_order_given(tmp_path):
 @pytest.mark.parametrize(
     ("groups", "message"),
     [
-        ({"a": ["x", "y"]}, "found one group; expected at least two"),
-        ({"a": ["x", "y"], "b": ["z"]}, "found the groups a with 2, b with 1; expected as many runs in each"),
-        ({"a": ["x"], "b": ["z"]}, "found the groups a with 1, b with 1; expected as many runs in each, at least two"),
+        ({"a": ["x", "y"]}, "a single group cannot be compared"),
+        (
+            {"a": ["x", "y"], "b": ["z"]},
+            "groups need the same number of runs, at least two each, not a with 2, b with 1",
+        ),
+        ({"a": ["x"], "b": ["z"]}, "at least two each, not a with 1, b with 1"),
     ],
 )
 def test_groups_that_are_no_pairs(groups, message):

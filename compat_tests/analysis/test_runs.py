@@ -56,7 +56,7 @@ def test_errors_of_structures(tmp_path):
 
 
 def test_folders_that_hold_no_training(tmp_path):
-    with pytest.raises(AenetError, match="no such folder; expected that of a training"):
+    with pytest.raises(AenetError, match="no such folder; give the folder of a training"):
         runs.read(str(tmp_path / "nowhere"))
-    with pytest.raises(AenetError, match=r"found no train\.error, energies\.\* or forces\.\*"):
+    with pytest.raises(AenetError, match=r"no train\.error, energies\.\* or forces\.\* in this folder"):
         runs.read(str(tmp_path))

@@ -32,7 +32,9 @@ def test_two_runs(compare, tmp_path):
     ]  # fmt: skip
     assert float(tests[1]["p"]) < 1e-6
     assert float(tests[1]["difference"]) < 0
-    assert "test force component, meV/Å: scratch/0 and transfer/0: absolute errors of 20 structures, " in out
+    assert "test force component, meV/Å: scratch/0 and transfer/0\n  20 structures, mean absolute errors " in out
+    assert out.endswith("\nwritten: out/errors.csv, out/tests.csv, out/compare.png\n")
+    assert max(map(len, out.splitlines())) <= 80
 
 
 def test_groups(compare, tmp_path):
@@ -48,21 +50,27 @@ def test_groups(compare, tmp_path):
     tests = table(tmp_path / "out/tests.csv")
     assert [t["over"] for t in tests] == 4 * ["runs"]
     assert all(t["n"] == "3" and float(t["p"]) < 0.05 for t in tests if t["quantity"] == "force_eV_per_A")
-    assert "test energy, meV/atom: scratch and transfer: RMSE of 3 runs, " in out
+    assert "test energy, meV/atom: scratch and transfer\n  3 runs, mean RMSE " in out
     assert compare("scratch/0", "transfer/0", *groups, "-o", "out")[0] == 0
     assert [t["over"] for t in table(tmp_path / "out/tests.csv")] == 4 * ["runs"] + 2 * ["structures"]
 
 
 BAD = {
-    "one": (["scratch/0"], "found 1 runs; expected at least two different ones"),
-    "same": (["scratch/0", "scratch/0"], "found 1 runs; expected at least two different ones"),
+    "one": (["scratch/0"], "give at least two different runs to compare"),
+    "same": (["scratch/0", "scratch/0"], "give at least two different runs to compare"),
     "folder": (["scratch/0", "nowhere"], "nowhere: no such folder"),
-    "no energies": (["scratch/0", "bare"], "bare: found no energies.* or forces.*; expected SAVE_ENERGIES in train.in"),
-    "form": (["--group", "scratch"], "found --group scratch; expected NAME=RUN,RUN,..."),
-    "single": (["--group", "a=scratch/0,scratch/1"], "found one group; expected at least two to compare"),
-    "uneven": (["--group", "a=scratch/0,scratch/1", "--group", "b=transfer/0"], "a with 2, b with 1; expected as many"),
-    "name": (["--group", "a=scratch/0,scratch/1", "--group", "a=transfer/0"], "found the group a twice"),
-    "run": (["--group", "a=scratch/0,scratch/1", "--group", "b=transfer/0,scratch/0"], "found scratch/0 twice"),
+    "no energies": (["scratch/0", "bare"], "bare: no energies.* or forces.* in this folder; set SAVE_ENERGIES"),
+    "form": (["--group", "scratch"], "--group scratch: give NAME=RUN,RUN,..."),
+    "single": (["--group", "a=scratch/0,scratch/1"], "a single group cannot be compared; give at least two"),
+    "uneven": (
+        ["--group", "a=scratch/0,scratch/1", "--group", "b=transfer/0"],
+        "at least two each, not a with 2, b with 1",
+    ),
+    "name": (["--group", "a=scratch/0,scratch/1", "--group", "a=transfer/0"], "two groups have the name a"),
+    "run": (
+        ["--group", "a=scratch/0,scratch/1", "--group", "b=transfer/0,scratch/0"],
+        "scratch/0 appears twice in the groups",
+    ),
 }
 
 

@@ -30,9 +30,13 @@ def report(tmp_path, monkeypatch, capsys):
 def test_a_training(report, tmp_path):
     status, out, err = report(GOLDEN, "-o", "out")
     assert (status, err) == (0, "")
-    assert (
-        out.splitlines()[3] == "  test energy, meV/atom                2       5.472       3.874       7.739   0.95989"
-    )
+    lines = out.splitlines()
+    assert lines[3] == "  test energy, meV/atom                2     5.472     3.874     7.739   0.95989"
+    assert lines[-2:] == [
+        "test set: energy RMSE 5.472 meV/atom, force RMSE 173.065 meV/Å",
+        "written: out/errors.csv, out/parity.png, out/learning.png",
+    ]
+    assert max(map(len, lines[1:])) <= 80
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["errors.csv", "learning.png", "parity.png"]
     found = table(tmp_path / "out/errors.csv")
     assert list(found[0]) == ["quantity", "set", "n", "rmse", "mae", "max_error", "r2"]
@@ -78,7 +82,8 @@ def test_a_trajectory(report, tmp_path, make):
     assert columns[:2] == (["r_A", "g_Cu_Cu"] if make is crystal else ["r_A", "neighbors_Cu_Cu_per_A"])
     assert len(table(tmp_path / "out/distances.csv")) == 120
     assert len(table(tmp_path / "out/peaks.csv")) == len(columns) - 1 == 10
-    assert ("there is no density" in out) == (make is cluster)
+    assert ("a cluster has no density" in out) == (make is cluster)
+    assert out.endswith("written: out/distances.csv, out/peaks.csv, out/distances.png, out/history.png\n")
 
 
 def test_a_trajectory_of_another_program(report, tmp_path):
@@ -93,17 +98,23 @@ def test_a_trajectory_of_another_program(report, tmp_path):
 BAD = {
     "nothing": ([], "one of the arguments FOLDER --trajectory is required"),
     "both": (["run", "--trajectory", "x"], "not allowed with argument"),
-    "folder": (["nowhere"], "nowhere: no such folder; expected that of a training"),
-    "file": (["--trajectory", "x.extxyz"], "x.extxyz: no such file; expected a trajectory"),
-    "time": (["--trajectory", "plain.extxyz", "--skip", "1"], "plain.extxyz: found no time_ps in frame 1; expected it"),
+    "folder": (["nowhere"], "nowhere: no such folder; give the folder of a training"),
+    "file": (["--trajectory", "x.extxyz"], "x.extxyz: no such file"),
+    "time": (
+        ["--trajectory", "plain.extxyz", "--skip", "1"],
+        "plain.extxyz: frame 1 has no time_ps, which skipping requires",
+    ),
     "cut": (["--trajectory", "cut.extxyz"], "cut.extxyz: frame 1 cannot be read: "),
     "compressed": (
         ["--trajectory", "good.extxyz.xz"],
-        "good.extxyz.xz: this is compressed; expected plain extended XYZ",
+        "good.extxyz.xz: compressed trajectories are not supported",
     ),
-    "skip": (["--trajectory", "good.extxyz", "--skip", "9"], "good.extxyz: found no frame after 9 ps; expected some"),
-    "width": (["--trajectory", "good.extxyz", "--width", "0"], "found bins of 0 to 8 Angstrom"),
-    "other": (["--trajectory", "other.extxyz"], "other.extxyz: found other atoms in frame 2"),
+    "skip": (["--trajectory", "good.extxyz", "--skip", "9"], "good.extxyz: this trajectory ends before 9 ps"),
+    "width": (
+        ["--trajectory", "good.extxyz", "--width", "0"],
+        "bins must have a width above 0 and below r_max, not 0 and 8 Angstrom",
+    ),
+    "other": (["--trajectory", "other.extxyz"], "other.extxyz: frame 2 has other atoms than the first frame"),
 }
 
 
@@ -126,5 +137,5 @@ def test_bad_input(report, tmp_path, name):
 def test_a_folder_that_cannot_be_made(report, tmp_path):
     (tmp_path / "out").write_text("")
     status, _, err = report(GOLDEN, "-o", "out")
-    assert (status, err) == (1, "Error: out: cannot be made: File exists; expected a folder for the results\n")
+    assert (status, err) == (1, "Error: out: the folder for the results cannot be created: File exists\n")
     assert bad_files(tmp_path) == ["out"]
