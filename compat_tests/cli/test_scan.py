@@ -66,6 +66,7 @@ def done(tmp_path_factory) -> tuple[Path, str]:
     return folder, found.stdout
 
 
+@pytest.mark.slow
 def test_every_combination_has_a_row(done):
     rows = table(done[0])
     found = [(row["radial_N"], row["npseed"], row["phseed"]) for row in rows]
@@ -203,6 +204,7 @@ def test_a_bad_deck_writes_nothing(tmp_path, capsys):
     assert not (folder / "scan").exists()
 
 
+@pytest.mark.slow
 def test_failures_are_recorded_and_the_others_go_on(tmp_path, capsys):
     """A learning rate that leads nowhere, and a descriptor whose training set cannot be made."""
     folder = case(tmp_path / "case")
@@ -231,6 +233,7 @@ def test_failures_are_recorded_and_the_others_go_on(tmp_path, capsys):
     assert table(folder)[0]["error"] == ""
 
 
+@pytest.mark.slow
 def test_what_is_done_survives_an_interruption(tmp_path, capsys):
     """Ctrl-C in the second of two runs; the second call goes on, and ends as if nothing had happened."""
     folder = case(tmp_path / "case", epochs=300)

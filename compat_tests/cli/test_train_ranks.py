@@ -138,6 +138,8 @@ def decks(forces: Path) -> dict[str, Path]:
     return found
 
 
+@pytest.mark.slow
+@pytest.mark.mpi
 def test_two_processes_train_as_one(forces, monkeypatch):
     folders = decks(forces)
     singles = {name: copied(folder, f"{name}-single") for name, folder in folders.items()}
@@ -152,6 +154,8 @@ def test_two_processes_train_as_one(forces, monkeypatch):
     assert stored[0] == stored[1]
 
 
+@pytest.mark.slow
+@pytest.mark.mpi
 def test_three_processes_and_a_transfer(forces, monkeypatch):
     """Batches that were saved; a test batch of two structures for three processes."""
     monkeypatch.chdir(forces)
@@ -176,6 +180,8 @@ def test_three_processes_and_a_transfer(forces, monkeypatch):
     assert all(abs(ours[name] - theirs[name]).max() <= WITHIN * abs(theirs[name]).max() for name in theirs)
 
 
+@pytest.mark.slow
+@pytest.mark.mpi
 def test_torchrun_goes_on_from_what_one_process_left(forces, monkeypatch):
     """Stopped in the middle of an epoch."""
     single = copied(forces, "single")
@@ -203,6 +209,7 @@ def wait_for(path: Path) -> None:
         time.sleep(0.005)
 
 
+@pytest.mark.mpi
 @pytest.mark.parametrize("lost", [1, 0])
 def test_a_process_that_is_killed(lost, forces, monkeypatch):
     """The other one ends, too, and what is there goes on to the end of an uninterrupted training."""
@@ -233,6 +240,7 @@ def test_a_process_that_is_killed(lost, forces, monkeypatch):
     compare(forces, single)
 
 
+@pytest.mark.mpi
 def test_a_signal_to_one_process_stops_all(forces, monkeypatch):
     edited(forces, ("ITERATIONS 6", "ITERATIONS 4000"), ("VERBOSE", "CHECKPOINT 10"))
     processes = start(forces)
@@ -262,6 +270,7 @@ def interrupted(*given, work={module}.{name}):
 """
 
 
+@pytest.mark.mpi
 @pytest.mark.parametrize(("module", "name", "times"), [("dataset", "read", 1), ("loop", "evaluate", 2)])
 def test_a_process_that_leaves(module, name, times, forces):
     """Stopped by a signal in the preparation, or by two in a batch: the other one does not wait for it."""
@@ -273,6 +282,7 @@ def test_a_process_that_leaves(module, name, times, forces):
     assert errors[1] == ""
 
 
+@pytest.mark.mpi
 def test_a_process_that_is_lost_behind_the_last_epoch(forces, monkeypatch):
     single = copied(forces, "single")
     patch = "import os, signal; from aenet_py.training import results\n"
@@ -300,6 +310,8 @@ BAD = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
+@pytest.mark.mpi
 def test_bad_input_of_either_process(forces, monkeypatch):
     """One message each, status 1 in both, nothing written."""
     state = copied(forces, "trained", ("ITERATIONS 6", "ITERATIONS 1"))

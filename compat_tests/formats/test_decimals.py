@@ -58,6 +58,7 @@ def ordinary() -> st.SearchStrategy[float]:
     return st.one_of(st.floats(), near, near.map(lambda x: -x), st.floats(-10, 10), st.just(0.0))
 
 
+@pytest.mark.slow
 @given(hnp.arrays(np.float64, hnp.array_shapes(min_dims=1, max_dims=2, max_side=40), elements=ordinary()))
 def test_many_at_once_are_written_as_one_by_one_and_read_back(values):
     fields = written(values)

@@ -468,6 +468,7 @@ def test_any_frame_that_is_written_is_read(frame):
     assert (found.tags is None) == (frame.tags is None)
 
 
+@pytest.mark.slow
 def test_a_long_comment_takes_little_memory(tmp_path):
     """Three million keys of 50 MB took 2.9 GB."""
     path = tmp_path / "a.xyz"

@@ -47,6 +47,7 @@ def test_nan(tmp_path):
     assert np.isnan(reader(tmp_path, b"nan NaN(abc) -nan +NaN()\n").reals(4, "numbers")).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("times", [b"2147483648", b"9" * 30, b"1000000", b"9" * 5000])
 def test_repetitions_beyond_measure(tmp_path, times):
     with pytest.raises(InputError, match=r"found '[129].*; expected a real number"):

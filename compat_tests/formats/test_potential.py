@@ -42,6 +42,7 @@ def test_round_trips(tmp_path_factory, weights, scale, path, normalized):
     assert potential.to_binary(read_back(folder, potential.to_list_directed(some))) == content
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("write", WRITERS.values())
 def test_truncation_at_every_byte(tmp_path, write):
     content = write(samples.small_potential())

@@ -100,6 +100,7 @@ def test_more_announced_than_there_are(tmp_path):
     assert (found.header.n_structures, len(found.structures.entries)) == (5, 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("n_structures", [2, 4])
 def test_truncation_at_every_byte(tmp_path, form, n_structures):

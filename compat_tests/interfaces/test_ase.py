@@ -202,6 +202,7 @@ def test_the_skin_changes_nothing():
     assert 1 < len(searches) < 25
 
 
+@pytest.mark.slow
 def test_energy_is_conserved():
     """10 ps of a cluster at 150 K: the total energy neither drifts nor jumps."""
     atoms = cluster()

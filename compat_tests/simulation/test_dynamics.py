@@ -72,6 +72,7 @@ def test_free_atoms_have_the_canonical_distribution(periodic):
     assert p_value(found, freedom, 600.0) < 1e-6
 
 
+@pytest.mark.slow
 def test_a_molecule_has_the_canonical_distribution():
     settings = Settings(12000, 400.0, timestep=1.0, taut=10.0, every=40, seed=5)
     found = kinetic_energies(springs(), settings)

@@ -104,6 +104,7 @@ FAST = settings(
 )
 
 
+@pytest.mark.slow
 @FAST
 @given(st.data())
 def test_any_value_of_a_state_may_be_damaged(folder, monkeypatch, data):
@@ -132,6 +133,7 @@ def test_any_value_of_a_state_may_be_damaged(folder, monkeypatch, data):
     assert re.fullmatch(r"((model.restart|cluster.train|the loss is no longer a number).*)?", error)
 
 
+@pytest.mark.slow
 @FAST
 @given(st.data())
 def test_any_value_of_batches_may_be_damaged(folder, monkeypatch, data):
