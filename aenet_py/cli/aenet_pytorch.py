@@ -12,9 +12,9 @@ from aenet_py.inputs import train as inputs
 if TYPE_CHECKING:
     from aenet_py.training.ranks import Ranks
 
-DESCRIPTION = """Train neural-network potentials on a training set of generate.x, one network a species. The input file
-is the train.in of aenet-PyTorch; the training set may be the binary .train or the .train.ascii. Several processes train
-together under torchrun --nproc-per-node K."""
+DESCRIPTION = """Train neural-network potentials on a training set of generate.x, one network per species. The input
+file is the train.in of aenet-PyTorch; the training set may be binary (.train) or text (.train.ascii). Several
+processes train together under torchrun --nproc-per-node K."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -22,7 +22,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("input", nargs="?", default="train.in", help="input file (default: train.in)")
     parser.add_argument("--version", action="version", version=f"aenet_py {__version__}")
     options = parser.parse_args(argv)
-    return common.run(lambda: train(options.input), left="what was saved before stays")
+    return common.run(lambda: train(options.input), left="files saved before are kept")
 
 
 def train(path: str) -> int:

@@ -1,6 +1,6 @@
-"""model.restart: the state that a training goes on from, the original's two entries and, where needed, more of ours.
+"""model.restart: the state that a training resumes from, with the original's two entries and ours.
 
-A transfer has a file of its own, model.transfered.restart.
+A transfer has its own file, model.transfered.restart.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def path_of(deck: TrainInput) -> str:
 
 
 def mark(deck: TrainInput, draw: Draw, data: Data) -> str:
-    """What tells this training from others: a digest of its batches, energies and weight of the forces."""
+    """A digest of batches, energies and weight of the forces, which identifies this training."""
     named = [[[data.structures.paths[i] for i in part] for part in batch] for batch in (*draw.train, *draw.test)]
     frozen = () if deck.transfer is None else (deck.transfer.freeze,)
     given = repr((named, len(draw.train), data.energies.tolist(), deck.alpha, *frozen))
@@ -44,12 +44,25 @@ def content(
     state: TrainingState, batches: str, split: Split, learning_rate: float, finished: bool,
     transfer: dict[str, Any] | None = None,
 ) -> bytes:  # fmt: skip
-    """What to write.
+    """The content of the file.
 
-    batches : the `mark` of this training; split : what was trained on and tested; learning_rate : the deck's; finished
-    : whether a next run begins a new training from here; transfer : what a transfer keeps from its source.  The
-    original does not look beyond the first two entries.  A finished training without early stopping, schedule or
-    average has no entry `progress`.
+    The original reads the first two entries only.  A finished training without early stopping, schedule or average has
+    no entry `progress`.
+
+    Parameters
+    ----------
+    state : TrainingState
+        What to store.
+    batches : str
+        The `mark` of this training.
+    split : Split
+        Training and test structures.
+    learning_rate : float
+        That of the deck.
+    finished : bool
+        Whether the next run starts a new training from this state.
+    transfer : dict, optional
+        What a transfer keeps from its source.
     """
     stored: dict[str, Any] = {
         "model": state.networks.state(),
@@ -78,28 +91,28 @@ def content(
 
 
 def read(path: str) -> dict[str, Any] | None:
-    """What is stored, None if there is no such file; AenetError for files of another kind, or damaged ones."""
+    """The stored state, None if there is no such file; AenetError if it is damaged or another kind of file."""
     if not os.path.exists(path):
         return None
     with explained(path):
-        # A file from a stranger runs no code.
+        # weights_only: a file from a stranger must not run code.
         stored = torch.load(path, weights_only=True, map_location="cpu")
         contents.check_state(stored)
     return stored
 
 
 def split_of(stored: dict[str, Any] | None) -> Split | None:
-    """What a state knows of its structures; None if it does not say, as those of the original."""
+    """Training and test structures of a state; None if it does not store them, as those of the original."""
     return from_dict(Split, stored["split"]) if stored is not None and "split" in stored else None
 
 
 def interrupted(stored: dict[str, Any]) -> dict[str, Any] | None:
-    """How far a training had come that was interrupted; None of a finished one."""
+    """Progress of an interrupted training; None if it was finished."""
     return stored.get("progress", {}).get("training")
 
 
 def load(state: TrainingState, stored: dict[str, Any], deck: TrainInput, batches: str, n_batches: int) -> None:
-    """Go on from what was stored; AenetError if it belongs to other networks.  n_batches : to train on."""
+    """Resume from a stored state; AenetError if it belongs to other networks.  n_batches : to train on."""
     with explained(path_of(deck)):
         parameters = stored["model"]
         if list(parameters) != list(state.networks.names):
@@ -114,17 +127,17 @@ def load(state: TrainingState, stored: dict[str, Any], deck: TrainInput, batches
 
 @contextlib.contextmanager
 def explained(path: str) -> Iterator[None]:
-    """One line for whatever torch raises, which is of many kinds, for what is no such file."""
+    """Report errors of torch, which are of many kinds for unsuitable files, in one line."""
     try:
         yield
     except DamagedError as error:
         raise AenetError(f"{path} is damaged: {error}") from None
     except Exception as error:
-        raise AenetError(f"{path}: found no state of these networks and this method ({in_a_line(error)})") from None
+        raise AenetError(f"{path}: not a state of these networks and this method ({in_a_line(error)})") from None
 
 
 def _take(state: TrainingState, progress: dict[str, Any], deck: TrainInput, batches: str, n_batches: int) -> None:
-    """Take what the deck still asks for."""
+    """Restore what the deck still uses."""
     device = state.networks.values.device
     for name in ("averaged", "best"):
         values = progress.get(name)
@@ -132,7 +145,7 @@ def _take(state: TrainingState, progress: dict[str, Any], deck: TrainInput, batc
             raise DamagedError(f"progress.{name} has {len(values)} weights; expected {len(state.networks.values)}")
     if deck.average is not None and progress.get("averaged") is not None:
         state.averaged = progress["averaged"].to(device)
-    fits = progress.get("batches") == batches  # errors of other trainings are no measure for this one
+    fits = progress.get("batches") == batches  # errors of another training cannot be compared
     if fits and deck.patience is not None and progress.get("best") is not None:
         state.best, state.early_stopping = progress["best"].to(device), Watch(**progress["early_stopping"])
     if fits and deck.reduces_rate and "plateau" in progress:
@@ -141,7 +154,7 @@ def _take(state: TrainingState, progress: dict[str, Any], deck: TrainInput, batc
     if training is None:
         return
     if training["learning_rate"] != deck.learning_rate:
-        state.optimizer.settings["lr"] = deck.learning_rate  # it was changed meanwhile
+        state.optimizer.settings["lr"] = deck.learning_rate  # changed in the deck
     if fits:
         if training["batch"] > n_batches:
             raise DamagedError(f"progress.training.batch is {training['batch']}; expected at most {n_batches}")

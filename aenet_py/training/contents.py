@@ -1,4 +1,4 @@
-"""What model.restart and tmp_batches hold, value by value, and what must hold between the values."""
+"""Checks of every value in model.restart and tmp_batches, and of relations between values."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from aenet_py.training.schema import (
 )
 
 INT, FLOAT, DOUBLE, BOOL = torch.int64, torch.float32, torch.float64, torch.bool
-MOST_SINGLE = torch.finfo(FLOAT).max  # of what is rounded to single precision
+MOST_SINGLE = torch.finfo(FLOAT).max  # of values that are rounded to single precision
 _DOUBLES, _INTS = array(DOUBLE, (None,)), array(INT, (None,))
 _MOMENT, _SQUARE = array(DOUBLE, infinite=True), array(DOUBLE, low=0, infinite=True)
 _POSITIVE, _SUM, _SWITCH = number(0), number(0, infinite=True), optional(flag)
-_DECAY = number(0, math.nextafter(1, 0))  # of moments: torch divides by one less its powers
+_DECAY = number(0, math.nextafter(1, 0))  # of moments: torch divides by 1 - decay**step
 
 
 def _step(value: Any, place: str) -> None:
@@ -165,7 +165,7 @@ def check_state(stored: Any) -> None:
 
 
 def check_batches(stored: Any) -> None:
-    """DamagedError unless this is the content of tmp_batches/batches; kernels trust its numbers."""
+    """DamagedError unless this is the content of tmp_batches/batches; kernels do not check its numbers."""
     _BATCHES(stored, "")
     structures, setups, statistics = stored["structures"], stored["setups"], stored["statistics"]
     paths, first_atoms, features, rows = (structures[name] for name in ("paths", "first_atoms", "features", "rows"))

@@ -121,30 +121,29 @@ def _configured(deck: TrainInput, ranks: Ranks) -> Iterator[torch.device]:
     import torch
 
     n_threads, random = torch.get_num_threads(), torch.random.get_rng_state()
-    deterministic = torch.are_deterministic_algorithms_enabled()
-    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
-    with torch.no_grad():
+    with torch.no_grad(), contextlib.ExitStack() as stack:
+        stack.callback(torch.random.set_rng_state, random)
         torch.manual_seed(deck.torch_seed)
         device = ranks.together(ranks.device)
         if device.type == "cpu":
+            stack.callback(torch.set_num_threads, n_threads)
             torch.set_num_threads(1)  # its threads busy-wait and would slow down those that sum the gradients
         else:
             # A resumed training must equal an uninterrupted one.
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+            stack.callback(
+                torch.use_deterministic_algorithms, torch.are_deterministic_algorithms_enabled(),
+                warn_only=torch.is_deterministic_algorithms_warn_only_enabled(),
+            )  # fmt: skip
             torch.use_deterministic_algorithms(True, warn_only=True)
-        try:
-            yield device
-        finally:
-            torch.set_num_threads(n_threads)
-            torch.random.set_rng_state(random)
-            torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
+        yield device
 
 
 def _check_agreement(training: PreparedTraining, ranks: Ranks) -> None:
     from aenet_py.training import run as epochs
 
     values = lambda: (training.mark, epochs.checksum(training.state), dataset.checksum(training.data))  # noqa: E731
-    ranks.agree("data, or states to go on from", values)
+    ranks.agree("data, or states to resume from", values)
 
 
 def _errors(deck: TrainInput, training: PreparedTraining, ranks: Ranks) -> list[float]:
@@ -230,7 +229,7 @@ class _Files:
         from aenet_py.training import checkpoint
 
         path = checkpoint.path_of(self.deck)
-        return f"{path} and the potentials are saved, and the same command goes on from there"
+        return f"{path} and the potentials are saved, and the same command resumes from there"
 
     def save(self, state: TrainingState | None = None) -> None:
         """Write what a later run resumes from, the potentials and the table so far; state : the last one by default."""

@@ -19,7 +19,7 @@ from aenet_py.training.ranks import Ranks
 from aenet_py.training.state import TrainingState
 from aenet_py.training.transfer import Origin
 
-LEAST_SHIFT = 1e-6  # of atomic energies, eV, that is worth a warning
+LEAST_SHIFT = 1e-6  # eV: smallest difference of atomic energies that causes a warning
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def initialise(
         if stored is not None:
             origin = transfer.resume(deck, deck.transfer, stored, data)
         else:
-            origin = transfer.begin(deck, deck.transfer, data, draw, networks)
+            origin = transfer.initialise(deck, deck.transfer, data, draw, networks)
             _warn_of_atomic_energies(deck, origin, warn)
         data = origin.of(data)
         free = transfer.free(deck, deck.transfer, networks, origin)
@@ -100,20 +100,20 @@ def initialise(
 
 
 def _warn_of_few_tests(deck: TrainInput, draw: Draw, warn: Callable[[str], None]) -> None:
-    """Where nothing is tested, or the percentage looks like a fraction."""
+    """Warn if nothing is tested, or the percentage looks like a fraction."""
     n_train, n_test = (sum(len(part) for batch in batches for part in batch) for batches in (draw.train, draw.test))
     percent = 100 * deck.test_fraction
     if percent and (n_test == 0 or percent < 1):
-        found = f"TESTPERCENT {percent:g} tests {n_test} of {n_train + n_test} structures"
+        tested = f"TESTPERCENT {percent:g} tests {n_test} of {n_train + n_test} structures"
         meant = f"; did you mean {100 * percent:g}?" if percent < 1 else ""
         zeros = "" if n_test else "; the test errors in train.error are meaningless zeros"
-        warn(f"{deck.path}: {found}{zeros}{meant}")
+        warn(f"{deck.path}: {tested}{zeros}{meant}")
 
 
 def _another_training(
     deck: TrainInput, data: Data, before: Split | None, stored: dict[str, Any], mark: str
 ) -> Iterator[str]:
-    """Where the state is that of a training on other structures or batches."""
+    """Warnings if the state belongs to other structures or batches."""
     path, interrupted = checkpoint.path_of(deck), checkpoint.interrupted(stored)
     if before is None:
         yield (
@@ -130,20 +130,20 @@ def _another_training(
 
 
 def _other_settings(deck: TrainInput, state: TrainingState, path: str) -> Iterator[str]:
-    """Where an earlier run's settings count and the deck has others."""
+    """Warnings if the deck has other settings than the state, which are used."""
     settings = state.optimizer.settings
     if settings["lr"] != deck.learning_rate and deck.schedule is None:
-        rates = f"lr={deck.learning_rate:g} is not used, but {settings['lr']:g} of {path}"
+        rates = f"lr={deck.learning_rate:g} is not used, but {settings['lr']:g} from {path}"
         yield f"{deck.path}: {rates}, as in the original"
     if settings["weight_decay"] != deck.regularization:
         decays = f"REGULARIZATION {deck.regularization:g} is not used, but {settings['weight_decay']:g}"
-        yield f"{deck.path}: {decays} of {path}, as in the original"
+        yield f"{deck.path}: {decays} from {path}, as in the original"
 
 
 def _warn_of_atomic_energies(deck: TrainInput, origin: Origin, warn: Callable[[str], None]) -> None:
-    """Where the source was trained on others: total energies move with them."""
+    """Warn if the source was trained with other atomic energies, which shift total energies."""
     pairs = zip(deck.symbols, origin.references, strict=True)
     others = [f"{symbol} {value:+.6f}" for symbol, value in pairs if value is not None and abs(value) > LEAST_SHIFT]
     if others:
-        shift = f"against the source, total energies are shifted by {', '.join(others)} eV an atom before any fit"
-        warn(f"{deck.training_set}: its atomic energies are not those that the source was trained on; {shift}")
+        shift = f"relative to the source, total energies are shifted by {', '.join(others)} eV per atom before any fit"
+        warn(f"{deck.training_set}: its atomic energies are not those that the source was trained with; {shift}")

@@ -1,4 +1,4 @@
-"""One epoch: losses, steps and errors (step_train_any, step_valid_any)."""
+"""A batch: evaluation, loss and its gradient, errors (step_train_any, step_valid_any)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from aenet_py.training.ranks import Ranks
 
 @dataclass(frozen=True)
 class Errors:
-    """Root mean square errors, normalised: their weighted sum, energies per atom, forces."""
+    """Normalised root mean square errors: weighted sum, energies per atom, lengths of force errors."""
 
     total: float
     energy: float
@@ -25,7 +25,7 @@ class Errors:
 
 @dataclass(frozen=True)
 class Sums:
-    """What the errors of an epoch are made of, so far: squares and numbers."""
+    """Sums of squared errors in an epoch so far, and how many."""
 
     energy: float = 0.0
     force: float = 0.0
@@ -49,12 +49,11 @@ class Sums:
 
 @dataclass(frozen=True)
 class Terms:
-    """What a batch's loss is made of: squared errors of the energies per atom, root mean square error of the forces.
+    """Terms of a batch's loss, over all processes.
 
-    All are of the whole batch, over all processes.
-
-    What a batch has nothing of stays a single-precision zero of one element, which takes the loss to single precision
-    with it: the original's weights depend on that.
+    with_forces, energies_only : squared errors of the energies per atom; force_error : root mean square error of the
+    forces.  A term that a batch does not have stays a single-precision zero of one element, which makes the loss single
+    precision: the original's weights depend on that.
     """
 
     with_forces: torch.Tensor
@@ -66,10 +65,10 @@ class Terms:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What the networks say of a batch, and what their gradient needs of it.
+    """The networks' predictions for a batch, and what the gradient of its loss needs.
 
-    values, slopes : per network (model.outputs, model.slopes), the latter of the atoms with forces; energies (n,),
-    forces (n_atoms, 3) : normalised.
+    values, slopes : per network (model.outputs, model.slopes), the latter for atoms with forces; energies (n,), forces
+    (n_atoms, 3) : normalised.
     """
 
     values: list[list[torch.Tensor]]
@@ -79,27 +78,27 @@ class Evaluation:
 
 
 def evaluate(networks: Networks, batch: Batch, scales: Sequence[torch.Tensor]) -> Evaluation:
-    """Energies and, where the batch has gradients, forces; scales : of the features."""
+    """Energies and, if the batch has gradients, forces; scales : of the features."""
     values = [model.outputs(layers, f) for layers, f in zip(networks.species, batch.features, strict=True)]
     energies = torch.zeros_like(batch.energies)
-    for found, structures in zip(values, batch.structures, strict=True):
-        energies.index_add_(0, structures, found[-1][:, 0])
+    for layers, structures in zip(values, batch.structures, strict=True):
+        energies.index_add_(0, structures, layers[-1][:, 0])
     if batch.gradients is None:
         return Evaluation(values, [], energies, None)
     rows = batch.gradients.rows
     slopes = [
-        model.slopes(layers, [value[:n] for value in found])
-        for layers, found, n in zip(networks.species, values, rows, strict=True)
+        model.slopes(layers, [value[:n] for value in of_layers])
+        for layers, of_layers, n in zip(networks.species, values, rows, strict=True)
     ]
     scaled = [by_inputs[0] * scale for (by_inputs, _), scale in zip(slopes, scales, strict=True)]
     return Evaluation(values, slopes, energies, batch.gradients.forces(scaled))
 
 
-def terms(batch: Batch, found: Evaluation, ranks: Ranks) -> Terms:
-    squares, n = (found.energies - batch.energies) ** 2 / batch.n_atoms**2, batch.n_with_forces
+def terms(batch: Batch, evaluation: Evaluation, ranks: Ranks) -> Terms:
+    squares, n = (evaluation.energies - batch.energies) ** 2 / batch.n_atoms**2, batch.n_with_forces
     parts = [torch.sum(squares[:n]), torch.sum(squares[n:]), batch.energies.new_zeros(())]
-    if batch.forces is not None and found.forces is not None:
-        parts[2] = torch.sum((found.forces - batch.forces) ** 2)
+    if batch.forces is not None and evaluation.forces is not None:
+        parts[2] = torch.sum((evaluation.forces - batch.forces) ** 2)
     whole, sums = batch.whole, ranks.sum(torch.stack(parts).cpu())
     return Terms(
         sums[0] if whole.n_with_forces else torch.zeros(1),
@@ -111,9 +110,9 @@ def terms(batch: Batch, found: Evaluation, ranks: Ranks) -> Terms:
 
 
 def gradient(
-    networks: Networks, batch: Batch, found: Evaluation, terms: Terms, scales: Sequence[torch.Tensor], alpha: float
+    networks: Networks, batch: Batch, evaluation: Evaluation, terms: Terms, scales: Sequence[torch.Tensor], alpha: float
 ) -> torch.Tensor | None:
-    """Gradient of a batch's loss by the networks' values, this process's part; None where the loss is no number.
+    """This process's part of the gradient of a batch's loss by the networks' values; None if the loss is not finite.
 
     alpha : weight of the force error.
     """
@@ -128,16 +127,16 @@ def gradient(
     by_squares, error = [leaf.grad.item() for leaf in leaves if leaf.grad is not None], terms.force_error.item()
     of_kind = torch.full_like(batch.energies, by_squares[1])
     of_kind[: batch.n_with_forces] = by_squares[0]
-    by_energies = 2 * of_kind * (found.energies - batch.energies) / batch.n_atoms**2
+    by_energies = 2 * of_kind * (evaluation.energies - batch.energies) / batch.n_atoms**2
     by_slopes: list[torch.Tensor | None] = [None] * len(scales)
-    if batch.gradients is not None and batch.forces is not None and found.forces is not None:
+    if batch.gradients is not None and batch.forces is not None and evaluation.forces is not None:
         by_force = by_squares[2] / (error * terms.n_atoms) if error else 0.0  # per difference
-        of_scaled = batch.gradients.slopes((found.forces - batch.forces) * by_force)
+        of_scaled = batch.gradients.slopes((evaluation.forces - batch.forces) * by_force)
         by_slopes = [slope * scale for slope, scale in zip(of_scaled, scales, strict=True)]
     into = networks.like(torch.zeros_like(networks.values))
     for network, layers in enumerate(networks.species):
         model.add_gradient(
-            into.species[network], layers, found.values[network], by_energies[batch.structures[network]],
-            found.slopes[network] if found.slopes else None, by_slopes[network],
+            into.species[network], layers, evaluation.values[network], by_energies[batch.structures[network]],
+            evaluation.slopes[network] if evaluation.slopes else None, by_slopes[network],
         )  # fmt: skip
     return into.values

@@ -1,4 +1,4 @@
-"""What memory a training will need, before it begins."""
+"""The memory that a training will need, estimated before it starts."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from aenet_py.training.data.dataset import Data
 from aenet_py.training.data.packing import layout_of, most_words
 from aenet_py.training.ranks import Ranks
 
-PROGRAM = 400e6  # bytes of Python, torch and their own
+PROGRAM = 400e6  # bytes of Python, torch and the program itself
 COPIES = 3  # of the features: as read, normalised, in batches
-TEXT_VALUE = 24  # characters of a number in a text training set, where it takes 8 bytes in memory
+TEXT_VALUE = 24  # characters per number in a text training set, which takes 8 bytes in memory
 GIGABYTE = 1e9
-STATE = 3  # arrays of each network: weights and two of the optimizer
-COPIES_OF_STATE = 6  # while it is saved: this state and the last one, both forms of it, the file twice
-COPIES_OF_TEXT = 3  # while potentials are written: this state, the last one, the file
-AVERAGES = 4  # arrays of EMA, and of PATIENCE, at most at one time
-TEXT_WEIGHT, TEXT_LIST = 25, 160  # characters of a weight in a potential; bytes while all of one are written
-LARGER_BATCH = 1.5  # than BATCHSIZE: what is left over is spread over the batches
+STATE = 3  # arrays per network: weights and two of the optimizer
+COPIES_OF_STATE = 6  # while saving: this state and the last one, both in two forms, and the file twice
+COPIES_OF_TEXT = 3  # while writing potentials: this state, the last one, the file
+AVERAGES = 4  # arrays of EMA and of PATIENCE each, at most
+TEXT_WEIGHT, TEXT_LIST = 25, 160  # characters per weight in a potential; bytes per weight while one is written
+LARGER_BATCH = 1.5  # times BATCHSIZE: the remainder is spread over the batches
 MOST_WEIGHTS = 2**31 - 1  # of a network in a potential
 
 
 @dataclass(frozen=True)
 class MemoryEstimate:
-    """Bytes of memory that will be needed at most.
+    """Upper bounds of the memory needed, bytes.
 
-    weights : of the networks, with all that is as large; layers : what the atoms of a batch are in the networks; disk :
-    of the working folder; processes : on this machine.
+    weights : of the networks, and all arrays of the same size; layers : values of the layers for the atoms of a batch;
+    disk : in the working folder; processes : on this machine.
     """
 
     features: float
@@ -55,8 +55,8 @@ def of_networks(
 ) -> tuple[float, float]:
     """Bytes of the weights, and of the layers for a batch.
 
-    n_features : of each network; n_atoms : of its atoms in all n_structures structures.  InputError for a network that
-    no potential holds.
+    n_features, n_atoms : per network, the latter in all n_structures structures.  InputError for a network that is too
+    large for a potential.
     """
     weights, layers = [], 0.0
     share = min(1.0, LARGER_BATCH * deck.batch_size / max(1, n_structures))
@@ -64,8 +64,8 @@ def of_networks(
         sizes = [inputs, *network.nodes, 1]
         weights.append(sum((before + 1) * after for before, after in itertools.pairwise(sizes)))
         if weights[-1] > MOST_WEIGHTS:
-            found = f"the network of {network.symbol} has {weights[-1]:.3g} weights"
-            raise InputError(deck.path, f"{found}; a potential holds {MOST_WEIGHTS} at most")
+            size = f"the network of {network.symbol} has {weights[-1]:.3g} weights"
+            raise InputError(deck.path, f"{size}; a potential holds {MOST_WEIGHTS} at most")
         values = sum(sizes[1:]) + 4 * max(sizes[1:])
         if deck.alpha is not None:
             values += 4 * sum(sizes)
@@ -78,7 +78,7 @@ def of_networks(
 
 
 def estimate(deck: TrainInput) -> MemoryEstimate:
-    """From the sizes of the files; AenetError where they are missing or no training set."""
+    """Estimate from the sizes of the files; AenetError if they are missing or not a training set."""
     path = native(deck.training_set)
     with trainset.open_source(path) as source:
         header = trainset.read_header(source)
@@ -86,31 +86,31 @@ def estimate(deck: TrainInput) -> MemoryEstimate:
         footer = trainset.footer_ahead(source, header)
         share = 1.0 if isinstance(source, RecordReader) else 8 / TEXT_VALUE
         features = COPIES * share * source.window.size
-    found = dict(zip(header.types, zip(footer.setups, footer.statistics, strict=True), strict=False))
-    known = [found[symbol] for symbol in deck.symbols if symbol in found]
+    described = dict(zip(header.types, zip(footer.setups, footer.statistics, strict=True), strict=False))
+    known = [described[symbol] for symbol in deck.symbols if symbol in described]
     weights = layers = 0.0
-    if len(known) == len(deck.symbols) and deck.mode != "batches":  # else reading the set says what is wrong
+    if len(known) == len(deck.symbols) and deck.mode != "batches":  # otherwise, reading the set reports what is wrong
         n_features, n_atoms = ([setup.n_features for setup, _ in known], [of.count for _, of in known])
         weights, layers = of_networks(deck, n_features, n_atoms, header.n_structures)
     need = MemoryEstimate(features, 0, weights, layers)
     if deck.alpha is None or not footer.setups or deck.memory_mode == "recompute":
-        return need  # what two batches need when recomputed is known once it has been computed
+        return need  # the size of two recomputed batches is known once they have been computed
     try:
         size = os.path.getsize(gradients.path_of(path))
     except OSError:
-        raise AenetError(f"{gradients.path_of(path)}: no such file; expected the gradients that FORCES needs") from None
+        raise AenetError(f"{gradients.path_of(path)}: no such file; FORCES requires these gradients") from None
     layouts = [layout_of(setup, header.types) for setup in footer.setups]
     packed = 4 * most_words(layouts, size // 8, footer.n_atoms)
     if deck.memory_mode != "disk":
         return replace(need, gradients=packed)
-    in_batches = 2 * min(1.0, deck.batch_size / max(1, header.n_structures)) * packed  # one used, one on its way
+    in_batches = 2 * min(1.0, deck.batch_size / max(1, header.n_structures)) * packed  # one in use, one being read
     return replace(need, gradients=in_batches, disk=packed)
 
 
 def of_machine(need: MemoryEstimate, deck: TrainInput, ranks: Ranks) -> MemoryEstimate:
-    """What the processes on this machine need: each has all features and networks, and its share of the gradients.
+    """Memory of all processes on this machine: each has all features and networks, and its share of the gradients.
 
-    The one that saves batches has all gradients.
+    The process that saves batches has all gradients.
     """
     n, share = ranks.local_size, ranks.local_size / ranks.size
     of_gradients = share + (deck.save_batches and ranks.size > 1)
@@ -121,12 +121,12 @@ def of_machine(need: MemoryEstimate, deck: TrainInput, ranks: Ranks) -> MemoryEs
 
 
 def check(deck: TrainInput, ranks: Ranks) -> str:
-    """What will be needed on this machine, in words; AenetError if there is less."""
+    """A sentence on the memory needed on this machine; AenetError if less is available."""
     return _fits(deck, of_machine(estimate(deck), deck, ranks))
 
 
 def check_loaded(deck: TrainInput, data: Data, ranks: Ranks) -> str:
-    """The same behind LOAD_BATCHES, of what is not in memory yet."""
+    """The same after LOAD_BATCHES, for what is not in memory yet."""
     n_features, n_atoms = [setup.n_features for setup in data.setups], data.counts.sum(axis=0).tolist()
     weights, layers = of_networks(deck, n_features, n_atoms, len(data.counts))
     return _fits(deck, of_machine(MemoryEstimate(0, 0, weights, layers), deck, ranks))
@@ -139,7 +139,7 @@ def _fits(deck: TrainInput, need: MemoryEstimate) -> str:
         "layers of a batch": need.layers,
     }  # fmt: skip
     shown = ", ".join(f"{name} {size / GIGABYTE:.2f}" for name, size in parts.items())
-    found = f"{need.memory / GIGABYTE:.2f} GB of memory ({shown})"
+    needed = f"{need.memory / GIGABYTE:.2f} GB of memory ({shown})"
     if need.memory > available:
         on_disk = deck.memory_mode == "disk"
         advice = {
@@ -149,8 +149,8 @@ def _fits(deck: TrainInput, need: MemoryEstimate) -> str:
             "layers of a batch": "a smaller BATCHSIZE",
         }[max(parts, key=lambda name: parts[name])]
         left = f"{max(0.0, available) / GIGABYTE:.2f} GB"
-        expected = f"expected {advice}, or a machine with more memory"
-        raise AenetError(f"{deck.path}: this training needs up to {found} and {left} are left; {expected}")
+        remedy = f"use {advice}, or a machine with more memory"
+        raise AenetError(f"{deck.path}: this training needs up to {needed}, but only {left} are available; {remedy}")
     on_disk_too = f" and {need.disk / GIGABYTE:.2f} GB on the disk" if need.disk else ""
-    later = ", and what two batches of gradients take," if deck.memory_mode == "recompute" and deck.alpha else ""
-    return f"Up to {found}{on_disk_too}{later} will be needed; {available / GIGABYTE:.2f} GB of memory are available."
+    later = ", and the gradients of two batches," if deck.memory_mode == "recompute" and deck.alpha else ""
+    return f"Up to {needed}{on_disk_too}{later} will be needed; {available / GIGABYTE:.2f} GB of memory are available."

@@ -1,8 +1,8 @@
-"""One network a species: outputs, their slopes by the features, and the gradient of a loss of both by the weights.
+"""One network per species: outputs, their slopes by the features, and the gradient of a loss of both by the weights.
 
-The gradient needs no second pass of automatic differentiation: where the loss depends on the slopes through
-derivatives v, its gradient by the weights is that of the networks' change along v (Pearlmutter, Neural Computation 6,
-147 (1994)), one pass forward and one back.
+The gradient needs no second pass of automatic differentiation: if v are the derivatives of the loss by the slopes, it
+is the gradient of the networks' directional derivative along v (Pearlmutter, Neural Computation 6, 147 (1994)), one
+pass forward and one back.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ class Layer:
 class Networks:
     """The networks of all species.
 
-    values : every weight and bias, (n,) float64; names : of the parameters, the original's (NetAtom), so that either
-    loads the other's model.restart; species : the layers of each, views of values.
+    values : all weights and biases, (n,) float64; names : of the parameters, as in the original (NetAtom), which makes
+    model.restart interchangeable; species : the layers of each network, views of values.
     """
 
     values: torch.Tensor
@@ -46,19 +46,19 @@ class Networks:
     species: tuple[tuple[Layer, ...], ...]
 
     def views(self, values: torch.Tensor) -> list[torch.Tensor]:
-        """Parts of an array like values, one a parameter, in its shape."""
+        """Views of an array like `values`, one per parameter, in its shape."""
         parameters = [p for layers in self.species for layer in layers for p in (layer.weight, layer.bias)]
         parts = torch.split(values, [p.numel() for p in parameters])
         return [part.view(p.shape) for part, p in zip(parts, parameters, strict=True)]
 
     def like(self, values: torch.Tensor) -> Networks:
-        """Networks of the same form with other values."""
+        """Networks of the same architecture with other values."""
         views = iter(self.views(values))
         species = [[Layer(next(views), next(views), layer.activation) for layer in layers] for layers in self.species]
         return Networks(values, self.names, tuple(map(tuple, species)))
 
     def state(self) -> OrderedDict[str, torch.Tensor]:
-        """The parameters by name, as torch keeps those of a module."""
+        """The parameters by name, like a module's state_dict."""
         views = self.views(self.values.cpu().clone())
         return OrderedDict(zip(self.names, (view.clone() for view in views), strict=True))
 
@@ -83,7 +83,7 @@ def draw(inputs: Sequence[int], networks: Sequence[NetworkInput], device: torch.
 
 
 def outputs(layers: Sequence[Layer], features: torch.Tensor) -> list[torch.Tensor]:
-    """The features (n, n_features) and what each layer makes of them; the last is the energies, (n, 1)."""
+    """The features (n, n_features) and the values of each layer; the last are the energies, (n, 1)."""
     values = [features]
     for layer in layers:
         sums = torch.addmm(layer.bias, values[-1], layer.weight.T)
@@ -93,7 +93,7 @@ def outputs(layers: Sequence[Layer], features: torch.Tensor) -> list[torch.Tenso
 
 
 def slopes(layers: Sequence[Layer], values: list[torch.Tensor]) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
-    """Derivatives of the energy by what goes into each layer (the features first), and by each layer's sums."""
+    """Derivatives of the energy by the inputs of each layer (the features first), and by each layer's sums."""
     into, sums = [], [_chained(layers[-1], torch.ones_like(values[-1]), values[-1])]
     for layer in range(len(layers) - 1, -1, -1):
         into.append(sums[-1] @ layers[layer].weight)
@@ -103,22 +103,22 @@ def slopes(layers: Sequence[Layer], values: list[torch.Tensor]) -> tuple[list[to
 
 
 def _chained(layer: Layer, derivatives: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
-    """Derivatives by a layer's outputs taken to its sums."""
+    """Derivatives by a layer's sums from those by its values."""
     first = _FIRST.get(layer.activation)
     return derivatives * first(values) if first else derivatives
 
 
 def add_gradient(
     into: Sequence[Layer], layers: Sequence[Layer], values: list[torch.Tensor], by_energy: torch.Tensor,
-    found: tuple[list[torch.Tensor], list[torch.Tensor]] | None = None, by_slopes: torch.Tensor | None = None,
+    derivatives: tuple[list[torch.Tensor], list[torch.Tensor]] | None = None, by_slopes: torch.Tensor | None = None,
 ) -> None:  # fmt: skip
     """Add to `into` the gradient of a loss by the weights and biases.
 
-    by_energy (n,), by_slopes (m, n_features) : derivatives of the loss by the energies, and by the slopes `found`,
-    which are those of the first m atoms.
+    by_energy (n,), by_slopes (m, n_features) : derivatives of the loss by the energies, and by the slopes of the first
+    m atoms; derivatives : of these atoms, as `slopes` returns them.
     """
-    changes = []  # along by_slopes: of what goes into each layer, and of its sums
-    if found is not None and by_slopes is not None:
+    changes = []  # along by_slopes: of each layer's inputs and sums
+    if derivatives is not None and by_slopes is not None:
         change = by_slopes
         for layer, value in zip(layers, values[1:], strict=True):
             sums = change @ layer.weight.T
@@ -129,25 +129,25 @@ def add_gradient(
         into[number].weight.addmm_(by_sums.T, values[number])
         into[number].bias.add_(by_sums.sum(dim=0))
         if changes:
-            assert found is not None
-            into[number].weight.addmm_(found[1][number].T, changes[number][0])
+            assert derivatives is not None
+            into[number].weight.addmm_(derivatives[1][number].T, changes[number][0])
         if number:
             by_sums = _chained(layers[number - 1], by_sums @ layers[number].weight, values[number])
             second = _SECOND.get(layers[number - 1].activation)
             if changes and second:
-                assert found is not None
+                assert derivatives is not None
                 n = len(changes[0][0])
-                by_sums[:n] += found[0][number] * changes[number - 1][1] * second(values[number][:n])
+                by_sums[:n] += derivatives[0][number] * changes[number - 1][1] * second(values[number][:n])
 
 
 def stored_weights(parameters: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> np.ndarray:
-    """Weights and biases of a network's layers in the order of potentials, (n_weights,)."""
+    """Weights and biases of a network's layers, in the order of potential files, (n_weights,)."""
     blocks = [torch.cat((weight, bias[:, None]), dim=1).cpu().numpy().T for weight, bias in parameters]
     return np.concatenate([block.ravel() for block in blocks])
 
 
 def take_weights(layers: Sequence[Layer], weights: np.ndarray) -> None:
-    """Give a network the weights that a potential stores."""
+    """Copy the weights of a potential file to a network."""
     start = 0
     for layer in layers:
         n_out, n_in = layer.weight.shape
@@ -158,7 +158,7 @@ def take_weights(layers: Sequence[Layer], weights: np.ndarray) -> None:
 
 
 def network_of(layers: Sequence[Layer], network: NetworkInput) -> Network:
-    """A species' network as potentials store it (save_network_iesp)."""
+    """A species' network in the form of potential files (save_network_iesp)."""
     nodes = np.array([layers[0].weight.shape[1], *(len(layer.bias) for layer in layers)], dtype=np.int32)
     sizes = [(n + 1) * after for n, after in zip(nodes[:-1].tolist(), nodes[1:].tolist(), strict=True)]
     activations = [ACTIVATIONS.index(name) for name in network.activations]

@@ -1,7 +1,7 @@
-"""The original's five methods of minimisation, by torch's own functions, on all parameters at once.
+"""The original's five optimizers, with torch's functions, on all parameters at once.
 
-torch.optim's classes are not used: building one takes a second, in which torch loads its compiler.  Their state is kept
-in the form that they store, so that either side goes on from the other's model.restart.
+torch.optim's classes are not used: creating one takes a second, in which torch loads its compiler.  The state has the
+form that they store, which makes model.restart interchangeable.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from aenet_py.training.model import Networks
 
 @dataclass(frozen=True)
 class Method:
-    """step : torch's function; state : names of its arrays, besides the number of steps; settings : as torch stores
-    them, with its own values; used : those that the function takes."""
+    """step : torch's function; state : names of its arrays, except the number of steps; settings : those that torch
+    stores, with its defaults; used : those that the function takes."""
 
     step: Callable[..., None]
     state: tuple[str, ...]
@@ -55,9 +55,9 @@ METHODS = {
 
 @dataclass
 class Optimizer:
-    """A method under way: its settings as torch stores them, and its arrays, each like the networks' values.
+    """The state of a method: settings as torch stores them, and arrays, each like the networks' values.
 
-    free : which values it changes, (n,) bool; None for all.
+    free : which values are trained, (n,) bool; None for all.
     """
 
     method: Method
@@ -77,7 +77,7 @@ def start(
 
 
 def step(optimizer: Optimizer, values: torch.Tensor, gradient: torch.Tensor) -> None:
-    """Change values in place."""
+    """Take a step: change the values in place."""
     settings = {name: optimizer.settings[name] for name in ("lr", "weight_decay", *optimizer.method.used)}
     if "betas" in settings:
         settings["beta1"], settings["beta2"] = settings.pop("betas")
@@ -86,7 +86,7 @@ def step(optimizer: Optimizer, values: torch.Tensor, gradient: torch.Tensor) -> 
     part = gradient if optimizer.free is None else gradient[optimizer.free]
     arrays = [[array] for array in changed[1:]]
     if "amsgrad" in settings:
-        arrays.append([])  # of maxima, which only that variant has
+        arrays.append([])  # maxima, which only AMSGrad has
     optimizer.method.step(
         changed[:1], [part], *arrays, state_steps=[optimizer.n_steps], foreach=False, maximize=False, **settings
     )
@@ -96,7 +96,7 @@ def step(optimizer: Optimizer, values: torch.Tensor, gradient: torch.Tensor) -> 
 
 
 def state(optimizer: Optimizer, networks: Networks) -> dict[str, Any]:
-    """What torch's optimizers store (`state_dict`)."""
+    """The state_dict of torch's optimizers."""
     names = optimizer.method.state
     parts = [networks.views(array.cpu().clone()) for array in optimizer.arrays]
     parameters = range(len(networks.names))
@@ -111,7 +111,7 @@ def state(optimizer: Optimizer, networks: Networks) -> dict[str, Any]:
 
 
 def load(optimizer: Optimizer, stored: dict[str, Any], networks: Networks) -> None:
-    """Go on from what was stored; ValueError, KeyError or RuntimeError where it is another method's or does not fit."""
+    """Resume from a state_dict; ValueError, KeyError or RuntimeError if it does not fit or is of another method."""
     (group,) = stored["param_groups"]
     wanted = optimizer.settings
     decoupled = "decoupled_weight_decay"
@@ -123,12 +123,12 @@ def load(optimizer: Optimizer, stored: dict[str, Any], networks: Networks) -> No
         raise ValueError("it was saved by another method")
     if stored["state"]:
         states = [stored["state"][i] for i in range(len(networks.names))]
-        if any(set(found) != {"step", *optimizer.method.state} for found in states):
+        if any(set(each) != {"step", *optimizer.method.state} for each in states):
             raise ValueError("it was saved by another method")
         for name, array in zip(optimizer.method.state, optimizer.arrays, strict=True):
-            for view, found in zip(networks.views(array), states, strict=True):
-                if view.shape != found[name].shape:
-                    raise ValueError(f"{tuple(found[name].shape)} {name} where {tuple(view.shape)} are expected")
-                view.copy_(found[name])
+            for view, each in zip(networks.views(array), states, strict=True):
+                if view.shape != each[name].shape:
+                    raise ValueError(f"{name} has the shape {tuple(each[name].shape)}, not {tuple(view.shape)}")
+                view.copy_(each[name])
         optimizer.n_steps.copy_(states[0]["step"])
     optimizer.settings = {**wanted, **{name: group[name] for name in wanted if name in group}}

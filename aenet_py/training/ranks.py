@@ -1,7 +1,7 @@
-"""The processes that train together: sums over them, and what they have to agree on.
+"""The processes that train together: sums over them, and checks that they agree.
 
-The gradient of all weights is written out as one array (model.py), so there is nothing for the hooks of torch's
-DistributedDataParallel: sums are taken by torch.distributed itself, by gloo in memory and by NCCL on CUDA devices.
+The gradient of all weights is a single array (model.py), so the hooks of torch's DistributedDataParallel have no use
+here: torch.distributed computes the sums, with gloo on processors and NCCL on CUDA devices.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
     import torch
 
 T = TypeVar("T")
-TIMEOUT = datetime.timedelta(minutes=30)  # until a process that does not answer counts as lost
+TIMEOUT = datetime.timedelta(minutes=30)  # after which a process that does not answer counts as lost
 
 
 class SharedError(AenetError):
-    """An error that every process knows of; the first one says it."""
+    """An error that all processes raise; the first one prints it."""
 
 
 class LostError(SharedError):
-    """Another process has ended, or does not answer."""
+    """Another process has ended or does not answer."""
 
     def __init__(self, message: str = "another process of this training has ended or does not answer"):
         super().__init__(message)
@@ -40,10 +40,9 @@ class LostError(SharedError):
 
 @dataclass(frozen=True)
 class Ranks:
-    """The processes of a training, this one among them; all methods but `threads` and `device` wait for the
-    others.
+    """The processes of a training, as seen by one of them; all methods wait for the others.
 
-    rank, size : this one's number, and how many there are; local_rank, local_size : the same on this machine.
+    rank, size : index of this process, and number of processes; local_rank, local_size : the same on this machine.
     """
 
     rank: int = 0
@@ -53,23 +52,23 @@ class Ranks:
 
     @property
     def threads(self) -> int:
-        """How many of the machine's processors are this process's."""
+        """This process's share of the machine's processors."""
         return max(1, processors() // self.local_size)
 
     def device(self) -> torch.device:
-        """What this process trains on; AenetError if there are devices, but not one for each process."""
+        """The device of this process; AenetError if there are devices, but fewer than processes."""
         import torch
 
         if not torch.cuda.is_available():
             return torch.device("cpu")
         if torch.cuda.device_count() < self.local_size:
-            found = f"found {self.local_size} processes and {torch.cuda.device_count()} CUDA devices"
-            raise AenetError(f"{found} on this machine; expected a device for each, or CUDA_VISIBLE_DEVICES=")
+            counts = f"{self.local_size} processes, but {torch.cuda.device_count()} CUDA devices on this machine"
+            raise AenetError(f"{counts}; start one process per device, or set CUDA_VISIBLE_DEVICES= to use processors")
         torch.cuda.set_device(self.local_rank)
         return torch.device("cuda", self.local_rank)
 
     def sum(self, values: torch.Tensor) -> torch.Tensor:
-        """The sum over all processes, the same bits in each; LostError if one is gone, and so below."""
+        """The sum over all processes, the same bits in each; LostError if one is lost, as in all methods."""
         if self.size == 1:
             return values
         from torch import distributed
@@ -79,17 +78,17 @@ class Ranks:
         return values
 
     def gathered(self, value: T) -> list[T]:
-        """What each process has."""
-        found: list[Any] = [value] * self.size
+        """The values of all processes."""
+        values: list[Any] = [value] * self.size
         if self.size > 1:
             from torch import distributed
 
             with _noticing():
-                distributed.all_gather_object(found, value)
-        return found
+                distributed.all_gather_object(values, value)
+        return values
 
     def together(self, work: Callable[[], T]) -> T:
-        """Do what may fail; SharedError in all processes, with the first error, if it fails in any."""
+        """Do work that may fail; if it fails in any process, all raise a SharedError with the first error."""
         if self.size == 1:
             return work()
         results, failure = [], None
@@ -100,14 +99,14 @@ class Ranks:
         except AenetError as error:
             failure = str(error)
         failures = self.gathered(failure)
-        for rank, found in enumerate(failures):
-            if found is not None:
+        for rank, message in enumerate(failures):
+            if message is not None:
                 where = "" if rank == 0 else f" (process {rank} of 0 to {self.size - 1})"
-                raise SharedError(found + where)
+                raise SharedError(message + where)
         return results[0]
 
     def agree(self, what: str, value: Callable[[], object]) -> None:
-        """SharedError unless what `value` gives, by its repr, is the same in all processes; one alone need not ask."""
+        """SharedError unless value(), by its repr, is the same in all processes; a single process does not call it."""
         if self.size == 1:
             return
         import torch
@@ -116,12 +115,12 @@ class Ranks:
         number = zlib.crc32(repr(value()).encode())
         ends = torch.tensor([number, -number])
         with _noticing():
-            distributed.all_reduce(ends, distributed.ReduceOp.MAX)  # of objects takes ten times as long
+            distributed.all_reduce(ends, distributed.ReduceOp.MAX)  # all_gather_object takes ten times as long
         if ends[0] != -ends[1]:
-            raise SharedError(f"the processes have different {what}; expected the same in all")
+            raise SharedError(f"the processes have different {what}; they must be the same")
 
     def outlast(self) -> None:
-        """Wait, in any process but the first, until that one has left."""
+        """Wait until the first process has left; does nothing in that one."""
         import torch
         from torch import distributed
 
@@ -135,7 +134,7 @@ ALONE = Ranks()
 
 @contextlib.contextmanager
 def joined() -> Iterator[Ranks]:
-    """The processes that torchrun has started, joined; one alone without it.  AenetError if they do not meet."""
+    """Connect to the other processes that torchrun has started, if any; AenetError if that fails."""
     if not by_torchrun():
         yield ALONE
         return
@@ -151,7 +150,7 @@ def joined() -> Iterator[Ranks]:
         with _ended_by_signals():
             distributed.init_process_group(backend, timeout=TIMEOUT)
     except (RuntimeError, ValueError) as error:
-        raise AenetError(f"the {size} processes have not met: {str(error).strip().splitlines()[0]}") from None
+        raise AenetError(f"the {size} processes cannot connect: {str(error).strip().splitlines()[0]}") from None
     try:
         yield Ranks(rank, size, local_rank, local_size)
     finally:
@@ -160,7 +159,7 @@ def joined() -> Iterator[Ranks]:
 
 @contextlib.contextmanager
 def _ended_by_signals() -> Iterator[None]:
-    """Signals end this process at once: Python's handlers would not be called while torch waits."""
+    """Let signals end this process at once: Python's handlers are not called while torch waits."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -174,7 +173,7 @@ def _ended_by_signals() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _noticing() -> Iterator[None]:
-    """LostError where torch raises one of its many kinds."""
+    """Raise LostError in place of torch's errors."""
     try:
         yield
     except RuntimeError:

@@ -1,4 +1,4 @@
-"""What a training leaves: potentials, the state to go on from, energies and forces as the networks give them."""
+"""Files written by a training run: potentials, state, and tables of energies and forces."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def potential_paths(deck: TrainInput) -> list[str]:
 
 
 def tables(deck: TrainInput) -> list[str]:
-    """Names of the tables of energies and forces that the deck asks for."""
+    """Names of the tables of energies and forces that the deck requests."""
     kinds = [("energies", deck.save_energies), ("forces", deck.save_forces and deck.alpha is not None)]
     return [f"{kind}.{part}" for kind, is_wanted in kinds if is_wanted for part in ("train", "test")]
 
 
 def check_apart(deck: TrainInput, paths: Sequence[str]) -> None:
-    """InputError if the results would replace the training set, its gradients or the deck."""
+    """InputError if a result would replace the training set, its gradients or the deck."""
     training_set = native(deck.training_set)
     read = [os.path.realpath(path) for path in (training_set, gradients.path_of(training_set), native(deck.path))]
     for path in paths:
@@ -46,7 +46,7 @@ def check_apart(deck: TrainInput, paths: Sequence[str]) -> None:
 
 
 def check_writable(paths: Sequence[str]) -> None:
-    """AenetError, before the work is done, if one of these files cannot be written."""
+    """AenetError if one of these files cannot be written."""
     for path in paths:
         with PendingFile(path):
             pass
@@ -55,19 +55,19 @@ def check_writable(paths: Sequence[str]) -> None:
 def potentials(deck: TrainInput, data: Data, networks: Networks) -> Iterator[tuple[str, bytes]]:
     """Names and contents of the potentials."""
     for species, (network, path) in enumerate(zip(deck.networks, potential_paths(deck), strict=True)):
-        found = potential.PotentialFile(
+        file = potential.PotentialFile(
             network=network_of(networks.species[species], network),
             setup=data.setups[species],
             statistics=data.statistics[species],
             training=dataclasses.replace(data.training, shift=data.shifts[species]),
         )
-        yield path, potential.to_trainer_text(found)
+        yield path, potential.to_trainer_text(file)
 
 
 def write(stages: Sequence[dict[str, bytes]]) -> None:
-    """Write files stage by stage: those of a stage appear together or not at all, whatever becomes of the others.
+    """Write files in stages: those of a stage appear together or not at all, independent of the others.
 
-    AenetError names what is missing and how large it is, and what is saved.
+    AenetError names the files that could not be written, with their sizes, and those that are saved.
     """
     failures = [_failure(stage) for stage in stages]
     pairs = list(zip(stages, failures, strict=True))
@@ -80,7 +80,7 @@ def write(stages: Sequence[dict[str, bytes]]) -> None:
 
 
 def _failure(files: dict[str, bytes]) -> str | None:
-    """Write files that appear together; why they could not be written, None if they were."""
+    """Write files that appear together; returns the reason if they cannot be written, otherwise None."""
     try:
         _write_together(files)
     except AenetError as error:
@@ -99,7 +99,7 @@ def _write_together(files: dict[str, bytes]) -> None:
 
 @dataclass(frozen=True)
 class EnergyTable:
-    """Cohesive energies as references have them and as networks predict them.
+    """Reference and predicted cohesive energies.
 
     paths : of the structures; n_atoms (n,); reference, predicted (n,) : eV.
     """
@@ -117,7 +117,7 @@ class EnergyTable:
 
 @dataclass(frozen=True)
 class ForceTable:
-    """Forces as references have them and as networks predict them, atoms ordered by network.
+    """Reference and predicted forces; the atoms of a structure are ordered by network.
 
     paths : of the structures with forces; starts (n + 1,) : where each structure's atoms begin; reference, predicted
     (n_atoms, 3) : eV/Å.
@@ -172,5 +172,5 @@ def forces(networks: Networks, batches: Sequence[Batch], data: Data, ranks: Rank
 
 
 def _in_order(rows: list[tuple], ranks: Ranks) -> list[tuple]:
-    """The rows of all processes, which begin with the number of the batch and the structure's place there."""
+    """The rows of all processes, sorted by batch and place in the batch, their first two values."""
     return sorted(itertools.chain(*ranks.gathered(rows)), key=lambda row: row[:2])

@@ -1,4 +1,4 @@
-"""The epochs of a training, from the state it begins with to the one it ends with."""
+"""The epochs of a training."""
 
 from __future__ import annotations
 
@@ -21,22 +21,23 @@ from aenet_py.training.state import TrainingState
 
 
 class DivergedError(SharedError):
-    """The loss is no longer a number; good : the last state with which it was one, None if there is none."""
+    """The loss is not finite; good : the last state with a finite loss, or None."""
 
     def __init__(self, state: TrainingState, good: TrainingState | None):
         self.good = good
         super().__init__(
-            f"the loss is no longer a number in batch {state.batch + 1} of epoch {state.epoch}; "
-            "expected a smaller learning rate or other data"
+            f"the loss is not finite in batch {state.batch + 1} of epoch {state.epoch}; use a smaller learning rate, "
+            "or check the data"
         )
 
 
 @dataclass(frozen=True)
 class Hooks:
-    """What the epochs ask and tell: whether to stop, in each batch; that a batch or an epoch has ended.
+    """Callbacks of the epochs.
 
-    after_epoch : called with the epoch's number, the errors of the training and (or None) of the test set, and whether
-    train.error has a line for it; returns whether to stop.
+    stop : asked in each batch whether to stop after it; after_batch : called after each batch; after_epoch : called
+    with the epoch's number, the errors of the training set, those of the test set or None, and whether train.error has
+    a line for the epoch; returns whether to stop.
     """
 
     stop: Callable[[], bool]
@@ -48,10 +49,36 @@ def epochs(
     deck: TrainInput, state: TrainingState, train: Sequence[Batch], test: Sequence[Batch],
     scales: Sequence[torch.Tensor], ranks: Ranks, unit: float, hooks: Hooks,
 ) -> str:  # fmt: skip
-    """Train until the last epoch, early stopping or a hook; returns which (`events`).
+    """Train until the last epoch, early stopping, or a hook that stops in any process.
 
-    unit : normalised per eV.  It is enough if the hooks of one process stop.  LostError leaves the state as it is after
-    a batch.
+    Parameters
+    ----------
+    deck : TrainInput
+        The input.
+    state : TrainingState
+        Where to start; changed in place.
+    train, test : sequence of Batch
+        This process's part of all batches.
+    scales : sequence of Tensor
+        Inverse standard deviation of each feature, per network.
+    ranks : Ranks
+        The processes.
+    unit : float
+        Normalised energy per eV.
+    hooks : Hooks
+        Called after batches and epochs.
+
+    Returns
+    -------
+    str
+        Why the training ended: ALL_EPOCHS, PATIENCE, CALLER or SIGNAL (`events`).
+
+    Raises
+    ------
+    DivergedError
+        If the loss is not finite.
+    LostError
+        If another process is lost; the state is that after a complete batch.
     """
     alpha, device, good = deck.alpha or 0.0, state.networks.values.device, None
     while state.epoch < deck.epochs and not _ended_early(deck, state):
@@ -87,14 +114,14 @@ def in_units(trained: Errors, tested: Errors, unit: float) -> list[float]:
 
 
 def _ended_early(deck: TrainInput, state: TrainingState) -> bool:
-    """Whether PATIENCE is over; one epoch at least is trained."""
+    """Whether PATIENCE is exceeded; at least one epoch is trained."""
     return deck.patience is not None and state.epoch > 0 and state.early_stopping.since >= deck.patience
 
 
 def errors(
     networks: Networks, batches: Sequence[Batch], scales: Sequence[torch.Tensor], ranks: Ranks, alpha: float
 ) -> Errors:
-    """Errors of networks on batches, without training on them."""
+    """Errors of networks on batches, without training."""
     sums = Sums()
     for batch in on_device(batches, networks.values.device):
         sums = sums.plus(loop.terms(batch, loop.evaluate(networks, batch, scales), ranks))
@@ -105,16 +132,16 @@ def _step(
     deck: TrainInput, state: TrainingState, batch: Batch, scales: Sequence[torch.Tensor], ranks: Ranks, alpha: float,
     stop: Callable[[], bool], good: TrainingState | None,
 ) -> tuple[TrainingState, bool]:  # fmt: skip
-    """Train on a batch; what the state was before, and whether stop() was true in any process.
+    """Train on a batch; returns the state before it, and whether stop() was true in any process.
 
-    good : the last state with which the loss was a number.
+    good : the last state with a finite loss.
     """
-    found = loop.evaluate(state.networks, batch, scales)
-    terms = loop.terms(batch, found, ranks)
-    gradient = loop.gradient(state.networks, batch, found, terms, scales, alpha)
+    evaluation = loop.evaluate(state.networks, batch, scales)
+    terms = loop.terms(batch, evaluation, ranks)
+    gradient = loop.gradient(state.networks, batch, evaluation, terms, scales, alpha)
     if gradient is None:
         raise DivergedError(state, good)
-    # One sum for both, so that all processes stop behind the same batch.
+    # One sum for both: all processes stop after the same batch.
     sums = ranks.sum(torch.cat([gradient, gradient.new_tensor([stop()])]))
     before = states.copy(state)
     optimizers.step(state.optimizer, state.networks.values, sums[:-1])
@@ -129,12 +156,12 @@ def _step(
 
 
 def checksum(state: TrainingState) -> int:
-    """Of everything that the next steps depend on."""
-    found = zlib.crc32(repr((state.epoch, state.batch, state.optimizer.settings)).encode())
+    """Checksum of everything that the next steps depend on."""
+    total = zlib.crc32(repr((state.epoch, state.batch, state.optimizer.settings)).encode())
     for array in (state.networks.values, *state.optimizer.arrays, state.averaged, state.best):
         if array is not None:
-            found = zlib.crc32(array.cpu().numpy().data, found)
-    return found
+            total = zlib.crc32(array.cpu().numpy().data, total)
+    return total
 
 
 def _watch(deck: TrainInput, state: TrainingState, error: float) -> None:

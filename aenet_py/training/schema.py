@@ -1,4 +1,4 @@
-"""Forms of values in files that may hold anything: each form checks one kind of value."""
+"""Checks of values from files that may contain anything: each form checks one kind of value."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 
 import torch
 
-Form = Callable[[Any, str], None]  # of a value and its place in the file; DamagedError if it has another form
+Form = Callable[[Any, str], None]  # checks a value at a place in the file; DamagedError if it has another form
 LARGEST = 2**62  # of whole numbers
-Shape = tuple[int | None, ...]  # None for any length
+Shape = tuple[int | None, ...]  # None: any length
 
 
 class DamagedError(ValueError):
-    """A value of a file is not what it must be."""
+    """A value in a file is invalid."""
 
 
 def damaged(place: str, value: object, expected: str) -> DamagedError:
@@ -34,7 +34,7 @@ def number(low: float = -math.inf, high: float = math.inf, infinite: bool = Fals
 
 
 def real(value: Any, place: str) -> None:
-    """Any number, not a number as well."""
+    """Any float, including NaN."""
     if not isinstance(value, float):
         raise damaged(place, value, "a real number")
 
@@ -82,7 +82,7 @@ def several(form: Form) -> Form:
 
 
 def items(*forms: Form) -> Form:
-    """A list or tuple with a form for each of its values."""
+    """A list or tuple with one form per value."""
 
     def check(value: Any, place: str) -> None:
         if not isinstance(value, list | tuple):
@@ -109,7 +109,7 @@ def each(key: Form, form: Form) -> Form:
 
 
 def record(required: Mapping[str, Form], more: Mapping[str, Form] | None = None) -> Form:
-    """A dictionary with these entries; more : those that may be missing.  Other entries are not looked at."""
+    """A dictionary with these entries; more : those that may be missing.  Other entries are ignored."""
 
     def check(value: Any, place: str) -> None:
         if not isinstance(value, dict):
@@ -142,27 +142,27 @@ def array(
             or value.requires_grad
             or _exceeds_its_storage(value)
         ):
-            raise damaged(place, value, "one that the file has in full")
+            raise damaged(place, value, "an array stored in full")
         if shape is not None and not _fits(tuple(value.shape), shape):
             raise damaged(place, value, f"the shape ({', '.join('any' if n is None else str(n) for n in shape)})")
         if undefined:
             value = value[~value.isnan()]
         if dtype is torch.bool or not value.numel():
             return
-        for found in (value.min().item(), value.max().item()):  # NaN if any value is
-            if not (low <= found <= high and _allowed(found, infinite)):
-                raise damaged(f"a value of {place}", found, _range("numbers", low, high))
+        for extreme in (value.min().item(), value.max().item()):  # NaN if any value is
+            if not (low <= extreme <= high and _allowed(extreme, infinite)):
+                raise damaged(f"a value of {place}", extreme, _range("numbers", low, high))
 
     return check
 
 
 def _exceeds_its_storage(value: torch.Tensor) -> bool:
-    """Whether a few values in the file stand for many."""
+    """Whether the file stores fewer values than the array has."""
     return value.numel() * value.element_size() > value.untyped_storage().nbytes()
 
 
-def _fits(found: tuple[int, ...], wanted: Shape) -> bool:
-    return len(found) == len(wanted) and all(n in (None, m) for n, m in zip(wanted, found, strict=True))
+def _fits(shape: tuple[int, ...], wanted: Shape) -> bool:
+    return len(shape) == len(wanted) and all(n in (None, m) for n, m in zip(wanted, shape, strict=True))
 
 
 def _allowed(value: float, infinite: bool) -> bool:

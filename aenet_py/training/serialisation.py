@@ -1,4 +1,4 @@
-"""Dataclasses as torch.save keeps them without any code: their fields, arrays as tensors."""
+"""Dataclasses as plain dictionaries, which torch.save stores without any code; arrays become tensors."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ T = TypeVar("T")
 
 
 def to_dict(values: Any) -> dict[str, Any]:
-    """The fields of a dataclass, arrays as tensors."""
+    """The fields of a dataclass by name, arrays as tensors."""
     return {name: _converted(value, np.ndarray, _tensor) for name, value in vars(values).items()}
 
 
 def from_dict(kind: type[T], values: dict[str, Any]) -> T:
-    """The reverse."""
+    """A dataclass of this kind from its fields, tensors as arrays."""
     return kind(**{name: _converted(value, torch.Tensor, torch.Tensor.numpy) for name, value in values.items()})
 
 

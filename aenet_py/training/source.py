@@ -1,4 +1,4 @@
-"""Where a transfer begins: the potentials of another training, and their weights in full precision."""
+"""The source of a transfer: potentials of another training, with their weights in full precision."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from aenet_py.training.data.dataset import Data
 
 @dataclass(frozen=True)
 class PretrainedSource:
-    """A species' potential where the transfer begins; weights (n_weights,) : its own, in full precision.
+    """A species' potential in the source.
 
-    atomic_energy : of its species, eV.
+    weights (n_weights,) : of its network, in full precision; atomic_energy : of its species, eV.
     """
 
     path: str
@@ -35,13 +35,13 @@ class PretrainedSource:
 
 
 def read(deck: TrainInput, wanted: Transfer, data: Data) -> list[PretrainedSource | None]:
-    """The source's potential of each species, None for a new one."""
+    """The source's potential of each species, None for a new one; AenetError if the source does not fit."""
     place, restart = native(wanted.source), ""
     if os.path.isfile(place):
         place, restart = os.path.split(place)
     elif not os.path.isdir(place):
-        expected = "the folder of another training, or its model.restart"
-        raise InputError(deck.path, f"source={wanted.source}: no such folder or file; expected {expected}")
+        remedy = "give the folder of another training, or its model.restart"
+        raise InputError(deck.path, f"source={wanted.source}: no such folder or file; {remedy}")
     ending = ".transfered.ascii" if restart == checkpoint.TRANSFERRED else ".ascii"
     restart = os.path.join(place, restart or checkpoint.PATH)
     candidates = _weights(restart)
@@ -51,70 +51,76 @@ def read(deck: TrainInput, wanted: Transfer, data: Data) -> list[PretrainedSourc
         path = next((path for path in (name + ending, name) if os.path.exists(path)), None)
         if path is None:
             if not wanted.new:
-                expected = "expected a potential for each species, or new=random for new networks"
-                raise AenetError(f"{name}{ending}: no such file ({network.symbol}); {expected}")
+                remedy = "each species needs a potential, or new=random for a new network"
+                raise AenetError(f"{name}{ending}: no such file ({network.symbol}); {remedy}")
             sources.append(None)
             continue
-        found = potential_format.read(path)
-        _compare(deck, network, data, number, path, found)
-        weights = found.network.weights
+        file = potential_format.read(path)
+        _compare(deck, network, data, number, path, file)
+        weights = file.network.weights
         if candidates is not None:
             full = in_full(weights, candidates)
             if full is None:
-                raise AenetError(f"{restart}: found no weights of {path}; expected the state of the same training")
+                raise AenetError(f"{restart}: does not have the weights of {path}; both must be of the same training")
             weights = full
-        sources.append(PretrainedSource(path, found, weights, _atomic_energy(path, found, network.symbol)))
+        sources.append(PretrainedSource(path, file, weights, _atomic_energy(path, file, network.symbol)))
     known = [source for source in sources if source is not None]
     if not known:
-        raise InputError(deck.path, f"source={wanted.source}: found no potential of any species; expected some")
+        raise InputError(deck.path, f"source={wanted.source}: has no potential for any species")
     for source in known[1:]:
         scale, first = source.potential.training.scale, known[0].potential.training.scale
         if scale != first:
-            expected = f"expected {first!r}, that of {known[0].path}, as potentials of one training have"
-            raise InputError(source.path, f"found the energy scale {scale!r}; {expected}")
+            message = f"its energy scale is {scale!r}, but that of {known[0].path} is {first!r}"
+            raise InputError(source.path, f"{message}; the source must be one training")
     return sources
 
 
-def _compare(deck: TrainInput, network: NetworkInput, data: Data, number: int, path: str, found: PotentialFile) -> None:
-    """InputError where a potential is not for the same species, features or network."""
+def _compare(deck: TrainInput, network: NetworkInput, data: Data, number: int, path: str, file: PotentialFile) -> None:
+    """InputError if a potential is for another species, other features or another network."""
     symbol = network.symbol
-    if found.setup.atom_type.strip() != symbol:
-        raise InputError(path, f"this potential is for {found.setup.atom_type.strip()!r}; expected one for {symbol!r}")
-    mine, theirs = setup_input.written(data.setups[number]), setup_input.written(found.setup)
+    if file.setup.atom_type.strip() != symbol:
+        raise InputError(path, f"this potential is for {file.setup.atom_type.strip()!r}; expected one for {symbol!r}")
+    mine, theirs = setup_input.written(data.setups[number]), setup_input.written(file.setup)
     for own, other in itertools.zip_longest(mine, theirs):
         if own != other:
-            line = f"the .stp of {symbol} has {own or 'no line more'!r}"
-            raise InputError(deck.training_set, f"{line}; expected {other or 'no such line'!r}, as in {path}")
-    domains = [angular_domain(found.setup, each) for each in (found.statistics, data.statistics[number])]
+            message = (
+                f"the .stp of {symbol} has {own or 'no further line'!r}, but {path} has {other or 'no such line'!r}"
+            )
+            raise InputError(deck.training_set, f"{message}; a transfer requires the same features")
+    domains = [angular_domain(file.setup, each) for each in (file.statistics, data.statistics[number])]
     if set(domains) == {"before 2.0.4", "corrected"}:
         is_old = domains[0] == "before 2.0.4"
         old, new = (path, deck.training_set) if is_old else (deck.training_set, path)
         message = f"the angular features of {old} are those of ænet before 2.0.4, but those of {new} are not"
         raise InputError(path, f"{message}; make the training set and the potentials with the same version")
     form = " ".join(
-        f"{n}:{ACTIVATIONS[a]}" for n, a in zip(found.network.nodes[1:-1], found.network.activations, strict=False)
+        f"{n}:{ACTIVATIONS[a]}" for n, a in zip(file.network.nodes[1:-1], file.network.activations, strict=False)
     )
     wanted = " ".join(f"{n}:{a}" for n, a in zip(network.nodes, network.activations, strict=True))
-    if found.network.nodes[-1] != 1 or found.network.activations[-1] != 0:
-        raise InputError(path, "found a last layer that is not one linear node; expected networks of this trainer")
+    if file.network.nodes[-1] != 1 or file.network.activations[-1] != 0:
+        raise InputError(
+            path, "its last layer is not a single linear node; only networks of this trainer can be transferred"
+        )
     if form != wanted:
-        raise InputError(deck.path, f"found the network {wanted} for {symbol}; expected {form}, as in {path}")
+        raise InputError(
+            deck.path, f"the network of {symbol} is {wanted}, but that in {path} is {form}; use the latter"
+        )
 
 
-def _atomic_energy(path: str, found: PotentialFile, symbol: str) -> float:
-    training = found.training
+def _atomic_energy(path: str, file: PotentialFile, symbol: str) -> float:
+    training = file.training
     if symbol not in training.types:
-        raise InputError(path, f"found no atomic energy of {symbol}; expected it among those of the training")
+        raise InputError(path, f"this potential has no atomic energy of {symbol}")
     return training.atomic_energies[training.types.index(symbol)]
 
 
 def _weights(path: str) -> list[np.ndarray] | None:
-    """The weights of every network of a state, as potentials order them: last, averaged, best; None without a file."""
-    found = checkpoint.read(path)
-    if found is None:
+    """Weights of all networks of a state, in the order of potentials: last, averaged, best; None without a file."""
+    stored = checkpoint.read(path)
+    if stored is None:
         return None
     with checkpoint.explained(path):
-        parameters, progress = found["model"], found.get("progress", {})
+        parameters, progress = stored["model"], stored.get("progress", {})
         sizes = [values.numel() for values in parameters.values()]
         arrays = [torch.cat([values.flatten() for values in parameters.values()])]
         arrays += [progress[name] for name in ("averaged", "best") if progress.get(name) is not None]
@@ -128,7 +134,7 @@ def _weights(path: str) -> list[np.ndarray] | None:
 
 
 def in_full(rounded: np.ndarray, candidates: Sequence[np.ndarray]) -> np.ndarray | None:
-    """The one of the candidates that was rounded when a potential was written as text; None if there is none."""
+    """The candidate that equals weights rounded in a text file; None if there is none."""
     for full in candidates:
         if full.shape == rounded.shape and np.allclose(rounded, full, rtol=1e-15, atol=1e-17):
             return full

@@ -1,4 +1,4 @@
-"""Everything that changes while training."""
+"""Everything that changes during a training."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from aenet_py.training.loop import Sums
 from aenet_py.training.model import Networks
 from aenet_py.training.optimizers import Optimizer
 
-LESS = 1e-4  # by which share an error must fall for a plateau to end
+LESS = 1e-4  # fraction by which an error must fall for a plateau to end
 
 
 @dataclass(frozen=True)
 class Watch:
-    """The smallest error seen so far, and how many epochs have passed since."""
+    """The smallest error so far, and the number of epochs since then."""
 
     smallest: float = math.inf
     since: int = 0
@@ -28,16 +28,16 @@ class Watch:
         return self.smallest < math.inf
 
     def after(self, error: float, least: float = 0.0) -> Watch:
-        """One epoch later; least : share by which the error has to be smaller."""
+        """One epoch later; least : fraction by which the error must be smaller to count."""
         return Watch(error, 0) if error < self.smallest * (1 - least) else Watch(self.smallest, self.since + 1)
 
 
 @dataclass
 class TrainingState:
-    """A training under way.
+    """The state of a training after some batch.
 
-    epoch, batch : how many are complete, in all and of the epoch under way; sums : of these batches; table : the lines
-    of train.error; averaged, best : like the networks' values; early_stopping, plateau : of the error watched.
+    epoch : complete epochs; batch : complete batches of the current epoch; sums : over these batches; table : the lines
+    of train.error; averaged, best : like the networks' values; early_stopping, plateau : watch the test error.
     """
 
     networks: Networks
@@ -53,17 +53,17 @@ class TrainingState:
 
     @property
     def tested(self) -> Networks:
-        """The networks that are tested: the average, if there is one."""
+        """The networks that are tested: the average with EMA."""
         return self.networks if self.averaged is None else self.networks.like(self.averaged)
 
     @property
     def result(self) -> Networks:
-        """The networks that are the training's result: the best, if they are kept."""
+        """The networks that are the result: the best ones with PATIENCE."""
         return self.tested if self.best is None else self.networks.like(self.best)
 
 
 def copy(state: TrainingState) -> TrainingState:
-    """The state as it is now; what is never changed in place is shared."""
+    """A copy of the state; arrays that are never changed in place are shared."""
     networks, optimizer = state.networks, state.optimizer
     return dataclasses.replace(
         state,
@@ -84,7 +84,7 @@ def cosine(schedule: Schedule, first: float, epoch: int, n_epochs: int) -> float
 
 
 def plateau(state: TrainingState, schedule: Schedule, error: float) -> None:
-    """Reduce the learning rate when the error has not become smaller for some epochs."""
+    """Reduce the learning rate if the error has not fallen for some epochs."""
     state.plateau = state.plateau.after(error, LESS)
     if state.plateau.since > schedule.patience:
         reduced = max(state.optimizer.settings["lr"] * schedule.factor, schedule.least)

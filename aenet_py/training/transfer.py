@@ -1,7 +1,7 @@
-"""MODE transfer: a training that begins where another one, on a larger set, ended.
+"""MODE transfer: a training that starts from the networks of another one, on a larger set.
 
 source: potentials, model.restart ─> networks with its weights; features normalised with its statistics, energies with
-its scale ─> a shift for each species, so that the networks are right on average on the structures to train on
+its scale ─> fitted shifts per species, which make the mean error of the training structures zero
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from aenet_py.training.model import Networks
 from aenet_py.training.serialisation import from_dict, to_dict
 from aenet_py.training.source import PretrainedSource
 
-LEAST_SINGULAR = 1e-8  # of combinations of species: those that vary less, against the most, are not fitted
-AT_ONCE = 1 << 14  # atoms that are evaluated together
+LEAST_SINGULAR = 1e-8  # relative singular value below which a combination of species is not fitted
+AT_ONCE = 1 << 14  # atoms evaluated together
 
 
 @dataclass(frozen=True)
 class Origin:
     """What all runs of a transfer keep from its source.
 
-    settings : of TRANSFER, but for freeze; paths : of each network's potential, "" for a new network; statistics,
-    shifts (eV) of each network, scale (1/eV) : normalisation.  For the report, None where there is nothing to compare:
-    references : atomic energies less those of the source, eV; added : to each atom's total energy against the source's
-    potentials, eV; error : of these for the structures to train on, root mean square, eV/atom.
+    settings : of TRANSFER, except freeze; paths : of each network's potential, "" for a new network; statistics, shifts
+    (eV, per network), scale (1/eV) : normalisation.  For the report, None if there is nothing to compare: references :
+    atomic energies minus those of the source, eV; added : to the total energy per atom relative to the source's
+    potentials, eV; error : of these potentials for the training structures, root mean square, eV/atom.
     """
 
     settings: dict[str, Any]
@@ -48,54 +48,54 @@ class Origin:
     error: float | None
 
     def of(self, data: Data) -> Data:
-        """The data, normalised so."""
+        """The data with this normalisation."""
         training = dataclasses.replace(data.training, scale=self.scale)
         return dataclasses.replace(data, statistics=self.statistics, training=training, shifts=tuple(self.shifts))
 
 
 def stored(origin: Origin) -> dict[str, Any]:
-    """As model.transfered.restart keeps it."""
+    """The form that model.transfered.restart stores."""
     return {**to_dict(origin), "statistics": [to_dict(values) for values in origin.statistics]}
 
 
-def resume(deck: TrainInput, wanted: Transfer, found: dict[str, Any], data: Data) -> Origin:
-    """What the runs before kept in model.transfered.restart; AenetError if the deck wants something else."""
+def resume(deck: TrainInput, wanted: Transfer, state: dict[str, Any], data: Data) -> Origin:
+    """What earlier runs stored in model.transfered.restart; AenetError if the deck differs."""
     path = checkpoint.path_of(deck)
-    if "transfer" not in found:
-        raise AenetError(f"{path}: found no state of a transfer; expected one, or no such file")
-    kept = found["transfer"]
+    if "transfer" not in state:
+        raise AenetError(f"{path}: not the state of a transfer; move it away")
+    kept = state["transfer"]
     origin = from_dict(
         Origin, {**kept, "statistics": [from_dict(FeatureStatistics, each) for each in kept["statistics"]]}
     )
     for name, value in _settings(deck, wanted).items():
         if origin.settings[name] != value:
-            began = f"expected {origin.settings[name]}, with which {path} began, or no such file"
-            raise InputError(deck.path, f"found {name}={value}; {began}")
+            message = f"{name}={value}, but {path} was started with {origin.settings[name]}"
+            raise InputError(deck.path, f"{message}; use the same value, or move {path} away")
     sizes = [len(values.mean) for values in origin.statistics]
     if sizes != [setup.n_features for setup in data.setups]:
-        raise AenetError(f"{path}: found features {sizes} of the species; expected those of {deck.training_set}")
+        raise AenetError(f"{path}: its numbers of features, {sizes}, are not those of {deck.training_set}")
     return origin
 
 
-def begin(deck: TrainInput, wanted: Transfer, data: Data, draw: Draw, networks: Networks) -> Origin:
-    """Give the networks the source's weights, and find how all is normalised; AenetError where it does not fit."""
+def initialise(deck: TrainInput, wanted: Transfer, data: Data, draw: Draw, networks: Networks) -> Origin:
+    """Copy the source's weights to the networks, and determine the normalisation; AenetError if it does not fit."""
     sources = source.read(deck, wanted, data)
-    for layers, found in zip(networks.species, sources, strict=True):
-        if found is not None:
-            model.take_weights(layers, found.weights)
-    own, known = data.training, next(found.potential.training for found in sources if found is not None)
+    for layers, each in zip(networks.species, sources, strict=True):
+        if each is not None:
+            model.take_weights(layers, each.weights)
+    own, known = data.training, next(each.potential.training for each in sources if each is not None)
     references = [
-        None if found is None else mine - found.atomic_energy
-        for found, mine in zip(sources, own.atomic_energies, strict=True)
+        None if each is None else mine - each.atomic_energy
+        for each, mine in zip(sources, own.atomic_energies, strict=True)
     ]
     before = Origin(
         settings=_settings(deck, wanted),
-        paths=["" if found is None else found.path for found in sources],
+        paths=["" if each is None else each.path for each in sources],
         statistics=[_statistics(*pair) for pair in zip(sources, data.statistics, strict=True)],
         scale=own.scale if wanted.energy == "target" else known.scale,
         shifts=[
-            own.shift if found is None or wanted.energy == "target" else found.potential.training.shift
-            for found in sources
+            own.shift if each is None or wanted.energy == "target" else each.potential.training.shift
+            for each in sources
         ],
         references=references,
         added=[None] * len(sources),
@@ -107,15 +107,15 @@ def begin(deck: TrainInput, wanted: Transfer, data: Data, draw: Draw, networks: 
     n_atoms = counts.sum(axis=1)
 
     def missing(scale: float, shifts: Sequence[float]) -> np.ndarray:
-        """What networks with this scale and these shifts lack of the energies to train on, eV/atom."""
+        """Reference minus predicted energies of the training structures with this normalisation, eV/atom."""
         return (energies - outputs[chosen] / scale - counts @ np.array(shifts)) / n_atoms
 
-    to_fit = [wanted.energy == "align" or (wanted.energy == "source" and found is None) for found in sources]
+    to_fit = [wanted.energy == "align" or (wanted.energy == "source" and each is None) for each in sources]
     fitted = fit(missing(before.scale, before.shifts), counts / n_atoms[:, None], np.array(to_fit))
     shifts = [shift + more for shift, more in zip(before.shifts, fitted.tolist(), strict=True)]
     theirs = [
-        None if found is None or reference is None else found.potential.training.shift - reference
-        for found, reference in zip(sources, references, strict=True)
+        None if each is None or reference is None else each.potential.training.shift - reference
+        for each, reference in zip(sources, references, strict=True)
     ]
     comparable = [shift for shift in theirs if shift is not None]
     error = None
@@ -134,8 +134,8 @@ def free(deck: TrainInput, wanted: Transfer, networks: Networks, origin: Origin)
     layers_frozen = frozen(wanted, networks, origin)
     for symbol, n_frozen, layers in zip(deck.symbols, layers_frozen, networks.species, strict=True):
         if n_frozen >= len(layers):
-            message = f"found freeze={n_frozen}; expected less than {len(layers)}, the layers of {symbol}, or hidden"
-            raise InputError(deck.path, message)
+            message = f"freeze={n_frozen} leaves nothing to train in the {len(layers)} layers of {symbol}"
+            raise InputError(deck.path, f"{message}; use a smaller number, or hidden")
         for number, layer in enumerate(layers):
             parts.append(torch.full((layer.weight.numel() + layer.bias.numel(),), number >= n_frozen))
     chosen = torch.cat(parts).to(networks.values.device)
@@ -143,7 +143,7 @@ def free(deck: TrainInput, wanted: Transfer, networks: Networks, origin: Origin)
 
 
 def frozen(wanted: Transfer, networks: Networks, origin: Origin) -> list[int]:
-    """How many layers of each network stay as they are: none of a new one."""
+    """Number of frozen layers of each network: none in new networks."""
     return [
         0 if not path else len(layers) - 1 if wanted.freeze == HIDDEN else wanted.freeze
         for path, layers in zip(origin.paths, networks.species, strict=True)
@@ -151,30 +151,42 @@ def frozen(wanted: Transfer, networks: Networks, origin: Origin) -> list[int]:
 
 
 def fit(missing: np.ndarray, fractions: np.ndarray, to_fit: np.ndarray) -> np.ndarray:
-    """Energies to be added to the atoms of each species, (n_species,) eV.
+    """Shift of the energy of the atoms of each species, by least squares with the smallest norm.
 
-    missing (n,) eV/atom; fractions (n, n_species) : of a structure's atoms; to_fit (n_species,) bool : which may be
-    other than zero.  By least squares, and the smallest where several are equally good; with all species, the mean of
-    what is missing becomes zero.
+    If all species are fitted, the mean error becomes zero.
+
+    Parameters
+    ----------
+    missing : ndarray, shape (n,)
+        Reference minus predicted energies, eV/atom.
+    fractions : ndarray, shape (n, n_species)
+        Fraction of each structure's atoms per species.
+    to_fit : ndarray of bool, shape (n_species,)
+        Which species are fitted; the shifts of all others are zero.
+
+    Returns
+    -------
+    ndarray, shape (n_species,)
+        Shifts, eV.
     """
-    found = np.zeros(len(to_fit))
+    shifts = np.zeros(len(to_fit))
     if not to_fit.any() or not len(missing):
-        return found
-    found[to_fit] = np.linalg.lstsq(fractions[:, to_fit], missing, rcond=LEAST_SINGULAR)[0]
+        return shifts
+    shifts[to_fit] = np.linalg.lstsq(fractions[:, to_fit], missing, rcond=LEAST_SINGULAR)[0]
     if to_fit.all():
-        found += np.mean(missing - fractions @ found)
-    return found
+        shifts += np.mean(missing - fractions @ shifts)
+    return shifts
 
 
 def _settings(deck: TrainInput, wanted: Transfer) -> dict[str, Any]:
     return {"source": wanted.source, "energy": wanted.energy, "new": wanted.new, "NETWORKS": " ".join(deck.symbols)}
 
 
-def _statistics(found: PretrainedSource | None, own: FeatureStatistics) -> FeatureStatistics:
-    """Averages are the source's, with which its networks were trained; the range is that of both training sets."""
-    if found is None:
+def _statistics(pretrained: PretrainedSource | None, own: FeatureStatistics) -> FeatureStatistics:
+    """Means of the source, which its weights assume; ranges of both training sets together."""
+    if pretrained is None:
         return own
-    theirs = found.potential.statistics
+    theirs = pretrained.potential.statistics
     mean, square = (
         given if (full := source.in_full(given, [mine])) is None else full
         for given, mine in ((theirs.mean, own.mean), (theirs.square, own.square))
@@ -184,7 +196,7 @@ def _statistics(found: PretrainedSource | None, own: FeatureStatistics) -> Featu
 
 
 def _outputs(data: Data, networks: Networks) -> np.ndarray:
-    """Sum of the networks' outputs for the atoms of each structure, (n,), normalised."""
+    """Sum of the networks' outputs over the atoms of each structure, (n,), normalised."""
     total, device = np.zeros(len(data.counts)), networks.values.device
     for network, layers in enumerate(networks.species):
         of_atoms = [np.zeros(0)]

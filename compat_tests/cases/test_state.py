@@ -393,7 +393,7 @@ def test_a_signal_while_torch_is_imported(times, folder):
     done = executed(INTERRUPTED.format(times=times), folder)
     assert (done.returncode, done.stderr.splitlines()[1:]) == (
         130,
-        ["Error: interrupted; what was saved before stays"],
+        ["Error: interrupted; files saved before are kept"],
     )
     assert listing(folder) == before
 

@@ -106,7 +106,7 @@ def test_info_of_a_normalised_set_is_in_ev(capsys):
 @pytest.mark.parametrize("case", ["23"], indirect=True)
 @pytest.mark.usefixtures("case")
 def test_forces_on_one_line(capsys):
-    refused(capsys, "x.train.forces: no such file; expected the gradients that FORCES needs")
+    refused(capsys, "x.train.forces: no such file; FORCES requires these gradients")
     Path("train.in").write_text(Path("train.in").read_text().replace("FORCES alpha=0.1\n", ""))
     assert main([]) == 0
 

@@ -153,11 +153,11 @@ def test_structures_that_are_gone_or_others(tmp_path, monkeypatch, capsys):
     path = Path("xsf/s003.xsf")
     text = path.read_text()
     path.write_text(text.replace("Cu ", "Au ", 1))
-    refused("xsf/s003.xsf: found other atoms than set.train has; expected those it was made from", capsys)
+    refused("xsf/s003.xsf: these atoms are not those in set.train; use the structures it was made from", capsys)
     first = next(line for line in text.splitlines() if line.startswith("Cu"))
     words = first.split()
     path.write_text(text.replace(words[1], f"{float(words[1]) + 0.001:.8f}"))
-    refused("xsf/s003.xsf: found other atoms than set.train has", capsys)
+    refused("xsf/s003.xsf: these atoms are not those in set.train", capsys)
     path.unlink()
     refused("xsf/s003.xsf: no such file", capsys)
 
@@ -191,4 +191,4 @@ def test_batches_for_which_there_is_no_room(tmp_path, monkeypatch, capsys):
     recomputing("100")
     rooms = iter([4.2e8, 1e3, 1e3])  # before the structures are read, and after
     monkeypatch.setattr("aenet_py.runtime.memory.available", lambda: next(rooms))
-    refused("expected a smaller BATCHSIZE, or a machine with more memory", capsys)
+    refused("use a smaller BATCHSIZE, or a machine with more memory", capsys)

@@ -216,9 +216,9 @@ def test_failures_are_recorded_and_the_others_go_on(tmp_path, capsys):
     rows = table(folder)
     assert (status, err) == (1, "")
     assert [row["lr"] for row in rows] == ["1e+300", "0.01"]
-    assert "the loss is no longer a number" in rows[0]["error"]
+    assert "the loss is not finite" in rows[0]["error"]
     assert (rows[0]["energy_rmse_test_eV_per_atom"], rows[1]["error"]) == ("", "")
-    assert f"failed: {rows[0]['folder']}: Error: the loss is no longer a number" in out
+    assert f"failed: {rows[0]['folder']}: Error: the loss is not finite" in out
     assert "SCAN.in: 1 of 2 runs done, 1 failed" in out
 
     path.write_text(good[: len(good) // 2])

@@ -173,7 +173,7 @@ BAD = [
     (("alpha=0.1", "alpha=1.5"), "found alpha=1.5; expected 0 to 1"),
     (("MEMORY_MODE cpu", "MEMORY_MODE tape"), "train.in:12: found MEMORY_MODE tape; expected one of cpu, gpu, disk"),
     (("VERBOSE", "MODE test"), "found MODE test; expected one of train, batches, transfer"),
-    (("VERBOSE", "LOAD_BATCHES"), "tmp_batches/batches: no such file; expected the batches that SAVE_BATCHES writes"),
+    (("VERBOSE", "LOAD_BATCHES"), "tmp_batches/batches: no such file; save the batches with SAVE_BATCHES first"),
     (("VERBOSE", "CHECKPOINT 0"), "found '0' after CHECKPOINT; expected a whole number, at least 1, of epochs"),
     (("VERBOSE", "PATIENCE x"), "found 'x' after PATIENCE; expected a whole number, at least 1, of epochs"),
     (("VERBOSE", "EMA 1"), "found '1' after EMA; expected the decay, from 0 to below 1"),
@@ -183,8 +183,11 @@ BAD = [
     (("VERBOSE", "SCHEDULE plateau factor=2"), "found factor=2; expected a number between 0 and 1"),
     (("VERBOSE", "SCHEDULE plateau patience=0.5"), "found '0.5' for patience; expected a whole number"),
     (("VERBOSE", "MAXENERGY -1"), "every structure is above MAXENERGY; there is nothing to train on"),
-    (("  H   H.pytorch.nn   2 10:tanh 10:tanh", ""), "no network for H; expected one"),
-    (("  H   H.", "  N   H."), "no network for H; expected one"),
+    (
+        ("  H   H.pytorch.nn   2 10:tanh 10:tanh", ""),
+        "no network for H, a species in cluster.train.ascii; add it to NETWORKS",
+    ),
+    (("  H   H.", "  N   H."), "no network for H, a species in cluster.train.ascii; add it to NETWORKS"),
     (("  H   H.pytorch.nn   2 10:tanh 10:tanh", "PATIENCES 5"), "nodes:activation for each, did you mean PATIENCE?"),
     (("  H   H.pytorch.nn   2 10:tanh", "  H   H.pytorch.nn   2 10:relu"), "found activation 'relu'; expected one of"),
     (("  H   H.pytorch.nn   2 ", "  H   H.pytorch.nn   3 "), "found 2 layers; expected 3"),
@@ -225,7 +228,8 @@ def test_data_that_are_no_numbers(what, value, forces, capsys):
     broken = dataclasses.replace(found, structures=trainset.StructureBatch(tuple(entries), atoms))
     (forces / "cluster.train.ascii").write_bytes(samples.content_of(broken, trainset.TEXT))
     assert main([]) == 1
-    message = f"cluster.train.ascii: found {what} of {entries[2].path!r} that are no numbers"
+    verb = "is" if what == "energy" else "are"
+    message = f"cluster.train.ascii: structure {entries[2].path!r}: its {what} {verb} not finite"
     assert message in capsys.readouterr().err
 
 
@@ -244,7 +248,7 @@ def test_a_state_of_other_networks_or_methods(change, forces, capsys):
     before = listing(forces)
     edited(forces, change)
     assert main([]) == 1
-    assert "model.restart: found no state of these networks and this method" in capsys.readouterr().err
+    assert "model.restart: not a state of these networks and this method" in capsys.readouterr().err
     assert {**before, "train.in": b""} == {**listing(forces), "train.in": b""}
 
 
@@ -256,7 +260,7 @@ def test_a_state_that_runs_code_is_refused(capsys):
 
     torch.save({"model": Evil()}, "model.restart")
     assert main([]) == 1
-    assert "model.restart: found no state" in capsys.readouterr().err
+    assert "model.restart: not a state" in capsys.readouterr().err
     assert not Path("owned").exists()
 
 
@@ -264,7 +268,7 @@ def test_a_loss_that_is_no_number(forces, capsys):
     """The last good state stays, and another learning rate goes on from it."""
     edited(forces, ("lr=0.001", "lr=1e300"))
     assert main([]) == 1
-    assert "the loss is no longer a number in batch 2 of epoch 0" in capsys.readouterr().err
+    assert "the loss is not finite in batch 2 of epoch 0" in capsys.readouterr().err
     assert np.isfinite(weights()).all()
     kept = torch.load("model.restart", weights_only=True)
     assert all(torch.isfinite(values).all() for values in kept["model"].values())
@@ -284,7 +288,7 @@ def test_a_loss_that_is_no_number_at_once(forces, capsys):
     torch.save(state, "model.restart")
     before = listing(forces)
     assert main([]) == 1
-    assert "the loss is no longer a number in batch 1 of epoch 0" in capsys.readouterr().err
+    assert "the loss is not finite in batch 1 of epoch 0" in capsys.readouterr().err
     assert listing(forces) == before
 
 
@@ -318,7 +322,7 @@ def test_batches_saved_and_loaded(forces, capsys):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (("BATCHSIZE 6", "BATCHSIZE 4"), "found BATCHSIZE 4; expected 6, with which tmp_batches was saved"),
+        (("BATCHSIZE 6", "BATCHSIZE 4"), "BATCHSIZE is 4, but tmp_batches was saved with 6; use the same value"),
         (("FORCES\nalpha=0.1", ""), "found FORCES False; expected True"),
         (("NPSEED 3", "NPSEED 4"), "found NPSEED 4; expected 3"),
     ],
@@ -456,7 +460,7 @@ def test_a_finished_training_stores_what_the_original_does_and_its_split():
 def test_a_last_step_that_diverges(rate, forces, capsys):
     edited(forces, ("lr=0.001", f"lr={rate}"), ("ITERATIONS 6", "ITERATIONS 1"), ("BATCHSIZE 6", "BATCHSIZE 300"))
     assert main([]) == 1
-    assert "the loss is no longer a number" in capsys.readouterr().err
+    assert "the loss is not finite" in capsys.readouterr().err
     assert np.isfinite(weights()).all()
     assert abs(weights()).max() < 10
 
@@ -582,7 +586,7 @@ def test_a_folder_of_batches_that_cannot_be_made(forces, capsys):
     (forces / "tmp_batches").write_text("a file")
     edited(forces, ("VERBOSE", "SAVE_BATCHES"))
     assert main([]) == 1
-    assert "tmp_batches: this folder cannot be made: File exists" in capsys.readouterr().err
+    assert "tmp_batches: cannot create this folder: File exists" in capsys.readouterr().err
 
 
 def test_what_cannot_fit_is_refused(forces, capsys, monkeypatch):
@@ -590,7 +594,7 @@ def test_what_cannot_fit_is_refused(forces, capsys, monkeypatch):
     before = listing(forces)
     assert main([]) == 1
     assert "train.in: this training needs up to 0.40 GB of memory" in (error := capsys.readouterr().err)
-    assert "and 0.30 GB are left; expected MEMORY_MODE disk" in error
+    assert "but only 0.30 GB are available; use MEMORY_MODE disk" in error
     assert listing(forces) == before
 
 

@@ -289,7 +289,7 @@ def test_a_process_that_is_lost_behind_the_last_epoch(forces, monkeypatch):
     patch += "results.energies = lambda *_: os.kill(os.getpid(), signal.SIGKILL)"
     statuses, _, errors = ended(start(forces, patch=patch))
     assert statuses == [1, -signal.SIGKILL]
-    assert "model.restart and the potentials are saved, and the same command goes on from there" in errors[0]
+    assert "model.restart and the potentials are saved, and the same command resumes from there" in errors[0]
     for folder in (single, forces):
         monkeypatch.chdir(folder)
         assert main([]) == 0
@@ -297,16 +297,16 @@ def test_a_process_that_is_lost_behind_the_last_epoch(forces, monkeypatch):
 
 
 BAD = {
-    "decks": ((), (("BATCHSIZE 6", "BATCHSIZE 5"),), "the processes have different decks train.in; expected"),
+    "decks": ((), (("BATCHSIZE 6", "BATCHSIZE 5"),), "the processes have different decks train.in; they must"),
     "batches": (
         small := (("BATCHSIZE 6", "BATCHSIZE 1"), ("FORCES\nalpha=0.1", "")), small,
-        "train.in: found a batch of 1 structures and 2 processes; expected a larger BATCHSIZE or fewer processes",
+        "train.in: a batch has 1 structure, fewer than the 2 processes; use a larger BATCHSIZE or fewer processes",
     ),
     "keyword": (word := (("METHOD", "METHODS"),), word, "train.in:17: found 'METHODS'; expected a keyword"),
     "file": ((), (), "cluster.train.ascii: no such file (process 1 of 0 to 1)"),
     "cut": ((), (), "cluster.train.forces: "),
-    "state": ((), (), "the processes have different data, or states to go on from"),
-    "features": ((), (), "the processes have different data, or states to go on from"),
+    "state": ((), (), "the processes have different data, or states to resume from"),
+    "features": ((), (), "the processes have different data, or states to resume from"),
 }  # fmt: skip
 
 

@@ -197,7 +197,7 @@ def test_errors_before_the_first_epoch_are_those_of_predict(energy, energies, ta
     capsys.readouterr()
     assert main([]) == 0
     said = capsys.readouterr()
-    assert ("are not those that the source was trained on" in said.err) == (energies is not None)
+    assert ("are not those that the source was trained with" in said.err) == (energies is not None)
     report = said.out
     added = {symbol: float(row[3]) for symbol, row in shifts_of(report).items()}
     if energy == "source" and energies is None:
@@ -275,7 +275,7 @@ def test_a_new_species(energy, target, capsys):
     Path("../trained/Au.pytorch.nn.ascii").unlink()
     before = listing(target)
     assert main([]) == 1
-    assert "Au.pytorch.nn.ascii: no such file (Au); expected a potential" in capsys.readouterr().err
+    assert "Au.pytorch.nn.ascii: no such file (Au); each species needs a potential" in capsys.readouterr().err
     assert listing(target) == before
     transfer(target, "../trained", f"freeze=hidden new=random energy={energy}")
     assert main([]) == 0
@@ -326,11 +326,11 @@ def test_batches_saved_before(target):
 
 
 BAD = [
-    ("source=../none", "source=../none: no such folder or file; expected the folder of another training"),
-    ("source=../trained/Cu.pytorch.nn.ascii", "Cu.pytorch.nn.ascii: found no state of these networks"),
-    ("source=..", "../Cu.pytorch.nn.ascii: no such file (Cu); expected a potential for each species"),
-    ("source=.. new=random", "source=..: found no potential of any species; expected some"),
-    ("freeze=3", "found freeze=3; expected less than 3, the layers of Cu, or hidden"),
+    ("source=../none", "source=../none: no such folder or file; give the folder of another training"),
+    ("source=../trained/Cu.pytorch.nn.ascii", "Cu.pytorch.nn.ascii: not a state of these networks"),
+    ("source=..", "../Cu.pytorch.nn.ascii: no such file (Cu); each species needs a potential, or new=random"),
+    ("source=.. new=random", "source=..: has no potential for any species"),
+    ("freeze=3", "freeze=3 leaves nothing to train in the 3 layers of Cu; use a smaller number, or hidden"),
     ("freeze=all", "train.in:18: found freeze=all; expected a number of layers, or hidden"),
     ("energy=mine", "train.in:18: found energy=mine; expected align or source or target"),
     ("features=target", "train.in:18: found features=target; expected source"),
@@ -369,8 +369,8 @@ def test_transfer_without_its_mode(target, capsys):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (("Cu.pytorch.nn   2 10:tanh 10:tanh", "Cu.pytorch.nn   1 10:tanh"), "found the network 10:tanh for Cu; "),
-        (("H.pytorch.nn   2 10:tanh", "H.pytorch.nn   2 10:sigmoid"), "found the network 10:sigmoid 10:tanh for H"),
+        (("Cu.pytorch.nn   2 10:tanh 10:tanh", "Cu.pytorch.nn   1 10:tanh"), "the network of Cu is 10:tanh, but that"),
+        (("H.pytorch.nn   2 10:tanh", "H.pytorch.nn   2 10:sigmoid"), "the network of H is 10:sigmoid 10:tanh, but"),
     ],
 )  # fmt: skip
 def test_other_networks(change, message, target, capsys):
@@ -407,26 +407,28 @@ def test_files_that_do_not_belong_together(target, capsys):
     text = (source / "Cu.pytorch.nn.ascii").read_text()
     scale = repr(potential.read(str(source / "Cu.pytorch.nn.ascii")).training.scale)
     (source / "Cu.pytorch.nn.ascii").write_text(text.replace(f"\n{scale}\n", "\n3.5\n"))
-    refused("Au.pytorch.nn.ascii: found the energy scale", target, capsys)
+    refused("Au.pytorch.nn.ascii: its energy scale is ", target, capsys)
     (source / "Cu.pytorch.nn.ascii").write_bytes((source / "Au.pytorch.nn.ascii").read_bytes())
     refused("Cu.pytorch.nn.ascii: this potential is for 'Au'; expected one for 'Cu'", target, capsys)
     (source / "Cu.pytorch.nn.ascii").write_text(text[:5000])
     refused("Cu.pytorch.nn.ascii:", target, capsys)
     (source / "Cu.pytorch.nn.ascii").write_text(text)
     shutil.copyfile(CLUSTER / "train-forces-adamw/expected/model.restart", source / "model.restart")
-    refused("model.restart: found no weights of ../trained/Cu.pytorch.nn.ascii; expected the state of", target, capsys)
+    refused(
+        "model.restart: does not have the weights of ../trained/Cu.pytorch.nn.ascii; both must be of", target, capsys
+    )
 
 
 @pytest.mark.parametrize("change", ["energy=source", "new=random"])
 def test_a_transfer_does_not_go_on_with_other_settings(change, target, capsys):
     assert main([]) == 0
     edited(target, ("source=../trained", f"source=../trained {change}"))
-    refused(f"with which {TRANSFERRED} began, or no such file", target, capsys)
+    refused(f"but {TRANSFERRED} was started with", target, capsys)
 
 
 def test_the_state_of_no_transfer(target, capsys):
     shutil.copyfile("../trained/model.restart", TRANSFERRED)
-    refused(f"{TRANSFERRED}: found no state of a transfer; expected one, or no such file", target, capsys)
+    refused(f"{TRANSFERRED}: not the state of a transfer; move it away", target, capsys)
 
 
 def test_a_source_from_before_the_angular_features_changed(target, capsys):

@@ -57,7 +57,7 @@ def test_layers_count_for_the_atoms_of_a_batch(deck):
 
 
 REFUSED = [
-    ("20000:tanh 20000:tanh", "this training needs up to 2", "expected smaller networks"),
+    ("20000:tanh 20000:tanh", "this training needs up to 2", "use smaller networks"),
     ("1000000000:tanh", "the network of Cu has 4.6e+10 weights; a potential holds 2147483647 at most", ""),
     (f"{2**63 - 1}:tanh {2**63 - 1}:tanh", "the network of Cu has 8.51e+37 weights", ""),
 ]
@@ -82,7 +82,7 @@ def test_networks_behind_load_batches(deck, capsys, monkeypatch):
     monkeypatch.setattr("aenet_py.runtime.memory.available", lambda: 64e9)
     assert main([deck("20000:tanh 20000:tanh", "LOAD_BATCHES")]) == 1
     assert "networks 230.94" in (error := capsys.readouterr().err)
-    assert "expected smaller networks" in error
+    assert "use smaller networks" in error
     assert main([deck("5:tanh", "LOAD_BATCHES")]) == 0
 
 

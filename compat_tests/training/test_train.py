@@ -174,11 +174,11 @@ def test_transfer_is_that_of_the_command(commanded):
 
 
 BAD = [
-    ({"test_percent": 120}, "train(): found '120' behind TESTPERCENT; expected a percentage, below 100"),
+    ({"test_percent": 120}, "train(): found '120' after TESTPERCENT; expected a percentage, below 100"),
     ({"batchsize": 3}, "train() has no option 'batchsize'; did you mean batch_size?"),
     ({"method": "sgd"}, "train(): found method 'sgd'; expected one of adam"),
     ({"forces_weight": 2}, "train(): found alpha=2; expected 0 to 1"),
-    ({"iterations": 2.5}, "train(): found '2.5' behind ITERATIONS; expected a whole number, at least 0"),
+    ({"iterations": 2.5}, "train(): found '2.5' after ITERATIONS; expected a whole number, at least 0"),
 ]
 
 

@@ -1,4 +1,4 @@
-"""Batches of structures as tensors: what a process has of those that were drawn."""
+"""Batches of structures as tensors: the part of each batch that belongs to this process."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from aenet_py.training.data.forces import Centers, OnDevice, Packed
 from aenet_py.training.data.gradients import Later
 from aenet_py.training.ranks import ALONE, Ranks
 
-LEAST_ATOMS = 64  # that are worth a thread of their own
+LEAST_ATOMS = 64  # per thread
 
 
 @dataclass(frozen=True)
 class Whole:
-    """How much there is in a batch, over all processes; n_atoms : of the structures with forces."""
+    """Sizes of a batch over all processes; n_atoms : of the structures with forces."""
 
     n_structures: int
     n_with_forces: int
@@ -29,14 +29,34 @@ class Whole:
 
 @dataclass(frozen=True)
 class Batch:
-    """What a process has of a batch: structures as tensors, first those with forces.
+    """This process's part of a batch: structures as tensors, those with forces first.
 
-    Their atoms are numbered by structure, then network.
+    Atoms are numbered by structure, then by network.  Energies, forces and features are normalised.
 
-    paths, energies (n,), offsets (n,) eV : what was taken off them, n_atoms (n,) float64 : of the structures; features
-    : per network (its atoms, n_features); structures : per network (its atoms,), which structure each belongs to;
-    n_with_forces : structures; forces (n_atoms of these, 3), gradients : None if there are none.  Energies, forces and
-    features are normalised.  places (n,) : of the structures in the whole batch.
+    Attributes
+    ----------
+    whole : Whole
+        Sizes of the batch over all processes.
+    places : ndarray, shape (n,)
+        Position of each structure in the whole batch.
+    paths : list of str
+        Paths of the structures.
+    energies : Tensor, shape (n,)
+        Cohesive energies, normalised.
+    offsets : Tensor, shape (n,)
+        Energy (eV) that was subtracted before the normalisation.
+    n_atoms : Tensor, shape (n,), float64
+        Number of atoms of each structure.
+    features : list of Tensor, shape (atoms of the network, n_features)
+        Per network.
+    structures : list of Tensor, shape (atoms of the network,)
+        Per network, the structure that each atom belongs to.
+    n_with_forces : int
+        Number of structures with forces.
+    forces : Tensor, shape (atoms of these structures, 3), or None
+        None without any.
+    gradients : Packed, OnDevice or None
+        Of the same structures.
     """
 
     whole: Whole
@@ -52,7 +72,7 @@ class Batch:
     gradients: Packed | OnDevice | None
 
     def to(self, device: torch.device) -> Batch:
-        """The same on a device, gradients that are in a file read."""
+        """The same on a device; gradients in a file are read."""
 
         def moved(values: list[torch.Tensor]) -> list[torch.Tensor]:
             return [value.to(device, non_blocking=True) for value in values]
@@ -70,7 +90,7 @@ class Batch:
 
 
 def join(data: Data, with_forces: Sequence[int], energies_only: Sequence[int], ranks: Ranks) -> Batch:
-    """What this process has of a batch of some structures."""
+    """This process's part of a batch of these structures."""
     structures = data.structures
     numbers = np.array([*with_forces, *energies_only], dtype=np.int64)
     counts = np.diff(structures.first_atoms)[numbers]
@@ -79,7 +99,7 @@ def join(data: Data, with_forces: Sequence[int], energies_only: Sequence[int], r
     numbers, counts, n_with_forces = numbers[places], counts[places], int((places < len(with_forces)).sum())
     first_atoms = np.concatenate([[0], np.cumsum(counts)])
     features, owners, centers = [], [], []
-    before = first_atoms[:-1].copy()  # the first atom of each structure that the network at hand is for
+    before = first_atoms[:-1].copy()  # first atom of each structure that belongs to the current network
     for network in range(len(structures.features)):
         begins = structures.rows[numbers, network]
         in_each = structures.rows[numbers + 1, network] - begins
@@ -118,37 +138,39 @@ def _packed(
 ) -> Packed:
     """Gradients of some structures.
 
-    numbers, counts : of the structures, and of their atoms; atoms : their numbers among all; centers : per network,
-    each atom's number, that of its structure's first atom, and its structure, in the batch; threads : at most.
+    numbers, counts : indices of the structures, and their numbers of atoms; atoms : indices among all atoms; centers :
+    per network, the index of each atom, of its structure's first atom, and of its structure, in the batch; threads :
+    at most.
     """
-    found = structures.gradients
-    assert found is not None
-    begins, ends = found.words[numbers].T
-    starts = found.starts[atoms]
-    values: np.ndarray | Later | None = found.store.whole
+    gradients = structures.gradients
+    assert gradients is not None
+    begins, ends = gradients.words[numbers].T
+    starts = gradients.starts[atoms]
+    values: np.ndarray | Later | None = gradients.store.whole
     if values is None:
         in_pieces = np.concatenate([[0], np.cumsum(ends - begins)])[:-1]
         starts = starts + np.repeat(in_pieces - begins, counts)
-        values = found.store.pieces(numbers, begins, ends)
+        values = gradients.store.pieces(numbers, begins, ends)
     n_shares = max(1, min(threads, len(atoms) // LEAST_ATOMS))
     words = np.cumsum(ends - begins)
     bounds = np.searchsorted(words, [words[-1] * i / n_shares for i in range(1, n_shares)])
     shares = [[int(np.searchsorted(of, bound)) for *_, of in centers] for bound in (0, *bounds, len(numbers))]
     species = [
-        Centers(layout, starts[own], own, first) for layout, (own, first, _) in zip(found.layouts, centers, strict=True)
+        Centers(layout, starts[own], own, first)
+        for layout, (own, first, _) in zip(gradients.layouts, centers, strict=True)
     ]
     return Packed(tuple(species), len(atoms), shares, values)
 
 
 def _ranges(begins: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """The numbers from each begin on, so many of each."""
+    """Consecutive integers: counts[i] of them from begins[i], joined."""
     return np.repeat(begins - (np.cumsum(counts) - counts), counts) + np.arange(counts.sum())
 
 
 def assemble(
     data: Data, numbers: Sequence[tuple[list[int], list[int]]], as_tensors: bool = False, ranks: Ranks = ALONE
 ) -> list[Batch]:
-    """What this process has of batches; as_tensors : gradients as a device other than the processor wants them."""
+    """This process's part of all batches; as_tensors : gradients as tensors, which devices need."""
     batches = [join(data, *chosen, ranks) for chosen in numbers if any(chosen)]
     if as_tensors:
         batches = [
@@ -159,8 +181,8 @@ def assemble(
 
 
 def on_device(batches: Sequence[Batch], device: torch.device) -> Iterator[Batch]:
-    """The batches on a device, the next one on its way while one is used."""
-    if all(_at_hand(batch, device) for batch in batches):
+    """The batches on a device; each is loaded while the previous one is used."""
+    if all(_is_loaded(batch, device) for batch in batches):
         yield from batches
         return
     with ThreadPoolExecutor(1) as thread:
@@ -171,6 +193,6 @@ def on_device(batches: Sequence[Batch], device: torch.device) -> Iterator[Batch]
                 yield ready.result()
 
 
-def _at_hand(batch: Batch, device: torch.device) -> bool:
+def _is_loaded(batch: Batch, device: torch.device) -> bool:
     later = isinstance(batch.gradients, Packed) and not isinstance(batch.gradients.values, np.ndarray)
     return batch.energies.device == device and not later

@@ -1,4 +1,4 @@
-"""From files to structures for training: which are used, their atoms ordered by network, how they are normalised.
+"""Structures for training from a training set: selected, with atoms ordered by network, and their normalisation.
 
 The original keeps features, forces and gradients in single precision and computes with them in double precision; so
 does this.
@@ -28,17 +28,31 @@ from aenet_py.training.data import gradients, recompute
 from aenet_py.training.data.gradients import Gradients, Wanted
 from aenet_py.training.data.packing import layout_of
 
-MOST_SINGLE = float(np.sqrt(np.finfo(np.float32).max))  # so that squares are numbers in single precision
+MOST_SINGLE = float(np.sqrt(np.finfo(np.float32).max))  # squares must be finite in single precision
 
 
 @dataclass(frozen=True)
 class Structures:
-    """Structures that are trained on, in the order of the file and as it has them; atoms are ordered by network.
+    """Structures of a training set, in the order of the file and not normalised; atoms are ordered by network.
 
-    paths, energies (n,) : cohesive, eV; first_atoms (n + 1,) : where each structure's atoms begin; forces (n_atoms of
-    all, 3) float32, eV/Å; features : per network (its atoms in all, n_features) float32; rows (n + 1, n_networks) :
-    where each structure's begin; with_forces (n,) bool : whether its forces are trained on; gradients : of these, or of
-    this process's share of them, None without FORCES.
+    Attributes
+    ----------
+    paths : list of str
+        Paths of the structures.
+    energies : ndarray, shape (n,)
+        Cohesive energies, eV.
+    first_atoms : ndarray, shape (n + 1,)
+        Where the atoms of each structure begin.
+    forces : ndarray, shape (n_atoms, 3), float32
+        Forces, eV/Å.
+    features : list of ndarray, shape (atoms of the network, n_features), float32
+        Per network.
+    rows : ndarray, shape (n + 1, n_networks)
+        Where the atoms of each structure begin in `features`.
+    with_forces : ndarray of bool, shape (n,)
+        Whether the structure's forces are trained on.
+    gradients : Gradients or None
+        Of these structures, or of this process's share of them; None without FORCES.
     """
 
     paths: list[str]
@@ -53,10 +67,10 @@ class Structures:
 
 @dataclass(frozen=True)
 class Data:
-    """What is trained on, and what it is normalised with.
+    """Structures, and their normalisation.
 
     n_removed : structures above MAXENERGY; setups, statistics : per network; training : energies and their scale;
-    shifts (n_networks,) : of an atom's energy, eV.
+    shifts (n_networks,) : of the energy per atom, eV.
     """
 
     structures: Structures
@@ -68,24 +82,24 @@ class Data:
 
     @functools.cached_property
     def feature_scales(self) -> list[np.ndarray]:
-        """One over the standard deviation of each feature, per network (n_features,)."""
+        """Inverse standard deviation of each feature, per network (n_features,)."""
         return [normalisation_of_features(values)[1] for values in self.statistics]
 
     @functools.cached_property
     def feature_shifts(self) -> list[np.ndarray]:
-        """Average of each feature, per network (n_features,)."""
+        """Mean of each feature, per network (n_features,)."""
         return [normalisation_of_features(values)[0] for values in self.statistics]
 
     @functools.cached_property
     def counts(self) -> np.ndarray:
-        """Atoms of each network in each structure, (n, n_networks)."""
+        """Number of atoms per structure and network, (n, n_networks)."""
         return np.diff(self.structures.rows, axis=0)
 
     @functools.cached_property
     def offsets(self) -> np.ndarray:
-        """The shifts of each structure's atoms, (n,) eV."""
+        """Sum of the shifts of each structure's atoms, (n,) eV."""
         if len(set(self.shifts)) == 1:
-            return self.counts.sum(axis=1) * self.shifts[0]  # as the original, which rounds otherwise than a sum
+            return self.counts.sum(axis=1) * self.shifts[0]  # as in the original; a sum rounds differently
         total = np.zeros(len(self.counts))
         for count, shift in zip(self.counts.T, self.shifts, strict=True):
             total += count * shift
@@ -93,83 +107,101 @@ class Data:
 
     @functools.cached_property
     def energies(self) -> np.ndarray:
-        """Energies normalised, (n,)."""
+        """Normalised energies, (n,)."""
         return (self.structures.energies - self.offsets) * self.training.scale
 
     def features(self, network: int, rows: np.ndarray | slice) -> np.ndarray:
-        """Some of a network's features normalised, (n, n_features) float64."""
+        """Normalised features of some atoms of a network, (n, n_features) float64."""
         return (self.structures.features[network][rows] - self.feature_shifts[network]) * self.feature_scales[network]
 
 
 def read(deck: TrainInput) -> TrainingSet:
-    """Read the training set; AenetError where it does not fit the deck."""
+    """Read the training set; AenetError if it does not fit the deck."""
     path = native(deck.training_set)
-    found = trainset.read(path)
-    trainset.check_header(path, found.header, "train on")
-    _order_of_species(deck, found)
-    _refuse_what_is_no_number(deck, found)
-    return found
+    training_set = trainset.read(path)
+    trainset.check_header(path, training_set.header, "train on")
+    _order_of_species(deck, training_set)
+    _check_finite(deck, training_set)
+    return training_set
 
 
-def kept(deck: TrainInput, found: TrainingSet) -> np.ndarray:
-    """Which structures are below MAXENERGY, (n,) bool; AenetError if none is."""
-    entries, limit = found.structures.entries, deck.max_energy
+def kept(deck: TrainInput, training_set: TrainingSet) -> np.ndarray:
+    """Which structures are not above MAXENERGY, (n,) bool; AenetError if none is left."""
+    entries, limit = training_set.structures.entries, deck.max_energy
     is_kept = np.array([limit is None or entry.energy / entry.n_atoms <= limit for entry in entries])
     if not is_kept.any():
         raise AenetError(f"{deck.training_set}: every structure is above MAXENERGY; there is nothing to train on")
     return is_kept
 
 
-def with_forces(deck: TrainInput, found: TrainingSet, selected: np.ndarray | list[bool]) -> np.ndarray:
-    """Which structures' forces are trained on, (n,) bool: with FORCES, those without one above MAXFORCES.
+def with_forces(deck: TrainInput, training_set: TrainingSet, selected: np.ndarray | list[bool]) -> np.ndarray:
+    """Which structures' forces are trained on with FORCES, (n,) bool: those whose forces are all below MAXFORCES.
 
-    selected (n,) : whether there are gradients of them.
+    selected (n,) : whether the structure has gradients.
     """
-    largest = np.maximum.reduceat(abs(found.structures.atoms.forces).max(axis=1), found.structures.starts[:-1])
+    largest = np.maximum.reduceat(
+        abs(training_set.structures.atoms.forces).max(axis=1), training_set.structures.starts[:-1]
+    )
     return np.array(selected) & (largest < (math.inf if deck.max_forces is None else deck.max_forces))
 
 
-def with_forces_ahead(deck: TrainInput, found: TrainingSet) -> np.ndarray:
-    """The same of the structures that are kept, before gradients are read, (n_kept,) bool; AenetError as above."""
-    is_kept = kept(deck, found)
+def with_forces_ahead(deck: TrainInput, training_set: TrainingSet) -> np.ndarray:
+    """The same for the structures that are kept, before gradients are read, (n_kept,) bool; AenetError as above."""
+    is_kept = kept(deck, training_set)
     if deck.alpha is None:
         return np.zeros(int(is_kept.sum()), dtype=bool)
     if deck.memory_mode == "recompute":
-        return with_forces(deck, found, _chosen(deck, len(is_kept)))[is_kept]
+        return with_forces(deck, training_set, _chosen(deck, len(is_kept)))[is_kept]
     path = files.path_of(native(deck.training_set))
     selected = files.selected(path)
     if len(selected) != len(is_kept):
-        raise InputError(path, f"found {len(selected)} structures; expected {len(is_kept)}, as in {deck.training_set}")
-    return with_forces(deck, found, selected)[is_kept]
+        raise InputError(path, f"has {len(selected)} structures, but {deck.training_set} has {len(is_kept)}")
+    return with_forces(deck, training_set, selected)[is_kept]
 
 
 def _chosen(deck: TrainInput, n: int) -> np.ndarray:
-    """The structures whose gradients MEMORY_MODE recompute takes, (n,) bool: those that generate.x would choose."""
+    """Structures whose gradients MEMORY_MODE recompute uses, (n,) bool: those that generate.x would choose."""
     seed = deck.numpy_seed if deck.forces_seed is None else deck.forces_seed
     chosen = np.array(choose_forces(n, deck.forces_percent, seed), dtype=np.int64)
     return np.isin(np.arange(n), chosen)
 
 
 def prepare(
-    deck: TrainInput, found: TrainingSet, mine: np.ndarray | None = None,
+    deck: TrainInput, training_set: TrainingSet, mine: np.ndarray | None = None,
     advance: Callable[[int], object] = lambda n: None, threads: int = 1,  # noqa: ARG005
 ) -> Data:  # fmt: skip
-    """Select and order the structures, and read gradients with FORCES; AenetError as above.
+    """Select and order the structures and, with FORCES, read or compute their gradients.
 
-    mine (n,) bool : which of the structures that are kept need gradients here, if not all; advance : called with how
-    many structures are done, where gradients are computed; threads : to compute them with.
+    Parameters
+    ----------
+    deck : TrainInput
+        The input.
+    training_set : TrainingSet
+        As `read` returns it.
+    mine : ndarray of bool, shape (n,), optional
+        Which of the structures that are kept need gradients in this process; by default all.
+    advance : callable, optional
+        Called with the number of structures whose gradients have been read or computed since the last call.
+    threads : int, default 1
+        Threads that compute gradients.
+
+    Raises
+    ------
+    AenetError
+        If the gradients are missing or do not belong to the training set, or nothing is left to train on.
     """
-    order = _order_of_species(deck, found)
-    entries, atoms, starts = found.structures.entries, found.structures.atoms, found.structures.starts
+    order = _order_of_species(deck, training_set)
+    whole = training_set.structures
+    entries, atoms, starts = whole.entries, whole.atoms, whole.starts
     counts = np.diff(starts)
     per_atom = [entry.energy / entry.n_atoms for entry in entries]
-    is_kept = kept(deck, found)
+    is_kept = kept(deck, training_set)
     numbers = np.flatnonzero(is_kept).tolist()
     of_networks = np.argsort(order)
-    training = _normalisation(deck, found, of_networks, [per_atom[i] for i in numbers])
-    setups = [found.footer.setups[t] for t in of_networks]
+    training = _normalisation(deck, training_set, of_networks, [per_atom[i] for i in numbers])
+    setups = [training_set.footer.setups[t] for t in of_networks]
     setups = [dataclasses.replace(setup, description=setup.description.strip()) for setup in setups]
-    statistics = [found.footer.statistics[t] for t in of_networks]
+    statistics = [training_set.footer.statistics[t] for t in of_networks]
     networks = order[atoms.types].astype(np.int64)
     structure_of = np.repeat(np.arange(len(entries)), counts)
     sorting = np.lexsort((networks, structure_of))
@@ -182,7 +214,7 @@ def prepare(
     np.add.at(in_each, (structure_of, networks), 1)
     packed, selected = None, np.zeros(len(entries), dtype=bool)
     if deck.alpha is not None:
-        packed, selected = _gradients(deck, found, networks, is_kept, mine, setups, threads, advance)
+        packed, selected = _gradients(deck, training_set, networks, is_kept, mine, setups, threads, advance)
     structures = Structures(
         paths=[entries[i].path.strip() for i in numbers],
         energies=np.array([entries[i].energy for i in numbers]),
@@ -198,22 +230,22 @@ def prepare(
 
 
 def checksum(data: Data) -> int:
-    """Of features and forces, for processes that must have the same."""
-    found = 0
+    """Checksum of features and forces, which must be the same in all processes."""
+    total = 0
     for values in (*data.structures.features, data.structures.forces, *data.feature_shifts, *data.feature_scales):
-        found = zlib.crc32(np.ascontiguousarray(values).view(np.uint8).data, found)
-    return found
+        total = zlib.crc32(np.ascontiguousarray(values).view(np.uint8).data, total)
+    return total
 
 
 def _gradients(
-    deck: TrainInput, found: TrainingSet, networks: np.ndarray, is_kept: np.ndarray, mine: np.ndarray | None,
+    deck: TrainInput, training_set: TrainingSet, networks: np.ndarray, is_kept: np.ndarray, mine: np.ndarray | None,
     setups: list[Setup], threads: int, advance: Callable[[int], object],
 ) -> tuple[Gradients, np.ndarray]:  # fmt: skip
-    """Gradients of those of the structures kept that need them here, and which structures have forces to train on."""
-    atoms, starts = found.structures.atoms, found.structures.starts
+    """Gradients that this process needs, and which structures have forces to train on."""
+    atoms, starts = training_set.structures.atoms, training_set.structures.starts
     recomputed = deck.memory_mode == "recompute"
     chosen = _chosen(deck, len(is_kept)) if recomputed else np.ones(len(is_kept), dtype=bool)
-    used = is_kept & with_forces(deck, found, chosen)
+    used = is_kept & with_forces(deck, training_set, chosen)
     if mine is not None:
         used[is_kept] &= mine
     layouts = tuple(layout_of(setup, deck.symbols) for setup in setups)
@@ -221,69 +253,71 @@ def _gradients(
     if recomputed:
         share = deck.batch_size / max(1, int(is_kept.sum()))
         store, words, begins = recompute.prepare(
-            deck.training_set, found, networks, used, layouts, share, threads, advance
+            deck.training_set, training_set, networks, used, layouts, share, threads, advance
         )
         store = store.only(np.flatnonzero(is_kept).tolist())
         computed = Gradients(store, store.layouts, begins[kept_atoms], words[is_kept])
-        return computed, with_forces(deck, found, chosen)
+        return computed, with_forces(deck, training_set, chosen)
     wanted = [
         Wanted(entry, atoms.types[begin:end] + 1, networks[begin:end], bool(use))
-        for entry, begin, end, use in zip(found.structures.entries, starts[:-1], starts[1:], used, strict=True)
+        for entry, begin, end, use in zip(training_set.structures.entries, starts[:-1], starts[1:], used, strict=True)
     ]
     path = files.path_of(native(deck.training_set))
-    read, selected = gradients.read(path, wanted, layouts, deck.training_set, on_disk=deck.memory_mode == "disk")
+    on_disk = deck.memory_mode == "disk"
+    read, selected = gradients.read(path, wanted, layouts, deck.training_set, on_disk, advance)
     read = dataclasses.replace(read, starts=read.starts[kept_atoms], words=read.words[is_kept])
-    return read, with_forces(deck, found, selected)
+    return read, with_forces(deck, training_set, selected)
 
 
-def _refuse_what_is_no_number(deck: TrainInput, found: TrainingSet) -> None:
-    """InputError that names the first structure or species with a value that is NaN, infinite or beyond any sense."""
-    entries, atoms = found.structures.entries, found.structures.atoms
+def _check_finite(deck: TrainInput, training_set: TrainingSet) -> None:
+    """InputError that names the first structure or species with a value that is NaN, infinite or far too large."""
+    entries, atoms = training_set.structures.entries, training_set.structures.atoms
     structure_of = np.repeat(np.arange(len(entries)), [entry.n_atoms for entry in entries])
     energies = np.array([entry.energy / entry.n_atoms for entry in entries])
     for what, good, structures in (
-        ("energy", abs(energies) < trainset.MOST_ENERGY, np.arange(len(entries))),
-        ("forces", (abs(atoms.forces) < MOST_SINGLE).all(axis=1), structure_of),
-        ("features", (abs(atoms.features) < MOST_SINGLE).all(axis=1), structure_of),
+        ("energy is", abs(energies) < trainset.MOST_ENERGY, np.arange(len(entries))),
+        ("forces are", (abs(atoms.forces) < MOST_SINGLE).all(axis=1), structure_of),
+        ("features are", (abs(atoms.features) < MOST_SINGLE).all(axis=1), structure_of),
     ):
         if not good.all():
             path = entries[structures[np.argmin(good)]].path
-            raise InputError(deck.training_set, f"found {what} of {path!r} that are no numbers; expected numbers")
-    for symbol, values in zip(found.header.types, found.footer.statistics, strict=True):
+            raise InputError(deck.training_set, f"structure {path!r}: its {what} not finite, or too large")
+    for symbol, values in zip(training_set.header.types, training_set.footer.statistics, strict=True):
         if not all((abs(each) < MOST_SINGLE).all() for each in (values.low, values.high, values.mean, values.square)):
-            message = f"found statistics of the features of {symbol} that are no numbers; the footer is damaged"
+            message = f"the statistics of the features of {symbol} are not finite; the footer is damaged"
             raise InputError(deck.training_set, message)
 
 
-def _order_of_species(deck: TrainInput, found: TrainingSet) -> np.ndarray:
-    """Which network belongs to each species of the file; InputError unless each has one."""
-    given, wanted = deck.symbols, found.header.types
-    if not found.footer.setups:
+def _order_of_species(deck: TrainInput, training_set: TrainingSet) -> np.ndarray:
+    """Network of each species of the file; InputError unless each has one."""
+    given, wanted = deck.symbols, training_set.header.types
+    if not training_set.footer.setups:
         raise InputError(deck.training_set, "this training set has no set-ups; expected one for each species")
     for symbol in wanted:
         if symbol not in given:
-            raise InputError(
-                deck.path, f"no network for {symbol}; expected one, as {deck.training_set} has this species"
-            )
+            message = f"no network for {symbol}, a species in {deck.training_set}; add it to NETWORKS"
+            raise InputError(deck.path, message)
     for symbol in given:
         if symbol not in wanted:
-            expected = " ".join(wanted)
-            raise InputError(deck.path, f"found a network for {symbol}; expected the species of the set, {expected}")
+            message = f"NETWORKS has {symbol}, but the species in {deck.training_set} are {' '.join(wanted)}"
+            raise InputError(deck.path, message)
     return np.array([given.index(symbol) for symbol in wanted])
 
 
-def _normalisation(deck: TrainInput, found: TrainingSet, of_networks: np.ndarray, per_atom: list[float]) -> Training:
-    """Energies per atom go to [-1, 1] (get_E_normalization); the values stored are those in eV.
+def _normalisation(
+    deck: TrainInput, training_set: TrainingSet, of_networks: np.ndarray, per_atom: list[float]
+) -> Training:
+    """Normalisation of energies per atom to [-1, 1] (get_E_normalization); the stored values are in eV.
 
-    of_networks : the species of the file that each network is for.
+    of_networks : the species of the file that each network belongs to.
     """
     total = 0.0
     for energy in per_atom:
         total += energy
     low, high = min(per_atom), max(per_atom)
     if not high > low:
-        raise AenetError(f"{deck.training_set}: all energies per atom are {low:g} eV; expected different ones")
-    atomic = np.array(found.header.atomic_energies)[of_networks]
+        raise AenetError(f"{deck.training_set}: all energies per atom are {low:g} eV; there is nothing to learn")
+    atomic = np.array(training_set.header.atomic_energies)[of_networks]
     return Training(
         path=deck.training_set,
         normalized=True,
@@ -291,8 +325,8 @@ def _normalisation(deck: TrainInput, found: TrainingSet, of_networks: np.ndarray
         shift=0.5 * (high + low),
         types=deck.symbols,
         atomic_energies=tuple(atomic.tolist()),
-        n_atoms=found.footer.n_atoms,
-        n_structures=found.header.n_structures,
+        n_atoms=training_set.footer.n_atoms,
+        n_structures=training_set.header.n_structures,
         low=low,
         high=high,
         mean=total / len(per_atom),
@@ -300,9 +334,9 @@ def _normalisation(deck: TrainInput, found: TrainingSet, of_networks: np.ndarray
 
 
 def normalisation_of_features(statistics: FeatureStatistics) -> tuple[np.ndarray, np.ndarray]:
-    """Averages, and one over standard deviations, of a species' features (normalize_stp), from single precision."""
+    """Means and inverse standard deviations of a species' features (normalize_stp), from single precision."""
     shift = statistics.mean.astype(np.float32).astype(np.float64)
     with np.errstate(invalid="ignore", divide="ignore"):
         scale = 1 / np.sqrt(statistics.square.astype(np.float32).astype(np.float64) - shift**2)
-    scale[~np.isfinite(scale)] = 0.0  # features that are the same everywhere
+    scale[~np.isfinite(scale)] = 0.0  # constant features
     return shift, scale

@@ -1,10 +1,10 @@
-"""Gradients of all structures of a training set: read from NAME.forces, packed, kept in memory or in a file."""
+"""Gradients of all structures of a training set: read from NAME.forces, packed, and kept in memory or in a file."""
 
 from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
@@ -30,13 +30,13 @@ PART = 1 << 24  # words copied at a time
 
 
 class Store:
-    """Packed gradients of all structures, one behind the other, in memory or in a file: words of 32 bits.
+    """Packed gradients of all structures, joined, in memory or in a file, as words of 32 bits.
 
-    Those of the next structure are put into `room` and added by `keep`; `pieces` gives any part back.
+    Those of the next structure are written into `room` and added by `keep`; `pieces` returns any part of them.
     """
 
     def __init__(self, n_words: int, on_disk: bool):
-        """n_words : the most there will be, of which only what is used is taken; on_disk : in the current folder."""
+        """n_words : upper bound; pages that are not used take no memory; on_disk : in a file in the current folder."""
         self.length = 0
         self.file: BinaryIO | None = None
         if on_disk:
@@ -48,11 +48,11 @@ class Store:
 
     @classmethod
     def opened(cls, path: str, length: int, on_disk: bool) -> Store:
-        """What another store has written to a file; AenetError if it has another length."""
+        """Open what another store has written to a file; AenetError if it has another length."""
         try:
             size = os.path.getsize(path)
             if size != 4 * length:
-                raise AenetError(f"{path}: found {size} bytes; expected {4 * length}")
+                raise AenetError(f"{path}: has {size} bytes instead of {4 * length}; save the batches again")
             store = cls(0, False)
             store.length = length
             if on_disk:
@@ -69,12 +69,12 @@ class Store:
         return self.values if self.file is None else None
 
     def pieces(self, _: np.ndarray, begins: np.ndarray, ends: np.ndarray) -> Pieces:
-        """What is between these words, to be read when it is needed."""
+        """The words between these bounds, to be read when they are needed."""
         assert self.file is not None
         return Pieces(self.file, begins, ends)
 
     def parts(self) -> Iterator[memoryview]:
-        """Everything, piece by piece."""
+        """All words, piece by piece."""
         for begin in range(0, self.length, PART):
             end = min(begin + PART, self.length)
             if self.file is None:
@@ -83,7 +83,7 @@ class Store:
                 yield Pieces(self.file, np.array([begin]), np.array([end])).read().view(np.uint8).data
 
     def room(self, n_words: int) -> np.ndarray:
-        """Where the next structure may be put; what is there already stays when more is asked for."""
+        """Memory for the next structure; when more is requested, its content is kept."""
         if self.file is None:
             return self.values[self.length : self.length + n_words]
         if len(self.values) < n_words:
@@ -105,15 +105,15 @@ class Store:
 
 
 class Later(Protocol):
-    """Gradients of some structures that are not at hand yet."""
+    """Gradients of some structures that are not in memory yet."""
 
     def read(self) -> np.ndarray:
-        """Their words, one structure behind the other, (n_words,) float32."""
+        """Their words, joined, (n_words,) float32."""
         ...
 
 
 class GradientSource(Protocol):
-    """Where the gradients of all structures are: all at hand, or to be had when they are needed."""
+    """The gradients of all structures: in memory, or available when they are needed."""
 
     @property
     def whole(self) -> np.ndarray | None: ...
@@ -123,31 +123,31 @@ class GradientSource(Protocol):
 
 @dataclass(frozen=True)
 class Pieces:
-    """Some structures' gradients in a file; begins, ends (n,) : of each piece, in words."""
+    """Gradients of some structures in a file; begins, ends (n,) : of each piece, in words."""
 
     file: BinaryIO
     begins: np.ndarray
     ends: np.ndarray
 
     def read(self) -> np.ndarray:
-        """The pieces one behind the other, (n_words,) float32."""
+        """The pieces, joined, (n_words,) float32."""
         sizes = self.ends - self.begins
         values = np.empty(int(sizes.sum()), dtype=np.float32)
         at = 0
         for begin, size in zip(self.begins.tolist(), sizes.tolist(), strict=True):
             target, done = values[at : at + size].view(np.uint8).data, 0
             while done < 4 * size:
-                found = os.preadv(self.file.fileno(), [target[done:]], 4 * begin + done)
-                if not found:
-                    raise AenetError("the temporary file of gradients was cut short by something else")
-                done += found
+                n_read = os.preadv(self.file.fileno(), [target[done:]], 4 * begin + done)
+                if not n_read:
+                    raise AenetError("the temporary file of gradients was truncated by another program")
+                done += n_read
             at += size
         return values
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """A structure of the training set; networks (n_atoms,) int64 : of its atoms; used : whether its gradients are."""
+    """A structure of the training set; networks (n_atoms,) int64 : of its atoms; used : keep its gradients."""
 
     entry: StructureEntry
     types: np.ndarray
@@ -157,11 +157,11 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Gradients:
-    """Where the gradients of structures are, in 1/Angstrom.
+    """Gradients of structures, in 1/Å.
 
-    layouts : per network; starts (n_atoms of all structures,) int64 : in which word each atom's begin, those of a
-    structure ordered by network, -1 where it has none; words (n_structures, 2) int64 : where each structure's begin
-    and end, which is the same place where it has none.
+    layouts : per network; starts (n_atoms of all structures,) int64 : the word at which each atom's gradients begin,
+    atoms of a structure ordered by network, -1 for atoms without any; words (n_structures, 2) int64 : begin and end of
+    each structure's gradients, equal if it has none.
     """
 
     store: GradientSource
@@ -171,24 +171,54 @@ class Gradients:
 
 
 def read(
-    path: str, structures: Sequence[Wanted], layouts: tuple[Layout, ...], of: str, on_disk: bool
-) -> tuple[Gradients, np.ndarray]:
-    """Read a file of gradients of these structures; InputError where it is not that of the training set `of`.
+    path: str, structures: Sequence[Wanted], layouts: tuple[Layout, ...], of: str, on_disk: bool,
+    advance: Callable[[int], object] = lambda n: None,  # noqa: ARG005
+) -> tuple[Gradients, np.ndarray]:  # fmt: skip
+    """Read and pack the gradients of the structures that are used.
 
-    Besides the gradients: which structures the file has any of, (n,) bool, used or not.
+    Parameters
+    ----------
+    path : str
+        File of gradients.
+    structures : sequence of Wanted
+        All structures of the training set.
+    layouts : tuple of Layout
+        Per network.
+    of : str
+        The training set, for messages.
+    on_disk : bool
+        Whether to keep the gradients in a file instead of in memory.
+    advance : callable, optional
+        Called with 1 after each structure.
+
+    Returns
+    -------
+    gradients : Gradients
+    selected : ndarray of bool, shape (n,)
+        Which structures have gradients in the file, used or not.
+
+    Raises
+    ------
+    InputError
+        If the file does not belong to the training set.
     """
     try:
-        return _read(path, structures, layouts, of, on_disk)
+        return _read(path, structures, layouts, of, on_disk, advance)
     except OtherFormError:
         pass
     try:
-        return _read(path, structures, tuple(map(in_full, layouts)), of, on_disk)
+        return _read(path, structures, tuple(map(in_full, layouts)), of, on_disk, advance)
     except OtherFormError as error:
-        raise InputError(path, f"structure {error.args[0]!r} has gradients that are not numbers") from None
+        raise InputError(path, f"structure {error.args[0]!r} has gradients that are not finite") from None
 
 
 def _read(
-    path: str, structures: Sequence[Wanted], layouts: tuple[Layout, ...], of: str, on_disk: bool
+    path: str,
+    structures: Sequence[Wanted],
+    layouts: tuple[Layout, ...],
+    of: str,
+    on_disk: bool,
+    advance: Callable[[int], object],
 ) -> tuple[Gradients, np.ndarray]:
     words, selected = np.zeros((len(structures), 2), dtype=np.int64), np.zeros(len(structures), dtype=bool)
     starts = [np.full(wanted.entry.n_atoms, -1, dtype=np.int64) for wanted in structures]
@@ -212,13 +242,14 @@ def _read(
                 shown = f"{given.path!r}" if isinstance(given, GradientEntry) else "the end"
                 raise InputError(path, f"found {shown} as structure {number}; expected {entry.path!r}, as in {of}")
             selected[number - 1] = given.selected
+            advance(1)
         for _ in steps:
-            raise InputError(path, f"found more structures than {of} has; expected {len(structures)}")
+            raise InputError(path, f"has more structures than the {len(structures)} of {of}")
     return Gradients(store, layouts, np.concatenate(starts), words), selected
 
 
 def places_of(networks: np.ndarray) -> np.ndarray:
-    """The place of each atom (n_atoms,) when a structure's are ordered by network."""
+    """Place of each atom (n_atoms,) if the atoms of a structure are ordered by network."""
     places = np.empty(len(networks), dtype=np.int64)
     places[np.argsort(networks, kind="stable")] = np.arange(len(networks))
     return places
@@ -232,23 +263,23 @@ def _pack_structure(
     kernel_layouts: Layouts,
     store: Store,
 ) -> tuple[np.ndarray, np.ndarray, int]:
-    """Read and pack a structure's atoms: the words, in which of them each atom's begin, the most neighbours."""
+    """Read and pack a structure's atoms; returns the words, where each atom's begin, and the most neighbours."""
     n_atoms, networks = wanted.entry.n_atoms, wanted.networks
     places = places_of(networks)
     begins, done, used, most, n_bytes = np.empty_like(places), 0, 0, 0, gradients.AHEAD
     while done < n_atoms:
         content = np.frombuffer(source.window.view(source.offset, n_bytes), dtype=np.uint8)
         room = store.room(used + most_words(layouts, len(content) // 8, n_atoms))
-        found = np.empty_like(places)
+        starts = np.empty_like(places)
         try:
             words, n, n_read, neighbors = pack(
-                kernel_layouts, wanted.types, networks, places, done, content, room[used:], found
+                kernel_layouts, wanted.types, networks, places, done, content, room[used:], starts
             )
         except OtherFormError:
             raise OtherFormError(wanted.entry.path) from None
         except OtherBytesError:
             raise _what_is_wrong(source, number, wanted, done) from None
-        begins[places[done : done + n]] = used + found[places[done : done + n]]
+        begins[places[done : done + n]] = used + starts[places[done : done + n]]
         source.skip(gradients.ATOM_RECORDS * n, n_read)
         done, used, most = done + n, used + words, max(most, neighbors)
         if n == 0 and len(content) < n_bytes:
@@ -258,8 +289,8 @@ def _pack_structure(
 
 
 def _what_is_wrong(source: RecordReader, number: int, wanted: Wanted, done: int) -> InputError:
-    """What the reader of single values says of the next atom, which could not be packed."""
+    """The error for the next atom, which could not be packed, from the reader of single values."""
     atom = gradients.read_atom(source, number, done + 1, wanted.entry.n_atoms)
-    found = f"found species {atom.itype} with {atom.own.shape[1]} features and {len(atom.neighbors)} neighbours"
+    read = f"found species {atom.itype} with {atom.own.shape[1]} features and {len(atom.neighbors)} neighbours"
     expected = f"expected species {wanted.types[done]} with as many features as its set-up says"
-    return InputError(source.path, f"{found} as atom {done + 1} of {wanted.entry.path!r}; {expected}")
+    return InputError(source.path, f"{read} as atom {done + 1} of {wanted.entry.path!r}; {expected}")

@@ -1,6 +1,6 @@
-"""Gradients that are never kept: computed for each batch from its structures (MEMORY_MODE recompute).
+"""Gradients that are computed for each batch from its structures and not kept (MEMORY_MODE recompute).
 
-They are those that generate.x writes, packed as those that are read, so that nothing about a training changes.
+They equal those that generate.x writes and are packed like those that are read, which leaves a training unchanged.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from aenet_py.structure import Structure
 from aenet_py.training.data.gradients import places_of
 from aenet_py.training.data.packing import Layout, OtherFormError, in_full, joined, most_words, pack
 
-NEAR = 1.0e-6  # Å: how well a structure has to agree with the training set
+NEAR = 1.0e-6  # Å: largest deviation of positions from the training set
 
 
 @dataclass(frozen=True)
 class Recomputed:
-    """Structures whose gradients are computed when they are needed, by number; None for those that have none.
+    """Structures whose gradients are computed when they are needed, by index; None for those without any.
 
-    types, networks : per structure (n_atoms,) int64, of its atoms, the former from 0; threads : to compute with.
+    types, networks : of the atoms, per structure (n_atoms,) int64, types counted from 0; threads : that compute.
     """
 
     model: Model
@@ -44,34 +44,34 @@ class Recomputed:
 
     @property
     def whole(self) -> None:
-        """Nothing is at hand."""
+        """Nothing is in memory."""
 
     def pieces(self, numbers: np.ndarray, begins: np.ndarray, ends: np.ndarray) -> Computed:  # noqa: ARG002
         return Computed(self, numbers)
 
     def only(self, numbers: Sequence[int]) -> Recomputed:
-        """Some of the structures, which are numbered anew."""
+        """Some of the structures, with new indices."""
         structures, types = [self.structures[i] for i in numbers], [self.types[i] for i in numbers]
         return replace(self, structures=structures, types=types, networks=[self.networks[i] for i in numbers])
 
     def packed(self, number: int) -> tuple[np.ndarray, np.ndarray]:
-        """Gradients of a structure: words, and in which of them those of each atom begin (ordered by network).
+        """Gradients of a structure: words, and where each atom's begin (ordered by network).
 
-        OtherFormError where they are not of these layouts.
+        OtherFormError if they do not have these layouts.
         """
         structure, types, networks = self.structures[number], self.types[number], self.networks[number]
         assert structure is not None
         with_positions = self.model.descriptor is behler
-        found = environments([structure], self.model.r_min, self.model.r_max, with_positions).only(0)
+        surroundings = environments([structure], self.model.r_min, self.model.r_max, with_positions).only(0)
         sizes, places, kernel_layouts = (
-            gradient_sizes(self.model, types, found),
+            gradient_sizes(self.model, types, surroundings),
             places_of(networks),
             joined(self.layouts),
         )
         room = np.empty(most_words(self.layouts, sum(sizes) // 8, len(types)), dtype=np.float32)
         begins, used, species = np.empty_like(places), 0, (types + 1).astype(np.int32)
         for start, stop, _ in runs(sizes, CHUNK_BYTES):
-            records = b"".join(gradient_records(structure.path, self.model, types, found, start, stop))
+            records = b"".join(gradient_records(structure.path, self.model, types, surroundings, start, stop))
             content, here = np.frombuffer(records, dtype=np.uint8), np.empty_like(places)
             words, *_ = pack(kernel_layouts, species, networks, places, start, content, room[used:], here)
             begins[places[start:stop]] = used + here[places[start:stop]]
@@ -81,34 +81,59 @@ class Recomputed:
 
 @dataclass(frozen=True)
 class Computed:
-    """Gradients of some structures, to be computed."""
+    """Gradients of some structures that are computed by `read`."""
 
     source: Recomputed
     numbers: np.ndarray
 
     def read(self) -> np.ndarray:
-        """Their words, one structure behind the other, (n_words,) float32."""
+        """Their words, joined, (n_words,) float32."""
         with ThreadPoolExecutor(self.source.threads) as threads:
             return np.concatenate([words for words, _ in threads.map(self.source.packed, self.numbers.tolist())])
 
 
 def prepare(
-    path: str, found: TrainingSet, networks: np.ndarray, used: np.ndarray, layouts: tuple[Layout, ...],
+    path: str, training_set: TrainingSet, networks: np.ndarray, used: np.ndarray, layouts: tuple[Layout, ...],
     batch_share: float, threads: int, advance: Callable[[int], object],
 ) -> tuple[Recomputed, np.ndarray, np.ndarray]:  # fmt: skip
-    """Read the structures of a training set that are used, and compute their gradients once, to know their sizes.
+    """Read the structures that are used, and compute their gradients once to determine their sizes.
 
-    Returns them, and words and starts as `Gradients` has them.
+    Parameters
+    ----------
+    path : str
+        The training set, for messages.
+    training_set : TrainingSet
+        Its content.
+    networks : ndarray, shape (n_atoms,)
+        Of all atoms.
+    used : ndarray of bool, shape (n_structures,)
+        Which structures are used.
+    layouts : tuple of Layout
+        Per network.
+    batch_share : float
+        Fraction of the structures in a batch.
+    threads : int
+        Threads that compute.
+    advance : callable
+        Called with 1 after each structure.
 
-    networks (n_atoms,) : of all atoms; used (n_structures,) bool; batch_share : of the structures in a batch; threads :
-    to compute with; advance : called with how many are done.  InputError for structures that are not those of the
-    training set, AenetError where there is no room for two batches.
+    Returns
+    -------
+    Recomputed, ndarray, ndarray
+        The structures, and `words` and `starts` as in `Gradients`.
+
+    Raises
+    ------
+    InputError
+        If structures are not those of the training set.
+    AenetError
+        If the memory does not suffice for two batches.
     """
-    together = model(found.header.types, found.header.atomic_energies, found.footer.setups)
-    starts = found.structures.starts
+    together = model(training_set.header.types, training_set.header.atomic_energies, training_set.footer.setups)
+    starts = training_set.structures.starts
     of_atoms = [slice(begin, end) for begin, end in itertools.pairwise(starts.tolist())]
-    types = [found.structures.atoms.types[part].astype(np.int64) for part in of_atoms]
-    structures = _structures(path, found, together, types, used)
+    types = [training_set.structures.atoms.types[part].astype(np.int64) for part in of_atoms]
+    structures = _structures(path, training_set, together, types, used)
     source = Recomputed(together, layouts, threads, structures, types, [networks[part] for part in of_atoms])
     try:
         return _measured(source, batch_share, advance)
@@ -117,10 +142,14 @@ def prepare(
 
 
 def _structures(
-    path: str, found: TrainingSet, together: Model, types: Sequence[np.ndarray], used: np.ndarray
+    path: str, training_set: TrainingSet, together: Model, types: Sequence[np.ndarray], used: np.ndarray
 ) -> list[Structure | None]:
-    """The structures that are used, read from the files that the training set names, which has their forces."""
-    entries, atoms, starts = found.structures.entries, found.structures.atoms, found.structures.starts
+    """The structures that are used, read from the files that the training set names; None for all others."""
+    entries, atoms, starts = (
+        training_set.structures.entries,
+        training_set.structures.atoms,
+        training_set.structures.starts,
+    )
     numbers = np.flatnonzero(used).tolist()
     sources = structure_files.sources([entries[number].path.strip() for number in numbers])
     structures: list[Structure | None] = [None] * len(entries)
@@ -133,7 +162,9 @@ def _structures(
             check_environments(together, [structure], types[number], around)
             same = np.allclose(around.positions, atoms.positions[part], rtol=0, atol=NEAR)
         if not same:
-            raise InputError(structure.path, f"found other atoms than {path} has; expected those it was made from")
+            raise InputError(
+                structure.path, f"these atoms are not those in {path}; use the structures it was made from"
+            )
         structures[number] = structure
     return structures
 
@@ -141,7 +172,7 @@ def _structures(
 def _measured(
     source: Recomputed, batch_share: float, advance: Callable[[int], object]
 ) -> tuple[Recomputed, np.ndarray, np.ndarray]:
-    """Where each atom's gradients will be among the words of all structures."""
+    """The place of each atom's gradients among the words of all structures."""
     numbers = [number for number, structure in enumerate(source.structures) if structure is not None]
     words = np.zeros((len(source.structures), 2), dtype=np.int64)
     begins = [np.full(len(types), -1, dtype=np.int64) for types in source.types]
@@ -150,10 +181,10 @@ def _measured(
         words[number], begins[number] = (length, length + n_words), length + here
         length += n_words
         advance(1)
-    need = 8 * length * min(1.0, batch_share)  # 4 bytes a word, of one batch that is used and one on its way
+    need = 8 * length * min(1.0, batch_share)  # 4 bytes per word, for one batch in use and one being computed
     if need > memory.available():
-        found = f"the gradients of two batches take {need / 1e9:.2f} GB and {memory.available() / 1e9:.2f} GB are left"
-        raise AenetError(f"{found}; expected a smaller BATCHSIZE, or a machine with more memory")
+        sizes = f"two batches need {need / 1e9:.2f} GB, but only {memory.available() / 1e9:.2f} GB are available"
+        raise AenetError(f"the gradients of {sizes}; use a smaller BATCHSIZE, or a machine with more memory")
     return source, words, np.concatenate(begins)
 
 

@@ -1,7 +1,7 @@
-"""Batches kept for other trainings: the folder tmp_batches (SAVE_BATCHES, LOAD_BATCHES, MODE batches).
+"""Batches saved for other trainings: the folder tmp_batches (SAVE_BATCHES, LOAD_BATCHES, MODE batches).
 
 ``batches`` holds arrays and plain values only, written by torch.save and read with weights_only; ``gradients`` the
-packed gradients as they are.  The original pickles objects there, which neither its own torch.load nor ours takes.
+packed gradients as they are.  The original pickles objects there, which neither its own torch.load nor ours accepts.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from aenet_py.training.serialisation import from_dict, to_dict
 
 FOLDER = "tmp_batches"
 _BATCHES, _GRADIENTS = os.path.join(FOLDER, "batches"), os.path.join(FOLDER, "gradients")
-FORM = 3  # of these files
+FORM = 3  # version of these files
 
 
 def _settings(deck: TrainInput) -> dict[str, Any]:
-    """What the batches depend on, by keyword."""
+    """Settings that the batches depend on, by keyword."""
     return {
         "TRAININGSET": deck.training_set, "TESTPERCENT": 100 * deck.test_fraction, "BATCHSIZE": deck.batch_size,
         "NPSEED": deck.numpy_seed, "MAXENERGY": deck.max_energy, "MAXFORCES": deck.max_forces,
@@ -42,11 +42,11 @@ def _settings(deck: TrainInput) -> dict[str, Any]:
 
 
 def save(deck: TrainInput, data: Data, draw: Draw) -> None:
-    """Write the folder; a file of either name in it is replaced."""
+    """Write the folder; existing files are replaced."""
     try:
         os.makedirs(FOLDER, exist_ok=True)
     except OSError as error:
-        raise AenetError(f"{FOLDER}: this folder cannot be made: {error.strerror}") from None
+        raise AenetError(f"{FOLDER}: cannot create this folder: {error.strerror}") from None
     gradients = data.structures.gradients
     stored: dict[str, Any] = {
         "form": FORM,
@@ -79,9 +79,9 @@ def save(deck: TrainInput, data: Data, draw: Draw) -> None:
 
 
 def load(deck: TrainInput) -> tuple[Data, Draw]:
-    """Read the folder; AenetError if it is missing, of another form, or was saved with other settings."""
+    """Read the folder; AenetError if it is missing, damaged, or was saved with other settings."""
     try:
-        # Kernels trust these numbers, so that damage must be found before.
+        # Kernels do not check these numbers, so damage must be detected here.
         with zipfile.ZipFile(_BATCHES) as archive:
             damaged = archive.testzip()
         if damaged is not None:
@@ -92,20 +92,20 @@ def load(deck: TrainInput) -> tuple[Data, Draw]:
         contents.check_batches(stored)
         data, draw = _restored(stored, deck)
     except FileNotFoundError:
-        raise AenetError(f"{_BATCHES}: no such file; expected the batches that SAVE_BATCHES writes") from None
+        raise AenetError(f"{_BATCHES}: no such file; save the batches with SAVE_BATCHES first") from None
     except AenetError:
         raise
     except DamagedError as error:
         raise AenetError(f"{_BATCHES} is damaged: {error}; save the batches again") from None
-    except Exception as error:  # torch raises many kinds for what is no such file
+    except Exception as error:  # torch raises many kinds of errors for other files
         raise AenetError(
-            f"{_BATCHES}: found no batches that SAVE_BATCHES wrote ({in_a_line(error)}); expected these"
+            f"{_BATCHES}: not a file that SAVE_BATCHES wrote ({in_a_line(error)}); save the batches again"
         ) from None
     for keyword, value in _settings(deck).items():
         if stored["settings"][keyword] != value:
             raise InputError(
                 deck.path,
-                f"found {keyword} {value}; expected {stored['settings'][keyword]}, with which {FOLDER} was saved, "
+                f"{keyword} is {value}, but {FOLDER} was saved with {stored['settings'][keyword]}; use the same value, "
                 "or no LOAD_BATCHES",
             )
     return data, draw
@@ -114,15 +114,15 @@ def load(deck: TrainInput) -> tuple[Data, Draw]:
 def _restored(stored: dict[str, Any], deck: TrainInput) -> tuple[Data, Draw]:
     gradients = None
     if stored["gradients"] is not None:
-        found = stored["gradients"]
-        layouts = tuple(from_dict(Layout, layout) for layout in found["layouts"])
-        store = Store.opened(_GRADIENTS, found["length"], deck.memory_mode == "disk")
+        saved = stored["gradients"]
+        layouts = tuple(from_dict(Layout, layout) for layout in saved["layouts"])
+        store = Store.opened(_GRADIENTS, saved["length"], deck.memory_mode == "disk")
         checksum = 0
         for part in store.parts():
             checksum = zlib.crc32(part, checksum)
-        if checksum != found["checksum"]:
-            raise AenetError(f"{_GRADIENTS}: found other contents; expected those that {_BATCHES} was saved with")
-        gradients = Gradients(store, layouts, found["starts"].numpy(), found["words"].numpy())
+        if checksum != saved["checksum"]:
+            raise AenetError(f"{_GRADIENTS}: does not belong to {_BATCHES}; save the batches again")
+        gradients = Gradients(store, layouts, saved["starts"].numpy(), saved["words"].numpy())
     structures = from_dict(Structures, {**stored["structures"], "gradients": gradients})
     training = from_dict(Training, stored["data"]["training"])
     setups = [from_dict(Setup, setup) for setup in stored["setups"]]

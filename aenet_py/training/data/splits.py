@@ -1,4 +1,4 @@
-"""Which structures are trained on and which tested, in which batches, and by which process: the original's draws."""
+"""The original's random splits: test set and batches, and each process's share of a batch."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aenet_py.errors import InputError
+from aenet_py.errors import InputError, counted
 
-UNKNOWN, TRAINED, TESTED = -1, 0, 1  # what a structure was used for by the training that is continued
+UNKNOWN, TRAINED, TESTED = -1, 0, 1  # use of a structure in the training that is resumed
 
 
 @dataclass(frozen=True)
 class Draw:
-    """Which structures the batches have: for each batch the numbers of those with forces and of those without.
+    """Structures of each batch: indices of those with forces, and of those without.
 
-    energy_size, force_size : average numbers of structures in a training batch.
+    energy_size, force_size : average number of structures without and with forces in a training batch.
     """
 
     train: list[tuple[list[int], list[int]]]
@@ -28,9 +28,9 @@ class Draw:
 
 
 def split(roles: np.ndarray, test_fraction: float) -> tuple[list[int], list[int]]:
-    """Training and test structures (split_database); draws from NumPy's global generator.
+    """Indices of training and test structures (split_database), drawn from NumPy's global generator.
 
-    roles (n,) : UNKNOWN, of which the fraction is tested, or TRAINED or TESTED, which they stay.
+    roles (n,) : TRAINED and TESTED structures stay so; of the UNKNOWN ones, the fraction is tested.
     """
     indices = list(range(len(roles)))
     np.random.shuffle(indices)  # noqa: NPY002 - the original's generator
@@ -42,18 +42,18 @@ def split(roles: np.ndarray, test_fraction: float) -> tuple[list[int], list[int]
 
 
 def number_of_batches(n: int, size: float) -> int:
-    """So that the last batch is not much smaller than the others (get_N_batch)."""
+    """Such that the last batch is not much smaller than the others (get_N_batch)."""
     if size <= 0:
         return min(n, 1)
-    found = int(n / size)
-    rest = n - found * size
-    if (rest >= int(size / 2) or found == 0) and rest != 0:
-        found += 1
-    return found
+    n_batches = int(n / size)
+    rest = n - n_batches * size
+    if (rest >= int(size / 2) or n_batches == 0) and rest != 0:
+        n_batches += 1
+    return n_batches
 
 
 def sizes(n: int, n_batches: int) -> list[int]:
-    """Structures in each batch, the larger ones at random places (get_batch_indexes_N_batch)."""
+    """Structures per batch, the larger batches at random places (get_batch_indexes_N_batch)."""
     base, extra = divmod(n, n_batches)
     counts = np.array([base + (i < extra) for i in range(n_batches)])
     np.random.shuffle(counts)  # noqa: NPY002 - the original's generator
@@ -61,9 +61,22 @@ def sizes(n: int, n_batches: int) -> list[int]:
 
 
 def draw(with_forces: np.ndarray, batch_size: int, test_fraction: float, roles: np.ndarray | None = None) -> Draw:
-    """Draw the batches (select_batch_size, select_batches).
+    """Draw the batches (select_batch_size, select_batches) from NumPy's global generator.
 
-    with_forces (n,) bool : whether each structure has them; roles (n,) : as of `split`, None if all are UNKNOWN.
+    Parameters
+    ----------
+    with_forces : ndarray of bool, shape (n,)
+        Which structures have forces.
+    batch_size : int
+        Structures per batch, approximately.
+    test_fraction : float
+        Fraction of the structures to test.
+    roles : ndarray, shape (n,), optional
+        As in `split`; by default all are UNKNOWN.
+
+    Returns
+    -------
+    Draw
     """
     if roles is None:
         roles = np.full(len(with_forces), UNKNOWN)
@@ -99,21 +112,21 @@ def _draw(
 ) -> tuple[list[list[int]], list[list[int]]]:
     if not len(structures):
         return [], []
-    found: list[list[list[int]]] = []
+    drawn: list[list[list[int]]] = []
     for chosen, n_batches in zip(split(roles[structures], test_fraction), counts, strict=True):
         parts, start = [], 0
         for n in sizes(len(chosen), n_batches) if n_batches else []:
             parts.append(structures[chosen[start : start + n]].tolist())
             start += n
-        found.append(parts)
-    return found[0], found[1]
+        drawn.append(parts)
+    return drawn[0], drawn[1]
 
 
 def share(n_with_forces: int, n_atoms: np.ndarray, rank: int, size: int) -> np.ndarray:
-    """Which structures of a batch the process `rank` of `size` works on: their places in it, in order.
+    """Places in a batch of the structures that process `rank` of `size` works on, in order.
 
-    n_atoms (n,) : of the structures, first those with forces, which are divided first.  The largest come first, each
-    to the process that has the fewest atoms so far.
+    n_atoms (n,) : of the structures; those with forces come first and are divided first.  The largest structures are
+    assigned first, each to the process with the fewest atoms so far.
     """
     if size == 1:
         return np.arange(len(n_atoms))
@@ -126,7 +139,7 @@ def share(n_with_forces: int, n_atoms: np.ndarray, rank: int, size: int) -> np.n
 
 
 def shared(draw: Draw, n_atoms: np.ndarray, rank: int, size: int) -> np.ndarray:
-    """Which structures a process works on in any batch, (n,) bool; n_atoms (n,) : of all structures."""
+    """Which structures a process works on in all batches, (n,) bool; n_atoms (n,) : of all structures."""
     mine = np.zeros(len(n_atoms), dtype=bool)
     for with_forces, energies_only in (*draw.train, *draw.test):
         numbers = np.array([*with_forces, *energies_only], dtype=np.int64)
@@ -135,13 +148,13 @@ def shared(draw: Draw, n_atoms: np.ndarray, rank: int, size: int) -> np.ndarray:
 
 
 def smallest(batches: Sequence[tuple[list[int], list[int]]]) -> int:
-    """Structures of the smallest batch, 0 if there is none."""
+    """Number of structures in the smallest batch, 0 if there is none."""
     return min((len(first) + len(second) for first, second in batches if first or second), default=0)
 
 
 def check_ranks(draw: Draw, n_ranks: int, deck: str) -> None:
-    """InputError if a batch to train on has fewer structures than there are processes."""
+    """InputError if a training batch has fewer structures than there are processes."""
     least = smallest(draw.train)
     if 0 < least < n_ranks:
-        message = f"found a batch of {least} structures and {n_ranks} processes"
-        raise InputError(deck, f"{message}; expected a larger BATCHSIZE or fewer processes")
+        message = f"a batch has {counted(least, 'structure')}, fewer than the {n_ranks} processes"
+        raise InputError(deck, f"{message}; use a larger BATCHSIZE or fewer processes")

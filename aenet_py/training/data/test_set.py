@@ -1,6 +1,6 @@
-"""Which structures a training trains on and which it tests, remembered so that no later run tests what was trained on.
+"""Training and test structures, stored in the state so that no later run tests structures that were trained on.
 
-Structures are told apart by the path that the training set has for them, wherever they stand in it.
+Structures are identified by the path that the training set has for them, in any order.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ SPECIES = "species"  # of the networks, in their order
 
 @dataclass(frozen=True)
 class Split:
-    """What a state remembers of its structures.
+    """What a state stores of its structures.
 
-    settings : of the deck, by keyword; structures (n,) int64 : digests of their paths, first the n_last ones of the
-    last run; energies (n,) : cohesive, eV; tested (n,) bool : whether each is tested and not trained on.
+    settings : of the deck, by keyword; structures (n,) int64 : digests of their paths, with the n_last ones of the
+    last run first; energies (n,) : cohesive, eV; tested (n,) bool : whether each is tested, not trained on.
     """
 
     settings: dict[str, Any]
@@ -38,7 +38,7 @@ class Split:
 
 
 def settings(deck: TrainInput) -> dict[str, Any]:
-    """What split, batches and the meaning of the weights depend on, beside the structures, by keyword."""
+    """Settings, by keyword, on which split, batches and the meaning of the weights depend."""
     return {
         "TESTPERCENT": 100 * deck.test_fraction, "BATCHSIZE": deck.batch_size, "NPSEED": deck.numpy_seed,
         "MAXENERGY": deck.max_energy, "MAXFORCES": deck.max_forces, "alpha": deck.alpha,
@@ -48,23 +48,23 @@ def settings(deck: TrainInput) -> dict[str, Any]:
 
 
 def draw(deck: TrainInput, with_forces: np.ndarray, paths: Sequence[str], before: Split | None) -> Draw:
-    """Draw the batches; structures that `before` knows stay in the training or test set unless NEW_SPLIT is given.
+    """Draw the batches; structures known to `before` stay in the training or test set, unless NEW_SPLIT is given.
 
-    with_forces (n,) bool, paths : of the structures.  AenetError if nothing is left to train on.
+    with_forces (n,) bool, paths : of the structures.  AenetError if no structure is left to train on.
     """
     known = None if before is None or deck.new_split else roles(before, paths)
     np.random.seed(deck.numpy_seed)  # noqa: NPY002 - the original's generator
-    found = splits.draw(with_forces, deck.batch_size, deck.test_fraction, known)
-    if not found.train:
+    drawn = splits.draw(with_forces, deck.batch_size, deck.test_fraction, known)
+    if not drawn.train:
         raise AenetError(
             f"{deck.training_set}: all structures belong to the test set of the training to continue; "
             "use NEW_SPLIT to draw another one"
         )
-    return found
+    return drawn
 
 
 def remembered(deck: TrainInput, data: Data, drawn: Draw, before: Split | None) -> Split:
-    """What to remember of a draw; structures of earlier runs are not forgotten when the training set loses them."""
+    """The split to store; it keeps structures of earlier runs that are no longer in the training set."""
     structures, energies = _digests(data.structures.paths), data.structures.energies
     tested, n = _tested(drawn, len(structures)), len(structures)
     if before is not None:
@@ -76,7 +76,7 @@ def remembered(deck: TrainInput, data: Data, drawn: Draw, before: Split | None) 
 
 
 def check_species(deck: TrainInput, before: Split, path: str) -> None:
-    """AenetError if the networks in `path` are those of other species, or in another order."""
+    """AenetError if the networks in `path` are for other species, or in another order."""
     known, given = before.settings.get(SPECIES), " ".join(deck.symbols)
     if known not in (None, given):
         message = f"{path} has networks for {known}, in this order, but NETWORKS of {deck.path} lists {given}"
@@ -84,15 +84,15 @@ def check_species(deck: TrainInput, before: Split, path: str) -> None:
 
 
 def roles(split: Split, paths: Sequence[str]) -> np.ndarray:
-    """What these structures were used for, (n,) int8: TESTED, TRAINED, or UNKNOWN."""
+    """How these structures were used, (n,) int8: TESTED, TRAINED, or UNKNOWN."""
     places, known = _places(split, _digests(paths))
-    found = np.full(len(paths), UNKNOWN, dtype=np.int8)
-    found[known] = np.where(split.tested[places], TESTED, TRAINED)
-    return found
+    uses = np.full(len(paths), UNKNOWN, dtype=np.int8)
+    uses[known] = np.where(split.tested[places], TESTED, TRAINED)
+    return uses
 
 
 def warnings(deck: TrainInput, data: Data, before: Split, path: str) -> Iterator[str]:
-    """How the deck and its structures differ from those of the training in `path`, and what follows from it."""
+    """Differences of the deck and its structures from the training in `path`, and their consequences."""
     structures = data.structures
     known = roles(before, structures.paths)
     wanted = _tested(draw(deck, structures.with_forces, structures.paths, None), len(known))
@@ -121,9 +121,9 @@ def _of_structures(deck: TrainInput, data: Data, before: Split, path: str, known
         yield f"{deck.training_set}: no structure is in the training set of {path}; a new test set is drawn"
         return
     structures = _digests(data.structures.paths)
-    places, found = _places(before, structures)
+    places, is_known = _places(before, structures)
     n_gone = int((~np.isin(before.structures[: before.n_last], structures)).sum())
-    n_other = int((before.energies[places] != data.structures.energies[found]).sum())
+    n_other = int((before.energies[places] != data.structures.energies[is_known]).sum())
     parts = [
         f"{n} {'structure' if n == 1 else 'structures'} {what}"
         for n, what in ((n_new, "added"), (n_gone, "removed"), (n_other, "with another energy")) if n
@@ -138,25 +138,25 @@ def _shown(value: object) -> str:
 
 
 def _tested(drawn: Draw, n: int) -> np.ndarray:
-    """Which of n structures a draw tests, (n,) bool."""
+    """Which of n structures are tested, (n,) bool."""
     tested = np.zeros(n, dtype=bool)
     tested[[number for batch in drawn.test for part in batch for number in part]] = True
     return tested
 
 
 def _digests(paths: Sequence[str]) -> np.ndarray:
-    """A number for each structure, (n,) int64; several with the same path are counted."""
+    """A number that identifies each structure, (n,) int64; structures with the same path are counted."""
     seen: Counter[str] = Counter()
-    found = np.empty(len(paths), dtype=np.int64)
+    digests = np.empty(len(paths), dtype=np.int64)
     for place, path in enumerate(paths):
         named = f"{path}\n{seen[path]}".encode(errors="backslashreplace")
-        found[place] = int.from_bytes(hashlib.blake2b(named, digest_size=8).digest(), "little", signed=True)
+        digests[place] = int.from_bytes(hashlib.blake2b(named, digest_size=8).digest(), "little", signed=True)
         seen[path] += 1
-    return found
+    return digests
 
 
 def _places(split: Split, structures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where in a split those of these structures are that it has, and which these are, (n,) bool."""
+    """Places in a split of those structures that it knows, and which these are, (n,) bool."""
     _, places, owners = np.intersect1d(split.structures, structures, assume_unique=True, return_indices=True)
     order = np.argsort(owners)
     known = np.zeros(len(structures), dtype=bool)
