@@ -40,6 +40,6 @@ def in_a_line(error: Exception) -> str:
     return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
-def counted(n: int, what: str) -> str:
-    """``1 value``, ``2,000 values``."""
-    return f"{n:,} {what}" if n == 1 else f"{n:,} {what}s"
+def counted(n: int, what: str, plural: str = "") -> str:
+    """``1 value``, ``2,000 values``; plural : if it is not what with an s."""
+    return f"{n:,} {what if n == 1 else plural or what + 's'}"

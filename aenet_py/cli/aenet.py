@@ -1,4 +1,4 @@
-"""aenet-py: everything beyond the programs of the original, one subcommand each."""
+"""aenet-py: the tools that the original programs do not have, one subcommand each."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ COMMANDS = {
     "info": info, "diff": diff, "convert": convert, "select": select, "merge": merge, "scan": scan, "md": md,
     "report": report, "compare": compare,
 }  # fmt: skip
-DESCRIPTION = "Tools around the structures, training sets and potentials of aenet."
+DESCRIPTION = "Tools for structures, training sets and potentials of aenet."
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -22,7 +22,7 @@ def main(argv: list[str] | None = None) -> int:
         subparser = commands.add_parser(name, help=command.HELP, description=command.DESCRIPTION)
         command.add_arguments(subparser)
         subparser.set_defaults(command=command.run)
-    parser.set_defaults(left=common.NOTHING)  # what an interrupted command leaves
+    parser.set_defaults(left=common.NOTHING)  # added to the message when a command is interrupted
     options = parser.parse_args(argv)
     return common.run(lambda: options.command(options), options.left)
 

@@ -1,4 +1,4 @@
-"""What all commands share: messages, signals and exit statuses."""
+"""What all commands share: options, messages and exit statuses."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 from aenet_py.cli.progress import ERASE
 from aenet_py.cli.progress import progress as progress
-from aenet_py.errors import AenetError, AenetWarning
+from aenet_py.errors import AenetError, AenetWarning, counted
 from aenet_py.runtime import launch
 from aenet_py.runtime.signals import Terminated, raised
 from aenet_py.runtime.signals import stopping as stopping
@@ -26,10 +26,10 @@ NOTHING = "nothing was written"
 
 
 class Parser(argparse.ArgumentParser):
-    """Options of a command; a wrong one is an error like any other: one line, of one process, and status 1."""
+    """Options of a command; a wrong one is one line on standard error, printed by one process only, and status 1."""
 
     def error(self, message: str) -> NoReturn:
-        place = launch.found()
+        place = launch.place()
         is_first = place is None or not place.mpi or place.rank == 0
         self.exit(FAILURE, f"Error: {message}; see {self.prog} --help\n" if is_first else None)
 
@@ -39,13 +39,17 @@ def warn(message: str) -> None:
 
 
 def warn_of_repeated(paths: Sequence[str]) -> None:
-    """Name XSF files of slabs and wires that ænet repeats within the cutoff."""
+    """Name XSF files of slabs and wires whose images lie within the cutoff, as in the original."""
     if paths:
-        which = f"{paths[0]} and {len(paths) - 1} others" if len(paths) > 1 else paths[0]
-        message = (
-            "periodic along some vectors only, but repeated along all of them within the cutoff, as in the original"
-        )
+        which = f"{paths[0]} and {counted(len(paths) - 1, 'other')}" if len(paths) > 1 else paths[0]
+        message = "not periodic along all vectors, but repeated along all of them within the cutoff, as in the original"
         warn(f"{which}: {message}; leave more vacuum, or use extended XYZ")
+
+
+def warn_of_missing(path: str, n: int) -> None:
+    """Say that a training set holds n structures fewer than its header counts."""
+    more = f"{counted(n, 'structure')} more than the file holds"
+    warn(f"{path}: the header counts {more}, because generate.x counts skipped structures, too")
 
 
 def note(message: str) -> None:
@@ -54,26 +58,26 @@ def note(message: str) -> None:
 
 
 def need(*modules: str) -> None:
-    """AenetError unless these modules, which an extra installs, are there."""
+    """AenetError unless these modules, which an extra installs, are installed."""
     for module in modules:
         if importlib.util.find_spec(module) is None:
-            raise AenetError(f"this command needs {module}; expected it from pip install 'aenet_py[workflow]'")
+            raise AenetError(f"this command requires {module}; install it with pip install 'aenet_py[workflow]'")
 
 
 def add_labels(parser: argparse.ArgumentParser) -> None:
-    """Options that say which of several energies and forces in extended XYZ to take."""
-    parser.add_argument("--energy", metavar="KEY", help="key of the energy in extended XYZ, such as REF_energy")
-    parser.add_argument("--forces", metavar="KEY", help="column of the forces in extended XYZ, such as REF_forces")
+    """Options that choose among several energies and forces in extended XYZ."""
+    parser.add_argument("--energy", metavar="KEY", help="key of the energy in extended XYZ, for example REF_energy")
+    parser.add_argument("--forces", metavar="KEY", help="column of the forces in extended XYZ, for example REF_forces")
 
 
 def run(command: Callable[[], int | None], left: str = NOTHING) -> int:
-    """Run a command, which may return an exit status; errors become one line on standard error and such a status.
+    """Run a command and return its exit status; an error becomes one line on standard error.
 
-    left : what an interrupted command leaves behind, in words.
+    left : added to the message when a command is interrupted, to say what it has written.
     """
     try:
         with raised(), warnings_in_a_line():
-            gc.freeze()  # modules stay: no use looking through them again and again
+            gc.freeze()  # modules stay, so the collector need not visit them
             status = command() or 0
             sys.stdout.flush()
     except AenetError as error:
@@ -85,7 +89,7 @@ def run(command: Callable[[], int | None], left: str = NOTHING) -> int:
     except OSError as error:
         if error.filename is not None:
             raise
-        # Nobody takes the report any more; the interpreter must not try to flush it again.
+        # Standard output was closed by its reader; the interpreter must not try to flush it again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         reason = "was closed" if isinstance(error, BrokenPipeError) else f"cannot be written: {error.strerror}"
         return fail(f"Error: standard output {reason}; {left}", FAILURE)
@@ -95,7 +99,7 @@ def run(command: Callable[[], int | None], left: str = NOTHING) -> int:
 
 
 def fail(message: str, status: int) -> int:
-    """Say what went wrong; returns the status."""
+    """Print the message of an error; returns the status."""
     with contextlib.suppress(OSError, ValueError):
         sys.stdout.flush()
     print(message, file=sys.stderr)
@@ -104,7 +108,7 @@ def fail(message: str, status: int) -> int:
 
 @contextlib.contextmanager
 def warnings_in_a_line(wanted: type[Warning] = AenetWarning) -> Iterator[None]:
-    """Python warnings of the wanted category are printed like those of a command; AenetWarnings are always shown."""
+    """Print Python warnings of the wanted category as one line each; AenetWarnings are always shown."""
     with warnings.catch_warnings():
         shown = warnings.showwarning
 

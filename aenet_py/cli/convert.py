@@ -1,4 +1,4 @@
-"""aenet-py convert: structures from one kind of file to another."""
+"""aenet-py convert: convert structures between file formats."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from aenet_py.cli.summaries import structures as report
 from aenet_py.formats.labels import Labels
 from aenet_py.tools.convert import convert, files_of, needs_ase
 
-HELP = "convert structures from any file that ASE reads to extended XYZ, ASE databases and XSF"
-DESCRIPTION = """Convert structures to extended XYZ (.extxyz, .xyz, also .xz and .gz), databases of ASE (.db, .json) or
-XSF files with the energies that generate.x reads, from these or from any other file that ASE reads: OUTCAR,
+HELP = "convert structures to extended XYZ, ASE databases or XSF"
+DESCRIPTION = """Convert structures to extended XYZ (.extxyz, .xyz, optionally followed by .xz or .gz), to an ASE
+database (.db, .json) or to XSF files for generate.x. Reads these formats and all others that ASE reads: OUTCAR,
 vasprun.xml, output of FHI-aims and Quantum ESPRESSO, .traj, CIF and so on. Energies, forces, cells and periodicity are
 kept to the last digit."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("input", nargs="+", metavar="IN", help="files of structures, or folders of such")
+    parser.add_argument("input", nargs="+", metavar="IN", help="files with structures, or folders with such files")
     parser.add_argument(
-        "output", metavar="OUT", help="a new file; for XSF a folder, or a name with %%06d where the number shall be"
+        "output", metavar="OUT", help="new file; for XSF a folder, or a name with %%06d in place of the number"
     )
-    parser.add_argument("--format", metavar="NAME", help="read all files with ASE in this format, such as vasp-out")
-    parser.add_argument("--incomplete", action="store_true", help="take structures without energy or forces, too")
+    parser.add_argument("--format", metavar="NAME", help="read all files with ASE in this format, for example vasp-out")
+    parser.add_argument("--incomplete", action="store_true", help="accept structures without energy or forces")
     common.add_labels(parser)
     parser.add_argument("--skip-bad", action="store_true", help=report.SKIP_HELP)
 
@@ -35,11 +35,10 @@ def run(options: argparse.Namespace) -> None:
     bad = report.Skipped()
     size = sum(map(os.path.getsize, files_of(options.input)))
     with common.progress(size, "B") as advance, common.warnings_in_a_line(Warning):
-        warnings.simplefilter("ignore", FutureWarning)  # of ASE, for programmers
+        warnings.simplefilter("ignore", FutureWarning)  # those of ASE are meant for programmers
         done = convert(
             options.input, options.output, options.format, not options.incomplete,
-            bad.add if options.skip_bad else None, advance, common.uninterrupted,
-            Labels(options.energy, options.forces),
+            bad.add if options.skip_bad else None, advance, Labels(options.energy, options.forces),
         )  # fmt: skip
     if done.warning is not None:
         common.warn(done.warning)

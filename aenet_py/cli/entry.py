@@ -1,11 +1,11 @@
-"""Where the programs begin: ready for signals, and for launchers, before anything that takes time is imported."""
+"""Entry points of the programs: set up signals and launchers before any slow import."""
 
 import _signal as signal  # type: ignore[import-not-found]  # signal itself takes ten times as long to import
 import sys
 
 
 def generate() -> int:
-    return _start("generate")  # which uses MPI
+    return _start("generate")  # runs under MPI
 
 
 def predict() -> int:
@@ -18,7 +18,7 @@ def aenet_pytorch() -> int:
 
     if launch.by_torchrun():
         return _start("aenet_pytorch")
-    return _start_alone("aenet_pytorch", "aenet_pytorch.py", "; torchrun starts it in several")
+    return _start_alone("aenet_pytorch", "aenet_pytorch.py", "; use torchrun to start several")
 
 
 def trainbin2ascii() -> int:
@@ -34,18 +34,18 @@ def aenet() -> int:
 
 
 def is_spare(program: str, hint: str = "") -> bool:
-    """Whether a launcher started this process beside another one that does the work alone; rank 0 warns of it.
+    """Whether a launcher started this process in addition to rank 0, which does all the work and prints a warning.
 
-    Programs that this one starts no longer see the launcher's variables.
+    Removes the launcher's variables from the environment of programs that this one starts.
     """
     from aenet_py.runtime import launch
 
-    place = launch.found()
+    place = launch.place()
     launch.forget()
-    if place is None or not place.direct:  # a script may do with each of its processes what it likes
+    if place is None or not place.direct:  # a script decides itself what each of its processes does
         return False
     if place.rank == 0 and place.size is not None and place.size > 1:
-        message = f"{program} runs in one of the {place.size} processes that were started; the others end at once{hint}"
+        message = f"{program} runs in one of the {place.size} processes only; the others end at once{hint}"
         print(f"Warning: {message}", file=sys.stderr)
     return place.rank > 0
 
@@ -63,6 +63,6 @@ def _start(module: str) -> int:
 
 
 def _ended_by_interrupts() -> None:
-    """Ctrl-C ends the process, as SIGTERM does, and not with Python's traceback; `common.run` has more to say later."""
+    """Let Ctrl-C end the process without a traceback, as SIGTERM does, until `common.run` takes over."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)

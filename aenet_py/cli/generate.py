@@ -1,4 +1,4 @@
-"""generate.x: from structures to a training set."""
+"""generate.x: compute a training set from structures."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from aenet_py.runtime.workers import Workers, processors
 if TYPE_CHECKING:
     from aenet_py.runtime import mpi
 
-DESCRIPTION = """Turn atomic structures with energies and forces into a training set: one file of features and, with
-FORCES, one of their gradients. The input file is the generate.in of aenet."""
+DESCRIPTION = """Compute a training set from atomic structures with energies and forces: a file of features and, with
+FORCES, a file of their gradients. The input file is that of the original generate.x."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -36,18 +36,18 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--mpi",
         action=argparse.BooleanOptionalAction,
-        help="share the work with the other processes of mpirun (default: if there are others)",
+        help="share the work with the other processes of mpirun (default: if there are any)",
     )
     wanted = parser.parse_known_args(arguments)[0].mpi
     if launched() if wanted is None else wanted:
         return _with_others(parser, arguments)
-    if wanted is None and entry.is_spare("generate.x", "; srun --mpi=pmix or --mpi=pmi2 lets them work together"):
+    if wanted is None and entry.is_spare("generate.x", "; use srun --mpi=pmix or --mpi=pmi2 to let them work together"):
         return 0
     return _command(parser, arguments, None)
 
 
 def _with_others(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
-    """The command under MPI: rank 0 does it, the other ranks compute."""
+    """Run under MPI: rank 0 carries out the command, the other ranks compute for it."""
     from aenet_py.runtime import mpi  # a run without MPI starts faster
 
     try:
@@ -73,7 +73,7 @@ def _command(mpi: argparse.ArgumentParser, arguments: list[str], pool: mpi.MpiPo
     parser = common.Parser(prog="generate.x", description=DESCRIPTION, parents=[mpi])
     parser.add_argument("input", help="input file, usually generate.in")
     parser.add_argument(
-        "--threads", type=_positive, metavar="N", help="threads to use, of each process (default: all processors)"
+        "--threads", type=_positive, metavar="N", help="threads per process (default: one per processor)"
     )
     parser.add_argument("--version", action="version", version=f"aenet_py {__version__}")
     options = parser.parse_args(arguments)
@@ -88,14 +88,14 @@ def _command(mpi: argparse.ArgumentParser, arguments: list[str], pool: mpi.MpiPo
 
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"found {text!r}; expected a number of threads, at least 1")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of threads, 1 or more")
     return int(text)
 
 
 def generate(path: str, workers_for: Callable[[inputs.GenerateInput], Workers], nameless: bool) -> None:
-    """Do what the deck at path asks for, with the report on standard output.
+    """Carry out the deck at path, with the report on standard output.
 
-    nameless : files have no names before they are complete, because launchers kill processes that they stop.
+    nameless : files have no names until they are complete, because launchers kill processes that they stop.
     """
     deck = inputs.read(path, common.warn)
     warn = nobody if deck.quiet else common.warn
@@ -141,7 +141,7 @@ def generate(path: str, workers_for: Callable[[inputs.GenerateInput], Workers], 
             summary = featurize.write_training_set(model, given, chosen, train, forces, say, on_batch, workers)
         n_skipped = n_structures - summary.n_included
         if n_skipped and not deck.quiet:
-            common.warn(f"{deck.output}: {n_skipped} skipped structures stay counted in the header, as in the original")
+            common.warn_of_missing(deck.output, n_skipped)
         common.warn_of_repeated(repeated)
         if summary.warning is not None:
             common.warn(summary.warning)
@@ -152,8 +152,7 @@ def generate(path: str, workers_for: Callable[[inputs.GenerateInput], Workers], 
             log.line("Loop over structures done.")
             log.totals()
             log.line("Timing finished.")
-        with common.uninterrupted():
-            complete_together(train, [file for file in (forces, log, debug) if file is not None])
+        complete_together(train, [file for file in (forces, log, debug) if file is not None])
     if seed is not None:
         common.note(f"Forces of {len(chosen)} of {n_structures} structures, drawn with FORCESSEED {seed}")
 

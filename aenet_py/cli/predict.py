@@ -1,4 +1,4 @@
-"""predict.x: energies and forces of structures from trained potentials."""
+"""predict.x: energies and forces of structures, computed with trained potentials."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 from aenet_py import __version__
 from aenet_py.cli import common
 from aenet_py.descriptors.model import species_of
+from aenet_py.errors import counted
 from aenet_py.formats import structures as structure_files
 from aenet_py.formats.text import foreign, native
 from aenet_py.inputs import predict as inputs
@@ -18,24 +19,24 @@ from aenet_py.report.generate import debug_lines
 from aenet_py.report.timing import TimingLog
 from aenet_py.runtime.output import PendingFile
 
-DESCRIPTION = """Energies and, with FORCES, forces of atomic structures from trained potentials; with RELAX, relaxed
-structures. The input file is the predict.in of aenet."""
+DESCRIPTION = """Compute energies and, with FORCES, forces of atomic structures with trained potentials; with RELAX,
+relax the structures. The input file is that of the original predict.x."""
 
 
 def main(argv: list[str] | None = None) -> int:
     parser = common.Parser(prog="predict.x", description=DESCRIPTION)
     parser.add_argument("input", help="input file, usually predict.in")
     parser.add_argument(
-        "structures", nargs="*", default=[], metavar="structures", help="structures in place of those of FILES"
+        "structures", nargs="*", default=[], metavar="structures", help="structures to use instead of those under FILES"
     )
     parser.add_argument("--version", action="version", version=f"aenet_py {__version__}")
     options = parser.parse_args(argv)
     structures = [foreign(path) for path in options.structures]
-    return common.run(lambda: run(options.input, structures), left="the structures before have been printed")
+    return common.run(lambda: run(options.input, structures), left="earlier structures have been printed")
 
 
 def run(path: str, structures: list[str]) -> None:
-    """Do what the deck at path asks for, with the report on standard output."""
+    """Carry out the deck at path, with the report on standard output."""
     deck = inputs.read(path, structures, common.warn)
     potential = predict.load(deck)
     shown = not (deck.quiet or sys.stdout.isatty())
@@ -49,7 +50,7 @@ def run(path: str, structures: list[str]) -> None:
     if not deck.quiet:
         for symbol, n in zip(potential.types, potential.networks.constant, strict=True):
             if n:
-                common.warn(f"{n} features of {symbol} do not vary in the training set and count as zero")
+                common.warn(f"{counted(n, 'feature')} of {symbol} did not vary in the training set; set to zero")
         say(report.opening())
         for network, trained in zip(deck.networks, potential.files, strict=True):
             say(report.potential(foreign(network), trained))

@@ -1,6 +1,7 @@
-"""Which of the processes that a launcher started this one is: mpirun, srun, torchrun.
+"""The rank of this process among those that mpirun, srun or torchrun started.
 
-Told by the environment and, since programs that such a process starts inherit it, by the processes above this one.
+Launchers set environment variables.  Programs that a launched process starts inherit them, so the ancestors of this
+process are examined, too.
 """
 
 from __future__ import annotations
@@ -8,27 +9,27 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-# The variables with a process's rank and with the number of processes; whether MPI can be started there.
+# Variables with the rank and with the number of processes, and whether MPI can be started there.
 VARIABLES = (
     ("OMPI_COMM_WORLD_RANK", ("OMPI_COMM_WORLD_SIZE",), True),  # Open MPI
     ("PMI_RANK", ("PMI_SIZE",), True),  # MPICH, Intel MPI, srun --mpi=pmi2
     ("MV2_COMM_WORLD_RANK", ("MV2_COMM_WORLD_SIZE",), True),  # MVAPICH
     ("PMIX_RANK", ("OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS"), True),  # srun --mpi=pmix
-    ("SLURM_PROCID", ("SLURM_STEP_NUM_TASKS",), False),  # srun; batch scripts have the first one, too
+    ("SLURM_PROCID", ("SLURM_STEP_NUM_TASKS",), False),  # srun; batch scripts also have the first one
 )
 TORCHRUN = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
-# Launchers that may have been started by another one, whose variables they have then.
+# Launchers may be started by another launcher and then have its variables.
 PROXIES = ("hydra_pmi_proxy", "hydra_bstrap_pr", "pmi_proxy", "mpiexec.hydra", "mpiexec", "mpirun", "orterun", "orted",
            "prterun", "prted", "prte", "slurmstepd", "srun")  # fmt: skip
-STANDING_ASIDE = ("timeout", "time")  # start what they are told, and are no scripts
+STANDING_ASIDE = ("timeout", "time")  # run a given command, unlike scripts
 
 
 @dataclass(frozen=True)
 class Launch:
-    """The place of this process.
+    """The place of this process among those of a launcher.
 
-    rank, size : its number, and how many there are (None: unknown); mpi : whether MPI can be started; direct : whether
-    the launcher started this program itself, and no script in between.
+    rank : its number; size : the number of processes, None if unknown; mpi : whether MPI can be started; direct :
+    whether the launcher started this program directly, without a script in between.
     """
 
     rank: int
@@ -37,10 +38,10 @@ class Launch:
     direct: bool
 
 
-def found() -> Launch | None:
-    """Where this process stands among those of mpirun or srun.
+def place() -> Launch | None:
+    """The place of this process among those of mpirun or srun.
 
-    None if no launcher started it, or if it was started by a program that uses MPI: what the launcher gave is taken.
+    None if no launcher started it, or if a program did that uses MPI: it has taken the launcher's connection.
     """
     for variable, sizes, mpi in VARIABLES:
         rank = _number(variable)
@@ -56,17 +57,17 @@ def found() -> Launch | None:
 
 def launched() -> bool:
     """Whether this process is one of several that can use MPI together."""
-    place = found()
-    return place is not None and place.mpi and place.size != 1
+    launch = place()
+    return launch is not None and launch.mpi and launch.size != 1
 
 
 def by_torchrun() -> bool:
-    """Whether this process is one of several that train together."""
+    """Whether torchrun started this process as one of several."""
     return all(name in os.environ for name in TORCHRUN) and os.environ["WORLD_SIZE"] != "1"
 
 
 def forget() -> None:
-    """Let programs that this one starts not take themselves for processes of its launcher."""
+    """Keep programs that this one starts from taking themselves for processes of its launcher."""
     for variable, sizes, mpi in VARIABLES:
         if mpi:
             for name in (variable, *sizes):
@@ -79,14 +80,14 @@ def _number(variable: str) -> int | None:
 
 
 def _between(variable: str) -> list[int]:
-    """The processes between the launcher and this one, from the parent on: those that were started with a variable."""
-    found: list[int] = []
+    """Processes between the launcher and this one, from the parent on: those that were started with a variable."""
+    between: list[int] = []
     process = os.getppid()
     while process > 1 and _name(process) not in PROXIES and _started_with(process, variable):
         if _name(process) not in STANDING_ASIDE:
-            found.append(process)
+            between.append(process)
         process = _parent(process)
-    return found
+    return between
 
 
 def _name(process: int) -> str:
@@ -107,7 +108,7 @@ def _uses_mpi(process: int) -> bool:
 
 
 def _read(process: int, name: str) -> bytes:
-    """What the system says of a process; nothing where it does not."""
+    """A file of /proc about a process; empty if it cannot be read."""
     try:
         with open(f"/proc/{process}/{name}", "rb") as file:
             return file.read()
@@ -116,7 +117,7 @@ def _read(process: int, name: str) -> bytes:
 
 
 def _is_closed(variable: str) -> bool:
-    """Whether a variable names a connection to the launcher that is not open here."""
+    """Whether a variable names a connection to the launcher that is not open in this process."""
     connection = _number(variable)
     if connection is None:
         return False

@@ -1,4 +1,4 @@
-"""Locks on files, which the system releases when their holder ends, whatever ends it."""
+"""File locks, which the system releases when their holder ends for whatever reason."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ OPEN = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
 
 
 class HeldError(AenetError):
-    """Another process holds a lock; holder : its number in brackets, behind a blank, or nothing if it is unknown."""
+    """Another process holds a lock; holder : its number, as `` (pid 123)``, or empty if unknown."""
 
     def __init__(self, target: str, program: str, holder: str):
         self.holder = holder
@@ -21,9 +21,9 @@ class HeldError(AenetError):
 
 
 def lock(fd: int) -> bool | None:
-    """Lock an open file or folder: true if it is ours now, false if another process holds it.
+    """Lock an open file or folder: true on success, false if another process holds the lock.
 
-    None where the file system has no locks, as some on a network.
+    None if the file system has no locks, as some network file systems.
     """
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -44,10 +44,10 @@ def is_at(fd: int, path: str) -> bool:
 
 @contextlib.contextmanager
 def held(target: str, program: str) -> Iterator[int]:
-    """Be the only one who writes target, a file that need not exist; HeldError if another process already does.
+    """Lock target, a file that need not exist, for writing; HeldError if another process holds the lock.
 
-    program : what the other one is called in the error.  The lock is the file `.NAME.lock` beside the target, which is
-    removed at the end.  What is yielded is its descriptor: a child process that inherits it holds the lock, too.
+    program : name of the other process in the error.  The lock is the file `.NAME.lock` beside the target, which is
+    removed at the end.  Yields its descriptor: a child process that inherits it holds the lock, too.
     """
     folder, name = os.path.split(os.path.realpath(target))
     path = os.path.join(folder, f".{name}.lock")
@@ -58,7 +58,7 @@ def held(target: str, program: str) -> Iterator[int]:
     except OSError as error:
         raise AenetError(f"{target}: cannot be written: {error.strerror}") from None
     try:
-        with contextlib.suppress(OSError):  # a full disk: the message to others lacks our number then
+        with contextlib.suppress(OSError):  # on a full disk, others are not told our number
             os.truncate(fd, 0)
             os.pwrite(fd, f"{os.getpid()} {os.uname().nodename}".encode(), 0)
         yield fd
@@ -73,7 +73,7 @@ def _opened(path: str) -> int | None:
     while True:
         fd = os.open(path, OPEN, 0o666)
         free = lock(fd) is not False
-        if free and is_at(fd, path):  # else the holder ended in between, and removed the file
+        if free and is_at(fd, path):  # otherwise the holder ended in between and removed the file
             return fd
         os.close(fd)
         if not free:
@@ -81,7 +81,7 @@ def _opened(path: str) -> int | None:
 
 
 def _holder(path: str) -> str:
-    """The number of the process that holds a lock, in brackets, and its host if that is another."""
+    """The number of the process that holds a lock, and its host if it is another one."""
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             pid, host = file.read(300).split()

@@ -1,4 +1,4 @@
-"""How much memory a program may still take."""
+"""How much more memory this process may use."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _GROUP = Path("/sys/fs/cgroup")
 
 
 def available() -> float:
-    """Bytes: what the machine has left, or the limit of this process or its control group if that is less.
+    """Bytes left on the machine, or to the limit of this process or of its control group, whichever is smallest.
 
-    Infinite where none of these is known.
+    Infinite if none of them is known.
     """
     return min(_of_machine(), _of_group(), _of_process())
 
@@ -26,7 +26,7 @@ def _of_group() -> float:
     with contextlib.suppress(OSError, ValueError):
         limit = int((_GROUP / "memory.max").read_text())
         used = int((_GROUP / "memory.current").read_text())
-        # Files that were read stay in memory only as long as nobody needs it.
+        # The system drops cached files when memory is needed.
         return limit - used + _table(str(_GROUP / "memory.stat")).get("inactive_file", 0)
     return math.inf
 
@@ -39,11 +39,11 @@ def _of_process() -> float:
 
 
 def _table(path: str) -> dict[str, float]:
-    """First number behind each first word of a file."""
-    found = {}
+    """The number after the first word of each line of a file."""
+    numbers = {}
     with contextlib.suppress(OSError):
         for line in Path(path).read_text().splitlines():
             name, *values = line.split()
             if values and values[0].isdecimal():
-                found[name] = float(values[0])
-    return found
+                numbers[name] = float(values[0])
+    return numbers

@@ -1,10 +1,10 @@
-"""Processes that MPI started together: rank 0 runs a command, the others compute what it sends them.
+"""MPI processes: rank 0 runs a command, the other ranks compute what it sends them.
 
     rank 0   main thread ── MpiPool.submit, .fill ──> communication thread ──┬──> threads of this rank
                                                                              └──> the other ranks, and back
-    others   follow: orders of rank 0 ──> threads of this rank ──> answers to rank 0
+    others   follow: orders from rank 0 ──> threads of this rank ──> answers to rank 0
 
-Rank 0 alone reads decks and prints, and writes all files but for parts that ranks of its machine fill in.
+Only rank 0 reads decks, prints, and creates files; ranks on its machine fill in parts of them.
 mpi4py is imported by `world` only.
 """
 
@@ -30,13 +30,13 @@ from aenet_py.runtime.workers import Pieces, SharedTarget, affinity, write_piece
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-PAUSE = 0.001  # seconds between two looks for messages: waiting for them inside MPI would take a processor
-AHEAD = 2  # tasks a thread of another rank has at hand
+PAUSE = 0.001  # seconds between two polls for messages: waiting inside MPI would occupy a processor
+AHEAD = 2  # tasks queued per thread of another rank
 
 
 @dataclass(frozen=True)
 class World:
-    """All processes of a run.  comm : what mpi4py sends messages with; hosts, affinities : of each rank."""
+    """All processes of a run.  comm : communicator of mpi4py; hosts, affinities : of each rank."""
 
     comm: Any
     rank: int
@@ -48,7 +48,7 @@ class World:
         return len(self.hosts)
 
     def threads(self) -> list[int]:
-        """Threads of each rank: the processors that the ranks of its host may use, divided by their number."""
+        """Threads per rank: the processors that the ranks of its host may use, divided by the number of these ranks."""
         return [self._threads(host) for host in self.hosts]
 
     def _threads(self, host: str) -> int:
@@ -58,7 +58,7 @@ class World:
 
 @dataclass(frozen=True)
 class Begin:
-    """The first order: how many threads to use, and what must be the same on every rank."""
+    """The first order: number of threads, and what must be the same on every rank."""
 
     threads: int
     arguments: tuple[str, ...]
@@ -74,14 +74,14 @@ class Task:
 
 @dataclass(frozen=True)
 class End:
-    """The last order, and, as an answer to it, that nothing follows."""
+    """The last order; as an answer, that nothing follows."""
 
     status: int
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where in a file what a task gives is written."""
+    """Where in a file the result of a task is written."""
 
     target: SharedTarget
     offset: int
@@ -98,8 +98,8 @@ class Answer:
 
 
 def world() -> World:
-    """Start MPI.  AenetError, or on other ranks than the first a silent exit, where that cannot be."""
-    place = launch.found()
+    """Start MPI; AenetError on failure, or a silent exit on ranks other than 0."""
+    place = launch.place()
     try:
         return _world(place)
     except AenetError:
@@ -113,7 +113,7 @@ def _world(place: launch.Launch | None) -> World:
     import socket
 
     if importlib.util.find_spec("mpi4py") is None:
-        raise AenetError("running under MPI needs mpi4py; expected it from pip install 'aenet_py[mpi]'")
+        raise AenetError("running under MPI requires mpi4py; install it with pip install 'aenet_py[mpi]'")
     import mpi4py
 
     mpi4py.rc.thread_level = "serialized"
@@ -122,19 +122,19 @@ def _world(place: launch.Launch | None) -> World:
         from mpi4py.util import pkl5
     except (ImportError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
-        raise AenetError(f"mpi4py cannot load an MPI library: {reason}; expected the one of mpirun") from None
+        raise AenetError(f"mpi4py cannot load an MPI library: {reason}; it must find that of mpirun") from None
     comm = pkl5.Intracomm(MPI.COMM_WORLD)
     if comm.size == 1 and place is not None and place.size not in (None, 1):
-        message = f"the launcher started {place.size} processes, each of which finds itself alone"
-        raise AenetError(f"{message}; expected mpi4py with the MPI library of the launcher")
-    found = comm.allgather((socket.gethostname(), affinity()))
-    return World(comm, comm.rank, tuple(host for host, _ in found), tuple(own for _, own in found))
+        message = f"the launcher started {place.size} processes, but mpi4py connects none of them"
+        raise AenetError(f"{message}; install an mpi4py that uses the MPI library of the launcher")
+    ranks = comm.allgather((socket.gethostname(), affinity()))
+    return World(comm, comm.rank, tuple(host for host, _ in ranks), tuple(own for _, own in ranks))
 
 
 class MpiPool:
-    """Runs functions in threads of all ranks, for `Workers`; they and what they take and return must be picklable.
+    """Runs functions in threads of all ranks, for `Workers`; functions, arguments and results must be picklable.
 
-    `begin` comes first, `dismiss` last: until then the other ranks wait.
+    Call `begin` first and `dismiss` last: the other ranks wait for it.
     """
 
     def __init__(self, world: World):
@@ -148,10 +148,10 @@ class MpiPool:
         self._number = 0
 
     def begin(self, threads: int | None, arguments: Sequence[str], paths: Iterable[str]) -> int:
-        """Ready all ranks; returns the threads they have together.
+        """Prepare all ranks; returns their total number of threads.
 
-        threads : of each, by default its share of the processors; arguments : of the command; AenetError unless they
-        and the files at paths are the same everywhere.
+        threads : per rank, by default its share of the processors; arguments : of the command.  AenetError unless these
+        and the files at paths are the same on all ranks.
         """
         from concurrent.futures import ThreadPoolExecutor
 
@@ -172,7 +172,7 @@ class MpiPool:
         return self._submit(function, arguments, None)
 
     def fill(self, target: SharedTarget, offset: int, function: Callable[..., Pieces], *arguments: object) -> Future:
-        """Have pieces computed on any rank, and written by it if it is on this machine, by this one otherwise."""
+        """Compute pieces on any rank; they are written by that rank if it is on this machine, otherwise by this one."""
         return self._submit(function, arguments, Place(target, offset))
 
     def _submit(self, function: Callable, arguments: tuple, place: Place | None) -> Future:
@@ -185,13 +185,13 @@ class MpiPool:
         return future
 
     def shutdown(self, cancel_futures: bool) -> None:
-        """Nothing is written any more; what other ranks have not answered is not waited for: they may be gone."""
+        """Stop writing; do not wait for answers of other ranks, which may have ended."""
         with self._changing:
             self._pending.clear()
         self._own.shutdown(cancel_futures=cancel_futures)
 
     def dismiss(self, status: int) -> None:
-        """Let the other ranks exit with a status."""
+        """Make the other ranks exit with a status."""
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # nothing is left to interrupt
         if self._talker.ident is None:
             self._talker.start()
@@ -203,7 +203,7 @@ class MpiPool:
             self._talk()
 
     def _talk(self) -> None:
-        """All messages from and to the other ranks, so that one thread alone calls MPI."""
+        """Exchange all messages with the other ranks, because only one thread may call MPI."""
         comm, n_left = self._world.comm, self._world.size - 1
         waiting: collections.deque[Task] = collections.deque()
         free = [threads * (AHEAD if rank else 1) for rank, threads in enumerate(self._threads)]
@@ -223,7 +223,7 @@ class MpiPool:
             for answer in _messages(comm):
                 if isinstance(answer, End):
                     n_left -= 1
-                elif answer.number in rank_of:  # not to the first order, which a signal may have made nobody wait for
+                elif answer.number in rank_of:  # not one to the first order, for which nobody waits after a signal
                     free[rank_of.pop(answer.number)] += 1
                     self._finish(answer)
             while waiting and max(free) > 0:
@@ -237,7 +237,7 @@ class MpiPool:
             requests = [request for request in requests if not request.test()[0]]
 
     def _start(self, task: Task, rank: int) -> list[Any] | None:
-        """Give a task to a rank; what to wait for until it has it, or None for a task that was dropped."""
+        """Give a task to a rank; returns requests to wait for, or None if the task was dropped."""
         with self._changing:
             future, place = self._pending.get(task.number, (None, None))
             if future is None:
@@ -249,7 +249,7 @@ class MpiPool:
             return []
 
     def _elsewhere(self, task: Task, place: Place | None, rank: int) -> Task:
-        """What another rank does of a task whose pieces belong to a place: it returns those it cannot write there."""
+        """The task for another rank, which returns those pieces that it cannot write at place itself."""
         if place is None:
             return task
         if self._world.hosts[rank] != self._world.hosts[0]:
@@ -271,10 +271,7 @@ class MpiPool:
 
 
 def follow(world: World, arguments: Sequence[str]) -> int:
-    """What ranks other than 0 do: compute what rank 0 sends, until it gives the exit status.
-
-    arguments : of the command.
-    """
+    """Work for rank 0 until it sends the exit status; arguments : of the command."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # rank 0 cleans up and then ends all
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     with _aborting(world.comm):
@@ -283,7 +280,7 @@ def follow(world: World, arguments: Sequence[str]) -> int:
 
 @contextlib.contextmanager
 def _aborting(comm: Any) -> Iterator[None]:
-    """What nobody expects ends all ranks: the others would wait for this one."""
+    """End all ranks after an unexpected exception, because the others would wait for this one."""
     try:
         yield
     except BaseException:
@@ -324,7 +321,7 @@ def _follow(world: World, arguments: Sequence[str]) -> int:
 
 
 def _messages(comm: Any) -> Iterator[Any]:
-    """What has arrived.  (improbe would wait for all parts of a message, which a sender gives one after the other.)"""
+    """Messages that have arrived.  (improbe would wait for all parts of a message, which are sent one by one.)"""
     from mpi4py import MPI
 
     status = MPI.Status()
@@ -335,14 +332,14 @@ def _messages(comm: Any) -> Iterator[Any]:
 def _check(order: Begin, arguments: tuple[str, ...], rank: int) -> None:
     if arguments != order.arguments:
         ours, theirs = " ".join(arguments), " ".join(order.arguments)
-        raise AenetError(f"rank {rank} was started with {ours!r}, rank 0 with {theirs!r}; expected the same")
+        raise AenetError(f"rank {rank} was started with {ours!r}, rank 0 with {theirs!r}; they must be the same")
     for path, digest in order.digests.items():
         try:
-            found = _digest(path)
+            own = _digest(path)
         except AenetError as error:
-            raise AenetError(f"{error}, by rank {rank}; expected the folder of rank 0") from None
-        if found != digest:
-            raise AenetError(f"{path}: rank {rank} finds another content than rank 0; expected the same folder")
+            raise AenetError(f"{error}, by rank {rank}; all ranks must see the folder of rank 0") from None
+        if own != digest:
+            raise AenetError(f"{path}: different on rank {rank} and rank 0; all ranks must see the same folder")
 
 
 def _digest(path: str) -> str:
@@ -371,7 +368,7 @@ def _unchanged(value: Any) -> Any:
 
 
 def _write_or_collect(handle: Handle, offset: int, function: Callable[..., Pieces], *arguments: object) -> Pieces:
-    """Write what function gives into rank 0's file, or return it where that cannot be reached."""
+    """Write the pieces into the file of rank 0, or return them if that cannot be reached."""
     if not handle.is_reachable:
         return _collect(function, *arguments)
     write_pieces(handle, offset, function(*arguments))
@@ -379,5 +376,5 @@ def _write_or_collect(handle: Handle, offset: int, function: Callable[..., Piece
 
 
 def _collect(function: Callable[..., Pieces], *arguments: object) -> Pieces:
-    """What function gives, each piece as one array: those travel without another copy."""
+    """Pieces as one array each, which are sent without another copy."""
     return [(n_bytes, [np.frombuffer(b"".join(parts), np.uint8)]) for n_bytes, parts in function(*arguments)]

@@ -1,7 +1,7 @@
-"""Output files that appear under their names only when they are complete.
+"""Output files that appear under their names only when complete.
 
-Until then they are called `.NAME.xxxxxxxx.partial` and locked.  Whoever makes such a file removes those that nobody
-locks from the folder: programs that were killed left them.
+Until then they are named `.NAME.xxxxxxxx.partial` and locked.  Creating such a file removes those in the same folder
+that are not locked, because the programs that wrote them were killed.
 """
 
 from __future__ import annotations
@@ -19,24 +19,25 @@ from typing import TYPE_CHECKING
 
 from aenet_py.errors import AenetError
 from aenet_py.runtime import locks
+from aenet_py.runtime.signals import uninterrupted
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-# What file systems without hard links answer.
+# Errors of file systems without hard links.
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 _PENDING = re.compile(r"\..*\.[0-9a-f]{8}\.partial")
 _CLOSE = getattr(os, "O_CLOEXEC", 0)
 _KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
 
-LEAST_AHEAD, MOST_AHEAD = 1 << 20, 64 << 20  # bytes set aside on the disk before they are needed
+LEAST_AHEAD, MOST_AHEAD = 1 << 20, 64 << 20  # bytes reserved on the disk before they are needed
 
 
 def allocate(fd: int, start: int, stop: int) -> None:
-    """Ask the file system for room, where it can set it aside at once: writing is then a third faster.
+    """Reserve space if the file system can do so at once: writing is then a third faster.
 
-    Nothing happens elsewhere. (os.posix_fallocate would then write every block, which takes longer than it saves.)
+    Does nothing otherwise, where os.posix_fallocate would write every block, which takes longer than it saves.
     """
     if sys.platform != "linux":
         return
@@ -48,13 +49,13 @@ def allocate(fd: int, start: int, stop: int) -> None:
 
 
 class PendingFile:
-    """A file under a temporary name beside its destination, which is a file or the one that a link leads to.
+    """A file with a temporary name beside its destination; if that is a link, beside the file that it leads to.
 
-    `write` appends; `write_at` fills a place that `reserve` set aside, from any thread.  `complete` gives the file its
-    name; leaving the ``with`` block without it removes the file.
+    `write` appends; `write_at` fills space from `reserve`, from any thread.  `complete` gives the file its name;
+    leaving the ``with`` block without it removes the file.
 
-    nameless : without the temporary name, where the file system knows such files (O_TMPFILE): then nothing is left of a
-    process that is killed, either.
+    nameless : no temporary name if the file system supports it (O_TMPFILE), so that nothing remains if the process is
+    killed.
     """
 
     def __init__(self, path: str, nameless: bool = False):
@@ -84,7 +85,7 @@ class PendingFile:
         self.write_at(self.reserve(len(data)), [data])
 
     def reserve(self, n_bytes: int) -> int:
-        """Set n_bytes aside at the end of the file; returns where they begin."""
+        """Reserve n_bytes at the end of the file; returns their offset."""
         offset = self._size
         self._size += n_bytes
         if self._size > self._allocated:
@@ -94,22 +95,22 @@ class PendingFile:
         return offset
 
     def write_at(self, offset: int, parts: Sequence) -> None:
-        """Write buffers one behind the other."""
+        """Write buffers one after the other, from offset on."""
         _write(self._fd, self.path, offset, parts)
 
     @functools.cached_property
     def handle(self) -> Handle:
-        """What other processes of this machine write into the file with."""
+        """For other processes of this machine, to write into the file."""
         status = os.fstat(self._fd)
         return Handle(self.path, f"/proc/{os.getpid()}/fd/{self._fd}", (status.st_dev, status.st_ino))
 
     def complete(self, replace: bool) -> None:
-        """Give the file its name; AenetError if a file of that name exists and replace is false."""
+        """Give the file its name; AenetError if a file with that name exists and replace is false."""
         try:
             os.ftruncate(self._fd, self._size)
-            if not self._named:  # any descriptor makes this linkat, which follows the link in /proc
+            if not self._named:  # with a descriptor this calls linkat, which follows the link in /proc
                 os.link(f"/proc/self/fd/{self._fd}", self._temporary, src_dir_fd=self._fd, follow_symlinks=True)
-            os.close(os.dup(self._fd))  # some file systems on a network only tell now that they are full
+            os.close(os.dup(self._fd))  # some network file systems report only now that they are full
             if replace:
                 os.replace(self._temporary, self._target)
             else:
@@ -119,19 +120,20 @@ class PendingFile:
 
 
 def complete_together(first: PendingFile, others: Sequence[PendingFile]) -> None:
-    """Give all files their names, or none; first must not exist, the others are replaced."""
-    first.complete(replace=False)
-    try:
-        for file in others:
-            file.complete(replace=True)
-    except AenetError:
-        os.unlink(first.path)
-        raise
+    """Give all files their names, or none, whatever signals arrive; first must not exist, the others are replaced."""
+    with uninterrupted():
+        first.complete(replace=False)
+        try:
+            for file in others:
+                file.complete(replace=True)
+        except AenetError:
+            os.unlink(first.path)
+            raise
 
 
 @dataclass(frozen=True)
 class Handle:
-    """A pending file of another process, whose descriptor is at place; identity : its device and number."""
+    """A pending file of another process, with its descriptor at place; identity : device and inode."""
 
     path: str
     place: str
@@ -139,11 +141,11 @@ class Handle:
 
     @property
     def is_reachable(self) -> bool:
-        """Whether this process can write into it: not from another container, or without /proc."""
+        """Whether this process can write into the file; it cannot in another container, or without /proc."""
         return _reached(self) is not None
 
     def write_at(self, offset: int, parts: Sequence) -> None:
-        """As of `PendingFile`, where it is reachable."""
+        """As `PendingFile.write_at`; the file must be reachable."""
         fd = _reached(self)
         assert fd is not None
         _write(fd, self.path, offset, parts)
@@ -158,12 +160,12 @@ def _reached(handle: Handle) -> int | None:
     status = os.fstat(fd)
     if (status.st_dev, status.st_ino) == handle.identity:
         return fd
-    os.close(fd)  # numbers of processes mean others in a container
+    os.close(fd)  # in a container, the number belongs to another process
     return None
 
 
 def _write(fd: int, path: str, offset: int, parts: Sequence) -> None:
-    for start in range(0, len(parts), 1000):  # the system takes about a thousand buffers at a time
+    for start in range(0, len(parts), 1000):  # the system accepts about a thousand buffers at a time
         chunk = [memoryview(part).cast("B") for part in parts[start : start + 1000]]
         while chunk:
             try:
@@ -182,18 +184,18 @@ def _pending(folder: str, name: str) -> str:
 
 
 def is_pending(name: str) -> bool:
-    """Whether a file or folder of this name is not complete yet, or was left by a program that was killed."""
+    """Whether a file or folder with this name is incomplete: being written, or left by a killed program."""
     return _PENDING.fullmatch(name) is not None
 
 
 def _new(folder: str, name: str, make: Callable[[str], int]) -> tuple[str, int]:
-    """The temporary name of a new file or folder, and a locked descriptor of it; make : creates it and opens it."""
+    """Temporary name and locked descriptor of a new file or folder; make : creates and opens it."""
     while True:
         path = _pending(folder, name)
         fd = make(path)
         if locks.lock(fd) is not False and locks.is_at(fd, path):
             return path, fd
-        os.close(fd)  # before it was locked, another program took it for abandoned
+        os.close(fd)  # another program removed it as abandoned before it was locked
 
 
 def _new_file(path: str) -> int:
@@ -208,19 +210,19 @@ def _new_folder(path: str) -> int:
 
 
 def _nameless(folder: str) -> int | None:
-    """A descriptor of a new file without a name, or None where there are no such files."""
+    """Descriptor of a new file without a name, or None if the system has no such files."""
     if not (hasattr(os, "O_TMPFILE") and os.path.isdir("/proc/self/fd")):
         return None
     try:
         fd = os.open(folder, os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, 0o666)
-    except OSError:  # whatever is wrong, a file with a name says it
+    except OSError:  # creating a file with a name reports what is wrong
         return None
-    locks.lock(fd)  # it has a name for a moment before it is complete
+    locks.lock(fd)  # it has a temporary name for a moment before it is complete
     return fd
 
 
 def remove_abandoned(folder: str) -> None:
-    """Remove what killed programs left in a folder: pending files and folders that nobody locks."""
+    """Remove the pending files and folders of killed programs, which are not locked, from a folder."""
     with contextlib.suppress(OSError):
         for name in filter(is_pending, os.listdir(folder)):
             with contextlib.suppress(OSError):
@@ -234,7 +236,7 @@ def _remove_unlocked(path: str) -> None:
         if not locks.lock(fd):
             return
         if is_folder:
-            import shutil  # takes a while, and is rarely needed
+            import shutil  # slow to import, and rarely needed
 
             shutil.rmtree(path)
         else:
@@ -244,9 +246,9 @@ def _remove_unlocked(path: str) -> None:
 
 
 class PendingFolder:
-    """A folder under a temporary name beside a destination, for files that appear together.
+    """A folder with a temporary name beside a destination, for files that appear together.
 
-    Leaving the ``with`` block removes it with what is still in it.
+    Leaving the ``with`` block removes it with everything still in it.
     """
 
     def __init__(self, destination: str):
@@ -263,13 +265,13 @@ class PendingFolder:
         return self
 
     def __exit__(self, *_: object) -> None:
-        import shutil  # takes a while, and training sets need no folder
+        import shutil  # slow to import, and training sets need no folder
 
         shutil.rmtree(self.path, ignore_errors=True)
         os.close(self._fd)
 
     def complete(self) -> None:
-        """Give the folder its name, which must be free."""
+        """Give the folder its name, which must not be taken."""
         if os.path.lexists(self._target):  # an empty folder would be replaced
             raise already_exists(self._destination)
         try:
@@ -278,10 +280,10 @@ class PendingFolder:
             raise AenetError(f"{self._destination}: cannot be written: {error.strerror}") from None
 
     def complete_files(self, targets: Mapping[str, str]) -> None:
-        """Give all files their names, or none of them; targets : by the names they have in the folder.
+        """Give all files their names, or none; targets : final names by the names in the folder.
 
-        A file of such a name is in the way unless it has the same content: then a program that was killed while it
-        gave names is followed by another that completes its work.
+        AenetError if a target exists with different contents.  One with the same contents is accepted: a program that
+        was killed at this point can be run again.
         """
         import filecmp
 
@@ -307,7 +309,7 @@ class PendingFolder:
 
 
 def _link(temporary: str, target: str, shown: str) -> None:
-    """Give a pending file its name, which must be free; shown : what the file is called in an error."""
+    """Give a pending file its name, which must not be taken; shown : name of the file in errors."""
     try:
         os.link(temporary, target)
     except FileExistsError:
@@ -321,15 +323,15 @@ def _link(temporary: str, target: str, shown: str) -> None:
 
 
 def check_regular(path: str) -> None:
-    """AenetError if there is something of this name that is no regular file, such as a folder, a device or a pipe."""
+    """AenetError if something with this name exists that is not a regular file, such as a folder, device or pipe."""
     try:
         mode = os.stat(path).st_mode
-    except OSError:  # whatever is wrong, creating a file says it
+    except OSError:  # creating the file reports what is wrong
         return
     if not stat.S_ISREG(mode):
         kind = _KINDS.get(stat.S_IFMT(mode), "a device")
-        raise AenetError(f"{path}: cannot be written: it is not a regular file but {kind}; expected the name of a file")
+        raise AenetError(f"{path}: cannot be written: it is {kind}; choose another name")
 
 
 def already_exists(path: str) -> AenetError:
-    return AenetError(f"{path}: this file exists already and is not overwritten; expected a new name or a free one")
+    return AenetError(f"{path}: file exists; choose another name")

@@ -1,4 +1,4 @@
-"""Threads, and processes of MPI, that work ahead."""
+"""Workers, threads or MPI processes, that compute ahead of the main thread."""
 
 from __future__ import annotations
 
@@ -13,43 +13,43 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 R = TypeVar("R")
-Pieces = Iterable[tuple[int, Sequence]]  # of a file: their number of bytes, and buffers, good until the next piece
+Pieces = Iterable[tuple[int, Sequence]]  # of a file: number of bytes, and buffers valid until the next piece
 
 
 def affinity() -> frozenset[int]:
-    """The processors that this process may use."""
+    """Numbers of the processors that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return frozenset(os.sched_getaffinity(0))
     return frozenset(range(os.cpu_count() or 1))
 
 
 def processors() -> int:
-    """How many processors this process may use."""
+    """Number of processors that this process may use."""
     return len(affinity())
 
 
 class Target(Protocol):
-    """A file that parts are written into, in any order; see formats.output."""
+    """A file whose parts may be written in any order; see `runtime.output`."""
 
     def write_at(self, offset: int, parts: Sequence, /) -> None: ...
 
 
 class SharedTarget(Target, Protocol):
-    """One that other processes of this machine may write into, through its handle."""
+    """A target into which other processes of this machine may write through its handle."""
 
     @property
     def handle(self) -> Any: ...
 
 
 def write_pieces(target: Target, offset: int, pieces: Pieces) -> None:
-    """Write pieces one behind the other."""
+    """Write pieces one after the other."""
     for n_bytes, parts in pieces:
         target.write_at(offset, parts)
         offset += n_bytes
 
 
 class Pool(Protocol):
-    """What does the work: functions as of an Executor, and pieces of files, computed anywhere and written."""
+    """Runs functions like an Executor, and computes and writes pieces of files."""
 
     def submit(self, function: Callable[..., R], /, *arguments: object) -> Future[R]: ...
 
@@ -61,10 +61,10 @@ class Pool(Protocol):
 
 
 class Workers:
-    """Work that comes back in order (`in_order`) and parts of files that only have to be written (`fill`).
+    """Runs functions whose results are needed in order (`in_order`), and writes parts of files (`fill`).
 
-    Threads do it, one being the caller's own, or a pool that has as many.  Leaving the ``with`` block waits for
-    everything, or, after an exception, drops what has not begun.
+    With one thread the caller's own does everything; otherwise a pool does, which has that many threads.  Leaving the
+    ``with`` block waits for all work or, after an exception, drops what has not started.
     """
 
     def __init__(self, threads: int, pool: Pool | None = None):
@@ -85,6 +85,7 @@ class Workers:
             self._pool.shutdown(cancel_futures=True)
 
     def in_order(self, function: Callable[[T], R], jobs: Iterable[T]) -> Iterator[R]:
+        """Results of function for all jobs, in their order; some are computed ahead."""
         if self._pool is None:
             yield from map(function, jobs)
             return
@@ -98,7 +99,7 @@ class Workers:
             yield ahead.popleft().result()
 
     def fill(self, target: SharedTarget, offset: int, function: Callable[..., Pieces], *arguments: object) -> None:
-        """Have the pieces that function gives written from offset on."""
+        """Write the pieces that function returns to target, from offset on."""
         if self._pool is None:
             write_pieces(target, offset, function(*arguments))
             return
@@ -108,7 +109,7 @@ class Workers:
 
 
 def _threads(n: int) -> Pool:
-    from concurrent.futures import ThreadPoolExecutor  # takes a while, and one thread needs no pool
+    from concurrent.futures import ThreadPoolExecutor  # slow to import, and one thread needs no pool
 
     class Threads(ThreadPoolExecutor):
         def fill(

@@ -21,12 +21,12 @@ from aenet_py.formats.labels import ANY, Labels, mixed
 from aenet_py.formats.source import Advance
 from aenet_py.formats.structures import is_own
 from aenet_py.runtime.output import PendingFolder, already_exists, check_regular
+from aenet_py.runtime.signals import uninterrupted
 from aenet_py.structure import Structure
 
 WHAT = ".extxyz, .xyz (also .xz, .gz), .xsf, .db or .json"
 DIGITS = 6  # of a file's number in a folder
 _NUMBER = re.compile(r"%(0\d+)?d")
-Publish = Callable[[], contextlib.AbstractContextManager]
 Add = Callable[[Structure, bytes | None], None]
 
 
@@ -54,7 +54,7 @@ def files_of(given: Sequence[str]) -> list[str]:
 
 def convert(
     given: Sequence[str], output: str, format_name: str | None, reference: bool, skip: Skip | None,
-    advance: Advance, publish: Publish, labels: Labels = ANY,
+    advance: Advance, labels: Labels = ANY,
 ) -> Converted:  # fmt: skip
     """Write the structures of files, in their order, to others, which must not exist.
 
@@ -62,7 +62,7 @@ def convert(
     folder or a file name with %d for the number from 0; format_name : ASE's name of a format that all files are read
     in; None reads each as its name says, or as ASE detects; reference : energy and forces are required; skip : called
     instead of raising InputError for a structure that is not good; advance : told the bytes read;
-    publish : within it, what is written gets its names; labels : which energies and forces to take from extended XYZ.
+    labels : which energies and forces to take from extended XYZ.
     """
     paths = files_of(given)
     counts = [0, 0, 0, 0]
@@ -71,7 +71,7 @@ def convert(
         raise already_exists(output)
     if not os.path.isdir(output):
         check_regular(output)
-    with _writer(output, publish) as add:
+    with _writer(output) as add:
         for frame, content in _read_all(paths, format_name, reference, skip, labels, advance):
             try:
                 add(frame, content)
@@ -118,22 +118,22 @@ def _from_xsf(path: str) -> Structure:
     return structure
 
 
-def _writer(output: str, publish: Publish) -> contextlib.AbstractContextManager[Add]:
+def _writer(output: str) -> contextlib.AbstractContextManager[Add]:
     """Takes the structures of a file of this name, which appears when the `with` block is left without an error."""
     name = os.path.basename(output)
     if frames.is_frames(output):
-        return _frames_file(output, publish)
+        return _frames_file(output)
     if databases.is_database(output):
-        return _database(output, publish)
+        return _database(output)
     if name.lower().endswith(".xsf"):
-        return _xsf_files(output, publish)
+        return _xsf_files(output)
     if os.path.isdir(output) or "." not in name:
-        return _xsf_files(os.path.join(output, f"%0{DIGITS}d.xsf"), publish)
+        return _xsf_files(os.path.join(output, f"%0{DIGITS}d.xsf"))
     raise AenetError(f"{output}: found a name of another kind; expected {WHAT}, a folder or a name with %d in it")
 
 
 @contextlib.contextmanager
-def _frames_file(output: str, publish: Publish) -> Iterator[Add]:
+def _frames_file(output: str) -> Iterator[Add]:
     with FramesFile(output) as file:
 
         def add(frame: Structure, content: bytes | None) -> None:
@@ -141,12 +141,12 @@ def _frames_file(output: str, publish: Publish) -> Iterator[Add]:
             file.write(extxyz.text(frame) if content is None else content)
 
         yield add
-        with publish():
+        with uninterrupted():
             file.complete(replace=False)
 
 
 @contextlib.contextmanager
-def _database(output: str, publish: Publish) -> Iterator[Add]:
+def _database(output: str) -> Iterator[Add]:
     with PendingFolder(output) as folder:
         name = "new" + os.path.splitext(output)[1].lower()
         with databases.writing(os.path.join(folder.path, name), output) as write:
@@ -156,7 +156,7 @@ def _database(output: str, publish: Publish) -> Iterator[Add]:
                 write(frame)
 
             yield add
-        with publish():
+        with uninterrupted():
             folder.complete_files({name: output})
 
 
@@ -168,7 +168,7 @@ def _check_elements(frame: Structure) -> None:
 
 
 @contextlib.contextmanager
-def _xsf_files(pattern: str, publish: Publish) -> Iterator[Add]:
+def _xsf_files(pattern: str) -> Iterator[Add]:
     folder, name = os.path.split(pattern)
     is_new = not os.path.isdir(folder or ".")
     names: list[str] = []
@@ -185,7 +185,7 @@ def _xsf_files(pattern: str, publish: Publish) -> Iterator[Add]:
                 raise AenetError(f"{os.path.join(folder, names[-1])}: cannot be written: {error.strerror}") from None
 
         yield add
-        with publish():
+        with uninterrupted():
             if is_new:
                 pending.complete()
             else:

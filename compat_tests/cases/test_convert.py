@@ -106,5 +106,5 @@ def test_a_pipe_as_an_output_is_refused(tmp_path):
     source = ROOT / "fixtures/golden/edges/expected/edges.train"
     done = run(tmp_path, str(source), "/dev/stdout", program="trainbin2ASCII.x")
     assert (done.returncode, done.stdout) == (1, "")
-    expected = "/dev/stdout: cannot be written: it is not a regular file but a pipe; expected the name of a file"
+    expected = "/dev/stdout: cannot be written: it is a pipe; choose another name"
     assert done.stderr == f"Error: {expected}\n"

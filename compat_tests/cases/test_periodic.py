@@ -182,7 +182,7 @@ def test_an_xsf_slab_that_is_repeated_is_named(capfd, keyword, vacuum, warned):
     Path("slab.xsf").write_text(f"# total energy = -20.0 eV\n{keyword}\n{cell}{atoms}")
     Path("predict.in").write_text("VERBOSITY low\n" + Path("predict.in").read_text())
     prepare("slab.xsf")
-    expected = "Warning: slab.xsf: periodic along some vectors only, but repeated along all of them"
+    expected = "Warning: slab.xsf: not periodic along all vectors, but repeated along all of them"
     for command, deck in ((generate, "generate.in"), (predict, "predict.in")):
         assert command([deck, *["slab.xsf"] * (command is predict)]) == 0
         assert (expected in capfd.readouterr().err) == warned

@@ -159,7 +159,7 @@ def test_wrong_units(diff, units, capsys):
     with pytest.raises(SystemExit) as stop:
         diff(CONTENT, CONTENT, f"--ulp={units}")
     assert stop.value.code == 1
-    assert "expected a number of units, 0 or more" in capsys.readouterr().err
+    assert "is not a number of units, 0 or more" in capsys.readouterr().err
 
 
 def test_golden_files_of_several_forms(monkeypatch, capsys):

@@ -105,14 +105,14 @@ def errors(folder: Path, program: str, **variables: str) -> list[str]:
 def test_the_first_process_does_the_work(tmp_path):
     alone = errors(tmp_path, "predict.x")
     assert len(alone) == 1
-    warning = "Warning: predict.x runs in one of the 3 processes that were started; the others end at once"
+    warning = "Warning: predict.x runs in one of the 3 processes only; the others end at once"
     assert errors(tmp_path, "predict.x", PMI_RANK="0", PMI_SIZE="3") == [warning, *alone]
     assert errors(tmp_path, "predict.x", PMI_RANK="0", PMI_SIZE="1") == alone
     assert errors(tmp_path, "predict.x", SLURM_PROCID="0", SLURM_NTASKS="8") == alone, "of a batch script"
     (warning, *rest) = errors(tmp_path, "generate.x", SLURM_PROCID="0", SLURM_STEP_NUM_TASKS="3")
-    assert "the others end at once; srun --mpi=pmix" in warning
+    assert "the others end at once; use srun --mpi=pmix" in warning
     assert rest == errors(tmp_path, "generate.x")
-    assert "torchrun starts it in several" in errors(tmp_path, "aenet_pytorch.py", PMI_RANK="0", PMI_SIZE="3")[0]
+    assert "use torchrun to start several" in errors(tmp_path, "aenet_pytorch.py", PMI_RANK="0", PMI_SIZE="3")[0]
 
 
 def test_processes_of_torchrun_go_on(tmp_path):

@@ -239,13 +239,13 @@ def test_all_structures_skipped(case, capsys):
 @pytest.mark.parametrize("threads", [1, 2])
 def test_existing_training_set_is_kept(case, capsys, threads):
     (case / "new.train").write_text("precious")
-    check_refused(case, capsys, "new.train: this file exists already and is not overwritten", threads)
+    check_refused(case, capsys, "new.train: file exists; choose another name", threads)
 
 
 def test_training_set_that_appears_meanwhile_is_kept(case, capsys, monkeypatch):
     monkeypatch.setattr("aenet_py.report.generate.closing", lambda: (case / "new.train").write_text("precious") and "")
     assert main(["generate.in"]) == 1
-    assert "new.train: this file exists already" in capsys.readouterr().err
+    assert "new.train: file exists; choose another name" in capsys.readouterr().err
     assert sorted(listing(case)) == sorted([*FILES, "new.train"])
     assert (case / "new.train").read_text() == "precious"
 
@@ -260,7 +260,7 @@ def test_all_files_or_none(case, capsys, monkeypatch):
 
 def test_folder_in_the_way(case, capsys):
     (case / "new.train.forces").mkdir()
-    check_refused(case, capsys, "new.train.forces: cannot be written: it is not a regular file")
+    check_refused(case, capsys, "new.train.forces: cannot be written: it is a folder")
 
 
 def test_no_hard_links(case, monkeypatch):

@@ -88,7 +88,7 @@ from aenet_py.runtime import launch, mpi
 from aenet_py.cli.generate import main
 from aenet_py.runtime import output
 
-rank = str(launch.found().rank)
+rank = str(launch.place().rank)
 
 def never(*_):
     raise RuntimeError("this is not the way")
@@ -166,9 +166,9 @@ def test_ranks_in_different_folders(tmp_path):
         return message
 
     deck = bad_case(tmp_path / "deck", **{"generate.in": DECK + "! changed\n"})
-    assert "generate.in: rank 1 finds another content than rank 0; expected the same folder" in refused(deck)
+    assert "generate.in: different on rank 1 and rank 0; all ranks must see the same folder" in refused(deck)
     setup = bad_case(tmp_path / "setup", **{"O.stp": FILES["O.stp"] + "! changed\n"})
-    assert "O.stp: rank 1 finds another content than rank 0; expected the same folder" in refused(setup)
+    assert "O.stp: different on rank 1 and rank 0; all ranks must see the same folder" in refused(setup)
     (tmp_path / "empty").mkdir()
     assert "generate.in: cannot be read: No such file or directory, by rank 1" in refused(tmp_path / "empty")
     structures = bad_case(tmp_path / "structures")
@@ -185,7 +185,7 @@ def test_ranks_with_different_decks(tmp_path):
     program = [sys.executable, str(LAUNCHER)]
     done = mpirun(folder, "-n", "1", *program, "generate.in", ":", "-n", "1", *program, "other.in")
     assert done.returncode != 0
-    message = "Error: rank 1 was started with 'other.in', rank 0 with 'generate.in'; expected the same"
+    message = "Error: rank 1 was started with 'other.in', rank 0 with 'generate.in'; they must be the same"
     assert errors(done) == [message]
     assert listing(folder) == before
 
@@ -196,7 +196,7 @@ def test_wrong_option_and_help_are_printed_once(tmp_path):
     folder = bad_case(tmp_path / "case")
     done = generate_under_mpi(folder, 2, "--threads", "0")
     assert done.returncode != 0
-    assert errors(done) == ["Error: argument --threads: found '0'; expected a number of threads, at least 1; "
+    assert errors(done) == ["Error: argument --threads: '0' is not a number of threads, 1 or more; "
                             "see generate.x --help"]  # fmt: skip
     done = generate_under_mpi(folder, 2, "--help")
     assert (done.returncode, done.stdout.count("usage:")) == (0, 1)
@@ -238,7 +238,7 @@ def test_without_mpi4py(tmp_path, monkeypatch, capsys):
     folder = bad_case(tmp_path / "case")
     monkeypatch.chdir(folder)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)  # noqa: ARG005
-    expected = "Error: running under MPI needs mpi4py; expected it from pip install 'aenet_py[mpi]'\n"
+    expected = "Error: running under MPI requires mpi4py; install it with pip install 'aenet_py[mpi]'\n"
     without_launcher(monkeypatch)
     assert main(["generate.in", "--mpi"]) == 1
     assert capsys.readouterr().err == expected

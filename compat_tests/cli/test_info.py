@@ -19,7 +19,9 @@ from compat_tests.formats import samples
 CLUSTER = FIXTURES / "cluster-cuau-h2o"
 TRAINING_SET = """\
 {path}: training set, binary, 109,756 bytes
-  species         Cu Au O H (energies in eV: Cu -1308.900000, Au -879.100000, O -432.503149, H -13.587223)
+  species         Cu Au O H
+  atomic energies in eV: Cu -1308.900000, Au -879.100000, O -432.503149,
+                  H -13.587223
   structures      14
   atoms           201
   energy per atom -0.231208 to -0.091009, average -0.177018 eV
@@ -68,9 +70,10 @@ def test_check_of_golden_files(suffix, capsys):
         if path.name == "edges.train.ascii":
             continue  # the original stopped while it wrote this
         status, out, err = info(capsys, path, "--check")
-        skipped = "1 structures fewer than announced" if path.parents[1].name == "edges" else ""
+        skipped = "the header counts 1 structure more than the file holds" if path.parents[1].name == "edges" else ""
         assert (status, skipped in err, bool(err)) == (0, True, bool(skipped)), name_of(path)
         assert out.endswith("no errors\n")
+        assert max(map(len, out.splitlines()[1:])) <= 80
 
 
 def test_counts_of_a_check(capsys):

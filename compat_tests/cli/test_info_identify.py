@@ -21,7 +21,7 @@ SHOWN = {
     TRAINED / "forces.test": ["forces of a training", "largest force   0.434189 eV/Å", "RMSE 0.173065"],
     TRAINED / "train.error": [
         "errors of a training", "last epoch      39\n",
-        "RMSE of energies (eV/atom): training 0.015056, test 0.005472\n", "RMSE of force components (eV/Å): training",
+        "energy RMSE     training 0.015056, test 0.005472 eV/atom\n", "force RMSE      training 0.375103, test",
     ],
     TRAINED / "model.restart": [
         "state of a training", "network         44 - 10 - 10 - 1\n", "weights         2,284\n",
@@ -30,11 +30,11 @@ SHOWN = {
     CLUSTER / "generate.in": [
         "input file of generate.x", "species         Cu Au O H\n", "structure files 14\n",
     ],
-    TRAINED.parent / "train.in": ["input file of aenet_pytorch.py", "networks        Cu 10:tanh 10:tanh; Au", "adamw"],
+    TRAINED.parent / "train.in": ["input file of aenet_pytorch.py", "networks        Cu 10:tanh 10:tanh\n", "adamw"],
     CLUSTER / "Cu.stp": ["set-up of features", "features of     Cu, surrounded by Cu Au O H\n", "44 features"],
     CLUSTER / "xsf/s000.xsf": [
-        "structure in XSF", "structures      1, of which 0 periodic\n", "atoms           Cu 4, Au 4, O 2, H 4\n",
-        "energy per atom -690.985430 eV, total\n", "forces          of 1 structures\n",
+        "structure in XSF", "structures      1, 0 of them periodic\n", "atoms           Cu 4, Au 4, O 2, H 4\n",
+        "energy per atom -690.985430 eV, total\n", "with forces     1\n",
     ],
 }  # fmt: skip
 
@@ -76,11 +76,11 @@ def test_frames(name, tmp_path, capsys):
     (tmp_path / name).write_bytes(lzma.compress(content) if name.endswith("xz") else content)
     status, out, error = in_process(capsys, "info", tmp_path / name)
     assert (status, error) == (0, "")
-    assert "structures      2, of which 1 periodic\n" in out
+    assert "structures      2, 1 of them periodic\n" in out
     assert "atoms           Mg 1, S 4\n" in out
     assert "per structure   2 to 3 atoms\n" in out
     assert "energy per atom -6.250000 to -3.000000 eV, total\n" in out
-    assert "forces          of 1 structures\n" in out
+    assert "with forces     1\n" in out
 
 
 def test_a_database(tmp_path, capsys, monkeypatch):
@@ -91,7 +91,7 @@ def test_a_database(tmp_path, capsys, monkeypatch):
     status, out, _ = in_process(capsys, "info", tmp_path / "a.db")
     assert status == 0
     assert "structures in a database of ASE" in out
-    assert "structures      2, of which 2 periodic\n" in out
+    assert "structures      2, 2 of them periodic\n" in out
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     assert "require ase; install it with pip" in in_process(capsys, "info", tmp_path / "a.db")[2]
 
@@ -139,8 +139,8 @@ def test_saved_batches_and_averages(trained, capsys):
     _, out, _ = in_process(capsys, "info", "model.restart")
     assert "network         44 - 3 - 1\n" in out
     assert "optimizer       adagrad, lr 0.01, weight decay 0, 2 steps\n" in out
-    assert "last run        14 structures, trained on or tested; TESTPERCENT 20.0, BATCHSIZE 256, NPSEED 11" in out
-    assert "more weights    average (EMA), best (PATIENCE)\n" in out
+    assert "last run        14 training and test structures; TESTPERCENT 20.0," in out
+    assert "other weights   average (EMA), best (PATIENCE)\n" in out
 
 
 def test_an_unfinished_training(trained, capsys):
@@ -156,9 +156,9 @@ def test_an_unfinished_training(trained, capsys):
     torch.save({**state, "progress": {"training": progress}}, "model.restart")
     _, out, error = in_process(capsys, "info", "model.restart")
     assert error == ""
-    assert "training        unfinished: 7 epochs and 2 batches are complete\n" in out
+    assert "training        unfinished, after 7 epochs and 2 batches\n" in out
     assert "last epoch      6\n" in out
-    assert "RMSE of energies (eV/atom): training 0.250000\n" in out
+    assert "energy RMSE     training 0.250000 eV/atom\n" in out
 
 
 def test_nothing_of_a_state_is_executed(tmp_path, capsys, monkeypatch):

@@ -162,5 +162,5 @@ def test_nothing_is_overwritten(md, tmp_path):
     assert md("--steps", 2, *ANYTHING)[0] == 0
     before = listing(tmp_path)
     status, _, err = md("--steps", 2, *ANYTHING)
-    assert (status, err.startswith("Error: md.extxyz: this file exists already")) == (1, True)
+    assert (status, err.startswith("Error: md.extxyz: file exists; choose another name")) == (1, True)
     assert listing(tmp_path) == before

@@ -80,7 +80,7 @@ def refused(message: str, capsys, *arguments: str) -> None:
 @pytest.mark.parametrize("made", [CLUSTER], indirect=True)
 def test_sets_that_do_not_belong_together(made, capsys):
     _, parts = made
-    refused("whole.train: this file exists already", capsys, *parts, "-o", "whole.train")
+    refused("whole.train: file exists; choose another name", capsys, *parts, "-o", "whole.train")
     refused("none: no such file", capsys, parts[0], "none", "-o", "new")
     Path("Au.stp").write_text(Path("Au.stp").read_text().replace("angular_N = 5", "angular_N = 4"))
     Path("other").write_text(Path("deck").read_text().replace("part2.train", "other.train"))

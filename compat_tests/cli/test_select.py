@@ -218,7 +218,7 @@ def test_bad_frames_are_skipped_if_asked(twins, capsys):
     ("arguments", "expected"),
     [
         (["set", "-o", "out.xsf"], "out.xsf: the name must end with .extxyz or .xyz, optionally followed by"),
-        (["set", "-o", "taken.extxyz"], "taken.csv: this file exists already"),
+        (["set", "-o", "taken.extxyz"], "taken.csv: file exists; choose another name"),
         (["set", "-o", "out.extxyz", "--any", "Cu,Xx"], "unknown element 'Xx'; give symbols such as Cu,Au"),
         (["set", "-o", "out.extxyz", "--n", "0"], "n must be at least 1, not 0"),
         (["set", "-o", "out.extxyz", "--any", "Pt"], "none of 120 structures matches; relax the criteria"),

@@ -42,13 +42,13 @@ def _no_launcher(monkeypatch):
 def test_environments(monkeypatch, environment, place):
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert launch.found() == place
+    assert launch.place() == place
     assert launch.launched() == (place is not None and place.mpi)
     launch.forget()
     assert not launch.launched()
 
 
-TELL = "from aenet_py.runtime import launch; print(launch.found())"
+TELL = "from aenet_py.runtime import launch; print(launch.place())"
 
 
 def found(command: list[str], **environment: str) -> str:
@@ -81,7 +81,7 @@ def test_any_environment_has_an_answer(monkeypatch, environment):
     with monkeypatch.context() as patch:
         for name, value in environment.items():
             patch.setenv(name, value)
-        place = launch.found()
+        place = launch.place()
         assert place is None or place.rank >= 0
         assert launch.launched() in (False, True)
         assert launch.by_torchrun() in (False, True)

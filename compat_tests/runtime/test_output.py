@@ -41,7 +41,7 @@ def test_another_file_of_the_name_stays(tmp_path, nameless):
     with PendingFile(str(tmp_path / "file"), nameless) as file:
         (tmp_path / "file").write_bytes(b"another")
         file.write(b"ours")
-        with pytest.raises(AenetError, match="exists already"):
+        with pytest.raises(AenetError, match="file exists; choose another name"):
             file.complete(replace=False)
     assert os.listdir(tmp_path) == ["file"]
     assert (tmp_path / "file").read_bytes() == b"another"
@@ -88,7 +88,7 @@ def test_existing_files(tmp_path, replace):
         if replace:
             file.complete(replace=True)
         else:
-            with pytest.raises(AenetError, match="exists already"):
+            with pytest.raises(AenetError, match="file exists; choose another name"):
                 file.complete(replace=False)
     assert (tmp_path / "file").read_bytes() == (b"new" if replace else b"old")
     assert os.listdir(tmp_path) == ["file"]
@@ -181,7 +181,7 @@ def test_what_is_no_regular_file(tmp_path, nameless):
     for path, kind in {**places, str(tmp_path / "fifo"): "a pipe"}.items():
         with pytest.raises(AenetError) as caught:
             PendingFile(path, nameless)
-        assert str(caught.value).startswith(f"{path}: cannot be written: it is not a regular file but {kind};")
+        assert str(caught.value).startswith(f"{path}: cannot be written: it is {kind}; choose another name")
     os.close(reader)
     os.close(writer)
 
@@ -194,7 +194,10 @@ class TestFolders:
             folder.complete()
         assert os.listdir(tmp_path / "new") == ["a"]
         assert os.listdir(tmp_path) == ["new"]
-        with PendingFolder(str(tmp_path / "new")) as folder, pytest.raises(AenetError, match="exists already"):
+        with (
+            PendingFolder(str(tmp_path / "new")) as folder,
+            pytest.raises(AenetError, match="file exists; choose another name"),
+        ):
             folder.complete()
         assert os.listdir(tmp_path) == ["new"]
 
@@ -214,7 +217,7 @@ class TestFolders:
         with PendingFolder(str(tmp_path / "x")) as folder:
             for name in targets:
                 (tmp_path / folder.path / name).write_text(name)
-            with pytest.raises(AenetError, match="d: this file exists already"):
+            with pytest.raises(AenetError, match="d: file exists; choose another name"):
                 folder.complete_files(targets)
             monkeypatch.setattr(os, "link", full_after(os.link, 1))
             with pytest.raises(AenetError, match="c: cannot be written: No space left on device"):

@@ -265,7 +265,7 @@ def test_another_simulation_is_not_resumed(tmp_path, change, message):
     other.calc = ANNCalculator(networks(OTHERS))
     with pytest.raises(AenetError, match="potentials must be the same as at the start"):
         run(other, Settings(8, every=4), ANYTHING, path, True)
-    with pytest.raises(AenetError, match="exists already"):
+    with pytest.raises(AenetError, match="file exists; choose another name"):
         run(potential(cluster()), Settings(4, every=4), ANYTHING, path)
     assert listing(tmp_path) == before
 

@@ -1,4 +1,4 @@
-"""The report of ``aenet-py diff``."""
+"""What ``aenet-py diff`` prints."""
 
 from __future__ import annotations
 

@@ -1,149 +1,167 @@
-"""The report of ``aenet-py info``."""
+"""What ``aenet-py info`` prints."""
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable
 from typing import Any
 
-WIDTH = 16
+from aenet_py.errors import counted
+
+COLUMNS, MARGIN = 80, 18  # of the terminal, and of the names of rows
+TIE = "\0"  # a blank where no line may be broken
 
 
-def report(found: dict[str, Any]) -> str:
-    """The description of a file (`describe.describe`) in words."""
-    form = f", {found['form']}" if "form" in found else ""
-    lines = [f"{found['file']}: {found['kind']}{form}, {found['bytes']:,} bytes"]
-    lines += _OF_KIND.get(found["kind"], _deck)(found)
-    if "checked" in found:
-        counts = ", ".join(f"{n:,} {name.replace('_', ' ')}" for name, n in found["checked"].items())
+def report(described: dict[str, Any]) -> str:
+    """The description of a file (`tools.info.describe`) as a table."""
+    form = f", {described['form']}" if "form" in described else ""
+    lines = [f"{described['file']}: {described['kind']}{form}, {described['bytes']:,} bytes"]
+    lines += _OF_KIND.get(described["kind"], _deck)(described)
+    if "checked" in described:
+        counts = ", ".join(f"{n:,} {name.replace('_', ' ')}" for name, n in described["checked"].items())
         lines += ["", _row("checked", f"{counts}: no errors")]
     return "\n".join(lines) + "\n"
 
 
 def _row(name: str, text: str) -> str:
-    return f"  {name.ljust(WIDTH)}{text}".rstrip()
+    wrapper = textwrap.TextWrapper(
+        COLUMNS, f"  {name}".ljust(MARGIN), " " * MARGIN, break_long_words=False, break_on_hyphens=False
+    )
+    return wrapper.fill(text).replace(TIE, " ")
 
 
-def _whole_trainset(found: dict[str, Any]) -> list[str]:
-    lines = _trainset(found)
-    for setup in found["setups"]:
+def _whole_trainset(described: dict[str, Any]) -> list[str]:
+    lines = _trainset(described)
+    for setup in described["setups"]:
         lines += ["", *_setup(setup)]
     return lines
 
 
-def _gradients(found: dict[str, Any]) -> list[str]:
+def _gradients(described: dict[str, Any]) -> list[str]:
     return [
-        _row("structures", f"{found['structures']:,} announced"),
-        _row("neighbours", f"{found['most_neighbors']} at most"),
+        _row("structures", f"{described['structures']:,} announced"),
+        _row("neighbours", f"at most {described['most_neighbors']} per atom"),
     ]
 
 
-def _potential(found: dict[str, Any]) -> list[str]:
-    lines = [*_network(found["network"]), "", *_setup(found["setup"])]
-    return [*lines, "", _row("trained on", found["training_set"]["file"]), *_trainset(found["training_set"])]
+def _potential(described: dict[str, Any]) -> list[str]:
+    lines = [*_network(described["network"]), "", *_setup(described["setup"])]
+    return [*lines, "", _row("trained on", described["training_set"]["file"]), *_trainset(described["training_set"])]
 
 
-def _trainset(found: dict[str, Any]) -> list[str]:
-    atomic = ", ".join(f"{symbol} {energy:.6f}" for symbol, energy in found["atomic_energies"].items())
-    energies = next(value for key, value in found.items() if key.endswith("energy_per_atom"))
-    scaled = f"yes, (E - shift) scale with shift {found['energy_shift']:.6f} eV, scale {found['energy_scale']:.6f} /eV"
+def _trainset(described: dict[str, Any]) -> list[str]:
+    atomic = ", ".join(f"{symbol}{TIE}{energy:.6f}" for symbol, energy in described["atomic_energies"].items())
+    energies = next(value for key, value in described.items() if key.endswith("energy_per_atom"))
     return [
-        _row("species", f"{' '.join(found['species'])} (energies in eV: {atomic})"),
-        _row("structures", f"{found['structures']:,}"),
-        _row("atoms", f"{found['atoms']:,}"),
+        _row("species", " ".join(described["species"])),
+        _row("atomic energies", f"in eV: {atomic}"),
+        _row("structures", f"{described['structures']:,}"),
+        _row("atoms", f"{described['atoms']:,}"),
         _row("energy per atom", f"{energies['min']:.6f} to {energies['max']:.6f}, average {energies['mean']:.6f} eV"),
-        _row("normalised", scaled if found["normalised"] else "no"),
+        *_normalisation(described),
     ]
 
 
-def _setup(found: dict[str, Any]) -> list[str]:
-    around = " ".join(found["environment"])
+def _normalisation(described: dict[str, Any]) -> list[str]:
+    if not described["normalised"]:
+        return [_row("normalised", "no")]
+    shift, scale = (described[f"energy_{name}"] for name in ("shift", "scale"))
+    return [
+        _row("normalised", "yes, as (E - shift) * scale"),
+        _row("", f"shift {shift:.6f} eV, scale {scale:.6f} /eV"),
+    ]
+
+
+def _setup(described: dict[str, Any]) -> list[str]:
+    around = " ".join(described["environment"])
     lines = [
-        _row("features of", f"{found['species']}, surrounded by {around}"),
-        _row("basis", f"{found['basis']}, {found['features']} features"),
+        _row("features of", f"{described['species']}, surrounded by {around}"),
+        _row("basis", f"{described['basis']}, {described['features']} features"),
     ]
-    if "radial_order" in found:
-        radial = f"radial to {found['radial_cutoff']:g} Å, order {found['radial_order']:g}"
-        angular = f"angular to {found['angular_cutoff']:g} Å, order {found['angular_order']:g}"
+    if "radial_order" in described:
+        radial = f"radial to {described['radial_cutoff']:g} Å, order {described['radial_order']:g}"
+        angular = f"angular to {described['angular_cutoff']:g} Å, order {described['angular_order']:g}"
         lines.append(_row("", f"{radial}; {angular}"))
-    lines += [
-        _row("distances", f"{found['smallest_distance']:g} to {found['largest_cutoff']:g} Å"),
+    lines.append(_row("distances", f"{described['smallest_distance']:g} to {described['largest_cutoff']:g} Å"))
+    lines += [_row("atoms", f"{described['atoms']:,}")] if "atoms" in described else []
+    return lines + [
+        _row("description", line.strip()) for line in described["description"].split("$$")[:1] if line.strip()
     ]
-    lines += [_row("atoms", f"{found['atoms']:,}")] if "atoms" in found else []
-    return lines + [_row("description", line.strip()) for line in found["description"].split("$$")[:1] if line.strip()]
 
 
-def _network(found: dict[str, Any]) -> list[str]:
-    layers = " - ".join(map(str, found["nodes"]))
-    return [_row("network", f"{layers} ({', '.join(found['activations'])}), {found['weights']:,} weights")]
+def _network(described: dict[str, Any]) -> list[str]:
+    layers = " - ".join(map(str, described["nodes"]))
+    return [_row("network", f"{layers} ({', '.join(described['activations'])}), {described['weights']:,} weights")]
 
 
-def _table(found: dict[str, Any]) -> list[str]:
-    lines = [_row("structures", f"{found['structures']:,}"), _row("atoms", f"{found['atoms']:,}")]
-    if "largest_force" in found:
-        lines.append(_row("largest force", f"{found['largest_force']:.6f} eV/Å"))
-        what, unit = "components", "eV/Å"
+def _table(described: dict[str, Any]) -> list[str]:
+    lines = [_row("structures", f"{described['structures']:,}"), _row("atoms", f"{described['atoms']:,}")]
+    if "largest_force" in described:
+        lines.append(_row("largest force", f"{described['largest_force']:.6f} eV/Å"))
+        name, unit = "force errors", "eV/Å (components)"
     else:
-        lines.append(_row("energy per atom", f"{_range(found['cohesive_energy_per_atom'])} eV, cohesive"))
-        what, unit = "energies", "eV/atom"
-    errors = found["errors"]
-    shown = f"RMSE {errors['rmse']:.6f}, MAE {errors['mae']:.6f}, largest {errors['max']:.6f} {unit}"
-    return [*lines, _row("errors", f"{shown}, of {what}")]
+        lines.append(_row("energy per atom", f"{_range(described['cohesive_energy_per_atom'])} eV, cohesive"))
+        name, unit = "energy errors", "eV/atom"
+    errors = described["errors"]
+    shown = f"RMSE {errors['rmse']:.6f}, MAE {errors['mae']:.6f}, max {errors['max']:.6f} {unit}"
+    return [*lines, _row(name, shown)]
 
 
-def _errors(found: dict[str, Any]) -> list[str]:
-    lines = [_row("lines", f"{found['lines']:,}")]
+def _errors(described: dict[str, Any]) -> list[str]:
+    lines = [_row("lines", f"{described['lines']:,}")]
     for name in ("last", "best"):
-        lines += _epoch(f"{name} epoch", found[name])
+        lines += _epoch(f"{name} epoch", described[name])
     return lines
 
 
-def _epoch(name: str, found: dict[str, Any], force: str = "force components") -> list[str]:
-    """RMSE of an epoch; None where nothing was measured."""
-    lines = []
-    for kind, text, unit in (("energy", "energies", "eV/atom"), ("force", force, "eV/Å")):
-        pair = [found.get(f"{kind}_{part}") for part in ("train", "test")]
+def _epoch(name: str, described: dict[str, Any], of: str = "components") -> list[str]:
+    """RMSE of an epoch, without those that were not computed; of : forces, components or vectors."""
+    lines = [_row(name, str(described["epoch"]))]
+    for kind, unit in (("energy", "eV/atom"), ("force", f"eV/Å ({of})")):
+        pair = [described.get(f"{kind}_{part}") for part in ("train", "test")]
         shown = [f"{part} {value:.6f}" for part, value in zip(("training", "test"), pair, strict=True) if value]
         if shown:
-            lines.append(f"RMSE of {text} ({unit}): {', '.join(shown)}")
-    return [_row(name, str(found["epoch"])), *(_row("", line) for line in lines)]
+            lines.append(_row(f"{kind} RMSE", f"{', '.join(shown)} {unit}"))
+    return lines
 
 
-def _state(found: dict[str, Any]) -> list[str]:
-    if found["contents"] == "batches":
+def _state(described: dict[str, Any]) -> list[str]:
+    if described["contents"] == "batches":
         return [
             _row("batches", "saved for LOAD_BATCHES"),
-            *(_row(str(k), str(v)) for k, v in found["settings"].items()),
+            *(_row(str(k), str(v)) for k, v in described["settings"].items()),
         ]
-    optimizer = found["optimizer"]
+    optimizer = described["optimizer"]
     settings = f"lr {optimizer['learning_rate']:g}, weight decay {optimizer['weight_decay']:g}"
     steps = "" if optimizer["steps"] is None else f", {optimizer['steps']:,} steps"
-    lines = [_row("network", " - ".join(map(str, nodes))) for nodes in found["networks"]]
+    lines = [_row("network", " - ".join(map(str, nodes))) for nodes in described["networks"]]
     lines += [
-        _row("weights", f"{found['weights']:,}"),
+        _row("weights", f"{described['weights']:,}"),
         _row("optimizer", f"{optimizer['method'] or 'not started'}, {settings}{steps}"),
     ]
-    lines += [_row("transfer", "yes")] if found["transfer"] else []
-    if "settings" in found:
-        given = ", ".join(f"{name} {value}" for name, value in found["settings"].items() if value is not None)
-        lines.append(_row("last run", f"{found['structures']:,} structures, trained on or tested; {given}"))
-    kept = [text for name, text in (("average", "average (EMA)"), ("best", "best (PATIENCE)")) if found[name]]
-    lines += [_row("more weights", ", ".join(kept))] if kept else []
-    if found["finished"]:
+    lines += [_row("transfer", "yes")] if described["transfer"] else []
+    if "settings" in described:
+        given = ", ".join(f"{name}{TIE}{value}" for name, value in described["settings"].items() if value is not None)
+        lines.append(_row("last run", f"{described['structures']:,} training and test structures; {given}"))
+    kept = [text for name, text in (("average", "average (EMA)"), ("best", "best (PATIENCE)")) if described[name]]
+    lines += [_row("other weights", ", ".join(kept))] if kept else []
+    if described["finished"]:
         return [*lines, _row("training", "finished; the same command continues from these weights")]
-    lines.append(_row("training", f"unfinished: {found['epochs']} epochs and {found['batches']} batches are complete"))
-    return lines + (_epoch("last epoch", found["last"], "force vectors") if "last" in found else [])
+    done = f"{counted(described['epochs'], 'epoch')} and {counted(described['batches'], 'batch', 'batches')}"
+    lines.append(_row("training", f"unfinished, after {done}"))
+    return lines + (_epoch("last epoch", described["last"], "vectors") if "last" in described else [])
 
 
-def _structures(found: dict[str, Any]) -> list[str]:
-    n = found["structures"]
-    species = ", ".join(f"{symbol} {count:,}" for symbol, count in found["species"].items())
-    lines = [_row("structures", f"{n:,}, of which {found['periodic']:,} periodic"), _row("atoms", species)]
-    if "atoms_per_structure" in found:
-        ends = found["atoms_per_structure"]
+def _structures(described: dict[str, Any]) -> list[str]:
+    n = described["structures"]
+    species = ", ".join(f"{symbol} {count:,}" for symbol, count in described["species"].items())
+    lines = [_row("structures", f"{n:,}, {described['periodic']:,} of them periodic"), _row("atoms", species)]
+    if "atoms_per_structure" in described:
+        ends = described["atoms_per_structure"]
         lines.append(_row("per structure", f"{_range(ends, ',')} atoms"))
-    energies = {kind: found.get(f"{kind}_energy_per_atom") for kind in ("total", "cohesive")}
+    energies = {kind: described.get(f"{kind}_energy_per_atom") for kind in ("total", "cohesive")}
     lines += [_row("energy per atom", f"{_range(ends)} eV, {kind}") for kind, ends in energies.items() if ends]
-    return lines + [_row(what, f"of {found[f'with_{what}']:,} structures") for what in ("energy", "forces")]
+    return lines + [_row(f"with {what}", f"{described[f'with_{what}']:,}") for what in ("energy", "forces")]
 
 
 def _range(ends: dict[str, float], form: str = ".6f") -> str:
@@ -151,23 +169,26 @@ def _range(ends: dict[str, float], form: str = ".6f") -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def _only_setup(found: dict[str, Any]) -> list[str]:
-    return _setup(found["setup"])
+def _only_setup(described: dict[str, Any]) -> list[str]:
+    return _setup(described["setup"])
 
 
-def _deck(found: dict[str, Any]) -> list[str]:
-    """The settings of an input file, one a line."""
+def _deck(described: dict[str, Any]) -> list[str]:
+    """The settings of an input file, one per line."""
     lines = []
-    for name, value in found.items():
+    for name, value in described.items():
         if name in ("file", "kind", "bytes") or value is None:
             continue
+        name = name.replace("_", " ")
         if isinstance(value, dict):
-            shown = "; ".join(f"{key} {' '.join(map(str, of))}" for key, of in value.items())
-        elif isinstance(value, list):
+            items = [f"{key} {' '.join(map(str, of))}" for key, of in value.items()]
+            lines += [_row("" if number else name, item) for number, item in enumerate(items)]
+            continue
+        if isinstance(value, list):
             shown = " ".join(map(str, value))
         else:
             shown = ("no", "yes")[value] if isinstance(value, bool) else format(value, "g" * isinstance(value, float))
-        lines.append(_row(name.replace("_", " "), shown))
+        lines.append(_row(name, shown))
     return lines
 
 

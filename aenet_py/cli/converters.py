@@ -1,4 +1,4 @@
-"""What the two converters share: their options, which may stand anywhere among the two file names."""
+"""Command line of the two converters, trainbin2ASCII.x and nnASCII2bin.x."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ Target = Literal["text", "binary"]
 def main(
     prog: str, description: str, default: Target, convert: Callable[[Target, str, str], None], argv: list[str] | None
 ) -> int:
-    """Run a converter; default : what it converts to when no option says it."""
+    """Run a converter; default : what it converts to without an option."""
     parser = common.Parser(prog=prog, description=description)
-    parser.add_argument("--to-ascii", action="store_const", dest="target", const="text", default=default)
-    parser.add_argument("--to-binary", action="store_const", dest="target", const="binary")
+    for option, form in (("--to-ascii", "text"), ("--to-binary", "binary")):
+        about = f"convert to {form}" + (" (default)" if form == default else "")
+        parser.add_argument(option, action="store_const", dest="target", const=form, default=default, help=about)
     parser.add_argument("input", help="file to read")
-    parser.add_argument("output", help="file to write; one of this name is replaced")
+    parser.add_argument("output", help="file to write; replaced if it exists")
     parser.add_argument("--version", action="version", version=f"aenet_py {__version__}")
-    options = parser.parse_intermixed_args(argv)
+    options = parser.parse_intermixed_args(argv)  # options may follow the file names
     return common.run(lambda: convert(options.target, options.input, options.output))
