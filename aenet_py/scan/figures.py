@@ -1,4 +1,4 @@
-"""The figures of a scan: errors against what was varied, learning curves."""
+"""Figures of a scan: errors against the varied keywords, learning curves."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ AXES = {
     "radial_Rc": "radial cutoff (Å)", "angular_Rc": "angular cutoff (Å)", "alpha": "alpha (weight of forces)",
     "regularization": "weight decay", "nodes": "hidden layers",
 }  # fmt: skip
-SIZES = ("radial_N", "angular_N")  # keywords that change the number of features
-CURVES = ("method", "lr")  # keywords that learning curves are told apart by
-PARTS: dict[str, Any] = {"test": "-", "train": "--"}  # and their lines
+SIZES = ("radial_N", "angular_N")  # keywords that determine the number of features
+CURVES = ("method", "lr")  # keywords that distinguish learning curves
+PARTS: dict[str, Any] = {"test": "-", "train": "--"}  # line styles
 MARKERS = {"test": "o", "train": "s"}
 Place = Callable[[Mean], float | str]
 
 
-def draw(deck: ScanInput, found: Sequence[Mean], reference: Settings) -> list[str]:
-    """Draw the figures whose keywords were scanned; paths of those written.
+def draw(deck: ScanInput, means: Sequence[Mean], reference: Settings) -> list[str]:
+    """Draw the figures whose keywords were scanned, and return their paths.
 
-    A figure shows the combinations that differ from the reference by its own keywords alone.
+    Each figure shows the combinations that differ from the reference only in the keywords of the figure.
     """
 
     def near(*varied: str) -> list[Mean]:
         if not any(name in deck.values for name in varied):
             return []
         fixed = [name for name in deck.values if name not in varied]
-        return [mean for mean in found if all(mean.settings[name] == reference[name] for name in fixed)]
+        return [mean for mean in means if all(mean.settings[name] == reference[name] for name in fixed)]
 
     decays = sorted(near("regularization"), key=_number("regularization"))
     drawn = {"features": _against([("number of features", near(*SIZES), _size)])}
@@ -57,7 +57,7 @@ def draw(deck: ScanInput, found: Sequence[Mean], reference: Settings) -> list[st
         if figure is not None:
             figures.save(figure, path)
             written.append(path)
-        elif os.path.exists(path):  # of an earlier deck
+        elif os.path.exists(path):  # from an earlier deck
             os.unlink(path)
     return written
 
@@ -71,20 +71,20 @@ def _number(name: str) -> Callable[[Mean], float]:
 
 
 def _text(name: str) -> Place:
-    """A place of its own for each value, which zero, too, has."""
+    """Each value, including zero, has its own place on the axis."""
     return lambda mean: f"{mean.settings[name]:g}" if name != "nodes" else str(mean.settings[name]).replace(",", "\n")
 
 
 def _kinds(means: Sequence[Mean]) -> list[str]:
-    """energy, and force where there are errors of forces."""
+    """``energy``, and ``force`` if there are force errors."""
     return [kind for kind in ("energy", "force") if any(mean.errors[f"{kind}_test"] is not None for mean in means)]
 
 
 def _against(columns: Sequence[tuple[str, Sequence[Mean], Place]]) -> Figure | None:
-    """Errors against something: a column of panels for each that has several places, energies above forces.
+    """Errors against several quantities: one column of panels for each that varies, energies above forces.
 
-    columns : label of the axis, what is shown, and where on the axis.  The lines go through the best test error at each
-    place, of several combinations there.
+    columns : label of the axis, combinations, and the position of a combination on the axis.  Lines connect the best
+    test errors at each position.
     """
     shown = [column for column in columns if len({column[2](mean) for mean in column[1]}) > 1]
     kinds = _kinds([mean for _, means, _ in shown for mean in means])
@@ -105,7 +105,7 @@ def _errors(axis: Axes, kind: str, means: Sequence[Mean], place: Place) -> None:
     best: dict[float | str, Mean] = {}
     for mean in sorted(there, key=lambda mean: mean.errors[f"{kind}_test"] or 0.0):
         best.setdefault(place(mean), mean)
-    # Words stay in the order of the combinations, and no line joins them.
+    # Text stays in the order of the combinations, and is not connected by lines.
     places = sorted(best, key=lambda value: words.index(value) if isinstance(value, str) else value)
     for part, line in PARTS.items():
         name = f"{kind}_{part}"
@@ -129,7 +129,7 @@ def _milli(value: float | None) -> float:
 
 
 def _convergence(means: Sequence[Mean]) -> Figure | None:
-    """Learning curves, means over the seeds: a column of panels for each optimiser, a colour for each learning rate."""
+    """Learning curves, averaged over the seeds: one column per optimiser, one colour per learning rate."""
     kinds = _kinds(means)
     if not kinds or len(means) < 2:
         return None

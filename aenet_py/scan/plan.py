@@ -1,4 +1,4 @@
-"""Which runs a scan has, and what the folder of each holds before it begins."""
+"""The runs of a scan, and the initial content of their folders."""
 
 from __future__ import annotations
 
@@ -23,17 +23,27 @@ from aenet_py.inputs.setup import PARAMETERS
 from aenet_py.inputs.train import TrainInput, hidden_layers
 
 TRAINING_SET = "features.train"
-FORCES_SEED = 1  # for a deck that leaves the structures with gradients to chance: all training sets must have the same
+FORCES_SEED = 1  # if the deck sets no seed: all training sets must have gradients for the same structures
 ID_LENGTH = 12
-Settings = Mapping[str, Value | None]  # of each keyword of SCANNED; None where there is none
+Settings = Mapping[str, Value | None]  # value of each keyword of SCANNED; None if it does not apply
 
 
 @dataclass(frozen=True)
 class Features:
     """A training set.
 
-    path : its file; sizes : features of each species; folder : where generate.x makes it, with these files; None for
-    one that is there; sources : what it is made from.
+    Parameters
+    ----------
+    path
+        Its file.
+    sizes
+        Number of features of each species.
+    folder
+        Folder in which generate.x makes it; None for an existing training set.
+    files
+        Initial files of the folder.
+    sources
+        Files that it is made from.
     """
 
     path: str
@@ -44,13 +54,13 @@ class Features:
 
     @property
     def n_features(self) -> int:
-        """Of the species with most of them."""
+        """Number of features of the species with the most."""
         return max(self.sizes, default=0)
 
 
 @dataclass(frozen=True)
-class Run:
-    """A training: the folder it runs in, the deck there, what makes it another one than the others."""
+class ScanRun:
+    """A training: its folder and deck, its training set, and the settings in which it differs from others."""
 
     folder: str
     deck: TrainInput
@@ -59,15 +69,26 @@ class Run:
 
     @property
     def seed(self) -> Seed:
+        """NPSEED and PHSEED."""
         return self.deck.numpy_seed, self.deck.torch_seed
 
 
 @dataclass(frozen=True)
 class Base:
-    """What the decks say themselves.
+    """The decks without variation.
 
-    train : that of the trainer; generate : that of generate.x as the folder of a training set needs it, but for the
-    set-ups; sources : what a training set is made from; setups : of each species; settings : those that are varied.
+    Parameters
+    ----------
+    train
+        Deck of the trainer.
+    generate
+        Deck of generate.x with paths for the folder of a training set, except for the set-ups.
+    sources
+        Files that a training set is made from.
+    setups
+        Set-ups of each species.
+    settings
+        Values of the keywords that can be varied.
     """
 
     train: TrainInput
@@ -77,8 +98,8 @@ class Base:
     settings: Settings
 
 
-def plan(deck: ScanInput, warn: Callable[[str], None]) -> list[Run]:
-    """All runs, combination after combination, the seeds of one together; InputError for what cannot be scanned."""
+def plan(deck: ScanInput, warn: Callable[[str], None]) -> list[ScanRun]:
+    """All runs in order of combinations, then seeds; InputError for decks that cannot be scanned."""
     base = _base(deck, warn)
     _check(deck, base)
     seeds = deck.seeds or ((base.train.numpy_seed, base.train.torch_seed),)
@@ -96,7 +117,7 @@ def plan(deck: ScanInput, warn: Callable[[str], None]) -> list[Run]:
 
 
 def combinations(values: Mapping[str, Sequence[Value]], base: Settings, mode: str) -> list[Settings]:
-    """All of them (grid), or the base and those that differ from it by one value (each)."""
+    """All combinations (grid), or the base and those that differ from it in one value (each)."""
     if mode == "grid":
         return [{**base, **dict(zip(values, chosen, strict=True))} for chosen in itertools.product(*values.values())]
     others = [{**base, name: value} for name, given in values.items() for value in given if value != base[name]]
@@ -125,7 +146,7 @@ def _base(deck: ScanInput, warn: Callable[[str], None]) -> Base:
 
 
 def _moved(deck: GenerateInput, folder: str) -> GenerateInput:
-    """The deck for a folder of a scan."""
+    """The deck with paths for a folder of the scan."""
     lists = [] if deck.forces_list is None else _from(folder, [foreign(deck.forces_list)])
     return replace(
         deck,
@@ -145,7 +166,7 @@ def _setups_of(training_set: str) -> tuple[Setup, ...]:
 
 
 def _common(values: Iterable[Value]) -> Value | None:
-    """The value of all species; where they differ, those of the species in their order, with blanks between."""
+    """The common value of all species; if they differ, all values in order of the species, separated by blanks."""
     given = list(values)
     if not given:
         return None
@@ -153,31 +174,29 @@ def _common(values: Iterable[Value]) -> Value | None:
 
 
 def _check(deck: ScanInput, base: Base) -> None:
-    """InputError for settings that cannot be scanned with these decks."""
+    """InputError for keywords that cannot be scanned with these decks."""
     train = base.train
     for name in (name for name in PARAMETERS if name in deck.values):
-        found = f"found {name.upper()}"
+        keyword, line = name.upper(), deck.lines[name]
         if base.generate is None:
-            raise InputError(
-                deck.path, f"{found} without GENERATE; expected an input file of generate.x", deck.lines[name]
-            )
+            raise InputError(deck.path, f"{keyword} requires GENERATE, an input file of generate.x", line)
         if base.settings[name] is None:
-            message = f"{found}, but not all set-ups of {deck.generate} are of the Chebyshev basis; expected that"
-            raise InputError(deck.path, message, deck.lines[name])
+            message = f"{keyword} requires the Chebyshev basis in all set-ups of {deck.generate}"
+            raise InputError(deck.path, message, line)
     if "alpha" in deck.values and train.alpha is None:
-        message = f"found ALPHA, but {deck.train} has no FORCES; expected FORCES and alpha="
+        message = f"ALPHA requires FORCES and alpha= in {deck.train}"
         raise InputError(deck.path, message, deck.lines["alpha"])
     if train.schedule is not None and min(_numbers(deck.values.get("lr", ())), default=1.0) < train.schedule.least:
-        message = f"found LR below min_lr={train.schedule.least:g} of {deck.train}; expected more"
+        message = f"LR must be at least min_lr={train.schedule.least:g} of {deck.train}"
         raise InputError(deck.path, message, deck.lines["lr"])
     if train.mode != "train":
-        raise InputError(deck.train, f"found MODE {train.mode}; expected MODE train, which is what a scan varies")
+        raise InputError(deck.train, f"a scan requires MODE train, not MODE {train.mode}")
     if train.load_batches or train.save_batches:
-        raise InputError(deck.train, "found LOAD_BATCHES or SAVE_BATCHES; expected neither: each run draws its own")
+        raise InputError(deck.train, "remove LOAD_BATCHES and SAVE_BATCHES: each run of a scan draws its own batches")
     if train.test_fraction == 0:
-        raise InputError(deck.train, "found TESTPERCENT 0; expected more: a scan compares errors of test structures")
+        raise InputError(deck.train, "set TESTPERCENT above 0: a scan compares errors of test structures")
     if base.generate is not None and train.alpha is not None and not base.generate.forces:
-        raise InputError(str(deck.generate), f"no FORCES found, but {deck.train} has; expected FORCES")
+        raise InputError(str(deck.generate), f"add FORCES, which {deck.train} requires")
 
 
 def _numbers(values: Iterable[Value]) -> list[float]:
@@ -185,7 +204,7 @@ def _numbers(values: Iterable[Value]) -> list[float]:
 
 
 def _features(deck: ScanInput, base: Base, settings: Settings, notes: list[str]) -> Features:
-    """The training set of some settings; notes : takes what to warn of."""
+    """The training set for some settings; warnings are appended to notes."""
     if base.generate is None:
         notes += chebyshev.notes(base.setups)
         sizes = tuple(setup.n_features for setup in base.setups)
@@ -211,7 +230,7 @@ def _content(path: str) -> bytes:
         return file.read()
 
 
-def _run(deck: ScanInput, base: Base, features: Features, settings: Settings, seed: Seed) -> Run:
+def _run(deck: ScanInput, base: Base, features: Features, settings: Settings, seed: Seed) -> ScanRun:
     networks = base.train.networks
     if settings["nodes"] != base.settings["nodes"]:
         nodes, activations = hidden_layers(str(settings["nodes"]).split(","))
@@ -219,9 +238,7 @@ def _run(deck: ScanInput, base: Base, features: Features, settings: Settings, se
     alpha = settings["alpha"]
     (training_set,) = _from(os.path.join(deck.folder, "runs", "id"), [foreign(features.path)])
     if len(training_set.split()) > 1:
-        raise AenetError(
-            f"{native(training_set)}: this name has blanks; expected a training set that TRAININGSET can name"
-        )
+        raise AenetError(f"{native(training_set)}: TRAININGSET cannot name files with blanks; rename it")
     given = replace(
         base.train,
         training_set=training_set,
@@ -236,28 +253,28 @@ def _run(deck: ScanInput, base: Base, features: Features, settings: Settings, se
         save_forces=base.train.alpha is not None,
     )
     content = train_inputs.to_text(given).encode("latin-1")
-    return Run(os.path.join(deck.folder, "runs", _id({"train.in": content})), given, features, settings)
+    return ScanRun(os.path.join(deck.folder, "runs", _id({"train.in": content})), given, features, settings)
 
 
 def _from(folder: str, paths: Sequence[str]) -> list[str]:
-    """Paths that a deck here has, as a deck in this folder must have them."""
-    apart = [os.path.split(native(path)) for path in paths]
+    """Paths of a deck here, rewritten for a deck in this folder."""
+    parts = [os.path.split(native(path)) for path in paths]
     target = os.path.realpath(folder)
-    ways = {inside: os.path.relpath(os.path.realpath(inside), target) for inside in {inside for inside, _ in apart}}
-    return [foreign(os.path.join(ways[inside], name)) for inside, name in apart]
+    relative = {parent: os.path.relpath(os.path.realpath(parent), target) for parent in {parent for parent, _ in parts}}
+    return [foreign(os.path.join(relative[parent], name)) for parent, name in parts]
 
 
 def _id(files: Mapping[str, bytes]) -> str:
-    """A name for a folder with these files, another one for others."""
-    found = hashlib.sha256()
+    """A folder name that identifies these files."""
+    digest = hashlib.sha256()
     for name, content in sorted(files.items()):
-        found.update(f"{name} {len(content)}\n".encode())
-        found.update(content)
-    return found.hexdigest()[:ID_LENGTH]
+        digest.update(f"{name} {len(content)}\n".encode())
+        digest.update(content)
+    return digest.hexdigest()[:ID_LENGTH]
 
 
-def changed_since(runs: Sequence[Run]) -> str | None:
-    """A source that is newer than what was made of it, and that, in words; None if there is none."""
+def changed_since(runs: Sequence[ScanRun]) -> str | None:
+    """A sentence about a source that is newer than what was made from it; None if there is none."""
     pairs = {run.features.path: run.features.sources for run in runs if run.features.folder is not None}
     for run in runs:
         if run.features.folder is None:

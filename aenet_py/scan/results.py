@@ -1,4 +1,4 @@
-"""What the runs of a scan found: errors of energies and forces, learning curves, means over the seeds."""
+"""Results of the runs of a scan: errors of energies and forces, learning curves, means over the seeds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from aenet_py.formats import trained
 from aenet_py.inputs.scan import SCANNED
-from aenet_py.scan.plan import Run, Settings
+from aenet_py.scan.plan import ScanRun, Settings
 from aenet_py.scan.work import Outcome, outcome
 
 KINDS = {  # of errors, and their columns
@@ -28,13 +28,23 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Result:
-    """A run and what it found.
+    """A run and its result.
 
-    errors : of each of KINDS, None where there is none; epochs : trained; outcome : of its program; split : names of
-    the training and the test structures.
+    Parameters
+    ----------
+    run
+        The run.
+    errors
+        RMSE for each of KINDS; None if not available.
+    epochs
+        Number of epochs trained.
+    outcome
+        Outcome of its program.
+    split
+        Names of the training and the test structures.
     """
 
-    run: Run
+    run: ScanRun
     errors: Mapping[str, float | None]
     epochs: int
     outcome: Outcome
@@ -43,7 +53,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Mean:
-    """A combination of settings: means of the errors over the seeds, and their standard deviations (of n - 1)."""
+    """A combination of settings: mean errors over the seeds, and their standard deviations (n - 1)."""
 
     settings: Settings
     n_features: int
@@ -52,8 +62,8 @@ class Mean:
     spread: Mapping[str, float | None]
 
 
-def read(run: Run) -> Result:
-    """The result of a run that is done."""
+def read(run: ScanRun) -> Result:
+    """The result of a finished run."""
     errors: dict[str, float | None] = {}
     split = []
     for part in ("train", "test"):
@@ -70,14 +80,14 @@ def read(run: Run) -> Result:
     return Result(run, errors, epochs, outcome(run.folder), (split[0], split[1]))
 
 
-def failed(run: Run, error: str) -> Result:
-    """The result of a run that is not to be had, because of this error."""
-    found = outcome(run.folder)
-    return Result(run, dict.fromkeys(KINDS), 0, Outcome(found.state, found.seconds, error), (frozenset(), frozenset()))
+def failed(run: ScanRun, error: str) -> Result:
+    """The result of a run that failed with this error."""
+    ended = outcome(run.folder)
+    return Result(run, dict.fromkeys(KINDS), 0, Outcome(ended.state, ended.seconds, error), (frozenset(), frozenset()))
 
 
 def energies(path: str) -> tuple[np.ndarray, list[str]]:
-    """Differences to the reference, eV/atom, and names of the structures in energies.train or energies.test."""
+    """Errors (eV/atom) and names of the structures in energies.train or energies.test."""
     if not os.path.getsize(path):
         return np.empty(0), []
     found = trained.read_energies(path)
@@ -85,7 +95,7 @@ def energies(path: str) -> tuple[np.ndarray, list[str]]:
 
 
 def forces(path: str) -> np.ndarray:
-    """Differences to the reference, eV/Å, of all force components in forces.train or forces.test."""
+    """Errors (eV/Å) of all force components in forces.train or forces.test."""
     if not os.path.getsize(path):
         return np.empty(0)
     found = trained.read_forces(path)
@@ -96,8 +106,8 @@ def _rms(values: np.ndarray) -> float | None:
     return float(np.sqrt(np.mean(values**2))) if len(values) else None
 
 
-def curves(run: Run) -> np.ndarray:
-    """The learning curves of a run, (n, 5): epoch, and the errors of KINDS; those of the forces are 0 without them."""
+def curves(run: ScanRun) -> np.ndarray:
+    """The learning curves of a run, (n, 5): epoch, and the errors of KINDS; 0 for forces that are not trained."""
     path = os.path.join(run.folder, "train.error")
     if not os.path.getsize(path):
         return np.empty((0, 5))
@@ -107,8 +117,8 @@ def curves(run: Run) -> np.ndarray:
 
 
 def means(results: Sequence[Result]) -> list[Mean]:
-    """Of each combination none of whose runs has failed, over those that are done; in their order."""
-    found = []
+    """Means over the finished runs of each combination without failed runs, in order."""
+    combinations = []
     for _, group in itertools.groupby(results, lambda result: result.run.settings):
         of_one = tuple(group)
         if any(result.outcome.error is not None for result in of_one):
@@ -117,22 +127,22 @@ def means(results: Sequence[Result]) -> list[Mean]:
         there = {kind: np.array([v for v in given if v is not None]) for kind, given in values.items()}
         errors = {kind: float(given.mean()) if len(given) else None for kind, given in there.items()}
         spread = {kind: float(given.std(ddof=1)) if len(given) > 1 else None for kind, given in there.items()}
-        found.append(Mean(of_one[0].run.settings, of_one[0].run.features.n_features, of_one, errors, spread))
-    return found
+        combinations.append(Mean(of_one[0].run.settings, of_one[0].run.features.n_features, of_one, errors, spread))
+    return combinations
 
 
-def ranked(found: Sequence[Mean], sort: str) -> list[Mean]:
-    """The smallest error of the test structures first; sort : energy or force."""
+def ranked(combinations: Sequence[Mean], sort: str) -> list[Mean]:
+    """Combinations by error of the test structures, smallest first; sort : energy or force."""
 
     def error(mean: Mean) -> float:
         value = mean.errors[f"{sort}_test"]
         return value if value is not None and np.isfinite(value) else np.inf
 
-    return sorted(found, key=error)
+    return sorted(combinations, key=error)
 
 
 def unequal_split(results: Sequence[Result]) -> tuple[Result, Result] | None:
-    """Two runs of one seed whose training and test structures differ, None if there are none."""
+    """Two runs with the same seed but different training and test structures; None if there are none."""
     first: dict[int, Result] = {}
     for result in results:
         if result.outcome.error is None:
@@ -143,7 +153,7 @@ def unequal_split(results: Sequence[Result]) -> tuple[Result, Result] | None:
 
 
 def rows(results: Sequence[Result]) -> Iterator[dict[str, object]]:
-    """The rows of results.csv, under COLUMNS."""
+    """The rows of results.csv, with COLUMNS."""
     for result in results:
         run = result.run
         row: dict[str, object] = {"folder": run.folder, "npseed": run.seed[0], "phseed": run.seed[1]}

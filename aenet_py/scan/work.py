@@ -1,4 +1,4 @@
-"""The programs that a scan starts, several at once, and what is known of each afterwards."""
+"""The programs that a scan starts, several at a time, and the outcome of each."""
 
 from __future__ import annotations
 
@@ -19,16 +19,26 @@ from aenet_py.runtime import locks
 from aenet_py.runtime.output import PendingFile
 
 OUTCOME = "outcome.json"
-WAIT = 0.05  # seconds between two looks at the programs
+WAIT = 0.05  # seconds between checks of the programs
 FINISHED, STOPPED, FAILED = "finished", "stopped", "failed"
 
 
 @dataclass(frozen=True)
-class Job:
-    """A program and the folder it runs in.
+class ProgramRun:
+    """A program and the folder in which it runs.
 
-    module, argument : of the command; name : of its .out and .err; files : what the folder needs; results : what is
-    there if and only if the program has done its work.
+    Parameters
+    ----------
+    folder
+        Where it runs.
+    module, argument
+        The command.
+    name
+        Name of its .out and .err files.
+    files
+        Initial files of the folder.
+    results
+        Files that exist if and only if the program has finished.
     """
 
     folder: str
@@ -40,6 +50,7 @@ class Job:
 
     @property
     def is_done(self) -> bool:
+        """Whether the program has finished successfully."""
         return self._has_results and outcome(self.folder).state != FAILED
 
     @property
@@ -47,7 +58,7 @@ class Job:
         return all(os.path.exists(os.path.join(self.folder, name)) for name in self.results)
 
     def ended(self, status: int, stopped: bool) -> tuple[str, str | None]:
-        """The state a program that is over is in, and why it failed."""
+        """The state of a program that has ended, and why it failed."""
         if status == 0 and self._has_results:
             return FINISHED, None
         if stopped:
@@ -60,7 +71,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What outcome.json of a folder holds; state : "" where it is not there; seconds : None where they are unknown."""
+    """Content of outcome.json; state is "" if there is none, seconds None if unknown."""
 
     state: str = ""
     seconds: float | None = None
@@ -68,6 +79,7 @@ class Outcome:
 
 
 def outcome(folder: str) -> Outcome:
+    """The outcome stored in a folder."""
     try:
         with open(os.path.join(folder, OUTCOME), encoding="utf-8") as file:
             return Outcome(**json.load(file))
@@ -77,31 +89,41 @@ def outcome(folder: str) -> Outcome:
 
 @contextlib.contextmanager
 def locked(folder: str) -> Iterator[int]:
-    """A folder, made if need be, that no other scan works in; what is yielded must be open in its programs, too."""
+    """Lock a folder, created if necessary, against other scans; the programs must inherit the yielded descriptor."""
     try:
         os.makedirs(folder, exist_ok=True)
     except OSError as error:
-        raise AenetError(f"{folder}: cannot be used as a folder: {error.strerror}") from None
+        raise AenetError(f"{folder}: the folder cannot be created: {error.strerror}") from None
     with contextlib.ExitStack() as stack:
         try:
             lock = stack.enter_context(locks.held(os.path.join(folder, "results.csv"), "scan"))
         except locks.HeldError as error:
-            message = f"another scan, or a run of one, works in this folder{error.holder}; expected none"
+            message = f"in use by another scan, or by a run of one{error.holder}; wait until it ends"
             raise AenetError(f"{folder}: {message}") from None
         yield lock
 
 
 def run_all(
-    jobs: Sequence[Job], at_once: int, lock: int, stop: Callable[[], bool], after: Callable[[Job], None]
+    jobs: Sequence[ProgramRun], at_once: int, lock: int, stop: Callable[[], bool], after: Callable[[ProgramRun], None]
 ) -> None:
-    """Run all jobs that are not done, at_once of them side by side.
+    """Run all programs that have not finished, at_once of them at a time, each on its share of the processors.
 
-    Each has its share of the processors.  stop : asked again and again; then nothing new begins, and what runs is asked
-    to save its state and to end.  after : called when a job is over.
+    Parameters
+    ----------
+    jobs
+        The programs.
+    at_once
+        How many run at a time.
+    lock
+        Descriptor that the programs inherit.
+    stop
+        Polled; once true, no program is started, and running ones are asked to save their state and end.
+    after
+        Called when a program has ended.
     """
     shares = _shares(at_once)
     waiting = [job for job in jobs if not job.is_done]
-    running: dict[int, tuple[Job, subprocess.Popen, float]] = {}
+    running: dict[int, tuple[ProgramRun, subprocess.Popen, float]] = {}
     stopped = False
     try:
         while running or (waiting and not stop()):
@@ -127,18 +149,18 @@ def run_all(
 
 
 def _shares(at_once: int) -> list[set[int]]:
-    """Processors for each of the programs; empty sets where the system does not let us choose."""
+    """Processors of each program; empty sets if the system does not support affinity."""
     if not hasattr(os, "sched_getaffinity"):
         return [set()] * at_once
     own = sorted(os.sched_getaffinity(0))
     return [set(own[slot::at_once]) for slot in range(at_once)]
 
 
-def _start(job: Job, share: set[int], lock: int) -> tuple[Job, subprocess.Popen, float]:
+def _start(job: ProgramRun, share: set[int], lock: int) -> tuple[ProgramRun, subprocess.Popen, float]:
     before = outcome(job.folder)
     try:
         os.makedirs(job.folder, exist_ok=True)
-        if before.state in (FINISHED, FAILED):  # a trainer would go on from what these left
+        if before.state in (FINISHED, FAILED):  # a trainer would resume from their files
             shutil.rmtree(job.folder)
             os.makedirs(job.folder)
     except OSError as error:
@@ -154,7 +176,7 @@ def _start(job: Job, share: set[int], lock: int) -> tuple[Job, subprocess.Popen,
             open(os.path.join(job.folder, f"{job.name}.out"), "ab") as out,
             open(os.path.join(job.folder, f"{job.name}.err"), "wb") as err,
         ):
-            # In a session of its own, since a second signal of a terminal would end it without saving anything.
+            # In its own session, since a second signal from the terminal would end it without saving.
             process = subprocess.Popen(
                 [sys.executable, "-m", job.module, job.argument], cwd=job.folder, env=environment,
                 stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True, pass_fds=[lock],
@@ -162,12 +184,12 @@ def _start(job: Job, share: set[int], lock: int) -> tuple[Job, subprocess.Popen,
     except OSError as error:
         raise AenetError(f"{job.folder}: the program cannot be started: {error.strerror}") from None
     if share:
-        with contextlib.suppress(OSError):  # it may be over already
+        with contextlib.suppress(OSError):  # it may have ended already
             os.sched_setaffinity(process.pid, share)
     return job, process, time.monotonic()
 
 
-def _record(job: Job, status: int, stopped: bool, seconds: float) -> None:
+def _record(job: ProgramRun, status: int, stopped: bool, seconds: float) -> None:
     state, error = job.ended(status, stopped)
     before = outcome(job.folder)
     if before.state == STOPPED:

@@ -1,4 +1,4 @@
-"""Folders as trainings leave them, with errors of known size."""
+"""Folders of trainings with errors of known size."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from aenet_py.formats.trained import energy_line, error_lines, force_lines
 
 
 def training(folder: Path, seed: int, size: float, forces: bool = True, shuffled: bool = False) -> str:
-    """Write a training whose errors are of this size (eV/atom; of forces ten times, eV/Å); its folder.
+    """Write a training with errors of this size (eV/atom; ten times for forces, eV/Å) and return its folder.
 
     The structures are the same whatever the seed, the test set of 20 in another order if shuffled.
     """

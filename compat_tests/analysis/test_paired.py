@@ -1,4 +1,4 @@
-"""Paired t-tests against the textbook's formula."""
+"""Paired t-tests against the textbook formula."""
 
 from __future__ import annotations
 

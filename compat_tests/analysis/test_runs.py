@@ -1,4 +1,4 @@
-"""Errors of trainings: against the plain way and against what the original says of its own."""
+"""Errors of trainings, against a plain implementation and the values printed by the original."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ def test_a_trajectory(report, tmp_path, make):
 
 
 def test_a_trajectory_of_another_program(report, tmp_path):
-    """No times: distances, and no history."""
+    """Without times: distances but no history."""
     write("plain.extxyz", [cluster(), cluster()])
     status, out, _ = report("--trajectory", "plain.extxyz", "-o", "out")
     assert status == 0

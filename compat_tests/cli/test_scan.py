@@ -1,4 +1,4 @@
-"""aenet-py scan: whole scans of the fixtures' structures, stopped, continued and gone wrong."""
+"""aenet-py scan: scans of the fixtures' structures, interrupted, resumed and failed."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from aenet_py.cli.aenet import main
+from aenet_py.cli.summaries.scan import _blocks
 from aenet_py.scan import stages, work
 from compat_tests.cli.cases import FIXTURES, ROOT, copy_case, listing, run
 
@@ -58,7 +59,7 @@ def scan(capsys, folder: Path, text: str | None = None) -> tuple[int, str, str]:
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory) -> tuple[Path, str]:
-    """A grid that was scanned, and what was printed."""
+    """A finished scan of a grid, and its standard output."""
     folder = case(tmp_path_factory.mktemp("scan") / "case")
     (folder / "SCAN.in").write_text(GRID)
     found = run(folder, "scan", "SCAN.in", program="aenet-py")
@@ -127,8 +128,8 @@ def test_the_table_begins_with_the_best(done):
     folder, out = done
     lines = out.splitlines()
     assert lines[0] == "SCAN.in: 4 of 4 runs done, 0 failed"
-    head = lines.index(next(line for line in lines if line.split()[:1] == ["radial_N"]))
-    shown = [line.split() for line in lines[head + 1 : head + 3]]
+    head = lines.index(next(line for line in lines if line.split()[:2] == ["#", "radial_N"]))
+    shown = [line.split()[1:] for line in lines[head + 1 : head + 3]]
     errors: dict[str, list[float]] = {}
     for row in table(folder):
         errors.setdefault(row["radial_N"], []).append(1000 * float(row["energy_rmse_test_eV_per_atom"]))
@@ -136,6 +137,29 @@ def test_the_table_begins_with_the_best(done):
     assert [(row[2], row[4], row[0]) for row in shown] == [
         (f"{mean:.2f}", f"{spread:.2f}", key) for mean, spread, key in means
     ]
+
+
+def test_the_report_fits_80_columns_and_ends_with_the_best(done):
+    lines = done[1].splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[-2] == "written: scan/results.csv, scan/features.png"
+    rows = table(done[0])
+    means = [
+        min(sum(1000 * float(row[column]) for row in rows if row["radial_N"] == n) / 2 for n in ("4", "8"))
+        for column in ("energy_rmse_test_eV_per_atom", "force_rmse_test_eV_per_A")
+    ]
+    assert lines[-1] == "best test errors: energy RMSE {:.2f} meV/atom, force RMSE {:.2f} meV/Å".format(*means)
+
+
+def test_wide_tables_are_split():
+    rows = [[f"{name}{row}" * 5 for name in "abcdefghij"] for row in range(12)]
+    lines = _blocks(rows)
+    assert max(map(len, lines)) <= 80
+    blocks = "\n".join(lines).split("\n\n")
+    assert len(blocks) > 1
+    shown = [[line.split() for line in block.splitlines()] for block in blocks]
+    assert all([row[0] for row in block] == ["#", *map(str, range(1, 12))] for block in shown)
+    assert [[cell for row in same for cell in row[1:]] for same in zip(*shown, strict=True)] == rows
 
 
 def test_only_figures_of_what_was_scanned(done):
@@ -205,8 +229,8 @@ def test_a_bad_deck_writes_nothing(tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_failures_are_recorded_and_the_others_go_on(tmp_path, capsys):
-    """A learning rate that leads nowhere, and a descriptor whose training set cannot be made."""
+def test_failures_are_recorded_and_the_others_run(tmp_path, capsys):
+    """A learning rate that diverges, and a descriptor whose training set cannot be made."""
     folder = case(tmp_path / "case")
     path = folder / "xsf/s005.xsf"
     good = path.read_text()
@@ -235,7 +259,7 @@ def test_failures_are_recorded_and_the_others_go_on(tmp_path, capsys):
 
 @pytest.mark.slow
 def test_what_is_done_survives_an_interruption(tmp_path, capsys):
-    """Ctrl-C in the second of two runs; the second call goes on, and ends as if nothing had happened."""
+    """Ctrl-C in the second of two runs; the second call resumes and ends as without interruption."""
     folder = case(tmp_path / "case", epochs=300)
     (folder / "train.in").write_text((folder / "train.in").read_text().replace("TESTPERCENT 20", "TESTPERCENT 60"))
     (folder / "SCAN.in").write_text("TRAIN train.in\nREGULARIZATION 0.5 0.1\n")
@@ -246,7 +270,7 @@ def test_what_is_done_survives_an_interruption(tmp_path, capsys):
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGINT
-    assert err == "Stopped by SIGINT; what is done stays in scan, and the same command does the rest.\n"
+    assert err == "Stopped by SIGINT; completed runs remain in scan. Run the command again for the rest.\n"
     assert "SCAN.in: 1 of 2 runs done, 0 failed" in out
     (kept,) = table(folder)
     (stopped,) = [path.parent for path in second(folder)]
@@ -270,7 +294,7 @@ def test_what_is_done_survives_an_interruption(tmp_path, capsys):
 
 
 def second(folder: Path) -> list[Path]:
-    """train.out of the run that is not in the table."""
+    """train.out of the run that is missing in the table."""
     (first,) = table(folder)
     return [path for path in (folder / "scan/runs").glob("*/train.out") if path.parent.name not in first["folder"]]
 
@@ -290,4 +314,4 @@ def test_more_jobs_than_processors(done, tmp_path, capsys, monkeypatch):
     n = stages.processors()
     status, _, err = scan(capsys, folder, GRID + f"JOBS {n + 1}\n")
     assert (status, seen) == (0, [n, n])
-    assert err == f"Warning: SCAN.in: found JOBS {n + 1}, more than the processors; {n} at once\n"
+    assert err == f"Warning: SCAN.in: JOBS {n + 1} exceeds the {n} processors; {n} run at a time\n"

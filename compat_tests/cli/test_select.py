@@ -1,4 +1,4 @@
-"""aenet-py select against brute force: what is chosen, the bytes, the table, and what is wrong."""
+"""aenet-py select against brute force: selected frames, bytes, table, and messages."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def system_of(number: int) -> str:
 
 @pytest.fixture(autouse=True)
 def twins(tmp_path, monkeypatch) -> list[dict]:
-    """A set of three shards, and what is in it: a dictionary for each frame, in order."""
+    """A set of three shards, and its content: one dictionary per frame, in order."""
     monkeypatch.chdir(tmp_path)
     found = []
     made = make_frames(N_SHARDS * PER_SHARD, 5, "Cu Au O H Ti", (1, 9))
@@ -57,7 +57,7 @@ def twins(tmp_path, monkeypatch) -> list[dict]:
 
 
 def choose(*arguments: str, output: str = "out.extxyz") -> list[dict[str, str]]:
-    """Run the command; the rows of its table."""
+    """Run the command and return the rows of its table."""
     assert main(["select", "set", "-o", output, "--no-figures", *arguments]) == 0
     with open(output.partition(".")[0] + ".csv", newline="") as file:
         return list(csv.DictReader(file))
@@ -182,7 +182,7 @@ def test_figures_of_a_single_structure():
     assert not Path("out.txt").exists()
 
 
-def test_ids_in_the_comment():
+def test_system_ids_in_the_comment():
     for path in Path("set").glob("*.txt*"):
         path.unlink()
     for path in Path("set").iterdir():

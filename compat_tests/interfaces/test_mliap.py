@@ -1,4 +1,4 @@
-"""LAMMPS' ML-IAP: what ANNCalculator says, from the pairs that LAMMPS hands over."""
+"""LAMMPS' ML-IAP: the results of ANNCalculator, from the pairs of LAMMPS."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ in_lammps.with_mliap(atoms, in_lammps.potentials("triclinic")).command("run 0")
 
 
 class Data:
-    """A stand-in for LAMMPS' data, with all pairs of a structure, and what is written to it."""
+    """A substitute for LAMMPS' data with all pairs of a structure, and what is written to it."""
 
     def __init__(self, atoms: Atoms, unified: Unified, centers: list[int]):
         pairs = verlet.pairs(atoms, 2 * unified.rcutfac, 0.0)
@@ -83,7 +83,7 @@ def test_the_same_as_the_calculator(system):
 
 
 def test_no_atoms_and_lone_atoms():
-    """A process may have none; an atom far from all others has no pairs."""
+    """A process may have no atoms; an atom far from all others has no pairs."""
     unified = Unified(networks())
     nothing = Data(in_lammps.cluster(), unified, [0])
     nothing.nlistatoms = nothing.npairs = 0
@@ -153,7 +153,7 @@ class TestInLammps:
     @pytest.mark.skipif(not in_lammps.MPIEXEC.exists(), reason="needs mpiexec beside python")
     @pytest.mark.parametrize(("system", "n"), [("triclinic", 2), ("triclinic", 4), ("cluster", 4), ("behler", 2)])
     def test_processes_agree(self, system, n, tmp_path):
-        """Also where some have no atoms."""
+        """Also if some have no atoms."""
         in_lammps.main(system, "20", tmp_path / "alone.npz", "mliap")
         in_lammps.launch(n, system, 20, tmp_path / "n.npz", "mliap")
         with np.load(tmp_path / "alone.npz") as alone, np.load(tmp_path / "n.npz") as found:

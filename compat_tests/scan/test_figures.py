@@ -1,4 +1,4 @@
-"""Which figures there are, and that they show the numbers."""
+"""Figures of a scan: which are drawn, and which numbers they show."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from aenet_py.analysis import figures as shared
 from aenet_py.inputs import train
 from aenet_py.inputs.scan import ScanInput
 from aenet_py.scan import figures, results
-from aenet_py.scan.plan import Features, Run
+from aenet_py.scan.plan import Features, ScanRun
 from aenet_py.scan.work import Outcome
 from compat_tests.cli.cases import FIXTURES
 
@@ -23,7 +23,9 @@ FORCES = FIXTURES / "cluster-cuau-h2o/train-forces-adamw"
 
 def mean(energy: float, n_features: int = 30, force: float | None = 0.5, **settings) -> results.Mean:
     settings = {**BASE, **settings}
-    run = Run(str(FORCES / "expected"), train.read(str(FORCES / "train.in")), Features("", (), None, {}, ()), settings)
+    run = ScanRun(
+        str(FORCES / "expected"), train.read(str(FORCES / "train.in")), Features("", (), None, {}, ()), settings
+    )
     errors = {"energy_train": energy / 2, "energy_test": energy, "force_train": force, "force_test": force}
     result = results.Result(run, errors, 40, Outcome("", 1.0, None), (frozenset(), frozenset()))
     spread = dict.fromkeys(errors, 0.001)
@@ -32,7 +34,7 @@ def mean(energy: float, n_features: int = 30, force: float | None = 0.5, **setti
 
 @pytest.fixture
 def drawn(tmp_path, monkeypatch):
-    """A function that draws the figures of a scan; by name, in place of files."""
+    """A function that draws the figures of a scan and returns them by name instead of saving them."""
     found: dict[str, Figure] = {}
 
     def keep(figure: Figure, path: str) -> None:
@@ -51,7 +53,7 @@ def drawn(tmp_path, monkeypatch):
 
 
 def points(figure: Figure, panel: int, part: str) -> list[tuple[float, float]]:
-    """What the line of train or test in a panel goes through."""
+    """The points of the train or test line in a panel."""
     axes = figure.axes[panel]
     container = next(c for c in axes.containers if c.get_label() == part)
     return [tuple(point) for point in np.round(np.asarray(container[0].get_xydata(), dtype=float), 9).tolist()]

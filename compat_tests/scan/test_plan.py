@@ -1,4 +1,4 @@
-"""Which runs a scan has: combinations by brute force, decks around the fixtures, what is shared."""
+"""The runs of a scan: combinations by brute force, decks of the fixtures, shared training sets."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ BAD = {
     f"{DECK}LR 1\nJOBS 0\n": "SCAN.in:4: found '0' after JOBS",
     f"{DECK}LR 1\nSORT best\n": "SCAN.in:4: found 'best' after SORT; expected energy or force",
     f"{DECK}RADIALRC 1\n": "SCAN.in:3: found 'RADIALRC'; expected a keyword, did you mean RADIAL_RC?",
-    "TRAIN train-energy-adam/train.in\nGENERATE generate.in\nALPHA 0.1\n": "SCAN.in:3: found ALPHA, but train-energy",
+    "TRAIN train-energy-adam/train.in\nGENERATE generate.in\nALPHA 0.1\n": "SCAN.in:3: ALPHA requires FORCES",
     "TRAIN train-energy-adam/train.in\nLR 1\n": "cluster.train.ascii: no such file",
 }  # fmt: skip
 
@@ -193,10 +193,13 @@ def test_bad_decks(text):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("MODE transfer", "train.in: found MODE transfer; expected MODE train"),
-        ("LOAD_BATCHES", "train.in: found LOAD_BATCHES or SAVE_BATCHES; expected neither"),
-        ("TESTPERCENT 0", "train.in: found TESTPERCENT 0; expected more"),
-        ("SCHEDULE cosine min_lr=0.0005", "SCAN.in:3: found LR below min_lr=0.0005 of train-forces-adamw/train.in"),
+        ("MODE transfer", "train.in: a scan requires MODE train, not MODE transfer"),
+        ("LOAD_BATCHES", "train.in: remove LOAD_BATCHES and SAVE_BATCHES"),
+        ("TESTPERCENT 0", "train.in: set TESTPERCENT above 0"),
+        (
+            "SCHEDULE cosine min_lr=0.0005",
+            "SCAN.in:3: LR must be at least min_lr=0.0005 of train-forces-adamw/train.in",
+        ),
     ],
 )
 @pytest.mark.usefixtures("case")
@@ -210,24 +213,26 @@ def test_training_decks_that_cannot_be_scanned(line, message):
 @pytest.mark.usefixtures("case")
 def test_features_without_what_they_need():
     shutil.copyfile("expected/cluster.train.ascii", "cluster.train.ascii")
-    with pytest.raises(AenetError, match=r"SCAN.in:2: found RADIAL_N without GENERATE"):
+    with pytest.raises(AenetError, match=r"SCAN.in:2: RADIAL_N requires GENERATE"):
         runs("TRAIN train-energy-adam/train.in\nRADIAL_N 3\n")
     text = Path("Cu.stp").read_text()
     Path("Cu.stp").write_text(text[: text.index("BASIS")] + "SYMMFUNC type=Behler2011\n1\nG=1 type2=Cu Rc=5.0\n")
-    with pytest.raises(AenetError, match=r"SCAN.in:3: found RADIAL_N, but not all set-ups of generate.in are of the"):
+    with pytest.raises(
+        AenetError, match=r"SCAN.in:3: RADIAL_N requires the Chebyshev basis in all set-ups of generate.in"
+    ):
         runs(DECK + "RADIAL_N 3\n")
     (run,) = runs(DECK + "LR 0.01\n")
     assert run.features.files["Cu.stp"] == Path("Cu.stp").read_bytes()
     assert (run.features.sizes, run.settings["radial_N"]) == ((1, 44, 44, 44), None)
     deck = Path("generate.in").read_text()
     Path("generate.in").write_text(deck.replace("FORCES\n", "").replace("FORCESPERCENT 50\n", ""))
-    with pytest.raises(AenetError, match=r"generate.in: no FORCES found, but train-forces-adamw/train.in has"):
+    with pytest.raises(AenetError, match=r"generate.in: add FORCES, which train-forces-adamw/train.in requires"):
         runs(DECK + "LR 0.01\n")
 
 
 @pytest.mark.usefixtures("case")
 def test_an_angular_cutoff_above_the_radial_one():
-    """A warning for each pair of cutoffs, however many combinations have it."""
+    """One warning per pair of cutoffs, however many combinations have it."""
     warnings: list[str] = []
     Path("SCAN.in").write_text(DECK + "radial_rc 4 8\nangular_n 2 3\n")
     plans.plan(inputs.read("SCAN.in"), warnings.append)

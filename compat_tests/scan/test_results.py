@@ -1,4 +1,4 @@
-"""Errors from the files of a training, against those the trainer itself reports, and what is made of them."""
+"""Errors from the files of a training, against those reported by the trainer, and the tables made from them."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ import pytest
 
 from aenet_py.inputs import train
 from aenet_py.scan import results
-from aenet_py.scan.plan import Features, Run
+from aenet_py.scan.plan import Features, ScanRun
 from compat_tests.cli.cases import FIXTURES
 
 LAST_DIGIT = 2e-6
 CASES = ("train-forces-adamw", "train-energy-adam")
 
 
-def run(case: str, settings: dict | None = None) -> Run:
-    """A training of the original's as the run of a scan."""
+def run(case: str, settings: dict | None = None) -> ScanRun:
+    """A training by the original as a run of a scan."""
     folder = FIXTURES / "cluster-cuau-h2o" / case
     deck = train.read(str(folder / "train.in"))
-    return Run(str(folder / "expected"), deck, Features("", (44, 30), None, {}, ()), settings or {})
+    return ScanRun(str(folder / "expected"), deck, Features("", (44, 30), None, {}, ()), settings or {})
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_errors_are_those_of_the_last_epoch(case):
-    """The test error is that after the last epoch; the training error that during it, so it may differ."""
+    """The test error is that after the last epoch; the training error is measured during it and may differ."""
     found = results.read(run(case))
     last = [float(word) for word in (Path(found.run.folder) / "train.error").read_text().splitlines()[-1].split()]
     wanted = [last[4], last[6] / math.sqrt(3)] if len(last) == 7 else [last[2], None]

@@ -1,4 +1,4 @@
-"""Programs side by side: what is run, how often, with which processors, and what is known of them afterwards."""
+"""Programs in parallel: what is run, how often and on which processors, and the recorded outcomes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from aenet_py.errors import AenetError
 from aenet_py.scan import work
-from aenet_py.scan.work import FAILED, FINISHED, STOPPED, Job
+from aenet_py.scan.work import FAILED, FINISHED, STOPPED, ProgramRun
 
 # A program that does as its argument says, and counts how often it was started.
 PROGRAM = """\
@@ -44,11 +44,11 @@ def program(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def job(folder: str, what: str = "work") -> Job:
-    return Job(f"all/{folder}", "program_of_the_test", what, "log", {"given": folder.encode()}, ("result",))
+def job(folder: str, what: str = "work") -> ProgramRun:
+    return ProgramRun(f"all/{folder}", "program_of_the_test", what, "log", {"given": folder.encode()}, ("result",))
 
 
-def perform(jobs: list[Job], at_once: int = 2, stop=lambda: False) -> list[str]:
+def perform(jobs: list[ProgramRun], at_once: int = 2, stop=lambda: False) -> list[str]:
     over: list[str] = []
     with work.locked("all") as lock:
         work.run_all(jobs, at_once, lock, stop, lambda each: over.append(os.path.basename(each.folder)))
@@ -138,10 +138,10 @@ def test_an_error_ends_the_programs():
 
 
 def test_one_scan_a_folder():
-    with work.locked("all"), pytest.raises(AenetError, match="all: another scan, or a run of one, works in this"):
+    with work.locked("all"), pytest.raises(AenetError, match="all: in use by another scan, or by a run of one"):
         perform([])
     Path("file").touch()
-    with pytest.raises(AenetError, match="file: cannot be used as a folder"), work.locked("file"):
+    with pytest.raises(AenetError, match="file: the folder cannot be created"), work.locked("file"):
         pass
 
 

@@ -1,4 +1,4 @@
-"""The choice follows the distribution, more closely than a plain random one, and depends on the seed alone."""
+"""The choice follows the distribution more closely than a random one, and depends only on the seed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""select: the same files as aenet-py select, and what it returns."""
+"""select: the same files as aenet-py select, and the returned statistics."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_fewer_than_asked_for():
         ({"any_of": ["Pt"]}, "none of 30 structures matches; relax the criteria"),
     ],
 )
-def test_arguments_that_make_no_sense(tmp_path, arguments, message):
+def test_invalid_arguments(tmp_path, arguments, message):
     before = listing(tmp_path)
     with pytest.raises(AenetError, match=message):
         select("0.extxyz", "out.extxyz", figures=False, **arguments)

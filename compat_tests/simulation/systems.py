@@ -1,4 +1,4 @@
-"""Systems whose statistics are known, with calculators that count how often they are asked."""
+"""Systems with known statistics, and calculators that count their calls."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from ase.calculators.calculator import Calculator, all_changes
 
 
 class Springs(Calculator):
-    """Springs between all atoms (eV/Å², 0 for free atoms) about the structure it was made of.
+    """Springs between all atoms (eV/Å², 0 for free atoms), at rest in the given structure.
 
-    broken : after how many calculations the energy is no number any more.
+    broken : number of calculations after which the energy is NaN.
     """
 
     implemented_properties = ["energy", "forces"]  # noqa: RUF012 (as ASE has it)
@@ -33,7 +33,7 @@ class Springs(Calculator):
 
 
 def springs(constant: float = 2.0, broken: int | None = None) -> Atoms:
-    """Five atoms of different masses, isolated."""
+    """Five isolated atoms of different masses."""
     atoms = Atoms("CuOCHAu", [[0, 0, 0], [2.2, 0.1, 0], [0.3, 2.1, 0.2], [0.1, 0.2, 2.3], [1.9, 2.0, 2.1]])
     atoms.calc = Springs(atoms, constant, broken)
     return atoms

@@ -54,7 +54,7 @@ def kinetic_energies(atoms: Atoms, settings: Settings) -> np.ndarray:
 
 
 def p_value(energies: np.ndarray, freedom: int, temperature: float) -> float:
-    """Of the canonical distribution of the kinetic energy (Kolmogorov and Smirnov)."""
+    """p-value of the canonical distribution of the kinetic energy (Kolmogorov-Smirnov)."""
     return stats.kstest(energies, stats.gamma(freedom / 2, scale=units.kB * temperature).cdf).pvalue
 
 
@@ -65,7 +65,7 @@ def test_free_atoms_have_the_canonical_distribution(periodic):
     if periodic:
         atoms.set_cell([6, 6, 6])
         atoms.pbc = True
-    # Ten time constants from one sample to the next: independent but for exp(-10).
+    # Ten time constants between samples: correlated by exp(-10) only.
     found = kinetic_energies(atoms, Settings(1500, 500.0, timestep=1.0, taut=0.1, every=1, seed=3))
     assert p_value(found, freedom, 500.0) > 0.01
     assert p_value(found, 15, 500.0) < 1e-6
@@ -94,7 +94,7 @@ def test_degrees_of_freedom():
     assert degrees_of_freedom(Atoms("Cu4", constraint=FixAtoms([0]))) == 9
 
 
-def test_atoms_that_are_held_stay():
+def test_fixed_atoms_stay():
     atoms = bulk("Cu", cubic=True)
     atoms.calc = EMT()
     atoms.set_constraint(FixAtoms([1]))
@@ -106,13 +106,13 @@ def test_atoms_that_are_held_stay():
 
 
 def stop_after(n: int):
-    """Asks to stop when it is asked for the n-th time."""
+    """A function that requests a stop at the n-th call."""
     asked = iter(range(n))
     return lambda: next(asked, None) is None
 
 
 def long_crystal() -> Atoms:
-    """So long that neighbours are searched in several bins, whose atoms change as they move."""
+    """Long enough for several bins in the neighbour search, between which atoms move."""
     return crystal().repeat((4, 1, 1))
 
 
@@ -120,7 +120,7 @@ def long_crystal() -> Atoms:
 @pytest.mark.parametrize("make", [cluster, long_crystal])
 def test_resuming_equals_no_interruption_bit_for_bit(tmp_path, monkeypatch, make, ensemble):
     monkeypatch.chdir(tmp_path)
-    # Hot atoms: neighbours are searched several times, and not where it is interrupted: another order of sums.
+    # Hot atoms: several neighbour searches, none at the interruption, which would change the order of sums.
     settings = Settings(90, 1500.0, ensemble, 1.0, taut=20.0, every=7)
     whole, parts = potential(make(), 0.4), potential(make(), 0.4)
     (tmp_path / "whole").mkdir()
@@ -128,13 +128,13 @@ def test_resuming_equals_no_interruption_bit_for_bit(tmp_path, monkeypatch, make
     assert run(whole, settings, ANYTHING, "whole/md").reason == "time"
     found = run(parts, settings, ANYTHING, "parts/md", stop=stop_after(33))
     assert (found.reason, found.step, found.stable) == ("interrupted", 33, True)
-    # What is written after the last state when the machine fails is cut off.
+    # What was written after the last state before a crash is cut off.
     for ending in ("extxyz", "csv"):
         with open(f"parts/md.{ending}", "a") as file:
             file.write("3\nhalf a fra")
     for n in (20, None):
         used, parts = parts.calc, potential(make(), 0.4)
-        if n:  # a calculator that has neighbours listed already
+        if n:  # a calculator with a neighbour list
             parts.calc = used
         found = run(parts, settings, ANYTHING, "parts/md", True, stop_after(n) if n else lambda: False)
     assert found.reason == "time"
@@ -207,7 +207,7 @@ def test_min_distance_is_against_the_radii_by_default():
     assert "atoms 3 (Cu) and 4 (Cu) are 1.310 Angstrom apart, less than 1.320" in found.message
 
 
-def test_an_energy_that_is_no_number():
+def test_an_energy_that_is_not_finite():
     found = run(springs(broken=18), Settings(100), ANYTHING)
     assert (found.reason, found.step) == ("energy", 18)
 
@@ -222,7 +222,7 @@ def test_atoms_that_leave():
     assert "one atom has left, farther from the others than the cutoff of 6 Angstrom" in found.message
     distance = atoms.get_distance(0, 2)
     assert 6.0 < distance < 6.2
-    apart = Atoms("Cu4", [[0, 0, 0], [2.5, 0, 0], [0, 20, 0], [2.5, 20, 0]])  # which they are from the beginning
+    apart = Atoms("Cu4", [[0, 0, 0], [2.5, 0, 0], [0, 20, 0], [2.5, 20, 0]])  # separate from the start
     apart.calc = Springs(apart, 0.0)
     assert run(apart, Settings(20)).reason == "time"
 
@@ -270,7 +270,7 @@ def test_another_simulation_is_not_resumed(tmp_path, change, message):
     assert listing(tmp_path) == before
 
 
-def test_files_that_are_no_states(tmp_path):
+def test_invalid_states(tmp_path):
     path = str(tmp_path / "md")
     with pytest.raises(AenetError, match=r"md\.restart: no such file; resuming requires the state"):
         run(potential(cluster()), Settings(4), ANYTHING, path, True)
@@ -298,12 +298,12 @@ def test_files_that_are_no_states(tmp_path):
         ({"temperature": float("nan")}, "temperature must be a finite number above 0, not nan"),
     ],
 )
-def test_settings_that_make_no_sense(settings, message):
+def test_invalid_settings(settings, message):
     with pytest.raises(AenetError, match=message):
         Settings(**{"steps": 1, **settings})
 
 
-def test_limits_that_make_no_sense():
+def test_invalid_limits():
     for name in ("min_distance", "max_temperature", "max_excess", "max_share"):
         with pytest.raises(AenetError, match=f"{name} must be at least 0, not -1"):
             Limits(**{name: -1.0})

@@ -1,4 +1,4 @@
-"""simulate: every form of structure and potential gives the same simulation, which is that of aenet-py md."""
+"""simulate: the same results for every form of structure and potential, and as aenet-py md."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_another_calculator():
         ({"steps": 1, "max_share": -1}, "max_share must be at least 0, not -1"),
     ],
 )
-def test_settings_that_make_no_sense(arguments, message):
+def test_invalid_settings(arguments, message):
     with pytest.raises(AenetError, match=message):
         simulate(STRUCTURE, NETWORKS, **arguments)
 
@@ -111,6 +111,6 @@ def test_settings_that_make_no_sense(arguments, message):
         (STRUCTURE, [], "no potentials given"),
     ],
 )
-def test_arguments_of_another_kind(structure, potential, message):
+def test_invalid_arguments(structure, potential, message):
     with pytest.raises(AenetError, match=message):
         simulate(structure, potential, steps=1)

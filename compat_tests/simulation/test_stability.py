@@ -1,4 +1,4 @@
-"""Contacts and features beyond the training set against the slow and plain way."""
+"""Contacts and features outside the training range, against a slow implementation."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_excess_is_the_distance_from_the_range():
     assert found.max() > 0.5
 
 
-def test_nothing_of_the_training_set_exceeds_it():
+def test_training_structures_are_within_the_range():
     for path in sorted((CLUSTER / "xsf").glob("*.xsf"))[:4]:
         atoms = as_atoms(path)
         atoms.calc = ANNCalculator(networks())

@@ -1,4 +1,4 @@
-"""Structures that simulations begin with: extended XYZ means the same as in predict.x."""
+"""Initial structures: extended XYZ is read as in predict.x."""
 
 from __future__ import annotations
 
