@@ -1,4 +1,4 @@
-"""The studies in docs run, at a very small size, and leave what they should."""
+"""The studies in docs run at a very small size and write what they should."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PNG = b"\x89PNG"
 
 
 def rows_of(program: str, folder: Path) -> tuple[list[dict[str, str]], str]:
-    """The rows of the table that a study leaves, and what it prints."""
+    """The rows of the table that a study writes, and its standard output."""
     command = [sys.executable, str(ROOT / "docs" / "study" / f"{program}.py"), "--folder", str(folder), "--quick"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -44,7 +44,7 @@ def test_from_a_database_to_a_simulation(tmp_path):
         "any-elements.png",
         "comparison/tests.csv",
         "both-1/six.csv",
-        "both-1/one-judged/peaks.csv",
+        "both-1/one-report/peaks.csv",
     ):
         assert (tmp_path / name).exists()
     for row in table(tmp_path / "both.csv"):

@@ -1,7 +1,7 @@
-"""Reference structures by ASE's EMT in place of DFT: a database of slabs with adsorbates, and clusters with water.
+"""Reference structures from ASE's EMT instead of DFT: a database of slabs with adsorbates, and clusters with water.
 
-EMT's parameters of H, C, N and O are made for tests: molecules fall apart on the metals, and no energy here is that of
-a real system.  What it has in common with DFT is what counts here: one smooth energy of all species and their forces.
+The EMT parameters of H, C, N and O are for tests only: molecules dissociate on the metals, and the energies are not
+those of real systems.  What matters here is that, as in DFT, the energy is a smooth function of all positions.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from ase.md.langevin import Langevin
 from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
 from ase.optimize import FIRE
 
-METALS = {"Cu": 2, "Au": 2, "Ag": 1, "Pd": 1, "Pt": 1, "Ni": 1, "Al": 1}  # and how often
+METALS = {"Cu": 2, "Au": 2, "Ag": 1, "Pd": 1, "Pt": 1, "Ni": 1, "Al": 1}  # relative frequencies
 SPECIES = ("H", "C", "N", "O", "Al", "Ni", "Cu", "Pd", "Ag", "Pt", "Au")  # ENV of all set-ups
 ADSORBATES = ("H", "C", "N", "O", "OH", "CO", "NO", "CH", "NH", "H2O", "CN")
-LARGEST_FORCE = 15.0  # eV/Å; structures above are left out of the database
-WARM_UP, EVERY = 200, 20  # steps of dynamics before the first frame, and between two
-FRAMES = 6  # of a database's system: on its way from a rattled start to a minimum
+LARGEST_FORCE = 15.0  # eV/Å; structures with larger forces are left out of the database
+WARM_UP, EVERY = 200, 20  # steps of dynamics before the first frame, and between frames
+FRAMES = 6  # per system of the database, along a relaxation from a rattled start
 SETUP = """DESCR
   {symbol} among all species of the database
 END DESCR
@@ -63,7 +63,7 @@ def slab(rng: np.random.Generator) -> Atoms:
 
 
 def database(n_structures: int, seed: int) -> Iterator[Atoms]:
-    """Slabs with adsorbates, some steps of each on the way to a minimum, as in a database of relaxations."""
+    """Slabs with adsorbates: several steps of each relaxation, as in a database of relaxations."""
     rng = np.random.default_rng(seed)
     n = 0
     while n < n_structures:
@@ -71,15 +71,15 @@ def database(n_structures: int, seed: int) -> Iterator[Atoms]:
         atoms.calc = EMT()
         search = FIRE(atoms, logfile=None)
         for frame in range(FRAMES):
-            found = evaluated(atoms)
-            if np.linalg.norm(found.get_forces(), axis=1).max() < LARGEST_FORCE and n < n_structures:
+            structure = evaluated(atoms)
+            if np.linalg.norm(structure.get_forces(), axis=1).max() < LARGEST_FORCE and n < n_structures:
                 n += 1
-                yield found
+                yield structure
             search.run(fmax=0.01, steps=search.nsteps + 2 + frame)
 
 
 def cluster(n_gold: int, n_water: int, rng: np.random.Generator) -> Atoms:
-    """19 atoms of Cu and Au with water molecules around them, relaxed until nothing is torn apart."""
+    """19 atoms of Cu and Au surrounded by water molecules, relaxed to remove large forces."""
     atoms = Octahedron("Cu", 3)
     atoms.symbols[rng.permutation(len(atoms))[:n_gold]] = "Au"
     for direction in directions(n_water, rng):
@@ -94,7 +94,7 @@ def cluster(n_gold: int, n_water: int, rng: np.random.Generator) -> Atoms:
 
 
 def directions(n: int, rng: np.random.Generator) -> np.ndarray:
-    """Unit vectors, the farther apart the better of some draws, (n, 3)."""
+    """Unit vectors (n, 3), from the draw in which they are farthest apart."""
     draws = rng.normal(size=(50, n, 3))
     draws /= np.linalg.norm(draws, axis=2, keepdims=True)
     closest = [np.max(vectors @ vectors.T - 2 * np.eye(n)) for vectors in draws]
@@ -102,7 +102,7 @@ def directions(n: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def dynamics(atoms: Atoms, n_frames: int, every: int, kelvin: float, rng: np.random.Generator) -> Iterator[Atoms]:
-    """Frames of Langevin dynamics in steps of 1 fs, the first ones left out."""
+    """Frames of Langevin dynamics with a time step of 1 fs, after a warm-up."""
     MaxwellBoltzmannDistribution(atoms, temperature_K=kelvin, rng=rng)
     atoms.set_constraint(FixCom())
     run = Langevin(atoms, 1.0 * units.fs, temperature_K=kelvin, friction=0.02 / units.fs, rng=rng, fixcm=False)
@@ -113,7 +113,7 @@ def dynamics(atoms: Atoms, n_frames: int, every: int, kelvin: float, rng: np.ran
 
 
 def clusters(n_structures: int, n_trajectories: int, seed: int) -> Iterator[Atoms]:
-    """Clusters with one water molecule at 400 K, of another composition in each trajectory."""
+    """Clusters with one water molecule at 400 K, with a different composition in each trajectory."""
     rng = np.random.default_rng(seed)
     for trajectory in range(n_trajectories):
         atoms = cluster(int(rng.integers(5, 15)), 1, rng)
@@ -122,11 +122,11 @@ def clusters(n_structures: int, n_trajectories: int, seed: int) -> Iterator[Atom
 
 
 def evaluated(atoms: Atoms) -> Atoms:
-    """A copy that keeps its energy and forces."""
-    found = Atoms(atoms.symbols, atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
+    """A copy with energy and forces stored."""
+    copy = Atoms(atoms.symbols, atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
     forces = atoms.get_forces(apply_constraint=False)
-    found.calc = SinglePointCalculator(found, energy=atoms.get_potential_energy(), forces=forces)
-    return found
+    copy.calc = SinglePointCalculator(copy, energy=atoms.get_potential_energy(), forces=forces)
+    return copy
 
 
 def atomic_energies(symbols: Sequence[str] = SPECIES) -> dict[str, float]:
@@ -135,12 +135,13 @@ def atomic_energies(symbols: Sequence[str] = SPECIES) -> dict[str, float]:
 
 
 def write_setups(folder: Path) -> None:
+    """The .stp files of all species."""
     for symbol in SPECIES:
         text = SETUP.format(symbol=symbol, n=len(SPECIES), species="\n".join(SPECIES))
         (folder / f"{symbol}.stp").write_text(text)
 
 
 def trajectory(n_frames: int, n_water: int, kelvin: float, seed: int) -> Iterator[Atoms]:
-    """Frames of one cluster with 9 of its 19 atoms gold."""
+    """Frames of one cluster of 9 Au and 10 Cu atoms."""
     rng = np.random.default_rng(seed)
     yield from dynamics(cluster(9, n_water, rng), n_frames, EVERY, kelvin, rng)

@@ -1,11 +1,11 @@
-"""From a database to a stable simulation, in miniature: select, pre-train, fine-tune, simulate, judge.
+"""From a database to a stable simulation, in miniature: select, pre-train, fine-tune, simulate, analyse.
 
     python docs/study/study.py --folder FOLDER [--quick]
 
-Three subsets of a database of slabs (random, any Cu or Au, both Cu and Au), a potential from each, fine-tuned on a CuAu
-cluster with one water molecule and compared with training on that alone, with several seeds; then that cluster and the
-one with six molecules are simulated with every potential.  EMT stands in for DFT (structures.py).  Leaves study.csv,
-study.png, the tables and figures of the commands it runs, and a table on standard output.
+Selects three subsets of a database of slabs (random, with Cu or Au, with Cu and Au) and trains a potential on each.
+The potentials are fine-tuned on a CuAu cluster with one water molecule, with several seeds, and compared with training
+on the cluster alone.  Every potential is then used to simulate this cluster, and one with six molecules.  EMT replaces
+DFT (structures.py).  Writes study.csv, study.png and the tables and figures of the commands, and prints a table.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ SUBSETS = {"random": [], "any": ["--any", "Cu,Au"], "both": ["--all", "Cu,Au"]}
 WAYS = ("scratch", *SUBSETS)
 PAIRS = ("Cu-O", "Au-O")
 REFERENCE = "EMT"
-SKIP = 0.5  # ps of a simulation that count for no average
+SKIP = 0.5  # ps at the start of a simulation that are left out of averages
 
 
 @dataclass(frozen=True)
 class Size:
-    """How much is done; epochs : of the pre-training and of the fine-tuning; ps : of each simulation."""
+    """Size of the study; epochs : of pre-training and fine-tuning; ps : length of each simulation."""
 
     database: int = 4000
     subset: int = 2000
@@ -53,7 +53,7 @@ QUICK = Size(database=160, subset=30, clusters=20, reference=40, seeds=2, epochs
 
 
 def aenet(*arguments: object, allowed: Sequence[int] = (0,)) -> str:
-    """Run aenet-py; what it prints."""
+    """Run aenet-py and return its standard output."""
     command = [sys.executable, "-m", "aenet_py.cli.aenet", *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode not in allowed:
@@ -79,26 +79,27 @@ def pretrained(folder: Path, name: str, slabs: Sequence[str], size: Size) -> Non
 
 
 def fine_tuned(folder: Path, way: str, seed: int, one: str, six: str, size: Size) -> dict[str, object]:
-    """Train on the cluster with one molecule, and simulate it and the one with six."""
+    """Train on the cluster with one molecule; simulate this cluster and the one with six molecules."""
     place = folder / f"{way}-{seed}"
     mode, rate = "MODE train", 0.003
     if way != "scratch":
         mode, rate = f"MODE transfer\nTRANSFER\nsource=../{way} freeze=0 new=random", 0.001
     train(place, [one], TARGET, mode, seed, epochs=size.epochs[1], batch=16, rate=rate)
-    known = {(row["quantity"], row["set"]): float(row["rmse"]) for row in judged(place)}
-    found: dict[str, object] = {"way": way, "seed": seed}
-    found |= {"1: energy RMSE, eV/atom": known["energy_eV_per_atom", "test"]}
-    found |= {"1: force RMSE, eV/Å": known["force_eV_per_A", "test"]}
+    known = {(each["quantity"], each["set"]): float(each["rmse"]) for each in errors_of(place)}
+    row: dict[str, object] = {"way": way, "seed": seed}
+    row |= {"1: energy RMSE, eV/atom": known["energy_eV_per_atom", "test"]}
+    row |= {"1: force RMSE, eV/Å": known["force_eV_per_A", "test"]}
     stable, reason = simulate(place, "one", one, 400.0, seed, size.ps)
-    found |= {"1: stable, ps": stable, "1: ended by": reason}
-    found |= simulated(place / "one.extxyz", place / "one.csv", min(SKIP, 0.5 * stable))
+    row |= {"1: stable, ps": stable, "1: ended by": reason}
+    row |= simulated(place / "one.extxyz", place / "one.csv", min(SKIP, 0.5 * stable))
     energy, force = errors(place, six)
-    found |= {"6: energy RMSE, eV/atom": energy, "6: force RMSE, eV/Å": force}
+    row |= {"6: energy RMSE, eV/atom": energy, "6: force RMSE, eV/Å": force}
     stable, reason = simulate(place, "six", six, 300.0, seed, size.ps)
-    return found | {"6: stable, ps": stable, "6: ended by": reason}
+    return row | {"6: stable, ps": stable, "6: ended by": reason}
 
 
-def judged(place: Path) -> list[dict[str, str]]:
+def errors_of(place: Path) -> list[dict[str, str]]:
+    """The table of errors of a training."""
     aenet("report", place, "-o", place / "report")
     return rows_of(place / "report" / "errors.csv")
 
@@ -106,27 +107,27 @@ def judged(place: Path) -> list[dict[str, str]]:
 def simulate(place: Path, name: str, start: str, kelvin: float, seed: int, ps: float) -> tuple[float, str]:
     """Simulate the first structure of a file; how long it was stable, ps, and what ended it."""
     given = itertools.chain(*(("--potential", f"{symbol}={path}") for symbol, path in potentials(place).items()))
-    said = aenet(
+    report = aenet(
         "md", f"{start}@0", *given, "--time", ps, "--temperature", kelvin, "--timestep", 0.5, "--seed", seed,
         "--every", 20,
-        "--max-share", 1,  # ranges of features depend on the way; what counts here is what the atoms do
+        "--max-share", 1,  # feature ranges depend on the training set; only the motion of the atoms counts here
         "--output", place / name, allowed=(0, 2),
     )  # fmt: skip
-    stable, reason = re.search(r"stable for +(\S+) ps", said), re.search(r"stopped +(.+?):", said)
+    stable, reason = re.search(r"stable for +(\S+) ps", report), re.search(r"stopped +(.+?):", report)
     assert stable is not None
     return float(stable[1]), "time" if reason is None else reason[1]
 
 
 def simulated(trajectory: Path, log: Path | None, skip: float) -> dict[str, object]:
-    """Mean temperature and places of the first peaks of distances."""
-    folder = trajectory.with_name(f"{trajectory.stem}-judged")
+    """Mean temperature and first peaks of the distances."""
+    folder = trajectory.with_name(f"{trajectory.stem}-report")
     aenet("report", "--trajectory", trajectory, "-o", folder, "--skip", skip)
-    peaks = {frozenset((row["a"], row["b"])): row["first_peak_A"] for row in rows_of(folder / "peaks.csv")}
-    found: dict[str, object] = {f"1: {pair}, Å": peaks.get(frozenset(pair.split("-"))) or "" for pair in PAIRS}
+    peaks = {frozenset((peak["a"], peak["b"])): peak["first_peak_A"] for peak in rows_of(folder / "peaks.csv")}
+    row: dict[str, object] = {f"1: {pair}, Å": peaks.get(frozenset(pair.split("-"))) or "" for pair in PAIRS}
     if log is not None:
-        kelvin = [float(row["temperature_K"]) for row in rows_of(log) if float(row["time_ps"]) >= skip]
-        found["1: temperature, K"] = float(np.mean(kelvin))
-    return found
+        kelvin = [float(step["temperature_K"]) for step in rows_of(log) if float(step["time_ps"]) >= skip]
+        row["1: temperature, K"] = float(np.mean(kelvin))
+    return row
 
 
 COLUMNS = (
@@ -137,33 +138,33 @@ COLUMNS = (
 
 
 def values(rows: Sequence[dict], way: str, column: str) -> np.ndarray:
-    """One a seed; NaN where there is none."""
+    """One value per seed; NaN if there is none."""
     return np.array([float(row[column]) if row[column] != "" else np.nan for row in rows if row["way"] == way])
 
 
 def table(rows: Sequence[dict]) -> str:
-    """Means and standard deviations over the seeds, and p of paired t-tests against training from scratch."""
+    """Means and standard deviations over the seeds, and p-values of paired t-tests against training from scratch."""
     columns = [column for column in COLUMNS if column not in ("way", "seed") and "ended" not in column]
     lines = ["| way | " + " | ".join(columns) + " |", "| --- " * (1 + len(columns)) + "|"]
     for way in (*WAYS, REFERENCE):
         cells = []
         for column in columns:
-            found = values(rows, way, column)
-            there = found[~np.isnan(found)]
-            cell = f"{there.mean():.4g}" if len(there) else ""
-            if len(there) > 1:
-                cell += f" ± {there.std(ddof=1):.2g}"
-                first = values(rows, "scratch", column)
-                pairs = ~np.isnan(found) & ~np.isnan(first)
-                if way != "scratch" and pairs.sum() > 1 and np.ptp((found - first)[pairs]) > 0:
-                    cell += f" (p {ttest_rel(first[pairs], found[pairs]).pvalue:.2g})"
+            all_seeds = values(rows, way, column)
+            known = all_seeds[~np.isnan(all_seeds)]
+            cell = f"{known.mean():.4g}" if len(known) else ""
+            if len(known) > 1:
+                cell += f" ± {known.std(ddof=1):.2g}"
+                scratch = values(rows, "scratch", column)
+                pairs = ~np.isnan(all_seeds) & ~np.isnan(scratch)
+                if way != "scratch" and pairs.sum() > 1 and np.ptp((all_seeds - scratch)[pairs]) > 0:
+                    cell += f" (p {ttest_rel(scratch[pairs], all_seeds[pairs]).pvalue:.2g})"
             cells.append(cell)
         lines.append(f"| {way} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
 def draw(rows: Sequence[dict], folder: Path, seeds: int, path: Path) -> None:
-    """Errors, how long simulations were stable, and distances of oxygen."""
+    """Errors, stability of simulations, and distances of oxygen."""
     figure, axes = figures.panels(2, 3)
     for axis, column, factor, label in (
         (axes[0, 0], "1: force RMSE, eV/Å", 1000.0, "force RMSE, one molecule (meV/Å)"),
@@ -172,19 +173,19 @@ def draw(rows: Sequence[dict], folder: Path, seeds: int, path: Path) -> None:
         (axes[1, 2], "6: stable, ps", 1.0, "six molecules: stable for (ps)"),
     ):
         for place, way in enumerate(WAYS):
-            found = factor * values(rows, way, column)
-            axis.plot(np.full(len(found), place), found, "o", color=figures.COLORS[place], markersize=4, alpha=0.6)
-            axis.plot(place, found.mean(), "_", color=figures.COLORS[place], markersize=22, markeredgewidth=2)
+            shown = factor * values(rows, way, column)
+            axis.plot(np.full(len(shown), place), shown, "o", color=figures.COLORS[place], markersize=4, alpha=0.6)
+            axis.plot(place, shown.mean(), "_", color=figures.COLORS[place], markersize=22, markeredgewidth=2)
         axis.set(ylabel=label, xlim=(-0.5, len(WAYS) - 0.5))
         figures.from_zero(axis)
         axis.set_xticks(range(len(WAYS)), WAYS)
     for axis, pair in zip(axes[1], PAIRS, strict=False):
         for place, way in enumerate((*WAYS, REFERENCE)):
             runs = ["clusters"] if way == REFERENCE else [f"{way}-{seed}/one" for seed in range(1, seeds + 1)]
-            found = [rows_of(folder / f"{run}-judged" / "distances.csv") for run in runs]
+            distances = [rows_of(folder / f"{run}-report" / "distances.csv") for run in runs]
             a, b = pair.split("-")
-            r = [float(row["r_A"]) for row in found[0]]
-            mean = np.mean([[float(row[f"neighbors_{a}_{b}_per_A"]) for row in each] for each in found], axis=0)
+            r = [float(row["r_A"]) for row in distances[0]]
+            mean = np.mean([[float(row[f"neighbors_{a}_{b}_per_A"]) for row in each] for each in distances], axis=0)
             color, width = ("#000000", 1.6) if way == REFERENCE else (figures.COLORS[place], 1.0)
             axis.plot(r, mean, color=color, linewidth=width, label=way)
         axis.set(xlim=(1, 6), ylim=(0, None), xlabel=f"{pair} distance, one molecule (Å)")

@@ -1,4 +1,4 @@
-"""What the studies share: files of structures, trainings in folders of their own, errors of potentials."""
+"""Shared parts of the studies: files of structures, trainings in separate folders, errors of potentials."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ NETWORKS
 
 
 def asked(what: str | None) -> tuple[Path, bool]:
-    """The folder that the command line names, made, and whether a very small study is wanted; what : for --help."""
+    """The folder from the command line, created, and whether to run a very small study; what : text for --help."""
     parser = argparse.ArgumentParser(description=what, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--folder", type=Path, required=True, help="for everything that is made")
-    parser.add_argument("--quick", action="store_true", help="a very small study, to see that it runs")
+    parser.add_argument("--folder", type=Path, required=True, help="folder for all results")
+    parser.add_argument("--quick", action="store_true", help="run a very small study, as a test")
     options = parser.parse_args()
     folder = options.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
@@ -56,7 +56,7 @@ def database(pool: Executor, folder: Path, n: int) -> list[Future[str]]:
 
 
 def prepared(folder: Path, name: str, make, *arguments: object) -> str:
-    """A file of structures in a folder, made unless it is there."""
+    """A file of structures in a folder, created if necessary."""
     path = folder / f"{name}.extxyz"
     if not path.exists():
         new = folder / f"{name}.new"
@@ -66,7 +66,7 @@ def prepared(folder: Path, name: str, make, *arguments: object) -> str:
 
 
 def train(folder: Path, paths: Sequence[str], symbols: Sequence[str], mode: str, seed: int, **settings: object) -> None:
-    """A training set of these structures, and a training on it."""
+    """Make a training set of these structures, and train on it."""
     folder.mkdir()
     structures.write_setups(folder)
     energies = structures.atomic_energies(symbols)
@@ -83,7 +83,7 @@ def train(folder: Path, paths: Sequence[str], symbols: Sequence[str], mode: str,
 
 
 def potentials(folder: Path, symbols: Sequence[str] = TARGET) -> dict[str, str]:
-    """The files that a training left, those of a transfer if it was one."""
+    """The potentials written by a training, or by a transfer if it was one."""
     endings = [
         ending for ending in (".nn.transfered.ascii", ".nn.ascii") if (folder / f"{symbols[0]}{ending}").exists()
     ]
@@ -91,12 +91,11 @@ def potentials(folder: Path, symbols: Sequence[str] = TARGET) -> dict[str, str]:
 
 
 def errors(folder: Path, path: str) -> tuple[float, float]:
-    """Root mean square errors of a potential for a file of structures: eV/atom, eV/Å (of force components)."""
+    """RMSE of energies (eV/atom) and force components (eV/Å) of a potential for a file of structures."""
     potential = Potential.load(potentials(folder))
     energies, forces = [], []
-    for _, frame in extxyz.read(path):
-        known = frame.structure()
-        found = potential.energy_forces(known)
-        energies.append((found.energy - known.total_energy) / known.n_atoms)
-        forces.append((found.forces - known.forces).ravel())
+    for _, known in extxyz.read(path):
+        predicted = potential.energy_forces(known)
+        energies.append((predicted.energy - known.energy) / known.n_atoms)
+        forces.append((predicted.forces - known.forces).ravel())
     return float(np.sqrt(np.mean(np.square(energies)))), float(np.sqrt(np.mean(np.square(np.concatenate(forces)))))

@@ -1,10 +1,10 @@
-"""What pre-training is worth: potentials of clusters with water from scratch and by transfer, on the same structures.
+"""The benefit of pre-training: potentials for clusters with water from scratch and by transfer, on the same structures.
 
     python docs/study/transfer.py --folder FOLDER [--quick]
 
 Makes a database of slabs with adsorbates and a set of CuAu clusters with a water molecule (see structures.py), trains
-on the database, then on 50 to 400 of the clusters, from new weights and from those of the database, with several
-seeds.  Leaves transfer.csv, transfer.png and, on standard output, a table with paired t-tests.
+on the database, then on 50 to 400 of the clusters, from random weights and from the pre-trained ones, with several
+seeds.  Writes transfer.csv and transfer.png, and prints a table with paired t-tests.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from training import TARGET, asked, database, errors, prepared, train
 from aenet_py.analysis import figures
 from aenet_py.formats import tables
 
-FRAMES = 20  # of a trajectory of a cluster
+FRAMES = 20  # per trajectory of a cluster
 TRANSFER = "MODE transfer\nTRANSFER\nsource=../pretrained freeze="
 WAYS = {"scratch": "MODE train", "freeze=1": f"{TRANSFER}1", "freeze=0": f"{TRANSFER}0"}
 
 
 @dataclass(frozen=True)
 class Size:
-    """How much is done; epochs : of the pre-training, and of each training on clusters."""
+    """Size of the study; epochs : of pre-training, and of each training on clusters."""
 
     database: int = 3000
     clusters: int = 600
@@ -45,7 +45,7 @@ QUICK = Size(database=40, clusters=20, tested=10, subsets=(10,), seeds=2, epochs
 
 
 def run(folder: Path, n: int, seed: int, way: str, clusters: str, tested: str, n_clusters: int, epochs: int) -> dict:
-    """Train on n of the clusters, which depend on the seed only, and test."""
+    """Train on n of the clusters, chosen by the seed only, and test."""
     chosen = np.sort(np.random.default_rng([n, seed]).choice(n_clusters, size=n, replace=False))
     place = folder / f"{way}-{n}-{seed}"
     train(place, [f"{clusters}#{i}" for i in chosen], TARGET, WAYS[way], seed, epochs=epochs, batch=16, rate=0.003)
@@ -74,16 +74,16 @@ def draw(rows: Sequence[dict], path: str) -> None:
 
 
 def table(rows: Sequence[dict]) -> str:
-    """Means and standard deviations over the seeds, and p of paired t-tests against training from scratch."""
+    """Means and standard deviations over the seeds, and p-values of paired t-tests against training from scratch."""
     scratch, *others = WAYS
     lines = ["| structures | RMSE | scratch | " + " | ".join(f"{way} | p" for way in others) + " |"]
     lines.append("| --- " * (3 + 2 * len(others)) + "|")
     for n, error in itertools.product(sorted({row["structures"] for row in rows}), ERRORS):
-        found = {
+        errors_of = {
             way: np.array([row[error] for row in rows if row["structures"] == n and row["way"] == way]) for way in WAYS
         }
-        shown = {way: f"{1000 * v.mean():.1f} ± {1000 * v.std(ddof=1):.1f}" for way, v in found.items()}
-        cells = [f"{shown[way]} | {ttest_rel(found[scratch], found[way]).pvalue:.2g}" for way in others]
+        shown = {way: f"{1000 * v.mean():.1f} ± {1000 * v.std(ddof=1):.1f}" for way, v in errors_of.items()}
+        cells = [f"{shown[way]} | {ttest_rel(errors_of[scratch], errors_of[way]).pvalue:.2g}" for way in others]
         name = error.replace(" RMSE, e", ", me")
         lines.append(f"| {n} | {name} | {shown[scratch]} | {' | '.join(cells)} |")
     return "\n".join(lines)
@@ -94,7 +94,7 @@ def main() -> None:
     size = QUICK if quick else Size()
     with ProcessPoolExecutor() as pool:
         parts = database(pool, folder, size.database)
-        # Those tested are of other trajectories, with other compositions and arrangements.
+        # Test structures come from other trajectories, with other compositions and arrangements.
         clusters = [
             pool.submit(prepared, folder, name, structures.clusters, n, max(1, n // FRAMES), seed)
             for name, n, seed in (("clusters", size.clusters, 3), ("tested", size.tested, 4))
