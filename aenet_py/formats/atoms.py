@@ -81,10 +81,14 @@ def _first(whole: Atoms, n: int) -> Atoms:
 
 
 @functools.cache
+def _shapes(n_features: int) -> tuple[tuple[int, ...], ...]:
+    return (), (3,), (3,), (), (n_features,)
+
+
 def binary_layout(n_features: int) -> np.dtype:
     """Five records with their lengths before and after the data."""
     fields: list[tuple] = []
-    for name, kind, shape in zip(_PIECES, ("<i4", "<f8", "<f8", "<i4", "<f8"), ((), (3,), (3,), (), (n_features,)), strict=True):
+    for name, kind, shape in zip(_PIECES, ("<i4", "<f8", "<f8", "<i4", "<f8"), _shapes(n_features), strict=True):
         fields += [(name + "_head", "<i4"), (name, kind, shape), (name + "_tail", "<i4")]
     return np.dtype(fields)
 
@@ -108,7 +112,7 @@ def from_binary(block: np.ndarray) -> Atoms:
 def text_layout(n_features: int) -> np.dtype:
     """Five lines with their ends."""
     fields: list[tuple] = []
-    for name, shape in zip(_PIECES, ((), (3,), (3,), (), (n_features,)), strict=True):
+    for name, shape in zip(_PIECES, _shapes(n_features), strict=True):
         kind = _INTEGER if shape == () else decimals.FIELD
         fields += [(name, kind, shape), (name + "_newline", "u1")]
     return np.dtype(fields)
