@@ -9,20 +9,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aenet_py.descriptors.common import CoincidenceError, row_length
+from aenet_py.descriptors.common import CoincidenceError
 from aenet_py.descriptors.setup import Setup
 from aenet_py.errors import AenetError
 from aenet_py.neighbors.search import Environments
 from aenet_py.runtime.accelerate import Kernel, scratch
 
-_features = Kernel(
-    "aenet_py.descriptors.behler_kernels:features",
-    "i8 i8 i8 i8 i8 i8 i8 i8* i8* i8* i4* f8* i8* f8* i8* i8* i8* f8* i8* f8*",
-)
-_gradients = Kernel(
-    "aenet_py.descriptors.behler_kernels:gradients",
-    "i8 i8 i8 i8 i8 i8 i8 i8 i8* i8* i4* f8* i8* i8* f8* i8* i8* i8* f8* i8* f8*",
-)
+_features = Kernel("aenet_py.descriptors.behler_kernels:features")
+_gradients = Kernel("aenet_py.descriptors.behler_kernels:gradients")
 
 KINDS = range(1, 6)
 
@@ -201,12 +195,12 @@ def _place(symbol: str, env_types: Sequence[str]) -> int:
 
 def features(basis: Basis, types: np.ndarray, found: Environments) -> np.ndarray:
     """As `chebyshev.features`; found has positions of neighbours."""
-    n_atoms, out = len(types), np.empty((int(found.starts[-1]), int(basis.sizes.max())))
-    stride, work, near = _scratch(basis, found)
+    out = np.empty((int(found.starts[-1]), int(basis.sizes.max())))
+    work, near = _scratch(basis, found)
     failed = _features(
-        len(found.starts) - 1, n_atoms, row_length(found.vectors), len(basis.functions), len(basis.types),
-        out.shape[1], stride, found.starts, types, found.first, found.index, found.vectors, basis.functions,
-        basis.parameters, basis.ranges, basis.pairs, basis.triples, work, near, out,
+        starts=found.starts, types=types, first=found.first, index=found.index, vectors=found.vectors,
+        functions=basis.functions, parameters=basis.parameters, ranges=basis.ranges, pairs=basis.pairs,
+        triples=basis.triples, work=work, near=near, values=out,
     )  # fmt: skip
     if failed:
         raise CoincidenceError(found.starts, failed - 1)
@@ -215,17 +209,17 @@ def features(basis: Basis, types: np.ndarray, found: Environments) -> np.ndarray
 
 def gradients(basis: Basis, types: np.ndarray, found: Environments, start: int, stop: int) -> np.ndarray:
     """As `chebyshev.gradients`."""
-    stride, work, near = _scratch(basis, found)
+    work, near = _scratch(basis, found)
     out = scratch("gradients", 3 * int(np.dot(basis.sizes[types[start:stop]], found.counts[start:stop] + 1)))
     _gradients(
-        start, stop, len(types), row_length(found.vectors), len(basis.functions), len(basis.types), len(out), stride,
-        types, found.first, found.index, found.vectors, basis.sizes, basis.functions, basis.parameters, basis.ranges,
-        basis.pairs, basis.triples, work, near, out,
+        start=start, stop=stop, types=types, first=found.first, index=found.index, vectors=found.vectors,
+        sizes=basis.sizes, functions=basis.functions, parameters=basis.parameters, ranges=basis.ranges,
+        pairs=basis.pairs, triples=basis.triples, work=work, near=near, values=out,
     )  # fmt: skip
     return out
 
 
-def _scratch(basis: Basis, found: Environments) -> tuple[int, np.ndarray, np.ndarray]:
+def _scratch(basis: Basis, found: Environments) -> tuple[np.ndarray, np.ndarray]:
     stride = found.most_neighbors + 1
     rows = 3 + 2 * len(basis.functions)
-    return stride, scratch("work", rows * stride), scratch("near", stride, np.int64)
+    return scratch("work", rows * stride).reshape(rows, stride), scratch("near", stride, np.int64)

@@ -12,9 +12,8 @@ over neighbours of the species that a function is for.  Every product and sum is
 
 import math
 
-from numba import carray
-
 from aenet_py.runtime.accelerate import jit
+from aenet_py.runtime.signatures import f8, i4, i8, out, rows
 
 PI = 3.14159265358979  # the digits of symmfunc
 COINCIDENT = 1.0e-8  # Å
@@ -91,29 +90,25 @@ def pair(j, k, begin, vectors, work):
 
 
 def features(
-    n_structures, n_atoms, row_length, n_functions, n_types, width, stride, starts_p, types_p, first_p, index_p,
-    vectors_p, functions_p, parameters_p, ranges_p, pairs_p, triples_p, work_p, near_p, out_p,
+    starts: i8[:], types: i8[:], first: i8[:], index: i4[:], vectors: rows(f8[:, :]), functions: i8[:, 2],
+    parameters: f8[:, 4], ranges: i8[:, 2], pairs: i8[:, :, 2], triples: i8[:, :, :, 2], work: out(f8[:, :]),
+    near: out(i8[:]), values: out(f8[:, :]),
 ):  # fmt: skip
     """Features of all atoms.
 
-    vectors (7, row_length) : to each neighbour, its distance, its position; functions (n_functions, 2) : kind, column;
-    parameters (n_functions, 4); ranges (n_types, 2), pairs (n_types, n_types, 2), triples (n_types, n_types, n_types,
-    2) : where the functions of a species begin and end, those for a neighbour's species, for two neighbours'; work,
-    near : rows of stride, scratch; out (n_atoms, width).  Returns 0, or 1 + an atom that coincides with another.
+    vectors (7, n): to each neighbour, its distance, its position; functions (n_functions, 2): kind, column; parameters
+    (n_functions, 4); ranges (n_types, 2), pairs (n_types, n_types, 2), triples (n_types, n_types, n_types, 2): where
+    the functions of a species begin and end, those for a neighbour's species, for two neighbours'; work
+    (3 + 2 n_functions, stride), near (stride): scratch.  Writes values (n_atoms, width).  Returns 0, or 1 + an atom
+    that coincides with another.
     """
-    starts, types = carray(starts_p, (n_structures + 1,)), carray(types_p, (n_atoms,))
-    first, index = carray(first_p, (n_atoms + 1,)), carray(index_p, (row_length,))
-    vectors, out = carray(vectors_p, (7, row_length)), carray(out_p, (n_atoms, width))
-    functions, parameters = carray(functions_p, (n_functions, 2)), carray(parameters_p, (n_functions, 4))
-    ranges, pairs = carray(ranges_p, (n_types, 2)), carray(pairs_p, (n_types, n_types, 2))
-    triples = carray(triples_p, (n_types, n_types, n_types, 2))
-    work, near = carray(work_p, (3 + 2 * n_functions, stride)), carray(near_p, (stride,))
-    for s in range(n_structures):
+    width = values.shape[1]
+    for s in range(len(starts) - 1):
         local_types = types[starts[s] :]
         for atom in range(starts[s], starts[s + 1]):
-            begin, n, center, values = first[atom], first[atom + 1] - first[atom], types[atom], out[atom]
+            begin, n, center, row = first[atom], first[atom + 1] - first[atom], types[atom], values[atom]
             for column in range(width):
-                values[column] = 0.0
+                row[column] = 0.0
             if not environment(
                 center, n, begin, index, local_types, vectors, functions, parameters, ranges, work, near
             ):
@@ -121,7 +116,7 @@ def features(
             for j in range(n):
                 for f in range(pairs[center, near[j], 0], pairs[center, near[j], 1]):
                     value, _ = radial(functions[f, 0], vectors[3, begin + j], parameters[f])
-                    values[functions[f, 1]] += value
+                    row[functions[f, 1]] += value
                 for k in range(j + 1, n):
                     d, cosine, _, _, _ = pair(j, k, begin, vectors, work)
                     if not d > COINCIDENT:
@@ -135,28 +130,23 @@ def features(
                         if functions[f, 0] == 4:
                             between, _ = damped(d, parameters[f])
                             value = value * between
-                        values[functions[f, 1]] += 2.0 * value
+                        row[functions[f, 1]] += 2.0 * value
     return 0
 
 
 def gradients(
-    start, stop, n_atoms, row_length, n_functions, n_types, n_out, stride, types_p, first_p, index_p, vectors_p,
-    sizes_p, functions_p, parameters_p, ranges_p, pairs_p, triples_p, work_p, near_p, out_p,
+    start: i8, stop: i8, types: i8[:], first: i8[:], index: i4[:], vectors: rows(f8[:, :]), sizes: i8[:],
+    functions: i8[:, 2], parameters: f8[:, 4], ranges: i8[:, 2], pairs: i8[:, :, 2], triples: i8[:, :, :, 2],
+    work: out(f8[:, :]), near: out(i8[:]), values: out(f8[:]),
 ):  # fmt: skip
     """Derivatives of the features of atoms start .. stop - 1 of one structure, as `chebyshev.gradients` gives them.
 
-    sizes (n_types) : features of each species; out (n_out); the rest as for `features`.  Returns 0.
+    sizes (n_types): features of each species; the rest as for `features`.  Returns 0.
     """
-    types, first, index = carray(types_p, (n_atoms,)), carray(first_p, (n_atoms + 1,)), carray(index_p, (row_length,))
-    vectors, out = carray(vectors_p, (7, row_length)), carray(out_p, (n_out,))
-    sizes, functions = carray(sizes_p, (n_types,)), carray(functions_p, (n_functions, 2))
-    parameters, ranges = carray(parameters_p, (n_functions, 4)), carray(ranges_p, (n_types, 2))
-    pairs, triples = carray(pairs_p, (n_types, n_types, 2)), carray(triples_p, (n_types, n_types, n_types, 2))
-    work, near = carray(work_p, (3 + 2 * n_functions, stride)), carray(near_p, (stride,))
     to = 0
     for atom in range(start, stop):
         begin, n, center, size = first[atom], first[atom + 1] - first[atom], types[atom], sizes[types[atom]]
-        own, others = out[to : to + 3 * size], out[to + 3 * size : to + 3 * size * (n + 1)]
+        own, others = values[to : to + 3 * size], values[to + 3 * size : to + 3 * size * (n + 1)]
         to += 3 * size * (n + 1)
         for value in range(3 * size):
             own[value] = 0.0

@@ -9,20 +9,14 @@ from typing import ClassVar
 
 import numpy as np
 
-from aenet_py.descriptors.common import CoincidenceError, row_length
+from aenet_py.descriptors.common import CoincidenceError
 from aenet_py.descriptors.legacy import LEGACY_DOMAIN
 from aenet_py.descriptors.setup import Setup, species_weights
 from aenet_py.neighbors.search import Environments
 from aenet_py.runtime.accelerate import Kernel, scratch
 
-_features = Kernel(
-    "aenet_py.descriptors.chebyshev_kernels:features",
-    "i8 i8 i8 i8 i8 i8 i8* i8* i8* i4* f8* f8* i8* f8* f8* i8* f8*",
-)
-_gradients = Kernel(
-    "aenet_py.descriptors.chebyshev_kernels:gradients",
-    "i8 i8 i8 i8 i8 i8 i8 i8* i8* i4* f8* f8* i8* f8* f8* i8* i8* f8* f8*",
-)
+_features = Kernel("aenet_py.descriptors.chebyshev_kernels:features")
+_gradients = Kernel("aenet_py.descriptors.chebyshev_kernels:gradients")
 # As in chebyshev_kernels, which is not imported where its machine code is at hand.
 BLOCK, POLYNOMIALS, LANES = 128, 34, 8
 
@@ -97,13 +91,11 @@ def features(basis: Basis, types: np.ndarray, found: Environments) -> np.ndarray
     types : (n_atoms,) int64, 0-based species; may go on with those of neighbours beyond the atoms of found.
     CoincidenceError if two atoms coincide.
     """
-    n_atoms = len(types)
-    stride, work, near = _scratch(basis, found, 1)
+    work, near = _scratch(basis, found, 1)
     out = np.empty((int(found.starts[-1]), int(basis.sizes.max())))
     failed = _features(
-        len(found.starts) - 1, n_atoms, stride, row_length(found.vectors), out.shape[1], len(basis.types),
-        found.starts, types, found.first, found.index, found.vectors,
-        basis.cutoffs, basis.orders, basis.weights, work, near, out,
+        starts=found.starts, types=types, first=found.first, index=found.index, vectors=found.vectors,
+        cutoffs=basis.cutoffs, orders=basis.orders, weights=basis.weights, work=work, near=near, values=out,
     )  # fmt: skip
     if failed:
         raise CoincidenceError(found.starts, failed - 1)
@@ -117,21 +109,21 @@ def gradients(basis: Basis, types: np.ndarray, found: Environments, start: int, 
     For each atom with f features and n neighbours (3, f) values, derivatives with respect to the atom, then
     (3, f, n), with respect to each neighbour.
     """
-    stride, work, near = _scratch(basis, found, 3)
-    segments = scratch("segments", 3 * BLOCK, np.int64)
-    lanes = scratch("lanes", (2 * BLOCK + 6 * (stride + 1)) * (basis.terms + LANES))
+    work, near = _scratch(basis, found, 3)
+    segments = scratch("segments", 3 * BLOCK, np.int64).reshape(BLOCK, 3)
+    lanes = scratch("lanes", (2 * BLOCK + 6 * (len(near) + 1)) * (basis.terms + LANES))
     out = scratch("gradients", 3 * int(np.dot(basis.sizes[types[start:stop]], found.counts[start:stop] + 1)))
     _gradients(
-        start, stop, len(types), stride, row_length(found.vectors), len(out), len(basis.types),
-        types, found.first, found.index, found.vectors,
-        basis.cutoffs, basis.orders, basis.weights, work, near, segments, lanes, out,
+        start=start, stop=stop, types=types, first=found.first, index=found.index, vectors=found.vectors,
+        cutoffs=basis.cutoffs, orders=basis.orders, weights=basis.weights, work=work, near=near, segments=segments,
+        lanes=lanes, values=out,
     )  # fmt: skip
     return out
 
 
-def _scratch(basis: Basis, found: Environments, tables: int) -> tuple[int, np.ndarray, np.ndarray]:
-    """Length of the kernels' scratch rows and the rows, with room for some tables of polynomials."""
+def _scratch(basis: Basis, found: Environments, tables: int) -> tuple[np.ndarray, np.ndarray]:
+    """The kernels' scratch rows, with room for some tables of polynomials, and places of neighbours."""
     # An odd number of cache lines: rows a power of two apart would share the same few places in the cache.
     stride = 16 * (max(BLOCK, found.most_neighbors) // 16) + 24
     rows = POLYNOMIALS + tables * basis.terms
-    return stride, scratch("work", rows * stride), scratch("near", stride, np.int64)
+    return scratch("work", rows * stride).reshape(rows, stride), scratch("near", stride, np.int64)

@@ -14,9 +14,9 @@ side.
 import math
 
 import numpy as np
-from numba import carray
 
 from aenet_py.runtime.accelerate import jit
+from aenet_py.runtime.signatures import f8, i4, i8, out, rows
 
 PI = 3.14159265358979  # the digits of sfbasis
 COINCIDENT = 1.0e-12  # Å; sfbasis EPS
@@ -214,28 +214,20 @@ def angular_features(vectors, rc, low, high, terms, weighted, work, near, plain,
 
 
 def features(
-    n_structures, n_atoms, stride, n_neighbors, n_features, n_types, starts_p, types_p, first_p, index_p, vectors_p,
-    cutoffs_p, orders_p, weights_p, work_p, near_p, out_p,
+    starts: i8[:], types: i8[:], first: i8[:], index: i4[:], vectors: rows(f8[:, :]), cutoffs: f8[:, 4],
+    orders: i8[:, 3], weights: f8[:, :], work: out(f8[:, :]), near: out(i8[:]), values: out(f8[:, :]),
 ):  # fmt: skip
     """Features of all atoms.
 
     starts (n_structures + 1): first atom of each structure; types (n_atoms): 0-based species, of more atoms if
-    need be; first, index, vectors (4, n_neighbors): neighbours as `search` writes them; cutoffs (n_types, 4): radial
-    and angular, Å, and the lowest and highest cosine of the angular polynomials; orders
-    (n_types, 3): radial, angular, and whether features are weighted; weights (n_types, n_types): of each species
-    around each.  Scratch: work (POLYNOMIALS + most polynomials, stride) and near (stride), stride at least BLOCK and
-    the number of neighbours of any atom.  Writes out (n_atoms, n_features), of each row as many as the species has.
-    Returns 0, or 1 + atom if a neighbour coincides with the atom.
+    need be; first, index, vectors: neighbours as `search` writes them; cutoffs (n_types, 4): radial and angular, Å, and
+    the lowest and highest cosine of the angular polynomials; orders (n_types, 3): radial, angular, and whether features
+    are weighted; weights (n_types, n_types): of each species around each.  Scratch: work (POLYNOMIALS + most
+    polynomials, stride) and near (stride), stride at least BLOCK and the number of neighbours of any atom.  Writes
+    values (n_atoms, n_features), of each row as many as the species has.  Returns 0, or 1 + atom if a neighbour
+    coincides with the atom.
     """
-    starts = carray(starts_p, (n_structures + 1,))
-    types = carray(types_p, (n_atoms,))
-    first = carray(first_p, (n_atoms + 1,))
-    index = carray(index_p, (n_neighbors,))
-    vectors = carray(vectors_p, (4, n_neighbors))
-    cutoffs, orders = carray(cutoffs_p, (n_types, 4)), carray(orders_p, (n_types, 3))
-    weights = carray(weights_p, (n_types, n_types))
-    near = carray(near_p, (stride,))
-    out = carray(out_p, (n_atoms, n_features))
+    n_structures = len(starts) - 1
     structure = 0
     for atom in range(starts[n_structures]):
         while atom >= starts[structure + 1]:
@@ -245,15 +237,14 @@ def features(
         begin, end = first[atom], first[atom + 1]
         r_terms, a_terms, weighted = orders[t, 0] + 1, orders[t, 1] + 1, orders[t, 2] != 0
         half = r_terms + a_terms
-        work = carray(work_p, (POLYNOMIALS + max(r_terms, a_terms), stride))
         around = vectors[:, begin:end]
         for k in range(end - begin):
             if around[3, k] < COINCIDENT:
                 return 1 + atom
-        values = out[atom]
+        row = values[atom]
         for f in range(half * (2 if weighted else 1)):
-            values[f] = 0.0
-        plain, other = values[:half], values[half : 2 * half] if weighted else values[:half]
+            row[f] = 0.0
+        plain, other = row[:half], row[half : 2 * half] if weighted else row[:half]
         weights_of(index[begin:end], around[3], types_here, weights[t], cutoffs[t, 0], work)
         radial_features(around, cutoffs[t, 0], r_terms, weighted, work, near, plain[:r_terms], other[:r_terms])
         ac, low, high = cutoffs[t, 1], cutoffs[t, 2], cutoffs[t, 3]
@@ -499,34 +490,25 @@ def angular_gradients(vectors, rc, low, high, first_feature, terms, half, weight
 
 
 def gradients(
-    first_atom, last_atom, n_atoms, stride, n_neighbors, size, n_types, types_p, first_p, index_p, vectors_p,
-    cutoffs_p, orders_p, weights_p, work_p, near_p, segments_p, lanes_p, out_p,
+    start: i8, stop: i8, types: i8[:], first: i8[:], index: i4[:], vectors: rows(f8[:, :]), cutoffs: f8[:, 4],
+    orders: i8[:, 3], weights: f8[:, :], work: out(f8[:, :]), near: out(i8[:]), segments: out(i8[:, 3]),
+    lanes: out(f8[:]), values: out(f8[:]),
 ):  # fmt: skip
-    """Derivatives of the features of atoms first_atom .. last_atom - 1 of one structure, one after the other.
+    """Derivatives of the features of atoms start .. stop - 1 of one structure, one after the other.
 
     Arguments as for `features`; scratch: work (POLYNOMIALS + 3 * most polynomials, stride), near (stride),
     segments (BLOCK, 3), lanes (2 * BLOCK + 6 * (stride + 1)) * (most angular polynomials + LANES).
-    Writes out (size): for each atom with f features and n neighbours, (3, f) derivatives with respect to the atom and
+    Writes values: for each atom with f features and n neighbours, (3, f) derivatives with respect to the atom and
     (3, f, n) with respect to its neighbours, 1/Å.  Returns the number of values written.
     """
-    first = carray(first_p, (n_atoms + 1,))
-    types = carray(types_p, (n_atoms,))
-    index = carray(index_p, (n_neighbors,))
-    vectors = carray(vectors_p, (4, n_neighbors))
-    cutoffs, orders = carray(cutoffs_p, (n_types, 4)), carray(orders_p, (n_types, 3))
-    weights = carray(weights_p, (n_types, n_types))
-    near, segments = carray(near_p, (stride,)), carray(segments_p, (BLOCK, 3))
-    lanes = carray(lanes_p, (1 << 40,))
-    out = carray(out_p, (size,))
     written = 0
-    for atom in range(first_atom, last_atom):
+    for atom in range(start, stop):
         t = types[atom]
         begin, end = first[atom], first[atom + 1]
         r_terms, a_terms, weighted = orders[t, 0] + 1, orders[t, 1] + 1, orders[t, 2] != 0
         half = r_terms + a_terms
-        work = carray(work_p, (POLYNOMIALS + 3 * max(r_terms, a_terms), stride))
         around = vectors[:, begin:end]
-        block = out[written:]
+        block = values[written:]
         weights_of(index[begin:end], around[3], types, weights[t], cutoffs[t, 0], work)
         radial_gradients(around, cutoffs[t, 0], r_terms, half, weighted, work, near, block)
         ac, low, high = cutoffs[t, 1], cutoffs[t, 2], cutoffs[t, 3]

@@ -15,8 +15,3 @@ class CoincidenceError(AenetError):
         self.structure = int(np.searchsorted(starts, number, side="right")) - 1
         self.atom = number - int(starts[self.structure])
         super().__init__(f"atom {self.atom + 1} coincides with another atom; expected atoms apart")
-
-
-def row_length(vectors: np.ndarray) -> int:
-    """Distance in memory from one row of an array to the next."""
-    return vectors.strides[0] // vectors.itemsize

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from aenet_py.descriptors.common import row_length
 from aenet_py.descriptors.model import Model
 from aenet_py.neighbors.search import Environments
 from aenet_py.runtime.accelerate import Kernel, scratch
 
-_contract = Kernel(
-    "aenet_py.descriptors.contraction_kernels:contract",
-    "i8 i8 i8 i8 i8 i8 i8 i8 i8* i8* i8* i4* f8* f8* f8* f8* f8* f8* f8* f8*",
-)
+_contract = Kernel("aenet_py.descriptors.contraction_kernels:contract")
 CHUNK = 400_000  # values of gradients computed before they are summed: they should still be in the processor's cache
 
 
@@ -27,7 +23,7 @@ def forces(
     """
     n_atoms, n_centers = len(types), int(found.starts[-1])
     out, virial = np.zeros((n_atoms, 3)), np.zeros((3, 3))
-    sums = scratch("sums", 3 * (found.most_neighbors + 1))
+    sums = scratch("sums", 3 * (found.most_neighbors + 1)).reshape(3, -1)
     ends = np.cumsum(3 * model.basis.sizes[types[:n_centers]] * (found.counts + 1))
     start = 0
     while start < n_centers:
@@ -35,9 +31,9 @@ def forces(
         stop = max(start + 1, int(np.searchsorted(ends, done + CHUNK, side="right")))
         gradients = model.descriptor.gradients(model.basis, types, found, start, stop)
         _contract(
-            start, stop, n_atoms, len(found.index), row_length(found.vectors), len(gradients), len(model.types),
-            slopes.shape[1], types, model.basis.sizes, found.first, found.index, found.vectors, gradients, slopes,
-            factors, scales, sums, out, virial,
+            start=start, stop=stop, types=types, sizes=model.basis.sizes, first=found.first, index=found.index,
+            vectors=found.vectors, gradients=gradients, slopes=slopes, factors=factors, scales=scales, sums=sums,
+            forces=out, virial=virial,
         )  # fmt: skip
         start = stop
     return out, virial

@@ -8,7 +8,7 @@ from aenet_py.descriptors.setup import FeatureStatistics
 from aenet_py.errors import AenetError
 from aenet_py.runtime.accelerate import Kernel
 
-_update = Kernel("aenet_py.descriptors.statistics_kernels:update", "i8 i8 i8 i8* i8* f8* i8* f8* f8* f8* f8*")
+_update = Kernel("aenet_py.descriptors.statistics_kernels:update")
 
 
 class NotANumberError(AenetError):
@@ -35,9 +35,11 @@ class RunningStatistics:
 
         NotANumberError if a feature is none.
         """
+        low, high, mean, square = self._tables
         failed = _update(
-            len(types), features.shape[1], len(self._sizes), types, self._sizes, features, self._counts, *self._tables
-        )
+            types=types, sizes=self._sizes, features=features, counts=self._counts, low=low, high=high, mean=mean,
+            square=square,
+        )  # fmt: skip
         if failed:
             raise NotANumberError(failed - 1)
 

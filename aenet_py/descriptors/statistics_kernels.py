@@ -1,22 +1,19 @@
 """Kernel of the running statistics of the features (stp_eval)."""
 
-from numba import carray
+from aenet_py.runtime.signatures import f8, i8, out
 
 
-def update(n_atoms, n_features, most_types, types_p, sizes_p, features_p, counts_p, low_p, high_p, mean_p, square_p):
-    """Take the features of n_atoms more atoms into the statistics of their species, one atom after the other.
+def update(
+    types: i8[:], sizes: i8[:], features: f8[:, :], counts: out(i8[:]), low: out(f8[:, :]), high: out(f8[:, :]),
+    mean: out(f8[:, :]), square: out(f8[:, :]),
+):  # fmt: skip
+    """Take the features (n_atoms, n_features) of more atoms into the statistics of their species, one after the other.
 
-    types (n_atoms): 0-based species; sizes (most_types): features of each; features (n_atoms, n_features); counts
-    (most_types): atoms seen so far; low, high, mean, square (most_types, n_features): minimum, maximum, average and
-    average square of each feature.  Returns 0, or 1 + atom for the first atom with a feature that is not a number.
+    types (n_atoms): 0-based species; sizes (n_types): features of each; counts (n_types): atoms seen so far; low, high,
+    mean, square (n_types, n_features): minimum, maximum, average and average square of each feature.  Returns 0, or
+    1 + atom for the first atom with a feature that is not a number.
     """
-    types = carray(types_p, (n_atoms,))
-    sizes = carray(sizes_p, (most_types,))
-    features = carray(features_p, (n_atoms, n_features))
-    counts = carray(counts_p, (most_types,))
-    low, high = carray(low_p, (most_types, n_features)), carray(high_p, (most_types, n_features))
-    mean, square = carray(mean_p, (most_types, n_features)), carray(square_p, (most_types, n_features))
-    for atom in range(n_atoms):
+    for atom in range(len(types)):
         t = types[atom]
         values, size = features[atom], sizes[t]
         low_t, high_t, mean_t, square_t = low[t], high[t], mean[t], square[t]

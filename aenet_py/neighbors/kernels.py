@@ -6,10 +6,11 @@ summed in the order found and a coordinate that moves by one unit in the last pl
 
 import math
 
-from numba import carray, types
+from numba import types
 from numba.extending import intrinsic
 
 from aenet_py.runtime.accelerate import jit
+from aenet_py.runtime.signatures import f8, i4, i8, out
 
 TWO_PI = 2.0 * 3.141592653589793
 CUTOFF_MARGIN = 1.0e-3  # Å added to the cutoff in the search (lcl_nbdist_cart, translation_vectors)
@@ -236,8 +237,9 @@ def place(
 
 
 def place_atoms(
-    n_structures, n_atoms, r_min, r_max, starts_p, modes_p, cells_p, positions_p, forces_p,
-    cartesian_p, forces_out_p, grids_p, others_p, work_p,
+    r_min: f8, r_max: f8, starts: i8[:], modes: i8[:], cells: f8[:, 3, 3], positions: out(f8[:, 3]), forces: f8[:, 3],
+    cartesian: out(f8[:, 3]), forces_out: out(f8[:, 3]), grids: out(i8[:, 10]), others: out(f8[:]),
+    work: out(f8[:, 3]),
 ):  # fmt: skip
     """Fractional and Cartesian coordinates and forces as the original keeps them, and the grids of linked cells.
 
@@ -253,11 +255,7 @@ def place_atoms(
     Returns 0, or the number (from 0) of the first structure that cannot be searched times 4, plus 1 for a flat cell, 2
     for an atom too far away from the cell to be wrapped, 3 for more linked cells than can be counted.
     """
-    starts, modes = carray(starts_p, (n_structures + 1,)), carray(modes_p, (n_structures,))
-    cells, grids = carray(cells_p, (n_structures, 3, 3)), carray(grids_p, (n_structures, 10))
-    positions, forces = carray(positions_p, (n_atoms, 3)), carray(forces_p, (n_atoms, 3))
-    cartesian, forces_out = carray(cartesian_p, (n_atoms, 3)), carray(forces_out_p, (n_atoms, 3))
-    others, work = carray(others_p, (n_structures,)), carray(work_p, (5 + 3 * n_structures + n_atoms, 3))
+    n_structures = len(modes)
     fractional = work[5 + 3 * n_structures :]
     for s in range(n_structures):
         begin, end = starts[s], starts[s + 1]
@@ -414,26 +412,22 @@ def search_structure(
 
 
 def search(
-    n_structures, n_atoms, r_max, most_neighbors, capacity, n_integers, n_rows, starts_p, modes_p, cartesian_p,
-    grids_p, work_p, integers_p, first_p, index_p, vectors_p,
+    r_max: f8, most_neighbors: i8, starts: i8[:], modes: i8[:], cartesian: f8[:, 3], grids: i8[:, 10],
+    work: out(f8[:, 3]), integers: out(i4[:]), first: out(i8[:]), index: out(i4[:]), vectors: out(f8[:, :]),
 ):  # fmt: skip
     """Neighbours of every atom within r_max + 1e-3 Å, in the order of the original's linked cells.
 
     Sources: lcl_nblist and lcl_nbdist_cart (lclist).  Images of the atom itself come first, then the atoms of its own
     cell (latest first), then those of the other cells; of each atom first the one in the home cell, then its images.
 
-    starts, modes, cartesian, grids, work : as `place_atoms` took and wrote them; integers (n_integers): scratch,
-    for each structure twice its cells, four times its atoms and three times its offsets.  Writes first (n_atoms + 1):
-    where each atom's neighbours begin; index (capacity): numbers of atoms in their structure, from 1; vectors
-    (n_rows, capacity): x, y, z from the atom to the neighbour and their distance, Å, and, with seven rows, x, y, z of
-    the neighbour's position.  Returns the number of neighbours, which may exceed capacity (call again with more), or
-    -1 - atom if an atom has more than most_neighbors, or more candidates than the grid allows.
+    starts, modes, cartesian, grids, work: as `place_atoms` took and wrote them; integers: scratch, for each structure
+    twice its cells, four times its atoms and three times its offsets.  Writes first (n_atoms + 1): where each atom's
+    neighbours begin; index (capacity): numbers of atoms in their structure, from 1; vectors (n_rows, capacity): x, y, z
+    from the atom to the neighbour and their distance, Å, and, with seven rows, x, y, z of the neighbour's position.
+    Returns the number of neighbours, which may exceed capacity (call again with more), or -1 - atom if an atom has more
+    than most_neighbors, or more candidates than the grid allows.
     """
-    starts, modes = carray(starts_p, (n_structures + 1,)), carray(modes_p, (n_structures,))
-    cartesian, grids = carray(cartesian_p, (n_atoms, 3)), carray(grids_p, (n_structures, 10))
-    work, integers = carray(work_p, (5 + 3 * n_structures + n_atoms, 3)), carray(integers_p, (n_integers,))
-    first, index = carray(first_p, (n_atoms + 1,)), carray(index_p, (capacity,))
-    vectors = carray(vectors_p, (n_rows, capacity))
+    n_structures, n_atoms, capacity = len(modes), len(cartesian), len(index)
     fractional = work[5 + 3 * n_structures :]
     total = 0
     for s in range(n_structures):
@@ -451,14 +445,12 @@ def search(
     return total
 
 
-def recenter(n_structures, n_atoms, row_length, starts_p, work_p, first_p, cartesian_p, vectors_p):
+def recenter(starts: i8[:], work: f8[:, 3], first: i8[:], cartesian: out(f8[:, 3]), vectors: out(f8[7, :])):
     """Take vectors and distances from where predict.x sees the atom in the middle (get_energy), rounded otherwise.
 
-    Arguments as `search` took and wrote them, vectors with positions; cartesian (n_atoms, 3) is written, too.
+    Arguments as `search` took and wrote them, vectors with positions; cartesian is written, too.
     """
-    starts, first = carray(starts_p, (n_structures + 1,)), carray(first_p, (n_atoms + 1,))
-    work, cartesian = carray(work_p, (5 + 3 * n_structures + n_atoms, 3)), carray(cartesian_p, (n_atoms, 3))
-    vectors = carray(vectors_p, (7, row_length))
+    n_structures = len(starts) - 1
     fractional = work[5 + 3 * n_structures :]
     for s in range(n_structures):
         lattice = work[5 + 3 * s : 8 + 3 * s]

@@ -17,9 +17,9 @@ from aenet_py.runtime.accelerate import Kernel, scratch
 from aenet_py.runtime.memory import available
 from aenet_py.structure import Structure
 
-_place_atoms = Kernel("aenet_py.neighbors.kernels:place_atoms", "i8 i8 f8 f8 i8* i8* f8* f8* f8* f8* f8* i8* f8* f8*")
-_search = Kernel("aenet_py.neighbors.kernels:search", "i8 i8 f8 i8 i8 i8 i8 i8* i8* f8* i8* f8* i4* i8* i4* f8*")
-_recenter = Kernel("aenet_py.neighbors.kernels:recenter", "i8 i8 i8 i8* f8* i8* f8* f8*")
+_place_atoms = Kernel("aenet_py.neighbors.kernels:place_atoms")
+_search = Kernel("aenet_py.neighbors.kernels:search")
+_recenter = Kernel("aenet_py.neighbors.kernels:recenter")
 MAX_CELLS = 100_000_000  # linked cells of a structure
 MOST_OTHERS = 1_000_000  # atoms, images and linked cells to look at for an atom
 MOST_PAIRS = 100_000_000_000  # and for all atoms of a structure
@@ -181,10 +181,10 @@ def environments(
     given_forces = np.ascontiguousarray(np.concatenate(forces_of), dtype=np.float64)
     cartesian, forces, grids = np.empty((n, 3)), np.empty((n, 3)), np.empty((n_structures, 10), dtype=np.int64)
     others = np.empty(n_structures)
-    work = scratch("place", 3 * (5 + 3 * n_structures + n))
+    work = scratch("place", 3 * (5 + 3 * n_structures + n)).reshape(-1, 3)
     failed = _place_atoms(
-        n_structures, n, r_min, r_max, starts, modes, cells, positions, given_forces,
-        cartesian, forces, grids, others, work,
+        r_min=r_min, r_max=r_max, starts=starts, modes=modes, cells=cells, positions=positions, forces=given_forces,
+        cartesian=cartesian, forces_out=forces, grids=grids, others=others, work=work,
     )  # fmt: skip
     if failed:
         path = structures[failed // 4].path
@@ -212,9 +212,10 @@ def environments(
     capacity, n_rows = 128 * n, 7 if with_positions or as_predict else 4
     while True:
         index, vectors = scratch("index", capacity, np.int32), scratch("vectors", n_rows * capacity)
+        vectors = vectors.reshape(n_rows, capacity)
         total = _search(
-            n_structures, n, r_max, limit, capacity, n_integers, n_rows, starts, modes, cartesian, grids, work,
-            integers, first, index, vectors,
+            r_max=r_max, most_neighbors=limit, starts=starts, modes=modes, cartesian=cartesian, grids=grids, work=work,
+            integers=integers, first=first, index=index, vectors=vectors,
         )  # fmt: skip
         if total < 0:
             number = int(np.searchsorted(starts, -1 - total, side="right")) - 1
@@ -231,10 +232,8 @@ def environments(
                 raise _too_many_cells(structures[number], cells[number], r_max, n_cells)
         if total <= capacity:
             if as_predict:
-                _recenter(n_structures, n, capacity, starts, work, first, cartesian, vectors)
-            return Environments(
-                starts, cartesian, forces, first, index[:total], vectors.reshape(n_rows, capacity)[:, :total]
-            )
+                _recenter(starts=starts, work=work, first=first, cartesian=cartesian, vectors=vectors)
+            return Environments(starts, cartesian, forces, first, index[:total], vectors[:, :total])
         capacity = total
         with _naming(structures[0]):
             check_memory(capacity, 4 + 8 * n_rows, r_max)

@@ -16,10 +16,8 @@ from aenet_py.neighbors.periodicity import check_size, complete
 from aenet_py.neighbors.search import MOST_NEIGHBORS, Environments, check_memory, check_work
 from aenet_py.runtime.accelerate import Kernel
 
-_update = Kernel("aenet_py.neighbors.verlet_kernels:update", "i8 i8 i8 i8 f8 f8* i8* i8* f8* i8* i4* f8*")
-_find = Kernel(
-    "aenet_py.neighbors.verlet_kernels:find", "i8 i8 i8 i8 f8 f8* f8* f8* i8* i8* i8* i8* i8* i8* i8* i8* f8*"
-)
+_update = Kernel("aenet_py.neighbors.verlet_kernels:update")
+_find = Kernel("aenet_py.neighbors.verlet_kernels:find")
 MOST_STEPS = 10**15  # bins to either side along a vector, which must not overflow an integer
 TINY = 1.0e-9  # of a cell vector: all atoms in a plane
 
@@ -81,8 +79,9 @@ def pairs(atoms: Atoms, reach: float, skin: float, n_centers: int | None = None)
     while True:
         partners, shifts = np.empty(capacity, dtype=np.int64), np.empty((capacity, 3))
         total = _find(
-            n_centers, n, capacity, len(head), reach + skin, cell, scaled, wraps, bins, pbc.astype(np.int64),
-            extents, head, following, place, starts, partners, shifts,
+            reach=reach + skin, cell=cell, scaled=scaled, wraps=wraps, bins=bins, periodic=pbc.astype(np.int64),
+            extents=extents, head=head, following=following, place=place, starts=starts, partners=partners,
+            shifts=shifts,
         )  # fmt: skip
         most = int(np.diff(starts).max(initial=0))
         if most > MOST_NEIGHBORS:
@@ -103,7 +102,7 @@ def environments(found: Pairs, atoms: Atoms, with_positions: bool = False) -> En
     first, index = np.empty(n_centers + 1, dtype=np.int64), np.empty(m, dtype=np.int32)
     vectors = np.empty((7 if with_positions else 4, m))
     total = _update(
-        n_centers, n, m, len(vectors), found.reach, positions, found.starts, found.partners, offsets, first, index,
-        vectors,
+        reach=found.reach, positions=positions, starts=found.starts, partners=found.partners, offsets=offsets,
+        first=first, index=index, vectors=vectors,
     )  # fmt: skip
     return Environments(np.array([0, n_centers]), positions, np.zeros((n, 3)), first, index[:total], vectors[:, :total])

@@ -2,24 +2,20 @@
 
 import math
 
-from numba import carray
+from aenet_py.runtime.signatures import f8, i4, i8, out
 
 
 def update(
-    n_centers, n_atoms, n_pairs, n_rows, reach, positions_p, starts_p, partners_p, offsets_p, first_p, index_p,
-    vectors_p,
+    reach: f8, positions: f8[:, 3], starts: i8[:], partners: i8[:], offsets: f8[:, 3], first: out(i8[:]),
+    index: out(i4[:]), vectors: out(f8[:, :]),
 ):  # fmt: skip
-    """Keep the pairs of the first n_centers atoms that are closer than reach now.
+    """Keep the pairs of the first len(starts) - 1 atoms that are closer than reach now; returns their number.
 
-    positions (n_atoms, 3) Å; starts (n_centers + 1) : where each atom's pairs begin; partners (n_pairs) : the other
-    atoms, from 0; offsets (n_pairs, 3) Å : from one cell to the other's.  Writes first (n_centers + 1), index
-    (n_pairs), from 1, and vectors (n_rows, n_pairs) : x, y, z, distance and, with seven rows, the other atom's
-    position.  Returns the number of neighbours.
+    positions, Å; starts: where each atom's pairs begin; partners: the other atoms; offsets: from one cell to the
+    other's, Å.  Writes first (n_centers + 1), index (n_pairs) and vectors (4 or 7, n_pairs): x, y, z, distance and,
+    with seven rows, the other atom's position.
     """
-    positions, starts = carray(positions_p, (n_atoms, 3)), carray(starts_p, (n_centers + 1,))
-    partners, offsets = carray(partners_p, (n_pairs,)), carray(offsets_p, (n_pairs, 3))
-    first, index = carray(first_p, (n_centers + 1,)), carray(index_p, (n_pairs,))
-    vectors = carray(vectors_p, (n_rows, n_pairs))
+    n_centers, with_positions = len(starts) - 1, vectors.shape[0] > 4
     n = 0
     for atom in range(n_centers):
         first[atom] = n
@@ -33,7 +29,7 @@ def update(
             if square < reach * reach:
                 vectors[0, n], vectors[1, n], vectors[2, n], vectors[3, n] = x, y, z, math.sqrt(square)
                 index[n] = other + 1
-                if n_rows > 4:
+                if with_positions:
                     vectors[4, n], vectors[5, n], vectors[6, n] = x0 + x, y0 + y, z0 + z
                 n += 1
     first[n_centers] = n
@@ -41,22 +37,19 @@ def update(
 
 
 def find(
-    n_centers, n_atoms, capacity, n_bins, reach, cell_p, scaled_p, wraps_p, bins_p, periodic_p, extents_p, head_p,
-    following_p, place_p, starts_p, partners_p, shifts_p,
+    reach: f8, cell: f8[3, 3], scaled: f8[:, 3], wraps: f8[:, 3], bins: i8[3], periodic: i8[3], extents: i8[3],
+    head: out(i8[:]), following: out(i8[:]), place: i8[:, 3], starts: out(i8[:]), partners: out(i8[:]),
+    shifts: out(f8[:, 3]),
 ):  # fmt: skip
-    """All pairs of the first n_centers atoms closer than reach, by bins.
+    """All pairs of the first len(starts) - 1 atoms closer than reach, by bins; returns their number.
 
-    cell (3, 3), rows, Å; scaled (n_atoms, 3) : coordinates, within the cell where it is periodic; wraps (n_atoms, 3) :
-    cells taken off; bins, periodic, extents (3) : bins along each cell vector, whether they repeat, how many to either
-    side are in reach; place (n_atoms, 3) : each atom's bin; head (n_bins), following (n_atoms) : scratch.  Writes
-    starts (n_centers + 1), partners (capacity), shifts (capacity, 3), as far as they go; returns the number of pairs.
+    cell: rows, Å; scaled: coordinates, within the cell where it is periodic; wraps: cells taken off; bins, periodic,
+    extents: bins along each cell vector, whether they repeat, how many to either side are in reach; place: each atom's
+    bin; head (n_bins), following (n_atoms): scratch.  Writes starts (n_centers + 1), and partners and shifts as far as
+    they go.
     """
-    cell, scaled, wraps = carray(cell_p, (3, 3)), carray(scaled_p, (n_atoms, 3)), carray(wraps_p, (n_atoms, 3))
-    bins, periodic, extents = carray(bins_p, (3,)), carray(periodic_p, (3,)), carray(extents_p, (3,))
-    head, following, place = carray(head_p, (n_bins,)), carray(following_p, (n_atoms,)), carray(place_p, (n_atoms, 3))
-    starts, partners = carray(starts_p, (n_centers + 1,)), carray(partners_p, (capacity,))
-    shifts = carray(shifts_p, (capacity, 3))
-    for b in range(n_bins):
+    n_centers, n_atoms, capacity = len(starts) - 1, len(scaled), len(partners)
+    for b in range(len(head)):
         head[b] = -1
     for atom in range(n_atoms - 1, -1, -1):
         b = (place[atom, 0] * bins[1] + place[atom, 1]) * bins[2] + place[atom, 2]

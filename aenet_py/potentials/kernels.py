@@ -2,10 +2,9 @@
 
 import math
 
-from numba import carray
-
 from aenet_py.descriptors.moments_kernels import COINCIDENT, atom_features, atom_pull
 from aenet_py.runtime.accelerate import jit
+from aenet_py.runtime.signatures import f8, i4, i8, out, rows
 
 LINEAR, TANH, SIGMOID, MTANH, TWIST = 0, 1, 2, 3, 4  # as in formats.potential
 A, B, C = 1.7159, 0.666666666666667, 0.1  # ff_activate
@@ -104,77 +103,57 @@ def network_energy(
 
 
 def evaluate(
-    n_atoms, width, n_types, most_layers, n_weights, most_values, most_nodes, slopes_wanted, types_p, features_p,
-    layers_p, nodes_p, functions_p, starts_p, weights_p, means_p, factors_p, low_p, high_p, energy_p, values_p,
-    slopes_of_p, products_p, energies_p, slopes_p, outside_p,
+    types: i8[:], features: f8[:, :], layers: i8[:], nodes: i8[:, :], functions: i8[:, :], starts: i8[:],
+    weights: f8[:], means: f8[:, :], factors: f8[:, :], low: f8[:, :], high: f8[:, :], energy: f8[:, 3],
+    values: out(f8[:]), slopes_of: out(f8[:]), products: out(f8[2, :, :]), energies: out(f8[:]),
+    slopes: out(f8[:, :]), outside: out(i8[:]),
 ):  # fmt: skip
     """Energy of every atom (eV, with the atomic energy), its derivatives by the features, and extrapolation.
 
-    types (n_atoms); features (n_atoms, width); layers (n_types) : number of layers; nodes, functions (n_types,
-    most_layers) : without bias, and activation of each layer; starts (n_types) : of the species' weights; means,
-    factors, low, high (n_types, width) : normalisation and range of the features; energy (n_types, 3) : scale, shift,
-    atomic energy.  values, slopes_of (most_values), products (2, most_nodes, width) : scratch.  Writes energies
-    (n_atoms), outside (n_atoms) : how many features leave the range, and slopes (n_atoms, width), if wanted (1) : of
+    types (n_atoms); features (n_atoms, width); layers (n_types): number of layers; nodes, functions (n_types,
+    most_layers): without bias, and activation of each layer; starts (n_types): of the species' weights; means,
+    factors, low, high (n_types, width): normalisation and range of the features; energy (n_types, 3): scale, shift,
+    atomic energy.  values, slopes_of (most_values), products (2, most_nodes, width): scratch.  Writes energies
+    (n_atoms), outside (n_atoms): how many features leave the range, and slopes (n_atoms, width), where it has rows: of
     the network's output by its normalised input, summed as in ff_deriv.
     """
-    types, features = carray(types_p, (n_atoms,)), carray(features_p, (n_atoms, width))
-    layers, nodes = carray(layers_p, (n_types,)), carray(nodes_p, (n_types, most_layers))
-    functions, starts = carray(functions_p, (n_types, most_layers)), carray(starts_p, (n_types,))
-    weights, energy = carray(weights_p, (n_weights,)), carray(energy_p, (n_types, 3))
-    means, factors = carray(means_p, (n_types, width)), carray(factors_p, (n_types, width))
-    low, high = carray(low_p, (n_types, width)), carray(high_p, (n_types, width))
-    values, slopes_of = carray(values_p, (most_values,)), carray(slopes_of_p, (most_values,))
-    energies, slopes = carray(energies_p, (n_atoms,)), carray(slopes_p, (n_atoms, width))
-    outside, products = carray(outside_p, (n_atoms,)), carray(products_p, (2, most_nodes, width))
-    for atom in range(n_atoms):
+    slopes_wanted = len(slopes) > 0
+    for atom in range(len(types)):
         t = types[atom]
         energies[atom], outside[atom], _, _ = network_energy(
             t, features[atom], layers, nodes, functions, weights, starts[t], means, factors, low, high, energy, values,
             slopes_of,
         )  # fmt: skip
-        if slopes_wanted == 1:
+        if slopes_wanted:
             forward(t, layers, nodes, weights, starts[t], slopes_of, products, slopes[atom])
     return 0
 
 
 def through_moments(
-    n_centers, n_atoms, stride, n_rows, row_length, width, n_types, n_moments, n_table, most_layers, n_weights,
-    most_values, types_p, first_p, index_p, vectors_p, cutoffs_p, orders_p, species_p, norms_p, expansion_p, layers_p,
-    nodes_p, functions_p, starts_p, weights_p, means_p, factors_p, low_p, high_p, energy_p, work_p, near_p, sums_p,
-    chain_p, features_p, energies_p, outside_p, forces_p, virial_p,
+    types: i8[:], first: i8[:], index: i4[:], vectors: rows(f8[:, :]), cutoffs: f8[:, 4], orders: i8[:, 3],
+    species: f8[:, :], norms: f8[:, :], expansion: f8[:, :], layers: i8[:], nodes: i8[:, :], functions: i8[:, :],
+    starts: i8[:], weights: f8[:], means: f8[:, :], factors: f8[:, :], low: f8[:, :], high: f8[:, :], energy: f8[:, 3],
+    work: out(f8[:, :]), near: out(i8[2, :]), sums: out(f8[4, :]), slopes: out(f8[:]), chain: out(f8[2, :]),
+    features: out(f8[:, :]), energies: out(f8[:]), outside: out(i8[:]), forces: out(f8[:, 3]), virial: out(f8[3, 3]),
 ):  # fmt: skip
-    """Energies of the first n_centers atoms, and what these add to forces and virial, through moments.
+    """Energies of the first atoms, as many as first has, and what these add to forces and virial, through moments.
 
     Returns 0, or 1 + an atom that coincides with another.  Arguments as of `evaluate` and `chebyshev_kernels.features`,
-    whose weights are species (n_types, n_types) here; norms, expansion (n_types, n_table) : see `atom_features`.
-    Scratch: work (2 n_rows + 3, stride), near (2, stride), sums (4, n_moments), chain (width + 2 most_values).  Writes
-    features (n_centers, width), energies and outside (n_centers); adds to forces (n_atoms, 3) and virial (3, 3), the
-    derivative of the energy by the strain.
+    whose weights are species (n_types, n_types) here; norms, expansion (n_types, n_table): see `atom_features`.
+    Scratch: work (2 n_rows + 3, stride), near (2, stride), sums (4, n_moments), slopes (width), chain (2, most_values).
+    Writes features (n_centers, width), energies and outside (n_centers); adds to forces (n_atoms, 3) and virial (3, 3),
+    the derivative of the energy by the strain.
     """
-    types, first = carray(types_p, (n_atoms,)), carray(first_p, (n_centers + 1,))
-    index, vectors = carray(index_p, (row_length,)), carray(vectors_p, (4, row_length))
-    ranges, orders = carray(cutoffs_p, (n_types, 4)), carray(orders_p, (n_types, 3))
-    species, near = carray(species_p, (n_types, n_types)), carray(near_p, (2, stride))
-    norms, expansion = carray(norms_p, (n_types, n_table)), carray(expansion_p, (n_types, n_table))
-    layers, nodes = carray(layers_p, (n_types,)), carray(nodes_p, (n_types, most_layers))
-    functions, starts = carray(functions_p, (n_types, most_layers)), carray(starts_p, (n_types,))
-    weights, energy = carray(weights_p, (n_weights,)), carray(energy_p, (n_types, 3))
-    means, factors = carray(means_p, (n_types, width)), carray(factors_p, (n_types, width))
-    low, high = carray(low_p, (n_types, width)), carray(high_p, (n_types, width))
-    features, energies = carray(features_p, (n_centers, width)), carray(energies_p, (n_centers,))
-    outside, forces = carray(outside_p, (n_centers,)), carray(forces_p, (n_atoms, 3))
-    virial, work = carray(virial_p, (3, 3)), carray(work_p, (2 * n_rows + 3, stride))
+    n_centers, n_rows = len(energies), (len(work) - 3) // 2
     radial, angular, pull = work[:n_rows], work[n_rows : 2 * n_rows], work[2 * n_rows :]
-    sums, chain = carray(sums_p, (4, n_moments)), carray(chain_p, (width + 2 * most_values,))
-    moments, coefficients = sums[:2], sums[2:]
-    slopes, values, slopes_of = chain[:width], chain[width : width + most_values], chain[width + most_values :]
+    moments, coefficients, values, slopes_of = sums[:2], sums[2:], chain[0], chain[1]
     for atom in range(n_centers):
         t, begin, end = types[atom], first[atom], first[atom + 1]
         for k in range(begin, end):
             if vectors[3, k] < COINCIDENT:
                 return 1 + atom
         n_radial, n_angular = atom_features(
-            begin, end, index, vectors, types, species[t], ranges[t], orders[t], norms[t], expansion[t], radial,
+            begin, end, index, vectors, types, species[t], cutoffs[t], orders[t], norms[t], expansion[t], radial,
             near[0], angular, near[1], moments, features[atom],
         )  # fmt: skip
         energies[atom], outside[atom], start, place = network_energy(
@@ -183,7 +162,7 @@ def through_moments(
         )  # fmt: skip
         backward(t, layers, nodes, weights, start, place, energy[t, 0], factors[t], slopes_of, slopes)
         atom_pull(
-            n_radial, n_angular, begin, end, orders[t], ranges[t, 0], norms[t], expansion[t], radial, near[0], angular,
+            n_radial, n_angular, begin, end, orders[t], cutoffs[t, 0], norms[t], expansion[t], radial, near[0], angular,
             near[1], moments, slopes, coefficients, pull,
         )  # fmt: skip
         for k in range(end - begin):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from aenet_py.descriptors import behler, chebyshev, contraction, legacy, moments
-from aenet_py.descriptors.common import CoincidenceError, row_length
+from aenet_py.descriptors.common import CoincidenceError
 from aenet_py.descriptors.model import Model, check_environments, model, species_of
 from aenet_py.errors import AenetError, AenetWarning, InputError
 from aenet_py.formats import potential as potential_format
@@ -29,15 +29,8 @@ from aenet_py.structure import Structure, as_structure
 if TYPE_CHECKING:
     from ase import Atoms
 
-_evaluate = Kernel(
-    "aenet_py.potentials.kernels:evaluate",
-    "i8 i8 i8 i8 i8 i8 i8 i8 i8* f8* i8* i8* i8* i8* f8* f8* f8* f8* f8* f8* f8* f8* f8* f8* f8* i8*",
-)
-_through_moments = Kernel(
-    "aenet_py.potentials.kernels:through_moments",
-    "i8 i8 i8 i8 i8 i8 i8 i8 i8 i8 i8 i8 i8* i8* i4* f8* f8* i8* f8* f8* f8* i8* i8* i8* i8* f8* f8* f8* f8* f8* f8* "
-    "f8* i8* f8* f8* f8* f8* i8* f8* f8*",
-)
+_evaluate = Kernel("aenet_py.potentials.kernels:evaluate")
+_through_moments = Kernel("aenet_py.potentials.kernels:through_moments")
 LEAST_SCALE = 1.0e-10  # a feature that varies less in the training set counts as constant (stp_normalize)
 LEAST_VARIANCE = 1.0e-13  # or, of its squared average: rounding of the sums is not far below
 RANGE_MARGIN = 1.0e-8  # of a feature's range: rounding is no extrapolation
@@ -63,6 +56,11 @@ class Networks:
     high: np.ndarray
     energy: np.ndarray
     constant: tuple[int, ...]
+
+    @functools.cached_property
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All but constant, by name: these are arguments of the kernels."""
+        return {name: value for name, value in vars(self).items() if isinstance(value, np.ndarray)}
 
     @functools.cached_property
     def most_values(self) -> int:
@@ -252,11 +250,10 @@ def evaluate_networks(
     derivatives = np.empty((n if slopes else 0, width))
     most_nodes = int(networks.nodes.max())
     _evaluate(
-        n, width, len(networks.layers), networks.nodes.shape[1], len(networks.weights), networks.most_values,
-        most_nodes, int(slopes), types, features, networks.layers, networks.nodes, networks.functions, networks.starts,
-        networks.weights, networks.means, networks.factors, networks.low, networks.high, networks.energy,
-        scratch("values", networks.most_values), scratch("slopes", networks.most_values),
-        scratch("products", 2 * most_nodes * width), energies, derivatives, outside,
+        types=types, features=features, **networks.arrays, values=scratch("values", networks.most_values),
+        slopes_of=scratch("slopes", networks.most_values),
+        products=scratch("products", 2 * most_nodes * width).reshape(2, most_nodes, width), energies=energies,
+        slopes=derivatives, outside=outside,
     )  # fmt: skip
     return energies, derivatives, outside
 
@@ -265,21 +262,19 @@ def through_moments(
     basis: chebyshev.Basis, constants: moments.Tables, networks: Networks, types: np.ndarray, found: Environments
 ) -> Prediction:
     """As `Potential.evaluate`, at a cost linear in the neighbours of an atom."""
-    n, (n_types, width) = int(found.starts[-1]), networks.means.shape
+    n, width = int(found.starts[-1]), networks.means.shape[1]
     stride, n_rows = moments.scratch_size(constants, found.most_neighbors)
     n_moments = (constants.angular_order + 1) ** 2
     features, energies, outside = np.zeros((n, width)), np.empty(n), np.empty(n, dtype=np.int64)
     forces, virial = np.zeros((len(types), 3)), np.zeros((3, 3))
     failed = _through_moments(
-        n, len(types), stride, n_rows, row_length(found.vectors), width, n_types, n_moments,
-        constants.norms.shape[1], networks.nodes.shape[1], len(networks.weights), networks.most_values, types,
-        found.first, found.index, found.vectors, basis.cutoffs, basis.orders, basis.weights, constants.norms,
-        constants.expansion, networks.layers, networks.nodes, networks.functions, networks.starts, networks.weights,
-        networks.means,
-        networks.factors, networks.low, networks.high, networks.energy,
-        scratch("work", (2 * n_rows + 3) * stride), scratch("near", 2 * stride, np.int64),
-        scratch("sums", 4 * n_moments), scratch("chain", width + 2 * networks.most_values), features, energies,
-        outside, forces, virial,
+        types=types, first=found.first, index=found.index, vectors=found.vectors, cutoffs=basis.cutoffs,
+        orders=basis.orders, species=basis.weights, norms=constants.norms, expansion=constants.expansion,
+        **networks.arrays, work=scratch("work", (2 * n_rows + 3) * stride).reshape(-1, stride),
+        near=scratch("near", 2 * stride, np.int64).reshape(2, stride),
+        sums=scratch("sums", 4 * n_moments).reshape(4, n_moments), slopes=scratch("slopes", width),
+        chain=scratch("chain", 2 * networks.most_values).reshape(2, -1), features=features, energies=energies,
+        outside=outside, forces=forces, virial=virial,
     )  # fmt: skip
     if failed:
         raise CoincidenceError(found.starts, failed - 1)

@@ -2,7 +2,7 @@
 
 Importing Numba takes longer than the whole work on a small training set, so a kernel's object code is stored in
 the user's cache folder and later runs hand it to LLVM directly.  A kernel is an ordinary function in a module
-whose name ends in ``kernels``; it takes pointers and scalars, allocates nothing and raises nothing.
+whose name ends in ``kernels``; it takes scalars and arrays (`signatures`), allocates nothing and raises nothing.
 
 All kernels share one set of options (`JIT_OPTIONS`).  None of them may change a bit of a result: no fastmath, no
 contraction into FMA, no vector library in place of libm's sin and cos.
@@ -10,22 +10,31 @@ contraction into FMA, no vector library in place of libm's sin and cos.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import hashlib
 import importlib
+import importlib.util
 import os
+import re
 import sys
 import threading
-from collections.abc import Callable
-from typing import Any
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any, TypeAlias
 
 import numpy as np
 
+from aenet_py.errors import AenetWarning, in_a_line
+from aenet_py.runtime.signatures import Arguments, binder, from_text, to_text
+
 JIT_OPTIONS: dict[str, Any] = {"nopython": True, "nogil": True, "fastmath": False, "error_model": "numpy"}
 
-_CTYPES: dict[str, Any] = {"i8": ctypes.c_int64, "f8": ctypes.c_double}
-_NUMBER = (int, float)
+_CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_char_p)
+PRUNE_AFTER = 30 * 86400.0  # s without use, after which an object is removed from the cache
+TOUCH_AFTER = 86400.0  # s, how far the time of an object's last use may lag behind
 _RESOLVING = threading.Lock()  # neither LLVM's linker nor Numba is for two threads at once
 
 
@@ -63,77 +72,106 @@ def scratch(name: str, size: int, dtype: type = np.float64) -> np.ndarray:
     return array[:size]
 
 
+_Call: TypeAlias = Callable[[bytes], int]
+_Bind: TypeAlias = Callable[[dict[str, Any]], bytes]
+
+
 class Kernel:
     """A compiled function, resolved at its first call.
 
+    Calls name every argument and release the GIL while the kernel runs.  They return an int, and raise TypeError or
+    ValueError for an argument that is not what the function's annotations say.
+
     Parameters
     ----------
-    name : ``"package.module:function"`` of the Python source.
-    signature : one word an argument, ``i8`` or ``f8`` for scalars,
-        ``u1*``, ``i4*``, ``i8*``, ``f4*`` or ``f8*`` for arrays.
+    name
+        ``"package.module:function"`` of the Python source.
 
-    Calls take NumPy arrays of the type named and return an int.  The GIL is released while the kernel runs.
+    Examples
+    --------
+    >>> recenter = Kernel("aenet_py.neighbors.kernels:recenter")
+    >>> recenter(starts=[0, 2])
+    Traceback (most recent call last):
+        ...
+    TypeError: neighbors_kernels_recenter: the call lacks work, first, cartesian, vectors
     """
 
-    def __init__(self, name: str, signature: str):
+    def __init__(self, name: str):
         self.module, self.function = name.split(":")
-        self.symbol = f"{self.module.rpartition('.')[2]}_{self.function}"  # several modules may have a function's name
-        self.words = tuple(signature.split())
-        self._call: Callable[..., int] | None = None
+        self.symbol = "_".join([*self.module.split(".")[-2:], self.function])  # unique among all kernels
+        self._resolved: tuple[_Call, _Bind] | None = None
 
-    def __call__(self, *args: Any) -> int:
-        call = self._call or self.ready()
-        # ``a.ctypes.data`` takes several times as long
-        return call(*[a if isinstance(a, _NUMBER) else a.__array_interface__["data"][0] for a in args])
+    def __call__(self, **arguments: Any) -> int:
+        call, bind = self._resolved or self._resolve()
+        return call(bind(arguments))
 
-    def ready(self) -> Callable[..., int]:
-        """The function, for which LLVM is imported, and Numba unless the machine code is kept."""
+    def ready(self) -> None:
+        """Import now what the first call needs: LLVM, and Numba unless the machine code is kept."""
+        self._resolve()
+
+    def _resolve(self) -> tuple[_Call, _Bind]:
         with _RESOLVING:
-            self._call = self._call or self._resolve()
-            return self._call
+            if self._resolved is None:
+                try:
+                    self._resolved = self._from_cache()
+                except _OtherInterfaceError as error:
+                    _warn_of_llvmlite(str(error))
+                    self._resolved = self._from_numba()
+            return self._resolved
 
-    def _resolve(self) -> Callable[..., int]:
-        path = os.path.join(cache_folder(), f"{self.symbol}-{_fingerprint()}.o")
-        code = _read_checked(path)
-        if code is None:
-            code = self._compile()
-            _write_checked(path, code)
-        arguments: list[Any] = [_CTYPES.get(word, ctypes.c_void_p) for word in self.words]
-        return ctypes.CFUNCTYPE(ctypes.c_int64, *arguments)(_load(code, self.symbol))
+    def _from_cache(self) -> tuple[_Call, _Bind]:
+        with _expected_interface():
+            path = os.path.join(cache_folder(), f"{self.symbol}-{_fingerprint()}.o")
+        stored = _read_checked(path)
+        if stored is None:
+            stored = self._compile()
+            _write_checked(path, stored)
+            _prune(path)
+        text, _, code = stored.partition(b"\0")
+        with _expected_interface():
+            return _CALLBACK(_load(code, self.symbol)), binder(self.symbol, from_text(text.decode()))
 
     def _compile(self) -> bytes:
-        """Object code of the kernel alone, under its own name."""
+        """The kernel's arguments and, after a zero, its object code."""
         if sys.stderr.isatty():
             print(f"Compiling {self.function}, once for this processor ...", file=sys.stderr)
+        compiler, arguments, callback = self._compiled()
+        with _expected_interface():
+            code = compiler.object_code(callback, self.function, self.symbol, _engine()[1])
+        return to_text(arguments).encode() + b"\0" + code
+
+    def _from_numba(self) -> tuple[_Call, _Bind]:
+        """As `_from_cache`, by Numba's own interface alone; nothing is kept."""
+        _, arguments, callback = self._compiled()
+        call = _CALLBACK(callback.address)
+        call.callback = callback  # type: ignore[attr-defined]  # which owns the machine code
+        return call, binder(self.symbol, arguments)
+
+    def _compiled(self) -> tuple[Any, Arguments, Any]:
         _forbid_vector_math()
-        import llvmlite.binding as llvm
-        import numba
-        from numba import types
+        from aenet_py.runtime import compiler
 
-        python_function = getattr(importlib.import_module(self.module), self.function)
-        scalars = {"i8": types.int64, "f8": types.float64, "i4": types.int32, "f4": types.float32}
-        scalars["u1"] = types.uint8
-        arguments = [types.CPointer(scalars[w[:-1]]) if w.endswith("*") else scalars[w] for w in self.words]
-        compiled = numba.cfunc(types.int64(*arguments), **JIT_OPTIONS)(python_function)
-        module = llvm.parse_assembly(compiled.inspect_llvm())
-        for item in [*module.functions, *module.global_variables]:
-            if item.name == compiled.native_name:
-                item.name = self.symbol
-            elif not item.is_declaration:
-                item.linkage = "internal"
-        _, machine = _engine()
-        tuning = llvm.create_pipeline_tuning_options(speed_level=3)
-        tuning.slp_vectorization = True
-        builder = llvm.create_pass_builder(machine, tuning)
-        builder.getModulePassManager().run(module, builder)  # drops Numba's Python wrappers, now unreachable
-        needed = {f.name for f in module.functions if f.is_declaration and not f.name.startswith("llvm.")}
-        if needed - _LIBRARY:
-            raise RuntimeError(f"kernel {self.function} allocates or raises: it needs {sorted(needed - _LIBRARY)}")
-        return machine.emit_object(module)
+        function = getattr(importlib.import_module(self.module), self.function)
+        arguments = compiler.arguments_of(function)
+        return compiler, arguments, compiler.compiled(function, arguments, JIT_OPTIONS)
 
 
-_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-_LIBRARY = {"cos", "sin", "tanh", "exp", "pow", "sqrt", "fma", "memset", "memcpy", "memmove"}  # what kernels may call
+class _OtherInterfaceError(Exception):
+    """llvmlite's interface is not what this module was written for."""
+
+
+@contextlib.contextmanager
+def _expected_interface() -> Iterator[None]:
+    try:
+        yield
+    except (AttributeError, ImportError, TypeError) as error:
+        raise _OtherInterfaceError(in_a_line(error)) from error
+
+
+@functools.cache
+def _warn_of_llvmlite(reason: str) -> None:
+    message = f"cannot keep compiled kernels with this version of llvmlite ({reason}): every run compiles them anew"
+    warnings.warn(f"{message}; install the version in constraints.txt", AenetWarning, stacklevel=5)
 
 
 @functools.cache
@@ -159,7 +197,10 @@ def _load(code: bytes, function: str) -> int:
     linker, _ = _engine()
     linker.add_object_file(llvm.ObjectFileRef.from_data(code))
     linker.finalize_object()
-    return linker.get_function_address(function)
+    address = linker.get_function_address(function)
+    if not address:
+        raise AttributeError(f"no function {function} in its object code")
+    return address
 
 
 @functools.cache
@@ -169,15 +210,39 @@ def _fingerprint() -> str:
     import llvmlite.binding as llvm
 
     digest = hashlib.sha256()
-    for folder, _, names in sorted(os.walk(_PACKAGE)):
-        for name in sorted(names):
-            if name.endswith("kernels.py") or name == os.path.basename(__file__):
-                with open(os.path.join(folder, name), "rb") as source:
-                    digest.update(source.read())
+    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    for path in (*_sources(package), _numba_version_file()):
+        with open(path, "rb") as source:
+            digest.update(source.read() + b"\0")
     features = llvm.get_host_cpu_features().flatten()
     for text in (llvmlite.__version__, sys.platform, llvm.get_host_cpu_name(), features):
         digest.update(text.encode() + b"\0")
     return digest.hexdigest()[:24]
+
+
+def _sources(package: str) -> list[str]:
+    """The kernels' modules, those with constants that kernels use, and those that compile them."""
+    return [
+        os.path.join(folder, name)
+        for folder, _, names in sorted(os.walk(package))
+        for name in sorted(names)
+        if name.endswith(("kernels.py", "constants.py")) or name in _COMPILING
+    ]
+
+
+_COMPILING = ("accelerate.py", "compiler.py", "signatures.py")
+
+
+def _numba_version_file() -> str:
+    """The file with Numba's version, which is found, and read, much faster than Numba is imported."""
+    for folder in sys.path:
+        path = os.path.join(folder, "numba", "_version.py")
+        if os.path.isfile(path):
+            return path
+    spec = importlib.util.find_spec("numba")
+    if spec is None or spec.origin is None:
+        raise ImportError("numba is not installed")
+    return os.path.join(os.path.dirname(spec.origin), "_version.py")
 
 
 @functools.cache
@@ -198,28 +263,47 @@ def _usable(folder: str) -> bool:
     """Whether machine code can be kept there, and nobody else could have put it there."""
     try:
         os.makedirs(folder, mode=0o700, exist_ok=True)
-        found = os.stat(folder)
+        status = os.stat(folder)
     except OSError:
         return False
-    if hasattr(os, "getuid") and (found.st_uid != os.getuid() or found.st_mode & 0o022):
+    if hasattr(os, "getuid") and (status.st_uid != os.getuid() or status.st_mode & 0o022):
         return False
     return os.access(folder, os.W_OK)
 
 
 def _read_checked(path: str) -> bytes | None:
+    """What is kept in a file; None if there is none, or it is damaged."""
     try:
         with open(path, "rb") as file:
-            stored = file.read()
+            stored, used = file.read(), os.fstat(file.fileno()).st_mtime
     except OSError:
         return None
-    digest, code = stored[:32], stored[32:]
-    return code if hashlib.sha256(code).digest() == digest else None
+    if time.time() - used > TOUCH_AFTER:
+        with contextlib.suppress(OSError):
+            os.utime(path)  # so that it is not pruned
+    digest, content = stored[:32], stored[32:]
+    return content if hashlib.sha256(content).digest() == digest else None
 
 
-def _write_checked(path: str, code: bytes) -> None:
+def _write_checked(path: str, content: bytes) -> None:
     try:
         with open(f"{path}.{os.getpid()}", "wb") as file:
-            file.write(hashlib.sha256(code).digest() + code)
+            file.write(hashlib.sha256(content).digest() + content)
         os.replace(file.name, path)
     except OSError:
         return  # without the cache the next run compiles again
+
+
+def _prune(kept: str) -> None:
+    """Remove from the folder of an object what nothing has used for a long time, whichever version made it."""
+    folder, name = os.path.split(kept)
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if not _OBJECT.fullmatch(entry.name) or entry.name == name:
+                continue
+            with contextlib.suppress(OSError):  # another process may have removed it
+                if time.time() - entry.stat(follow_symlinks=False).st_mtime > PRUNE_AFTER:
+                    os.unlink(entry.path)
+
+
+_OBJECT = re.compile(r"\w+-[0-9a-f]{24}\.o(\.\d+)?")  # the second are files of processes that were killed

@@ -104,8 +104,9 @@ def test_read_only_installation_and_home(tmp_path):
     assert run(folder, "generate.in", env=environment).returncode == 0
     assert check_files(folder) == 2
     cached = sorted(tmp_path.glob("aenet_py-*/*.o"))
-    kernels = {"kernels_place_atoms", "kernels_search", "chebyshev_kernels_features", "chebyshev_kernels_gradients"}
-    assert {path.name.split("-")[0] for path in cached} == {*kernels, "statistics_kernels_update"}
+    search = {"neighbors_kernels_place_atoms", "neighbors_kernels_search"}
+    features = {f"descriptors_{name}" for name in ("chebyshev_kernels_features", "chebyshev_kernels_gradients")}
+    assert {path.name.split("-")[0] for path in cached} == search | features | {"descriptors_statistics_kernels_update"}
     cached[0].write_bytes(b"damaged" + cached[0].read_bytes())
     for name in ("sel.train", "sel.train.forces"):
         (folder / name).unlink()

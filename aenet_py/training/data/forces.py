@@ -20,9 +20,8 @@ from aenet_py.runtime.workers import processors
 from aenet_py.training.data.gradients import Later
 from aenet_py.training.data.packing import LANES, PAIR_ROWS, Layout
 
-_SIGNATURE = "i8 i8 i8 i8 i8 f4* i4* i8* i8* i8* i8* f8* f8* f8*"
-_forces = Kernel("aenet_py.training.data.packing_kernels:forces", _SIGNATURE)
-_slopes = Kernel("aenet_py.training.data.packing_kernels:slopes", _SIGNATURE)
+_forces = Kernel("aenet_py.training.data.packing_kernels:forces")
+_slopes = Kernel("aenet_py.training.data.packing_kernels:slopes")
 
 
 @dataclass(frozen=True)
@@ -84,19 +83,20 @@ class Packed:
         return [torch.from_numpy(values) for values in slopes]
 
     def _run(self, kernel: Kernel, forces: list[np.ndarray], slopes: list[np.ndarray]) -> None:
+        assert isinstance(self.values, np.ndarray)
+        integers = self.values.view(np.int32)
+
         def work(share: int) -> None:
             for centers, of_atoms, of_features, begin, end in zip(
                 self.species, forces, slopes, self.shares[share], self.shares[share + 1], strict=True
             ):
                 layout, part = centers.layout, slice(begin, end)
-                n_features = len(layout.columns)
-                # The kernels' arguments are the same but for what goes in and what comes out.
-                of_part = of_features[part]
-                inputs, outputs = (of_part, of_atoms) if kernel is _forces else (of_atoms, of_part)
                 kernel(
-                    end - begin, n_features, layout.n_radial, layout.n_weighted, int(layout.closed), self.values,
-                    self.values, centers.starts[part], centers.own[part], centers.first[part], layout.columns, inputs,
-                    scratch("pulls", LANES * (3 + n_features)), outputs,
+                    n_radial=layout.n_radial, n_weighted=layout.n_weighted, closed=layout.closed, values=self.values,
+                    integers=integers, starts=centers.starts[part], own=centers.own[part], first=centers.first[part],
+                    columns=layout.columns, slopes=of_features[part], forces=of_atoms,
+                    pulls=scratch("pulls", 3 * LANES).reshape(3, LANES),
+                    work=scratch("work", LANES * len(layout.columns)),
                 )  # fmt: skip
 
         others = [_pool().submit(work, share) for share in range(1, len(self.shares) - 1)]

@@ -16,10 +16,7 @@ import numpy as np
 from aenet_py.descriptors.setup import Setup, species_weights
 from aenet_py.runtime.accelerate import Kernel, scratch
 
-_pack = Kernel(
-    "aenet_py.training.data.packing_kernels:pack",
-    "i8 i8 i8 i8 i8 i8 u1* i4* i8* i8* i8* i8* f8* f8* i8* i8* i8* f4* i4*",
-)
+_pack = Kernel("aenet_py.training.data.packing_kernels:pack")
 PAIR_ROWS = 4  # direction and weight of a neighbour
 LANES = 8  # as in packing_kernels, which is not imported where its machine code is at hand
 
@@ -118,9 +115,10 @@ def pack(
     """
     done, most = np.zeros(3, dtype=np.int64), len(content) // 4
     words = _pack(
-        len(species), first, *layouts.columns.shape, len(content), len(room), content, species, networks, places,
-        layouts.sizes, layouts.columns, layouts.weights, scratch("pulls", 6 * (most + 1)),
-        scratch("order", most + 1, np.int64), begins, done, room, room,
+        first_atom=first, content=content, n_bytes=len(content), species=species, networks=networks, places=places,
+        sizes=layouts.sizes, columns=layouts.columns, weights=layouts.weights,
+        work=scratch("pulls", 6 * (most + 1)).reshape(6, -1), order=scratch("order", most + 1, np.int64),
+        begins=begins, done=done, values=room, integers=room.view(np.int32),
     )  # fmt: skip
     if words < 0:
         raise OtherFormError if words == -1 else OtherBytesError

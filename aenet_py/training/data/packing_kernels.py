@@ -25,6 +25,7 @@ from numba import carray, float64, int32, int64, types
 from numba.extending import intrinsic
 
 from aenet_py.runtime.accelerate import jit
+from aenet_py.runtime.signatures import f4, f8, i4, i8, out, pointer, u1
 
 EXACT = 1e-9  # how far, relative to a neighbour's largest gradient, packing may change one
 LANES = 8
@@ -66,26 +67,22 @@ _integers_at, _reals_at = _pointer_to(int32), _pointer_to(float64)
 
 
 def pack(
-    n_atoms, first_atom, n_networks, most_features, n_bytes, room, bytes_p, species_p, networks_p, places_p, sizes_p,
-    columns_p, weights_p, work_p, order_p, begins_p, done_p, values_p, integers_p,
+    first_atom: i8, content: pointer(u1), n_bytes: i8, species: i4[:], networks: i8[:], places: i8[:], sizes: i8[:, 5],
+    columns: i8[:, :], weights: f8[:, :], work: out(f8[6, :]), order: out(i8[:]), begins: out(i8[:]), done: out(i8[3]),
+    values: out(f4[:]), integers: out(i4[:]),
 ):  # fmt: skip
     """Pack the gradients of atoms of a structure, from first_atom on, as far as the bytes of the file go.
 
-    bytes (n_bytes) : of the file, from that atom on; species, networks, places (n_atoms) : of each atom its species,
-    from 1, its network, and its place in the order of the networks; sizes (n_networks, 5) : numbers of features, of
-    radial, weighted and dense ones, and whether closed; columns (n_networks, most_features) : which features are
-    which; weights (n_networks, n_networks) : of each network around each; work, order : room for the most neighbours;
-    begins (n_atoms) : takes the word where each place's atom begins; done (3) : takes the numbers of atoms and of
-    bytes, and the most neighbours; values, integers (room) : where it goes, as either type, from begin on.
+    content (n_bytes): of the file, from that atom on; species, networks, places (n_atoms): of each atom its species,
+    from 1, its network, and its place in the order of the networks; sizes (n_networks, 5): numbers of features, of
+    radial, weighted and dense ones, and whether closed; columns (n_networks, most_features): which features are
+    which; weights (n_networks, n_networks): of each network around each; work, order: room for the most neighbours;
+    begins (n_atoms): takes the word where each place's atom begins; done (3): takes the numbers of atoms and of
+    bytes, and the most neighbours; values, integers (room): where it goes, as either type, from begin on.
     Returns how many words it took, or minus what is wrong: 1, gradients are not of this form; 2, the bytes are not
     those of the first of these atoms.
     """
-    species, networks = carray(species_p, (n_atoms,)), carray(networks_p, (n_atoms,))
-    places = carray(places_p, (n_atoms,))
-    sizes, columns = carray(sizes_p, (n_networks, 5)), carray(columns_p, (n_networks, most_features))
-    weights = carray(weights_p, (n_networks, n_networks))
-    values, integers = carray(values_p, (room,)), carray(integers_p, (room,))
-    begins, done = carray(begins_p, (n_atoms,)), carray(done_p, (3,))
+    n_atoms, room = len(species), len(values)
     at, to = 0, 0
     done[0], done[1], done[2] = 0, 0, 0
     for atom in range(first_atom, n_atoms):
@@ -94,8 +91,8 @@ def pack(
         network = networks[atom]
         n_features, n_radial, n_weighted = sizes[network, 0], sizes[network, 1], sizes[network, 2]
         n_dense, closed = sizes[network, 3], sizes[network, 4]
-        n = _integer(bytes_p, at + 20)
-        if not _begins_well(bytes_p, at, species[atom], n_features) or n < 0 or 24 * n_features * n > MAX_RECORD:
+        n = _integer(content, at + 20)
+        if not _begins_well(content, at, species[atom], n_features) or n < 0 or 24 * n_features * n > MAX_RECORD:
             return -2 if atom == first_atom else to
         neighbors_at = at + 32
         own_at = neighbors_at + 4 * n + 8
@@ -103,20 +100,20 @@ def pack(
         end = others_at + 24 * n_features * n + 4
         if end > n_bytes:
             break
-        if not _goes_on_well(bytes_p, neighbors_at, own_at, others_at, end):
+        if not _goes_on_well(content, neighbors_at, own_at, others_at, end):
             return -2 if atom == first_atom else to
-        neighbors = carray(_integers_at(bytes_p, neighbors_at), (n,))
+        neighbors = carray(_integers_at(content, neighbors_at), (n,))
         for j in range(n):
             if neighbors[j] < 1 or neighbors[j] > n_atoms:
                 return -2 if atom == first_atom else to
         n_blocks = (n + 1 - closed + LANES - 1) // LANES
         if to + 2 + n_blocks * LANES * (1 + (4 + n_radial if n_radial > 0 else 0) + 3 * n_dense) > room:
             return -2 if atom == first_atom else to
-        own = carray(_reals_at(bytes_p, own_at), (3, n_features))
-        others = carray(_reals_at(bytes_p, others_at), (3, n_features, n))
+        own = carray(_reals_at(content, own_at), (3, n_features))
+        others = carray(_reals_at(content, others_at), (3, n_features, n))
         words = _pack_atom(
             n, n_features, n_radial, n_weighted, n_dense, closed, places[atom], own, others, neighbors, networks,
-            places, weights[network], columns[network], carray(work_p, (6, n + 1)), carray(order_p, (n + 1,)),
+            places, weights[network], columns[network], work, order,
             values[to:], integers[to:],
         )  # fmt: skip
         if words < 0:
@@ -129,25 +126,25 @@ def pack(
 
 
 @jit
-def _integer(bytes_p, at):
-    return int64(_integers_at(bytes_p, at)[0])
+def _integer(content, at):
+    return int64(_integers_at(content, at)[0])
 
 
 @jit
-def _begins_well(bytes_p, at, species, n_features):
+def _begins_well(content, at, species, n_features):
     """Whether an atom's first two records, and the marker behind them, are what they should be but for its number."""
-    first = _integer(bytes_p, at) == 4 and _integer(bytes_p, at + 4) == species and _integer(bytes_p, at + 8) == 4
-    second = _integer(bytes_p, at + 12) == 8 and _integer(bytes_p, at + 16) == n_features
-    return first and second and _integer(bytes_p, at + 24) == 8
+    first = _integer(content, at) == 4 and _integer(content, at + 4) == species and _integer(content, at + 8) == 4
+    second = _integer(content, at + 12) == 8 and _integer(content, at + 16) == n_features
+    return first and second and _integer(content, at + 24) == 8
 
 
 @jit
-def _goes_on_well(bytes_p, neighbors_at, own_at, others_at, end):
+def _goes_on_well(content, neighbors_at, own_at, others_at, end):
     """Whether the markers around an atom's other three records are their lengths."""
     neighbors, own, others = own_at - 8 - neighbors_at, others_at - 8 - own_at, end - 4 - others_at
-    before = _integer(bytes_p, neighbors_at - 4) == neighbors and _integer(bytes_p, own_at - 8) == neighbors
-    between = _integer(bytes_p, own_at - 4) == own and _integer(bytes_p, others_at - 8) == own
-    return before and between and _integer(bytes_p, others_at - 4) == others and _integer(bytes_p, end - 4) == others
+    before = _integer(content, neighbors_at - 4) == neighbors and _integer(content, own_at - 8) == neighbors
+    between = _integer(content, own_at - 4) == own and _integer(content, others_at - 8) == own
+    return before and between and _integer(content, others_at - 4) == others and _integer(content, end - 4) == others
 
 
 @jit
@@ -286,23 +283,23 @@ def _pack_in_full(n, n_features, center, own, others, neighbors, places, values,
 
 
 def forces(
-    n_centers, n_features, n_radial, n_weighted, closed, values_p, integers_p, starts_p, own_p, first_p,
-    columns_p, slopes_p, work_p, forces_p,
+    n_radial: i8, n_weighted: i8, closed: i8, values: pointer(f4), integers: pointer(i4), starts: i8[:], own: i8[:],
+    first: i8[:], columns: i8[:], slopes: f8[:, :], pulls: out(f8[3, LANES]), work: out(f8[:]),
+    forces: out(pointer(f8)),
 ):  # fmt: skip
     """Add the forces that the features of some centers exert.
 
-    starts (n_centers) : where each is packed; own : its atom; first : the atom that its structure begins with; slopes
-    (n_centers, n_features) : of the energy by the features; work (24 + n_features) : room; forces (n_atoms, 3).
+    starts (n_centers): where each is packed; own: its atom; first: the atom that its structure begins with; slopes
+    (n_centers, n_features): of the energy by the features; pulls, work (n_features): scratch; forces (n_atoms, 3).
     Returns 0.
     """
-    slopes = carray(slopes_p, (n_centers, n_features))
-    pulls = carray(work_p, (3, LANES))
-    sorted_slopes = carray(work_p, (24 + n_features,))[24:]
+    n_centers, n_features = slopes.shape
+    sorted_slopes = work
     for center in range(n_centers):
-        at = starts_p[center]
-        n_blocks, n_near, atom = int64(integers_p[at]), int64(integers_p[at + 1]), first_p[center]
+        at = starts[center]
+        n_blocks, n_near, atom = int64(integers[at]), int64(integers[at + 1]), first[center]
         for k in range(n_features):
-            sorted_slopes[k] = slopes[center, columns_p[k]]
+            sorted_slopes[k] = slopes[center, columns[k]]
         at += 2
         total_x, total_y, total_z = 0.0, 0.0, 0.0
         for block in range(n_blocks):
@@ -317,11 +314,11 @@ def forces(
                 p0, p1, p2, p3, p4, p5, p6, p7 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
                 q0, q1, q2, q3, q4, q5, q6, q7 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
                 for k in range(n_radial):
-                    prefetch(values_p, at + AHEAD)
+                    prefetch(values, at + AHEAD)
                     a = sorted_slopes[k]
                     b = sorted_slopes[n_radial + k] if n_weighted > 0 else 0.0
-                    v0, v1, v2, v3 = values_p[at + 0], values_p[at + 1], values_p[at + 2], values_p[at + 3]
-                    v4, v5, v6, v7 = values_p[at + 4], values_p[at + 5], values_p[at + 6], values_p[at + 7]
+                    v0, v1, v2, v3 = values[at + 0], values[at + 1], values[at + 2], values[at + 3]
+                    v4, v5, v6, v7 = values[at + 4], values[at + 5], values[at + 6], values[at + 7]
                     p0 += a * v0
                     p1 += a * v1
                     p2 += a * v2
@@ -339,67 +336,67 @@ def forces(
                     q6 += b * v6
                     q7 += b * v7
                     at += LANES
-                p0 += values_p[given + 24 + 0] * q0
-                p1 += values_p[given + 24 + 1] * q1
-                p2 += values_p[given + 24 + 2] * q2
-                p3 += values_p[given + 24 + 3] * q3
-                p4 += values_p[given + 24 + 4] * q4
-                p5 += values_p[given + 24 + 5] * q5
-                p6 += values_p[given + 24 + 6] * q6
-                p7 += values_p[given + 24 + 7] * q7
-                x0 = p0 * values_p[given + 0]
-                x1 = p1 * values_p[given + 1]
-                x2 = p2 * values_p[given + 2]
-                x3 = p3 * values_p[given + 3]
-                x4 = p4 * values_p[given + 4]
-                x5 = p5 * values_p[given + 5]
-                x6 = p6 * values_p[given + 6]
-                x7 = p7 * values_p[given + 7]
-                y0 = p0 * values_p[given + 8 + 0]
-                y1 = p1 * values_p[given + 8 + 1]
-                y2 = p2 * values_p[given + 8 + 2]
-                y3 = p3 * values_p[given + 8 + 3]
-                y4 = p4 * values_p[given + 8 + 4]
-                y5 = p5 * values_p[given + 8 + 5]
-                y6 = p6 * values_p[given + 8 + 6]
-                y7 = p7 * values_p[given + 8 + 7]
-                z0 = p0 * values_p[given + 16 + 0]
-                z1 = p1 * values_p[given + 16 + 1]
-                z2 = p2 * values_p[given + 16 + 2]
-                z3 = p3 * values_p[given + 16 + 3]
-                z4 = p4 * values_p[given + 16 + 4]
-                z5 = p5 * values_p[given + 16 + 5]
-                z6 = p6 * values_p[given + 16 + 6]
-                z7 = p7 * values_p[given + 16 + 7]
+                p0 += values[given + 24 + 0] * q0
+                p1 += values[given + 24 + 1] * q1
+                p2 += values[given + 24 + 2] * q2
+                p3 += values[given + 24 + 3] * q3
+                p4 += values[given + 24 + 4] * q4
+                p5 += values[given + 24 + 5] * q5
+                p6 += values[given + 24 + 6] * q6
+                p7 += values[given + 24 + 7] * q7
+                x0 = p0 * values[given + 0]
+                x1 = p1 * values[given + 1]
+                x2 = p2 * values[given + 2]
+                x3 = p3 * values[given + 3]
+                x4 = p4 * values[given + 4]
+                x5 = p5 * values[given + 5]
+                x6 = p6 * values[given + 6]
+                x7 = p7 * values[given + 7]
+                y0 = p0 * values[given + 8 + 0]
+                y1 = p1 * values[given + 8 + 1]
+                y2 = p2 * values[given + 8 + 2]
+                y3 = p3 * values[given + 8 + 3]
+                y4 = p4 * values[given + 8 + 4]
+                y5 = p5 * values[given + 8 + 5]
+                y6 = p6 * values[given + 8 + 6]
+                y7 = p7 * values[given + 8 + 7]
+                z0 = p0 * values[given + 16 + 0]
+                z1 = p1 * values[given + 16 + 1]
+                z2 = p2 * values[given + 16 + 2]
+                z3 = p3 * values[given + 16 + 3]
+                z4 = p4 * values[given + 16 + 4]
+                z5 = p5 * values[given + 16 + 5]
+                z6 = p6 * values[given + 16 + 6]
+                z7 = p7 * values[given + 16 + 7]
             if block < n_near:
                 for k in range(n_radial + n_weighted, n_features):
                     a = sorted_slopes[k]
-                    prefetch(values_p, at + AHEAD)
-                    prefetch(values_p, at + AHEAD + 16)
-                    x0 += a * values_p[at + 0]
-                    x1 += a * values_p[at + 1]
-                    x2 += a * values_p[at + 2]
-                    x3 += a * values_p[at + 3]
-                    x4 += a * values_p[at + 4]
-                    x5 += a * values_p[at + 5]
-                    x6 += a * values_p[at + 6]
-                    x7 += a * values_p[at + 7]
-                    y0 += a * values_p[at + 8 + 0]
-                    y1 += a * values_p[at + 8 + 1]
-                    y2 += a * values_p[at + 8 + 2]
-                    y3 += a * values_p[at + 8 + 3]
-                    y4 += a * values_p[at + 8 + 4]
-                    y5 += a * values_p[at + 8 + 5]
-                    y6 += a * values_p[at + 8 + 6]
-                    y7 += a * values_p[at + 8 + 7]
-                    z0 += a * values_p[at + 16 + 0]
-                    z1 += a * values_p[at + 16 + 1]
-                    z2 += a * values_p[at + 16 + 2]
-                    z3 += a * values_p[at + 16 + 3]
-                    z4 += a * values_p[at + 16 + 4]
-                    z5 += a * values_p[at + 16 + 5]
-                    z6 += a * values_p[at + 16 + 6]
-                    z7 += a * values_p[at + 16 + 7]
+                    prefetch(values, at + AHEAD)
+                    prefetch(values, at + AHEAD + 16)
+                    x0 += a * values[at + 0]
+                    x1 += a * values[at + 1]
+                    x2 += a * values[at + 2]
+                    x3 += a * values[at + 3]
+                    x4 += a * values[at + 4]
+                    x5 += a * values[at + 5]
+                    x6 += a * values[at + 6]
+                    x7 += a * values[at + 7]
+                    y0 += a * values[at + 8 + 0]
+                    y1 += a * values[at + 8 + 1]
+                    y2 += a * values[at + 8 + 2]
+                    y3 += a * values[at + 8 + 3]
+                    y4 += a * values[at + 8 + 4]
+                    y5 += a * values[at + 8 + 5]
+                    y6 += a * values[at + 8 + 6]
+                    y7 += a * values[at + 8 + 7]
+                    z0 += a * values[at + 16 + 0]
+                    z1 += a * values[at + 16 + 1]
+                    z2 += a * values[at + 16 + 2]
+                    z3 += a * values[at + 16 + 3]
+                    z4 += a * values[at + 16 + 4]
+                    z5 += a * values[at + 16 + 5]
+                    z6 += a * values[at + 16 + 6]
+                    z7 += a * values[at + 16 + 7]
                     at += 3 * LANES
             pulls[0, 0], pulls[0, 1], pulls[0, 2], pulls[0, 3] = x0, x1, x2, x3
             pulls[0, 4], pulls[0, 5], pulls[0, 6], pulls[0, 7] = x4, x5, x6, x7
@@ -408,48 +405,48 @@ def forces(
             pulls[2, 0], pulls[2, 1], pulls[2, 2], pulls[2, 3] = z0, z1, z2, z3
             pulls[2, 4], pulls[2, 5], pulls[2, 6], pulls[2, 7] = z4, z5, z6, z7
             for lane in range(LANES):
-                to = 3 * (atom + integers_p[atoms + lane])
-                forces_p[to] -= pulls[0, lane]
-                forces_p[to + 1] -= pulls[1, lane]
-                forces_p[to + 2] -= pulls[2, lane]
+                to = 3 * (atom + integers[atoms + lane])
+                forces[to] -= pulls[0, lane]
+                forces[to + 1] -= pulls[1, lane]
+                forces[to + 2] -= pulls[2, lane]
                 total_x += pulls[0, lane]
                 total_y += pulls[1, lane]
                 total_z += pulls[2, lane]
         if closed != 0:
-            to = 3 * own_p[center]
-            forces_p[to] += total_x
-            forces_p[to + 1] += total_y
-            forces_p[to + 2] += total_z
+            to = 3 * own[center]
+            forces[to] += total_x
+            forces[to + 1] += total_y
+            forces[to + 2] += total_z
     return 0
 
 
 def slopes(
-    n_centers, n_features, n_radial, n_weighted, closed, values_p, integers_p, starts_p, own_p, first_p,
-    columns_p, forces_p, work_p, slopes_p,
+    n_radial: i8, n_weighted: i8, closed: i8, values: pointer(f4), integers: pointer(i4), starts: i8[:], own: i8[:],
+    first: i8[:], columns: i8[:], forces: pointer(f8), pulls: out(f8[3, LANES]), work: out(f8[:]),
+    slopes: out(f8[:, :]),
 ):  # fmt: skip
     """The reverse of `forces`: from derivatives by forces (n_atoms, 3) those by slopes (n_centers, n_features).
 
-    work (24 + 8 n_features) : room.
+    pulls, work (8 n_features): scratch.
     """
-    result = carray(slopes_p, (n_centers, n_features))
-    given = carray(work_p, (3, LANES))
-    sums = carray(work_p, (24 + LANES * n_features,))[24:]
+    n_centers, n_features = slopes.shape
+    given, sums = pulls, work
     for center in range(n_centers):
-        at = starts_p[center]
-        n_blocks, n_near, atom = int64(integers_p[at]), int64(integers_p[at + 1]), first_p[center]
+        at = starts[center]
+        n_blocks, n_near, atom = int64(integers[at]), int64(integers[at + 1]), first[center]
         at += 2
         own_x, own_y, own_z = 0.0, 0.0, 0.0
         if closed != 0:
-            own = 3 * own_p[center]
-            own_x, own_y, own_z = forces_p[own], forces_p[own + 1], forces_p[own + 2]
+            of = 3 * own[center]
+            own_x, own_y, own_z = forces[of], forces[of + 1], forces[of + 2]
         for k in range(LANES * n_features):
             sums[k] = 0.0
         for block in range(n_blocks):
             for lane in range(LANES):
-                of = 3 * (atom + integers_p[at + lane])
-                given[0, lane] = forces_p[of] - own_x
-                given[1, lane] = forces_p[of + 1] - own_y
-                given[2, lane] = forces_p[of + 2] - own_z
+                of = 3 * (atom + integers[at + lane])
+                given[0, lane] = forces[of] - own_x
+                given[1, lane] = forces[of + 1] - own_y
+                given[2, lane] = forces[of + 2] - own_z
             at += LANES
             x0, x1, x2, x3 = given[0, 0], given[0, 1], given[0, 2], given[0, 3]
             x4, x5, x6, x7 = given[0, 4], given[0, 5], given[0, 6], given[0, 7]
@@ -458,28 +455,28 @@ def slopes(
             z0, z1, z2, z3 = given[2, 0], given[2, 1], given[2, 2], given[2, 3]
             z4, z5, z6, z7 = given[2, 4], given[2, 5], given[2, 6], given[2, 7]
             if n_radial > 0:
-                p0 = x0 * values_p[at + 0] + y0 * values_p[at + 8 + 0] + z0 * values_p[at + 16 + 0]
-                p1 = x1 * values_p[at + 1] + y1 * values_p[at + 8 + 1] + z1 * values_p[at + 16 + 1]
-                p2 = x2 * values_p[at + 2] + y2 * values_p[at + 8 + 2] + z2 * values_p[at + 16 + 2]
-                p3 = x3 * values_p[at + 3] + y3 * values_p[at + 8 + 3] + z3 * values_p[at + 16 + 3]
-                p4 = x4 * values_p[at + 4] + y4 * values_p[at + 8 + 4] + z4 * values_p[at + 16 + 4]
-                p5 = x5 * values_p[at + 5] + y5 * values_p[at + 8 + 5] + z5 * values_p[at + 16 + 5]
-                p6 = x6 * values_p[at + 6] + y6 * values_p[at + 8 + 6] + z6 * values_p[at + 16 + 6]
-                p7 = x7 * values_p[at + 7] + y7 * values_p[at + 8 + 7] + z7 * values_p[at + 16 + 7]
-                q0 = p0 * values_p[at + 24 + 0]
-                q1 = p1 * values_p[at + 24 + 1]
-                q2 = p2 * values_p[at + 24 + 2]
-                q3 = p3 * values_p[at + 24 + 3]
-                q4 = p4 * values_p[at + 24 + 4]
-                q5 = p5 * values_p[at + 24 + 5]
-                q6 = p6 * values_p[at + 24 + 6]
-                q7 = p7 * values_p[at + 24 + 7]
+                p0 = x0 * values[at + 0] + y0 * values[at + 8 + 0] + z0 * values[at + 16 + 0]
+                p1 = x1 * values[at + 1] + y1 * values[at + 8 + 1] + z1 * values[at + 16 + 1]
+                p2 = x2 * values[at + 2] + y2 * values[at + 8 + 2] + z2 * values[at + 16 + 2]
+                p3 = x3 * values[at + 3] + y3 * values[at + 8 + 3] + z3 * values[at + 16 + 3]
+                p4 = x4 * values[at + 4] + y4 * values[at + 8 + 4] + z4 * values[at + 16 + 4]
+                p5 = x5 * values[at + 5] + y5 * values[at + 8 + 5] + z5 * values[at + 16 + 5]
+                p6 = x6 * values[at + 6] + y6 * values[at + 8 + 6] + z6 * values[at + 16 + 6]
+                p7 = x7 * values[at + 7] + y7 * values[at + 8 + 7] + z7 * values[at + 16 + 7]
+                q0 = p0 * values[at + 24 + 0]
+                q1 = p1 * values[at + 24 + 1]
+                q2 = p2 * values[at + 24 + 2]
+                q3 = p3 * values[at + 24 + 3]
+                q4 = p4 * values[at + 24 + 4]
+                q5 = p5 * values[at + 24 + 5]
+                q6 = p6 * values[at + 24 + 6]
+                q7 = p7 * values[at + 24 + 7]
                 at += 4 * LANES
                 for k in range(n_radial):
                     row = LANES * k
-                    prefetch(values_p, at + AHEAD)
-                    v0, v1, v2, v3 = values_p[at + 0], values_p[at + 1], values_p[at + 2], values_p[at + 3]
-                    v4, v5, v6, v7 = values_p[at + 4], values_p[at + 5], values_p[at + 6], values_p[at + 7]
+                    prefetch(values, at + AHEAD)
+                    v0, v1, v2, v3 = values[at + 0], values[at + 1], values[at + 2], values[at + 3]
+                    v4, v5, v6, v7 = values[at + 4], values[at + 5], values[at + 6], values[at + 7]
                     sums[row + 0] += p0 * v0
                     sums[row + 1] += p1 * v1
                     sums[row + 2] += p2 * v2
@@ -502,20 +499,20 @@ def slopes(
             if block < n_near:
                 for k in range(n_radial + n_weighted, n_features):
                     row = LANES * k
-                    prefetch(values_p, at + AHEAD)
-                    prefetch(values_p, at + AHEAD + 16)
-                    sums[row + 0] += x0 * values_p[at + 0] + y0 * values_p[at + 8 + 0] + z0 * values_p[at + 16 + 0]
-                    sums[row + 1] += x1 * values_p[at + 1] + y1 * values_p[at + 8 + 1] + z1 * values_p[at + 16 + 1]
-                    sums[row + 2] += x2 * values_p[at + 2] + y2 * values_p[at + 8 + 2] + z2 * values_p[at + 16 + 2]
-                    sums[row + 3] += x3 * values_p[at + 3] + y3 * values_p[at + 8 + 3] + z3 * values_p[at + 16 + 3]
-                    sums[row + 4] += x4 * values_p[at + 4] + y4 * values_p[at + 8 + 4] + z4 * values_p[at + 16 + 4]
-                    sums[row + 5] += x5 * values_p[at + 5] + y5 * values_p[at + 8 + 5] + z5 * values_p[at + 16 + 5]
-                    sums[row + 6] += x6 * values_p[at + 6] + y6 * values_p[at + 8 + 6] + z6 * values_p[at + 16 + 6]
-                    sums[row + 7] += x7 * values_p[at + 7] + y7 * values_p[at + 8 + 7] + z7 * values_p[at + 16 + 7]
+                    prefetch(values, at + AHEAD)
+                    prefetch(values, at + AHEAD + 16)
+                    sums[row + 0] += x0 * values[at + 0] + y0 * values[at + 8 + 0] + z0 * values[at + 16 + 0]
+                    sums[row + 1] += x1 * values[at + 1] + y1 * values[at + 8 + 1] + z1 * values[at + 16 + 1]
+                    sums[row + 2] += x2 * values[at + 2] + y2 * values[at + 8 + 2] + z2 * values[at + 16 + 2]
+                    sums[row + 3] += x3 * values[at + 3] + y3 * values[at + 8 + 3] + z3 * values[at + 16 + 3]
+                    sums[row + 4] += x4 * values[at + 4] + y4 * values[at + 8 + 4] + z4 * values[at + 16 + 4]
+                    sums[row + 5] += x5 * values[at + 5] + y5 * values[at + 8 + 5] + z5 * values[at + 16 + 5]
+                    sums[row + 6] += x6 * values[at + 6] + y6 * values[at + 8 + 6] + z6 * values[at + 16 + 6]
+                    sums[row + 7] += x7 * values[at + 7] + y7 * values[at + 8 + 7] + z7 * values[at + 16 + 7]
                     at += 3 * LANES
         for k in range(n_features):
             row = LANES * k
             low = (sums[row] + sums[row + 1]) + (sums[row + 2] + sums[row + 3])
             high = (sums[row + 4] + sums[row + 5]) + (sums[row + 6] + sums[row + 7])
-            result[center, columns_p[k]] = -(low + high)
+            slopes[center, columns[k]] = -(low + high)
     return 0
