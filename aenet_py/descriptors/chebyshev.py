@@ -12,6 +12,7 @@ import numpy as np
 from aenet_py.descriptors.common import CoincidenceError
 from aenet_py.descriptors.legacy import LEGACY_DOMAIN
 from aenet_py.descriptors.setup import Setup, species_weights
+from aenet_py.errors import AenetError
 from aenet_py.neighbors.search import Environments
 from aenet_py.runtime.accelerate import Kernel, scratch
 
@@ -55,19 +56,30 @@ def basis(
     legacy_angular: bool = False,
     trained: Sequence[str] | None = None,  # noqa: ARG001
 ) -> Basis:
-    """Collect set-ups, one a species, in the order of types; legacy_angular : see `legacy`; trained : of no effect."""
-    parameters = np.array([setup.parameters[0] for setup in setups])
+    """Collect set-ups, one per species, in the order of types; legacy_angular: see `legacy`; trained has no effect.
+
+    AenetError for a set-up whose number of features is not what its orders make: kernels trust both.
+    """
+    for setup in setups:
+        n_features = (setup.radial_order + setup.angular_order + 2) * (2 if setup.weighted else 1)
+        if min(setup.radial_order, setup.angular_order) < 0 or setup.n_features != n_features:
+            reason = f"{setup.n_features} features, but polynomials up to orders"
+            raise AenetError(
+                f"the set-up of {setup.atom_type.strip()} has {reason} {setup.radial_order} and {setup.angular_order}; "
+                "it is damaged"
+            )
     weights = np.full((len(types), len(types)), np.nan)
     for row, setup in enumerate(setups):
         known = dict(zip(setup.env_types, species_weights(len(setup.env_types)), strict=True))
         weights[row] = [known.get(t, np.nan if setup.weighted else 0.0) for t in types]
-    weighted = [float(setup.weighted) for setup in setups]
+    cutoffs = [(setup.radial_cutoff, setup.angular_cutoff) for setup in setups]
+    orders = [(setup.radial_order, setup.angular_order, setup.weighted) for setup in setups]
     domain = LEGACY_DOMAIN if legacy_angular else (-1.0, 1.0)
     return Basis(
         types=tuple(types),
         sizes=np.array([setup.n_features for setup in setups], dtype=np.int64),
-        cutoffs=np.hstack([parameters[:, [0, 2]], np.tile(domain, (len(types), 1))]),
-        orders=np.column_stack([parameters[:, 1], parameters[:, 3], weighted]).astype(np.int64),
+        cutoffs=np.hstack([cutoffs, np.tile(domain, (len(types), 1))]),
+        orders=np.array(orders, dtype=np.int64),
         weights=weights,
         notes=tuple(notes(setups)),
     )
@@ -77,10 +89,9 @@ def notes(setups: Sequence[Setup]) -> list[str]:
     """Warnings of Chebyshev set-ups whose features depend on the order of neighbours (`moments.applies`)."""
     found = []
     for setup in setups:
-        radial, _, angular, _ = setup.parameters[0].tolist()
-        if setup.basis.strip().lower() == "chebyshev" and setup.weighted and angular > radial:
-            symbol = setup.atom_type.strip()
-            reason = f"angular_Rc = {angular:g} of {symbol} is above radial_Rc = {radial:g}"
+        if setup.is_chebyshev and setup.weighted and setup.angular_cutoff > setup.radial_cutoff:
+            angular = f"angular_Rc = {setup.angular_cutoff:g} of {setup.atom_type.strip()}"
+            reason = f"{angular} is above radial_Rc = {setup.radial_cutoff:g}"
             found.append(f"{reason}: such potentials work in predict.x, but not in MD, ASE or LAMMPS")
     return found
 

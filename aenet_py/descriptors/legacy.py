@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Literal
 
-from aenet_py.descriptors.setup import FeatureStatistics, Setup
+from aenet_py.descriptors.setup import N_PARAMETERS, FeatureStatistics, Setup
 from aenet_py.errors import InputError
 
 LEGACY_DOMAIN = (0.0, 3.14159265358979)  # with the digits of sfbasis
@@ -42,13 +42,13 @@ def angular_domain(setup: Setup, statistics: FeatureStatistics) -> AngularDomain
 def angular_averages(setup: Setup, statistics: FeatureStatistics) -> list[float]:
     """Averages of the angular features without weights, order + 1; none where no angles were trained on."""
     none: list[float] = []
-    if setup.basis.strip().lower() != "chebyshev" or setup.parameters.shape[1] < 4:
+    if not setup.is_chebyshev or setup.parameters.shape[1] < N_PARAMETERS:
         return none
-    radial_order, angular_order = setup.parameters[0, [1, 3]].tolist()
+    radial_order, angular_order = setup.radial_order, setup.angular_order
     if not (0 <= radial_order < setup.n_features and 1 <= angular_order < setup.n_features):
         return none
-    first = int(radial_order) + 1
-    averages = statistics.mean[first : first + int(angular_order) + 1].tolist()
+    first = radial_order + 1
+    averages = statistics.mean[first : first + angular_order + 1].tolist()
     return averages if len(averages) > 1 and averages[0] > 0 else none
 
 

@@ -9,12 +9,12 @@ from types import ModuleType
 import numpy as np
 
 from aenet_py.descriptors import behler, chebyshev
-from aenet_py.descriptors.setup import Setup
+from aenet_py.descriptors.setup import BEHLER, CHEBYSHEV, Setup
 from aenet_py.errors import AenetError, InputError
 from aenet_py.neighbors.search import Environments
 from aenet_py.structure import Structure
 
-DESCRIPTORS: dict[str, ModuleType] = {"chebyshev": chebyshev, "behler2011": behler}
+DESCRIPTORS: dict[str, ModuleType] = {CHEBYSHEV: chebyshev, BEHLER: behler}
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def model(
     legacy_angular : Chebyshev features as before ænet 2.0.4 (`legacy`); trained : of potentials, all species of their
     training, of which types may be some.
     """
-    kinds = [setup.basis.strip().lower() for setup in setups]
+    kinds = [setup.kind for setup in setups]
     if len(set(kinds)) > 1:
         raise AenetError(
             f"the set-ups have bases {' and '.join(sorted(set(kinds)))}; expected one kind for all species"

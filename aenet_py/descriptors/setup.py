@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,19 +10,32 @@ import numpy as np
 
 N_PARAMETERS = 4  # room for each basis function's parameters (sfsetup NSFPARAM)
 N_ENVIRONMENT = 2  # species one basis function can name (sfsetup NENV_MAX)
+CHEBYSHEV, BEHLER = "chebyshev", "behler2011"  # kinds of basis
 
 
 @dataclass(frozen=True)
 class Setup:
     """Fingerprint set-up as a .stp file gives it and the footer of a training set stores it.
 
-    description : at most 1024 characters, lines joined by ``$$``.
-    atom_type : species of the central atom; env_types : species around it, in the order that defines their weights.
-    r_min, r_max : smallest distance expected and largest cutoff, Å.
-    basis : name of the basis as written in the file.
-    functions : (n_features,) int32, kind of each basis function; parameters : (n_features, 4) float64;
-    environment : (n_features, 2) int32.  The Chebyshev basis uses the first row of parameters only: radial cutoff,
-    radial order, angular cutoff, angular order.
+    Parameters
+    ----------
+    description
+        At most 1024 characters, lines joined by ``$$``.
+    atom_type
+        Species of the central atom.
+    env_types
+        Species around it, in the order that defines their weights.
+    r_min, r_max
+        Smallest distance expected and largest cutoff, Å.
+    basis
+        Name of the basis as written in the file.
+    functions
+        (n_features,) int32, kind of each symmetry function; zeros for Chebyshev features.
+    parameters
+        (n_features, 4) float64, of each symmetry function.  The Chebyshev basis has its own in the first row:
+        `radial_cutoff`, `radial_order`, `angular_cutoff`, `angular_order`.
+    environment
+        (n_features, 2) int32, species of the neighbours of each symmetry function, from 1; 0 for none.
     """
 
     description: str
@@ -36,12 +50,47 @@ class Setup:
 
     @property
     def n_features(self) -> int:
+        """Number of features of an atom of this species."""
         return len(self.functions)
+
+    @property
+    def kind(self) -> str:
+        """Name of the basis in lower case, ``chebyshev`` or ``behler2011``."""
+        return self.basis.strip().lower()
+
+    @property
+    def is_chebyshev(self) -> bool:
+        """Whether features are Chebyshev polynomials; only then do the four properties below mean anything."""
+        return self.kind == CHEBYSHEV
+
+    @property
+    def radial_cutoff(self) -> float:
+        """Cutoff of the radial features, Å."""
+        return float(self.parameters[0, 0])
+
+    @property
+    def radial_order(self) -> int:
+        """Largest order of the radial polynomials; -1 if the file has none that is finite."""
+        return _order(self.parameters[0, 1])
+
+    @property
+    def angular_cutoff(self) -> float:
+        """Cutoff of the angular features, Å."""
+        return float(self.parameters[0, 2])
+
+    @property
+    def angular_order(self) -> int:
+        """Largest order of the angular polynomials; -1 if the file has none that is finite."""
+        return _order(self.parameters[0, 3])
 
     @property
     def weighted(self) -> bool:
         """Whether features are repeated with species weights: the Chebyshev basis does for several species."""
         return len(self.env_types) > 1
+
+
+def _order(stored: np.float64) -> int:
+    return int(stored) if math.isfinite(stored) else -1
 
 
 @dataclass(frozen=True)

@@ -265,8 +265,8 @@ def _parameter(path: str, number: int, line: str, key: str, parse: Callable[[str
 def written(setup: Setup) -> list[str]:
     """Lines that define the features: ENV and its species, the basis, its parameters or functions."""
     lines = [f"ENV {len(setup.env_types)}: {' '.join(setup.env_types)}", f"type={setup.basis.strip()}".lower()]
-    if is_chebyshev(setup):
-        given = zip(PARAMETERS, setup.parameters[0].tolist(), strict=True)
+    if setup.is_chebyshev:
+        given = chebyshev_parameters(setup).items()
         return [*lines, " ".join(f"{name} = {value:.12g}" for name, value in given)]
     rows = zip(setup.functions.tolist(), setup.parameters.tolist(), setup.environment.tolist(), strict=True)
     for kind, values, around in rows:
@@ -294,14 +294,10 @@ def to_text(setup: Setup) -> str:
     )
 
 
-def is_chebyshev(setup: Setup) -> bool:
-    return setup.basis.strip().lower() == "chebyshev"
-
-
 def chebyshev_parameters(setup: Setup) -> dict[str, float]:
     """Values of `PARAMETERS` of a Chebyshev basis: cutoffs in Å, and orders as integers."""
-    given = zip(PARAMETERS, setup.parameters[0].tolist(), strict=True)
-    return {name: value if name.endswith("Rc") else int(value) for name, value in given}
+    values = setup.radial_cutoff, setup.radial_order, setup.angular_cutoff, setup.angular_order
+    return dict(zip(PARAMETERS, values, strict=True))
 
 
 def with_parameters(setup: Setup, values: Mapping[str, float]) -> Setup:

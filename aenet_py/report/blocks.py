@@ -26,17 +26,16 @@ def setup_info(setup: Setup, evaluations: int) -> str:
     parts.append(f" maximal cut-off  : {fixed(setup.r_max)} Angstrom\n")
     parts.append(f" size of basis    : {setup.n_features}\n")
     parts.append(f" evaluations      : {evaluations}\n\n")
-    parts.append(_chebyshev(setup) if setup.basis.strip().lower() == "chebyshev" else _behler(setup))
+    parts.append(_chebyshev(setup) if setup.is_chebyshev else _behler(setup))
     return "".join(parts)
 
 
 def _chebyshev(setup: Setup) -> str:
     """print_info_chebyshev"""
-    radial_cutoff, radial_order, angular_cutoff, angular_order = setup.parameters[0]
     return (
         " Basis function type Chebyshev\n [N. Artrith and A. Urban (2016)]\n\n"
-        f" Radial Rc     : {fixed(radial_cutoff)}\n Angular Rc    : {fixed(angular_cutoff)}\n"
-        f" Radial order  : {int(radial_order)}\n Angular order : {int(angular_order)}\n\n"
+        f" Radial Rc     : {fixed(setup.radial_cutoff)}\n Angular Rc    : {fixed(setup.angular_cutoff)}\n"
+        f" Radial order  : {setup.radial_order}\n Angular order : {setup.angular_order}\n\n"
     )
 
 

@@ -132,7 +132,7 @@ def _base(deck: ScanInput, warn: Callable[[str], None]) -> Base:
     else:
         setups = tuple(setup_inputs.read(path, warn) for path in generate.setups)
     settings: dict[str, Value | None] = dict.fromkeys(PARAMETERS)
-    if all(setup_inputs.is_chebyshev(setup) for setup in setups):
+    if all(setup.is_chebyshev for setup in setups):
         of_species = [setup_inputs.chebyshev_parameters(setup) for setup in setups]
         settings = {name: _common(values[name] for values in of_species) for name in PARAMETERS}
     networks = [",".join(network.layers) for network in train.networks]

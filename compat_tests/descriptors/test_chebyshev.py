@@ -370,3 +370,13 @@ def test_atoms_that_coincide_with_an_image():
 def test_species_weights():
     expected = {1: [0], 2: [-1, 1], 3: [-1, 0, 1], 4: [-2, -1, 1, 2], 5: [-2, -1, 0, 1, 2]}
     assert {n: species_weights(n) for n in expected} == expected
+
+
+@pytest.mark.parametrize("orders", [(3, 5), (4, 4), (-2, 11), (np.nan, 4), (4, np.inf), (1e300, 4)])
+def test_setups_whose_orders_do_not_make_their_features(orders):
+    """Kernels write as many features as the orders make."""
+    good = setup("H", ("H", "He"), (4.0, 4), (3.0, 5))
+    assert chebyshev.basis(("H",), [good]).orders.tolist() == [[4, 5, 1]]
+    good.parameters[0, [1, 3]] = orders
+    with pytest.raises(AenetError, match=r"^the set-up of H has 22 features, but polynomials up to orders .* damaged$"):
+        chebyshev.basis(("H",), [good])

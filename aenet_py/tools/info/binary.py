@@ -119,7 +119,7 @@ def of_setup(setup: Setup, statistics: FeatureStatistics | None = None) -> dict[
     }
     if statistics is not None:
         found["atoms"] = statistics.count
-    if setup.basis.strip().lower() == "chebyshev":
+    if setup.is_chebyshev:
         names = ("radial_cutoff", "radial_order", "angular_cutoff", "angular_order")
         found |= dict(zip(names, setup.parameters[0].tolist(), strict=False))
     return found

@@ -53,11 +53,10 @@ def layout_of(setup: Setup, symbols: Sequence[str]) -> Layout:
     known = dict(zip(setup.env_types, species_weights(len(setup.env_types)), strict=True))
     weights = np.array([known.get(symbol, np.nan) for symbol in symbols])
     columns = np.arange(setup.n_features)
-    if setup.basis.strip().lower() == "chebyshev":
-        radial_order, angular_order = setup.parameters[0, [1, 3]].astype(int)
-        half = radial_order + angular_order + 2
+    if setup.is_chebyshev:
+        half = setup.radial_order + setup.angular_order + 2
         if setup.n_features == half * (1 + setup.weighted):
-            in_radius = columns % half <= radial_order
+            in_radius = columns % half <= setup.radial_order
             parts = columns[in_radius & (columns < half)], columns[in_radius & (columns >= half)], columns[~in_radius]
             n_radial, n_weighted, n_dense = map(len, parts)
             return Layout(np.concatenate(parts), n_radial, n_weighted, n_dense, True, weights)
