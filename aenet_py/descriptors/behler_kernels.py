@@ -12,11 +12,10 @@ over neighbours of the species that a function is for.  Every product and sum is
 
 import math
 
+from aenet_py.descriptors.constants import COINCIDENT_BEHLER, N_PARAMETERS, PI
 from aenet_py.runtime.accelerate import jit
 from aenet_py.runtime.signatures import f8, i4, i8, out, rows
 
-PI = 3.14159265358979  # the digits of symmfunc
-COINCIDENT = 1.0e-8  # Å
 RC, SECOND, THIRD, FOURTH = 0, 1, 2, 3  # parameters: cutoff; Rs, kappa or lambda; eta of G2, or zeta; eta
 
 
@@ -66,7 +65,7 @@ def environment(center, n, begin, index, types, vectors, functions, parameters, 
     """
     for j in range(n):
         d = vectors[3, begin + j]
-        if not d > COINCIDENT:
+        if not d > COINCIDENT_BEHLER:
             return False
         for axis in range(3):
             work[axis, j] = vectors[axis, begin + j] / d
@@ -91,7 +90,7 @@ def pair(j, k, begin, vectors, work):
 
 def features(
     starts: i8[:], types: i8[:], first: i8[:], index: i4[:], vectors: rows(f8[:, :]), functions: i8[:, 2],
-    parameters: f8[:, 4], ranges: i8[:, 2], pairs: i8[:, :, 2], triples: i8[:, :, :, 2], work: out(f8[:, :]),
+    parameters: f8[:, N_PARAMETERS], ranges: i8[:, 2], pairs: i8[:, :, 2], triples: i8[:, :, :, 2], work: out(f8[:, :]),
     near: out(i8[:]), values: out(f8[:, :]),
 ):  # fmt: skip
     """Features of all atoms.
@@ -119,7 +118,7 @@ def features(
                     row[functions[f, 1]] += value
                 for k in range(j + 1, n):
                     d, cosine, _, _, _ = pair(j, k, begin, vectors, work)
-                    if not d > COINCIDENT:
+                    if not d > COINCIDENT_BEHLER:
                         return 1 + atom
                     for f in range(triples[center, near[j], near[k], 0], triples[center, near[j], near[k], 1]):
                         rc = parameters[f, RC]
@@ -136,7 +135,7 @@ def features(
 
 def gradients(
     start: i8, stop: i8, types: i8[:], first: i8[:], index: i4[:], vectors: rows(f8[:, :]), sizes: i8[:],
-    functions: i8[:, 2], parameters: f8[:, 4], ranges: i8[:, 2], pairs: i8[:, :, 2], triples: i8[:, :, :, 2],
+    functions: i8[:, 2], parameters: f8[:, N_PARAMETERS], ranges: i8[:, 2], pairs: i8[:, :, 2], triples: i8[:, :, :, 2],
     work: out(f8[:, :]), near: out(i8[:]), values: out(f8[:]),
 ):  # fmt: skip
     """Derivatives of the features of atoms start .. stop - 1 of one structure, as `chebyshev.gradients` gives them.

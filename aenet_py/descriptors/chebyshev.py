@@ -10,6 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from aenet_py.descriptors.common import CoincidenceError
+from aenet_py.descriptors.constants import BLOCK, LANES, POLYNOMIALS
 from aenet_py.descriptors.legacy import LEGACY_DOMAIN
 from aenet_py.descriptors.setup import Setup, species_weights
 from aenet_py.errors import AenetError
@@ -18,8 +19,6 @@ from aenet_py.runtime.accelerate import Kernel, scratch
 
 _features = Kernel("aenet_py.descriptors.chebyshev_kernels:features")
 _gradients = Kernel("aenet_py.descriptors.chebyshev_kernels:gradients")
-# As in chebyshev_kernels, which is not imported where its machine code is at hand.
-BLOCK, POLYNOMIALS, LANES = 128, 34, 8
 
 
 @dataclass(frozen=True)

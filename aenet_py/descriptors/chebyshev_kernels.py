@@ -15,12 +15,9 @@ import math
 
 import numpy as np
 
+from aenet_py.descriptors.constants import BLOCK, COINCIDENT, LANES, PI, POLYNOMIALS
 from aenet_py.runtime.accelerate import jit
 from aenet_py.runtime.signatures import f8, i4, i8, out, rows
-
-PI = 3.14159265358979  # the digits of sfbasis
-COINCIDENT = 1.0e-12  # Å; sfbasis EPS
-BLOCK = 128  # pairs of neighbours whose polynomials are computed together
 
 # Rows of the scratch array, each as long as an atom has neighbours, or BLOCK.
 X, Y, Z, DISTANCE, WEIGHT, FIRST_WEIGHT = 0, 1, 2, 3, 4, 5  # of the neighbours within a cutoff; X to Z in sequence
@@ -28,7 +25,7 @@ CUTOFF, CUTOFF_SLOPE, INVERSE_SQUARE = 6, 7, 8
 ALL_WEIGHTS, ALL_FIRST_WEIGHTS = 9, 10  # of all neighbours
 TWICE_X, WIDTH, PAIR_WEIGHT, COSINE, INVERSE = 11, 12, 13, 14, 15  # of neighbours or pairs: polynomials' arguments
 WIDTH_SLOPES, COSINE_SLOPES = 16, 25  # nine rows each
-POLYNOMIALS = 34  # the rest: polynomials, their slopes, products, sums
+# POLYNOMIALS and beyond: polynomials, their slopes, products, sums.
 
 
 @jit
@@ -285,7 +282,6 @@ def pair_slopes(j, start, stop, column, work):
             dc_k[k] = -(c[k] * xk[k] * inverse_kk[k]) + xj * inverse_jk[k]
 
 
-LANES = 8  # features worked on together: one vector register, or two
 # Unsigned, because an index that might be negative keeps the lanes from becoming one load or store.
 L1, L2, L3, L4, L5, L6, L7 = (np.uint64(lane) for lane in range(1, LANES))
 

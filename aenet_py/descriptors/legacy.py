@@ -6,10 +6,11 @@ import math
 from collections.abc import Mapping
 from typing import Literal
 
-from aenet_py.descriptors.setup import N_PARAMETERS, FeatureStatistics, Setup
+from aenet_py.descriptors.constants import N_PARAMETERS, PI
+from aenet_py.descriptors.setup import FeatureStatistics, Setup
 from aenet_py.errors import InputError
 
-LEGACY_DOMAIN = (0.0, 3.14159265358979)  # with the digits of sfbasis
+LEGACY_DOMAIN = (0.0, PI)
 ROUNDING = 1e-9  # of averages
 
 HELP = "LEGACY_ANGULAR in docs/predict.md"

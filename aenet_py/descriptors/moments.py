@@ -10,8 +10,7 @@ from numpy.polynomial import chebyshev as series
 from numpy.polynomial import legendre
 
 from aenet_py.descriptors.chebyshev import Basis
-
-FIRST_ROW, LANES = 17, 8  # as in moments_kernels, which is not imported where its machine code is at hand
+from aenet_py.descriptors.constants import LANES, MOMENTS
 
 
 @dataclass(frozen=True)
@@ -55,4 +54,4 @@ def scratch_size(constants: Tables, most_neighbors: int) -> tuple[int, int]:
     # An odd number of cache lines: rows a power of two apart would share the same few places in the cache.
     stride = 2 * LANES * (most_neighbors // (2 * LANES)) + 3 * LANES
     order = constants.angular_order
-    return stride, FIRST_ROW + max(constants.radial_terms + 2, (order + 1) * (order + 2) // 2 + 2 * (order + 1))
+    return stride, MOMENTS + max(constants.radial_terms + 2, (order + 1) * (order + 2) // 2 + 2 * (order + 1))

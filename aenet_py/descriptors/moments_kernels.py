@@ -13,15 +13,14 @@ An atom goes through `atom_features` and, once its energy's slopes are known, `a
 arrays what the former left there.
 """
 
+from aenet_py.descriptors.constants import LANES, MOMENTS
 from aenet_py.runtime.accelerate import jit
 
-COINCIDENT = 1.0e-12  # Å; as in chebyshev_kernels
-LANES = 8  # neighbours summed side by side; rows are filled up to a multiple of it
 # Rows of the scratch array.
 X, Y, Z, INVERSE, WEIGHT, CUTOFF, SLOPE, ARGUMENT = 0, 1, 2, 3, 4, 5, 6, 7
 VALUE, GX, GY, GZ, P, Q, DP, DQ = 8, 9, 10, 11, 12, 13, 14, 15
 SUMS = 16  # the sums of LANES neighbours
-FIRST = 17  # the rest: polynomials, powers of x + iy
+# MOMENTS and beyond: polynomials, powers of x + iy.
 QUARTER = 1.5707963267948966
 
 
@@ -167,7 +166,7 @@ def atom_features(
     terms, order, weighted = orders[0] + 1, orders[1], orders[2] != 0
     half, sums = terms + order + 1, radial[SUMS]
     n_radial, full = gather(begin, end, index, vectors, types, weights, ranges[0], radial, near_radial)
-    polynomials = radial[FIRST:]
+    polynomials = radial[MOMENTS:]
     chebyshev(radial[ARGUMENT], full, terms, polynomials)
     for k in range(full):
         radial[P, k] = radial[CUTOFF, k] * radial[WEIGHT, k]
@@ -176,8 +175,8 @@ def atom_features(
         if weighted:
             values[half + f] = dot(polynomials[f], radial[P], full, sums)
     n_angular, full = gather(begin, end, index, vectors, types, weights, ranges[1], angular, near_angular)
-    powers = FIRST + (order + 1) * (order + 2) // 2
-    legendre, real, imaginary = angular[FIRST:powers], angular[powers:], angular[powers + order + 1 :]
+    powers = MOMENTS + (order + 1) * (order + 2) // 2
+    legendre, real, imaginary = angular[MOMENTS:powers], angular[powers:], angular[powers + order + 1 :]
     harmonics(full, order, angular, legendre, real, imaginary)
     angular_moments(full, order, angular, legendre, real, imaginary, moments)
     for kind in range(2 if weighted else 1):
@@ -280,7 +279,7 @@ def atom_pull(
     half = terms + order + 1
     for k in range(end - begin):
         pull[0, k], pull[1, k], pull[2, k] = 0.0, 0.0, 0.0
-    radial_pull(n_radial, terms, half, weighted, cutoff, slopes, radial, radial[FIRST:], pull, near_radial, begin)
+    radial_pull(n_radial, terms, half, weighted, cutoff, slopes, radial, radial[MOMENTS:], pull, near_radial, begin)
     plain_sum, other_sum = 0.0, 0.0
     for kind in range(2):
         for l in range(order + 1):
@@ -297,8 +296,8 @@ def atom_pull(
                 coefficients[kind, l * l + m] = factor * moments[kind, l * l + m]
                 if m > 0:
                     coefficients[kind, l * l + l + m] = factor * moments[kind, l * l + l + m]
-    powers = FIRST + (order + 1) * (order + 2) // 2
-    legendre, real, imaginary = angular[FIRST:powers], angular[powers:], angular[powers + order + 1 :]
+    powers = MOMENTS + (order + 1) * (order + 2) // 2
+    legendre, real, imaginary = angular[MOMENTS:powers], angular[powers:], angular[powers + order + 1 :]
     angular_pull(
         n_angular, order, plain_sum, other_sum, angular, legendre, real, imaginary, coefficients, pull, near_angular,
         begin,

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-N_PARAMETERS = 4  # room for each basis function's parameters (sfsetup NSFPARAM)
-N_ENVIRONMENT = 2  # species one basis function can name (sfsetup NENV_MAX)
+from aenet_py.descriptors.constants import N_ENVIRONMENT, N_PARAMETERS
+
 CHEBYSHEV, BEHLER = "chebyshev", "behler2011"  # kinds of basis
 
 

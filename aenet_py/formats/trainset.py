@@ -16,7 +16,8 @@ from types import ModuleType
 
 import numpy as np
 
-from aenet_py.descriptors.setup import N_ENVIRONMENT, FeatureStatistics, Setup
+from aenet_py.descriptors.constants import N_ENVIRONMENT
+from aenet_py.descriptors.setup import FeatureStatistics, Setup
 from aenet_py.errors import InputError
 from aenet_py.formats import atoms as blocks
 from aenet_py.formats import lines, records

@@ -9,14 +9,23 @@ import math
 from numba import types
 from numba.extending import intrinsic
 
+from aenet_py.neighbors.constants import (
+    BOX_MARGIN,
+    COMPLETE,
+    CUTOFF_MARGIN,
+    FAR_ATOM,
+    FLAT_CELL,
+    ISOLATED,
+    LATTICES,
+    N_REASONS,
+    TOO_MANY_CELLS,
+    UNCOUNTABLE,
+)
 from aenet_py.runtime.accelerate import jit
 from aenet_py.runtime.signatures import f8, i4, i8, out
 
 TWO_PI = 2.0 * 3.141592653589793
-CUTOFF_MARGIN = 1.0e-3  # Å added to the cutoff in the search (lcl_nbdist_cart, translation_vectors)
-BOX_MARGIN = 2.0e-6  # Å by which the box of an isolated structure exceeds its atoms (geo_get_bounds)
 MAX_WRAPS = 1.0e6  # lattice vectors an atom may lie away from the cell
-MOST = 1.0e15  # parts of a cell or steps along a vector: what is more is refused, and must not overflow an integer
 
 
 @jit
@@ -134,7 +143,7 @@ def star_extent(lattice, radius, work, out):
         for c in range(3):
             work[c] = work[c] / volume
         steps = radius * norm(work) + 0.001
-        out[k] = math.ceil(steps if steps < MOST else MOST) // 2 + 2
+        out[k] = math.ceil(steps if steps < UNCOUNTABLE else UNCOUNTABLE) // 2 + 2
 
 
 @jit
@@ -143,7 +152,7 @@ def widen(lattice, radius, work, height, out):
     heights(lattice, work, height)
     for k in range(3):
         steps = radius / height[k]
-        out[k] = max(out[k], math.floor(steps if steps < MOST else MOST) + 1)
+        out[k] = max(out[k], math.floor(steps if steps < UNCOUNTABLE else UNCOUNTABLE) + 1)
 
 
 @jit
@@ -152,7 +161,7 @@ def place(
 ):  # fmt: skip
     """One structure of `place_atoms`; returns 0 or what is wrong with it."""
     n_atoms = positions.shape[0]
-    periodic = mode != 0
+    periodic = mode != ISOLATED
     if periodic:
         for i in range(3):
             for j in range(3):
@@ -166,7 +175,7 @@ def place(
             vector[c] = lattice[c, k]
         lengths = lengths * norm(vector)
     if not abs(signed_volume(lattice)) > 1.0e-9 * lengths:
-        return 1
+        return FLAT_CELL
 
     inverse = work[1:4]
     reciprocal(lattice, vector, inverse)
@@ -178,7 +187,7 @@ def place(
             vector[i] = vector[i] / TWO_PI
             if periodic:
                 if not abs(fractional[atom, i]) < MAX_WRAPS:
-                    return 2
+                    return FAR_ATOM
                 fractional[atom, i] = wrap(fractional[atom, i])
         multiply(lattice, fractional[atom], cartesian[atom])
         multiply(lattice, vector, forces_out[atom])
@@ -190,8 +199,8 @@ def place(
     cells = grid[0:3]
     box = work[1:4]
     for k in range(3):
-        if not height[k] / shortest < MOST:
-            return 3
+        if not height[k] / shortest < UNCOUNTABLE:
+            return TOO_MANY_CELLS
         cells[k] = max(math.floor(height[k] / shortest), 1)
         for c in range(3):
             box[c, k] = lattice[c, k] / float(cells[k])
@@ -199,8 +208,8 @@ def place(
     radius = 0.5 * min(height[0], min(height[1], height[2]))
     if radius > 0.5 * r_max:
         for k in range(3):
-            if not cells[k] * (2.0 * radius / r_max) < MOST:
-                return 3
+            if not cells[k] * (2.0 * radius / r_max) < UNCOUNTABLE:
+                return TOO_MANY_CELLS
             cells[k] = math.floor(cells[k] * (2.0 * radius / r_max))
             for c in range(3):
                 box[c, k] = lattice[c, k] / float(cells[k])
@@ -213,7 +222,7 @@ def place(
     images[2] = 0
     if periodic:
         star_extent(lattice, reach, vector, images)
-    if mode == 2:
+    if mode == COMPLETE:
         widen(box, reach, vector, height, extent)
         widen(lattice, reach, vector, height, images)
     heights(lattice, vector, height)
@@ -231,7 +240,7 @@ def place(
     per_atom = math.sqrt(32.0) * (0.5 * r_min * (0.5 * r_min) * (0.5 * r_min))
     per_cell = abs(signed_volume(box)) / per_atom
     grid[9] = n_atoms - 1
-    if per_cell < MOST:
+    if per_cell < UNCOUNTABLE:
         grid[9] = int(min(float(math.ceil(per_cell)) * visited, float(n_atoms - 1)))
     return 0
 
@@ -245,27 +254,26 @@ def place_atoms(
 
     Sources: geo_init_xsf, cooCart, forCart (geometry); lcl_init, cell_multiples, cell_assign_atoms (lclist).
 
-    starts (n_structures + 1): where the atoms of each structure begin; modes (n_structures): 0 isolated, 1 periodic, 2
-    the same without the neighbours that the original misses; cells (n_structures, 3, 3): rows are cell vectors, Å, read
-    if periodic; positions (n_atoms, 3) Å, shifted in place if not; forces (n_atoms, 3).
+    starts (n_structures + 1): where the atoms of each structure begin; modes (n_structures): ISOLATED, PERIODIC or
+    COMPLETE; cells (n_structures, 3, 3): rows are cell vectors, Å, read unless isolated; positions (n_atoms, 3) Å,
+    shifted in place if isolated; forces (n_atoms, 3).
     Writes cartesian and forces_out (n_atoms, 3); grids (n_structures, 10): cells along each vector, cell offsets to
     visit (plus and minus), images to visit, largest number of candidates; others (n_structures): about how many atoms,
-    images and linked cells are looked at for each atom; work (5 + 3 * n_structures + n_atoms, 3): scratch, the lattices
-    (columns are the cell vectors), fractional coordinates.
-    Returns 0, or the number (from 0) of the first structure that cannot be searched times 4, plus 1 for a flat cell, 2
-    for an atom too far away from the cell to be wrapped, 3 for more linked cells than can be counted.
+    images and linked cells are looked at for each atom; work (LATTICES + 3 * n_structures + n_atoms, 3): scratch, the
+    lattices (columns are the cell vectors), fractional coordinates.
+    Returns 0, or the number (from 0) of the first structure that cannot be searched times N_REASONS, plus the reason.
     """
     n_structures = len(modes)
-    fractional = work[5 + 3 * n_structures :]
+    fractional = work[LATTICES + 3 * n_structures :]
     for s in range(n_structures):
         begin, end = starts[s], starts[s + 1]
         failed = place(
             modes[s], r_min, r_max, cells[s], positions[begin:end], forces[begin:end],
-            work[5 + 3 * s : 8 + 3 * s], fractional[begin:end], cartesian[begin:end], forces_out[begin:end],
-            grids[s], others[s : s + 1], work[:5],
+            work[LATTICES + 3 * s : LATTICES + 3 * s + 3], fractional[begin:end], cartesian[begin:end],
+            forces_out[begin:end], grids[s], others[s : s + 1], work[:LATTICES],
         )  # fmt: skip
         if failed != 0:
-            return 4 * s + failed
+            return N_REASONS * s + failed
     return 0
 
 
@@ -324,7 +332,7 @@ def search_structure(
     # Images further away than this along one cell vector cannot lie within the cutoff.
     heights(lattice, moved, there)
     for k in range(3):
-        reach[k] = min((r_max + CUTOFF_MARGIN) / there[k] * (1.0 + 1.0e-9) + 1.0e-9, MOST)
+        reach[k] = min((r_max + CUTOFF_MARGIN) / there[k] * (1.0 + 1.0e-9) + 1.0e-9, UNCOUNTABLE)
 
     for atom in range(n_atoms):
         first[atom] = total
@@ -428,13 +436,14 @@ def search(
     than most_neighbors, or more candidates than the grid allows.
     """
     n_structures, n_atoms, capacity = len(modes), len(cartesian), len(index)
-    fractional = work[5 + 3 * n_structures :]
+    fractional = work[LATTICES + 3 * n_structures :]
     total = 0
     for s in range(n_structures):
         begin, end = starts[s], starts[s + 1]
         total = search_structure(
-            modes[s] != 0, r_max, most_neighbors, total, capacity, work[5 + 3 * s : 8 + 3 * s],
-            fractional[begin:end], cartesian[begin:end], grids[s], integers, work[:5], first[begin:end], index, vectors,
+            modes[s] != ISOLATED, r_max, most_neighbors, total, capacity, work[LATTICES + 3 * s : LATTICES + 3 * s + 3],
+            fractional[begin:end], cartesian[begin:end], grids[s], integers, work[:LATTICES], first[begin:end], index,
+            vectors,
         )  # fmt: skip
         if total < 0:
             return total - begin
@@ -451,9 +460,9 @@ def recenter(starts: i8[:], work: f8[:, 3], first: i8[:], cartesian: out(f8[:, 3
     Arguments as `search` took and wrote them, vectors with positions; cartesian is written, too.
     """
     n_structures = len(starts) - 1
-    fractional = work[5 + 3 * n_structures :]
+    fractional = work[LATTICES + 3 * n_structures :]
     for s in range(n_structures):
-        lattice = work[5 + 3 * s : 8 + 3 * s]
+        lattice = work[LATTICES + 3 * s : LATTICES + 3 * s + 3]
         for atom in range(starts[s], starts[s + 1]):
             center = cartesian[atom]
             multiply_fused(lattice, fractional[atom], center)

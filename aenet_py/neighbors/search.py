@@ -12,6 +12,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from aenet_py.errors import AenetError, InputError
+from aenet_py.neighbors.constants import (
+    COMPLETE,
+    CUTOFF_MARGIN,
+    FAR_ATOM,
+    FLAT_CELL,
+    ISOLATED,
+    LATTICES,
+    N_REASONS,
+    PERIODIC,
+    UNCOUNTABLE,
+)
 from aenet_py.neighbors.periodicity import VACUUM, check_cell, check_size, with_vacuum
 from aenet_py.runtime.accelerate import Kernel, scratch
 from aenet_py.runtime.memory import available
@@ -25,8 +36,6 @@ MOST_OTHERS = 1_000_000  # atoms, images and linked cells to look at for an atom
 MOST_PAIRS = 100_000_000_000  # and for all atoms of a structure
 MOST_NEIGHBORS = 30_000  # of an atom: angular features take their pairs
 LONGEST = 1.0e6  # Å, cutoff of a structure that repeats along some directions
-MANY = 10**15  # more neighbours, or linked cells, than can be
-BOX_MARGIN, CUTOFF_MARGIN = 2.0e-6, 1.0e-3  # as in kernels, which is not imported where its machine code is at hand
 
 
 @dataclass(frozen=True)
@@ -93,7 +102,7 @@ def close_packing(r_min: float, r_max: float) -> int:
     atom = (0.5 * r_min) * (0.5 * r_min) * (0.5 * r_min)
     reach = r_max + 0.5 * r_min
     ratio = reach * reach * reach / atom * 0.7405 if atom > 0.0 else math.inf
-    return math.ceil(ratio) if ratio < MANY else MANY
+    return math.ceil(min(ratio, UNCOUNTABLE))
 
 
 def check_work(
@@ -181,18 +190,19 @@ def environments(
     given_forces = np.ascontiguousarray(np.concatenate(forces_of), dtype=np.float64)
     cartesian, forces, grids = np.empty((n, 3)), np.empty((n, 3)), np.empty((n_structures, 10), dtype=np.int64)
     others = np.empty(n_structures)
-    work = scratch("place", 3 * (5 + 3 * n_structures + n)).reshape(-1, 3)
+    work = scratch("place", 3 * (LATTICES + 3 * n_structures + n)).reshape(-1, 3)
     failed = _place_atoms(
         r_min=r_min, r_max=r_max, starts=starts, modes=modes, cells=cells, positions=positions, forces=given_forces,
         cartesian=cartesian, forces_out=forces, grids=grids, others=others, work=work,
     )  # fmt: skip
     if failed:
-        path = structures[failed // 4].path
-        if failed % 4 == 1:
+        number, reason = divmod(failed, N_REASONS)
+        path = structures[number].path
+        if reason == FLAT_CELL:
             raise InputError(path, "the cell is flat; expected three cell vectors that span a volume")
-        if failed % 4 == 2:
+        if reason == FAR_ATOM:
             raise InputError(path, "an atom lies a million cells away; expected positions near the cell")
-        raise _too_many_cells(structures[failed // 4], cells[failed // 4], r_max, math.inf)
+        raise _too_many_cells(structures[number], cells[number], r_max, math.inf)
     coarse: dict[int, int] = {}
     for number, (structure, cell, grid) in enumerate(zip(structures, cells, grids, strict=True)):
         n_cells = math.prod(grid[0:3].tolist())
@@ -242,8 +252,8 @@ def environments(
 def _mode(structure: Structure) -> int:
     """How `kernels.place_atoms` takes a structure."""
     if structure.lattice is None:
-        return 0
-    return 1 if all(structure.pbc) else 2
+        return ISOLATED
+    return PERIODIC if all(structure.pbc) else COMPLETE
 
 
 def _search_size(structure: Structure, grid: list[int]) -> int:
@@ -259,6 +269,6 @@ def _volume(structure: Structure, cell: np.ndarray) -> float:
 def _too_many_cells(structure: Structure, cell: np.ndarray, r_max: float, n_cells: float) -> InputError:
     far = _volume(structure, cell) > MAX_CELLS
     reason = "its atoms are too far apart for" if far else "the structure is too large for"
-    number = f"{n_cells:.3g}" if math.isfinite(n_cells) else f"more than {MANY:.0e}"
+    number = f"{n_cells:.3g}" if math.isfinite(n_cells) else f"more than {UNCOUNTABLE:.0e}"
     message = f"{reason} the cutoff of {r_max:g} Angstrom: the search would need {number} cells"
     return InputError(structure.path, f"{message}; expected at most {MAX_CELLS:.0e}")

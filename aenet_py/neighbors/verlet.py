@@ -12,13 +12,13 @@ import numpy as np
 from ase import Atoms
 
 from aenet_py.errors import AenetError
+from aenet_py.neighbors.constants import UNCOUNTABLE
 from aenet_py.neighbors.periodicity import check_size, complete
 from aenet_py.neighbors.search import MOST_NEIGHBORS, Environments, check_memory, check_work
 from aenet_py.runtime.accelerate import Kernel
 
 _update = Kernel("aenet_py.neighbors.verlet_kernels:update")
 _find = Kernel("aenet_py.neighbors.verlet_kernels:find")
-MOST_STEPS = 10**15  # bins to either side along a vector, which must not overflow an integer
 TINY = 1.0e-9  # of a cell vector: all atoms in a plane
 
 
@@ -68,7 +68,7 @@ def pairs(atoms: Atoms, reach: float, skin: float, n_centers: int | None = None)
     while bins.prod() > 8 * n + 8:
         bins[np.argmax(bins)] //= 2
     extents = np.ceil((reach + skin) * bins / heights)
-    extents = np.minimum(extents, np.where(pbc, MOST_STEPS, bins)).astype(np.int64)
+    extents = np.minimum(extents, np.where(pbc, UNCOUNTABLE, bins)).astype(np.int64)
     looked_at = np.where(pbc, 2.0 * extents + 1.0, np.minimum(2.0 * extents + 1.0, bins)).prod()
     n_centers = n if n_centers is None else n_centers
     check_work(n_centers, looked_at * (1.0 + n / bins.prod()), reach + skin, cell, pbc)

@@ -16,7 +16,8 @@ import numpy as np
 
 from aenet_py.errors import InputError
 from aenet_py.inputs.predict import Relaxation
-from aenet_py.neighbors.search import BOX_MARGIN, search_cell
+from aenet_py.neighbors.constants import BOX_MARGIN
+from aenet_py.neighbors.search import search_cell
 from aenet_py.pipelines.rounding import rms
 from aenet_py.potentials.potential import Potential, Prediction
 from aenet_py.report import predict as report

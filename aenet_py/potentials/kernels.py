@@ -2,7 +2,8 @@
 
 import math
 
-from aenet_py.descriptors.moments_kernels import COINCIDENT, atom_features, atom_pull
+from aenet_py.descriptors.constants import COINCIDENT
+from aenet_py.descriptors.moments_kernels import atom_features, atom_pull
 from aenet_py.runtime.accelerate import jit
 from aenet_py.runtime.signatures import f8, i4, i8, out, rows
 

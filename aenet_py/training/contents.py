@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from aenet_py.descriptors.setup import N_ENVIRONMENT, N_PARAMETERS
+from aenet_py.descriptors.constants import N_ENVIRONMENT, N_PARAMETERS
 from aenet_py.training import schema
 from aenet_py.training.schema import (
     DamagedError,

@@ -17,8 +17,9 @@ import torch
 
 from aenet_py.runtime.accelerate import Kernel, scratch
 from aenet_py.runtime.workers import processors
+from aenet_py.training.data.constants import LANES, PAIR_ROWS
 from aenet_py.training.data.gradients import Later
-from aenet_py.training.data.packing import LANES, PAIR_ROWS, Layout
+from aenet_py.training.data.packing import Layout
 
 _forces = Kernel("aenet_py.training.data.packing_kernels:forces")
 _slopes = Kernel("aenet_py.training.data.packing_kernels:slopes")

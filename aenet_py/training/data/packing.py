@@ -14,11 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from aenet_py.descriptors.setup import Setup, species_weights
+from aenet_py.formats.records import MAX_SUBRECORD
 from aenet_py.runtime.accelerate import Kernel, scratch
+from aenet_py.training.data.constants import LANES, OTHER_FORM, PAIR_ROWS
 
 _pack = Kernel("aenet_py.training.data.packing_kernels:pack")
-PAIR_ROWS = 4  # direction and weight of a neighbour
-LANES = 8  # as in packing_kernels, which is not imported where its machine code is at hand
 
 
 @dataclass(frozen=True)
@@ -114,13 +114,13 @@ def pack(
     """
     done, most = np.zeros(3, dtype=np.int64), len(content) // 4
     words = _pack(
-        first_atom=first, content=content, n_bytes=len(content), species=species, networks=networks, places=places,
-        sizes=layouts.sizes, columns=layouts.columns, weights=layouts.weights,
-        work=scratch("pulls", 6 * (most + 1)).reshape(6, -1), order=scratch("order", most + 1, np.int64),
-        begins=begins, done=done, values=room, integers=room.view(np.int32),
+        first_atom=first, content=content, n_bytes=len(content), longest=MAX_SUBRECORD, species=species,
+        networks=networks, places=places, sizes=layouts.sizes, columns=layouts.columns,
+        weights=layouts.weights, work=scratch("pulls", 6 * (most + 1)).reshape(6, -1),
+        order=scratch("order", most + 1, np.int64), begins=begins, done=done, values=room, integers=room.view(np.int32),
     )  # fmt: skip
     if words < 0:
-        raise OtherFormError if words == -1 else OtherBytesError
+        raise OtherFormError if words == OTHER_FORM else OtherBytesError
     n_atoms, n_bytes, most = done.tolist()
     return words, n_atoms, n_bytes, most
 

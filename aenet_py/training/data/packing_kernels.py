@@ -26,10 +26,9 @@ from numba.extending import intrinsic
 
 from aenet_py.runtime.accelerate import jit
 from aenet_py.runtime.signatures import f4, f8, i4, i8, out, pointer, u1
+from aenet_py.training.data.constants import LANES, OTHER_BYTES, OTHER_FORM
 
 EXACT = 1e-9  # how far, relative to a neighbour's largest gradient, packing may change one
-LANES = 8
-MAX_RECORD = 2147483639  # bytes; longer ones are split
 AHEAD = 1024  # words between what is used and what is asked for
 
 
@@ -67,20 +66,21 @@ _integers_at, _reals_at = _pointer_to(int32), _pointer_to(float64)
 
 
 def pack(
-    first_atom: i8, content: pointer(u1), n_bytes: i8, species: i4[:], networks: i8[:], places: i8[:], sizes: i8[:, 5],
-    columns: i8[:, :], weights: f8[:, :], work: out(f8[6, :]), order: out(i8[:]), begins: out(i8[:]), done: out(i8[3]),
-    values: out(f4[:]), integers: out(i4[:]),
+    first_atom: i8, content: pointer(u1), n_bytes: i8, longest: i8, species: i4[:], networks: i8[:], places: i8[:],
+    sizes: i8[:, 5], columns: i8[:, :], weights: f8[:, :], work: out(f8[6, :]), order: out(i8[:]), begins: out(i8[:]),
+    done: out(i8[3]), values: out(f4[:]), integers: out(i4[:]),
 ):  # fmt: skip
     """Pack the gradients of atoms of a structure, from first_atom on, as far as the bytes of the file go.
 
-    content (n_bytes): of the file, from that atom on; species, networks, places (n_atoms): of each atom its species,
-    from 1, its network, and its place in the order of the networks; sizes (n_networks, 5): numbers of features, of
-    radial, weighted and dense ones, and whether closed; columns (n_networks, most_features): which features are
-    which; weights (n_networks, n_networks): of each network around each; work, order: room for the most neighbours;
-    begins (n_atoms): takes the word where each place's atom begins; done (3): takes the numbers of atoms and of
-    bytes, and the most neighbours; values, integers (room): where it goes, as either type, from begin on.
-    Returns how many words it took, or minus what is wrong: 1, gradients are not of this form; 2, the bytes are not
-    those of the first of these atoms.
+    content (n_bytes): of the file, from that atom on; longest: most bytes of a record that is not split; species,
+    networks, places (n_atoms): of each atom its species, from 1, its network, and its place in the order of the
+    networks; sizes (n_networks, 5): numbers of features, of radial, weighted and dense ones, and whether closed;
+    columns (n_networks, most_features): which features are which; weights (n_networks, n_networks): of each network
+    around each; work, order: room for the most neighbours; begins (n_atoms): takes the word where each place's atom
+    begins; done (3): takes the numbers of atoms and of bytes, and the most neighbours; values, integers (room): where
+    it goes, as either type.
+    Returns how many words it took; OTHER_FORM if gradients are not of this form, OTHER_BYTES if the bytes are not those
+    of the first of these atoms.
     """
     n_atoms, room = len(species), len(values)
     at, to = 0, 0
@@ -92,8 +92,8 @@ def pack(
         n_features, n_radial, n_weighted = sizes[network, 0], sizes[network, 1], sizes[network, 2]
         n_dense, closed = sizes[network, 3], sizes[network, 4]
         n = _integer(content, at + 20)
-        if not _begins_well(content, at, species[atom], n_features) or n < 0 or 24 * n_features * n > MAX_RECORD:
-            return -2 if atom == first_atom else to
+        if not _begins_well(content, at, species[atom], n_features) or n < 0 or 24 * n_features * n > longest:
+            return OTHER_BYTES if atom == first_atom else to
         neighbors_at = at + 32
         own_at = neighbors_at + 4 * n + 8
         others_at = own_at + 24 * n_features + 8
@@ -101,14 +101,14 @@ def pack(
         if end > n_bytes:
             break
         if not _goes_on_well(content, neighbors_at, own_at, others_at, end):
-            return -2 if atom == first_atom else to
+            return OTHER_BYTES if atom == first_atom else to
         neighbors = carray(_integers_at(content, neighbors_at), (n,))
         for j in range(n):
             if neighbors[j] < 1 or neighbors[j] > n_atoms:
-                return -2 if atom == first_atom else to
+                return OTHER_BYTES if atom == first_atom else to
         n_blocks = (n + 1 - closed + LANES - 1) // LANES
         if to + 2 + n_blocks * LANES * (1 + (4 + n_radial if n_radial > 0 else 0) + 3 * n_dense) > room:
-            return -2 if atom == first_atom else to
+            return OTHER_BYTES if atom == first_atom else to
         own = carray(_reals_at(content, own_at), (3, n_features))
         others = carray(_reals_at(content, others_at), (3, n_features, n))
         words = _pack_atom(
@@ -117,7 +117,7 @@ def pack(
             values[to:], integers[to:],
         )  # fmt: skip
         if words < 0:
-            return -1
+            return OTHER_FORM
         begins[places[atom]] = to
         to += words
         at = end

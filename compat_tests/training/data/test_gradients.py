@@ -12,7 +12,6 @@ from aenet_py.errors import InputError
 from aenet_py.formats import gradients as files
 from aenet_py.formats.records import RecordReader
 from aenet_py.inputs import train as inputs
-from aenet_py.training.data import packing_kernels
 from compat_tests.cli.cases import FIXTURES
 from compat_tests.training.data import test_forces
 
@@ -170,10 +169,3 @@ def test_damage_anywhere_is_noticed(deck):
         damaged[at + 1] ^= 0x55
         FORCES.write_bytes(damaged)
         assert "cluster.train.forces: " in failing(deck)
-
-
-def test_constants_agree():
-    """Two modules name the lanes, because one is not imported where its machine code is at hand."""
-    from aenet_py.training.data import packing
-
-    assert packing.LANES == packing_kernels.LANES
