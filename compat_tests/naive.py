@@ -252,7 +252,7 @@ def surroundings(cell, positions, forces, r_min, reach):
 
 
 def _neighbor(atom, vector):
-    return atom + 1, vector, norm(vector)
+    return atom, vector, norm(vector)
 
 
 # Chebyshev features
@@ -378,7 +378,7 @@ def atom_features(basis, neighbors, symbols):
             add(0, 1.0, *found)
             if basis.weights:
                 # Only set here: beyond the radial cutoff the pairs below take the weight of an earlier neighbour.
-                weight_j = basis.weights[symbols[atom_j - 1]]
+                weight_j = basis.weights[symbols[atom_j]]
                 add(plain, weight_j, *found)
         if d_j > basis.angular_cutoff:
             continue
@@ -389,7 +389,7 @@ def atom_features(basis, neighbors, symbols):
             found = (*angular(basis, to_j, to_k, d_j, d_k), [own, others[j], others[k]])
             add(n_radial, 1.0, *found)
             if basis.weights:
-                add(plain + n_radial, weight_j * basis.weights[symbols[atom_k - 1]], *found)
+                add(plain + n_radial, weight_j * basis.weights[symbols[atom_k]], *found)
     return values, own, others
 
 

@@ -93,10 +93,10 @@ def distribution(
         if not np.array_equal(atoms.numbers, first.numbers) or bool(atoms.pbc.all()) != normalised:
             raise AenetError(f"frame {n_frames + 1} has other atoms than the first frame")
         near = verlet.environments(verlet.pairs(atoms, edges[-1], 0.0), atoms)
-        centers, others = np.repeat(species, near.counts), species[near.index - 1]
+        centers, others = np.repeat(species, near.counts), species[near.index]
         bins = np.minimum((near.distance / width).astype(np.int64), n_bins - 1)
         which = (centers * len(symbols) + others) * n_bins + bins
-        of_self = near.index - 1 == np.repeat(np.arange(len(atoms)), near.counts)
+        of_self = near.index == np.repeat(np.arange(len(atoms)), near.counts)
         number, own = (np.bincount(each, minlength=total.size).reshape(total.shape) for each in (which, which[of_self]))
         weight = (atoms.get_volume() / counts[None, :, None] if normalised else 1.0 / width) / counts[:, None, None]
         total += number * weight

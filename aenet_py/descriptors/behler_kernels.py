@@ -69,7 +69,7 @@ def environment(center, n, begin, index, types, vectors, functions, parameters, 
             return False
         for axis in range(3):
             work[axis, j] = vectors[axis, begin + j] / d
-        near[j] = types[index[begin + j] - 1]
+        near[j] = types[index[begin + j]]
     for f in range(ranges[center, 0], ranges[center, 1]):
         if functions[f, 0] >= 4:
             for j in range(n):

@@ -127,7 +127,7 @@ def weights_of(index, distance, types, weights, r_rc, work):
     plain, sticky = work[ALL_WEIGHTS], work[ALL_FIRST_WEIGHTS]
     last = 1.0
     for k in range(index.shape[0]):
-        plain[k] = weights[types[index[k] - 1]]
+        plain[k] = weights[types[index[k]]]
         if distance[k] <= r_rc and distance[k] > COINCIDENT:
             last = plain[k]
         sticky[k] = last

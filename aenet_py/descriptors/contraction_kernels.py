@@ -35,7 +35,7 @@ def contract(
                 for k in range(n):
                     row[k] = row[k] + (factor * others[k]) * slope
         for k in range(n):
-            neighbor = index[begin + k] - 1
+            neighbor = index[begin + k]
             for x in range(3):
                 pull = scale * sums[x, k]
                 forces[neighbor, x] = forces[neighbor, x] - pull

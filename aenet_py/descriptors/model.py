@@ -98,7 +98,7 @@ def check_environments(model: Model, structures: Sequence[Structure], types: np.
             raise InputError(structures[number].path, reason, structures[number].line_of(atom))
     atoms = np.repeat(np.arange(len(types)), found.counts)  # one entry per neighbour
     owners = np.repeat(np.arange(len(structures)), np.diff(found.starts))
-    centers, others = types[atoms], types[found.starts[owners[atoms]] + found.index - 1]
+    centers, others = types[atoms], types[found.starts[owners[atoms]] + found.index]
     bad = model.basis.unknown[centers, others]
     if isinstance(model.basis, chebyshev.Basis):
         bad &= found.distance <= np.array([setup.r_max for setup in model.setups])[centers]

@@ -67,7 +67,7 @@ def gather(begin, end, index, vectors, types, weights, rc, work, near):
         if d < rc:
             work[X, n], work[Y, n], work[Z, n] = vectors[0, k], vectors[1, k], vectors[2, k]
             work[VALUE, n] = d
-            work[WEIGHT, n] = weights[types[index[k] - 1]]
+            work[WEIGHT, n] = weights[types[index[k]]]
             near[n] = k
             n += 1
     full = (n + LANES - 1) // LANES * LANES

@@ -344,7 +344,7 @@ class _External:
         """Update the tables of the atoms and ghosts of this process."""
         self.n_local, self.tags, self.pairs = n_local, tags, None
         rows, self.holders = ghosts.rows(tags, n_local)
-        self.numbers = np.append(0, rows + 1).astype(np.int32)  # 1-based number of the distinct atom of each
+        self.numbers = rows.astype(np.int32)  # the distinct atom that each atom or ghost is
         if self.comm is not None:
             distinct = tags[self.holders]
             self.route = ghosts.route(self.comm, distinct[:n_local], distinct[n_local:])

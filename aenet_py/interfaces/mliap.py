@@ -109,7 +109,7 @@ class Unified:
             positions=np.zeros((n_atoms, 3)),
             forces=np.zeros((n_atoms, 3)),
             first=np.concatenate([[0], np.cumsum(data.numneighs[:n_atoms], dtype=np.int64)]),
-            index=np.arange(n_atoms + 1, n_atoms + n_pairs + 1, dtype=np.int32),  # each pair is an atom of its own
+            index=np.arange(n_atoms, n_atoms + n_pairs, dtype=np.int32),  # each pair is an atom of its own
             vectors=vectors,
         )
         try:

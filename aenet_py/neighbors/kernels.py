@@ -356,7 +356,7 @@ def search_structure(
                                 moved[k] = fractional[atom, k] + moved[k]
                             multiply(lattice, moved, there)
                             x[total], y[total], z[total] = there[0] - x0, there[1] - y0, there[2] - z0
-                            index[total] = atom + 1
+                            index[total] = atom
                             keep_position(vectors, total, there)
                         total += 1
 
@@ -384,7 +384,7 @@ def search_structure(
                     if ((0.0 + dx * dx) + dy * dy) + dz * dz <= limit:
                         if total < capacity:
                             x[total], y[total], z[total] = dx, dy, dz
-                            index[total] = other + 1
+                            index[total] = other
                             keep_position(vectors, total, cartesian[other])
                         total += 1
                     if periodic:
@@ -410,7 +410,7 @@ def search_structure(
                                     if ((0.0 + dx * dx) + dy * dy) + dz * dz <= limit:
                                         if total < capacity:
                                             x[total], y[total], z[total] = dx, dy, dz
-                                            index[total] = other + 1
+                                            index[total] = other
                                             keep_position(vectors, total, there)
                                         total += 1
                 other = following[other] - 1
@@ -430,7 +430,7 @@ def search(
 
     starts, modes, cartesian, grids, work: as `place_atoms` took and wrote them; integers: scratch, for each structure
     twice its cells, four times its atoms and three times its offsets.  Writes first (n_atoms + 1): where each atom's
-    neighbours begin; index (capacity): numbers of atoms in their structure, from 1; vectors (n_rows, capacity): x, y, z
+    neighbours begin; index (capacity): atoms of their structure, from 0; vectors (n_rows, capacity): x, y, z
     from the atom to the neighbour and their distance, Å, and, with seven rows, x, y, z of the neighbour's position.
     Returns the number of neighbours, which may exceed capacity (call again with more), or -1 - atom if an atom has more
     than most_neighbors, or more candidates than the grid allows.

@@ -44,8 +44,8 @@ class Environments:
 
     starts : (n_structures + 1,) int64, where the atoms of each structure begin.  positions, forces : (n_atoms, 3) Å,
     eV/Å, as they come back from fractional coordinates, atoms wrapped into the cell (or, isolated, moved to their
-    bounding box).  first : (n_atoms + 1,) int64, where the neighbours of each atom begin in index ((n,) int32, numbers
-    of atoms in their structure, from 1) and vectors ((4, n): x, y, z to the neighbour and its distance, Å; or (7, n):
+    bounding box).  first : (n_atoms + 1,) int64, where the neighbours of each atom begin in index ((n,) int32, atoms
+    of their structure, from 0) and vectors ((4, n): x, y, z to the neighbour and its distance, Å; or (7, n):
     and its position).
     """
 

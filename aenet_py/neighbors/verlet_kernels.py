@@ -28,7 +28,7 @@ def update(
             square = x * x + y * y + z * z
             if square < reach * reach:
                 vectors[0, n], vectors[1, n], vectors[2, n], vectors[3, n] = x, y, z, math.sqrt(square)
-                index[n] = other + 1
+                index[n] = other
                 if with_positions:
                     vectors[4, n], vectors[5, n], vectors[6, n] = x0 + x, y0 + y, z0 + z
                 n += 1

@@ -350,10 +350,11 @@ def gradient_records(path: str, model: Model, types: np.ndarray, found: Environm
     values = computed.data.cast("B")
     parts: list = []
     position = 0
-    neighbors_from = found.first[start : stop + 1].tolist()
+    neighbors_from = (found.first[start : stop + 1] - found.first[start]).tolist()
+    numbers = found.index[found.first[start] : found.first[stop]] + np.int32(1)  # files count from 1
     n_features_of = model.basis.sizes[types[start:stop]].tolist()
     for i, (itype, n_features) in enumerate(zip(types[start:stop].tolist(), n_features_of, strict=True)):
-        neighbors = found.index[neighbors_from[i] : neighbors_from[i + 1]]
+        neighbors = numbers[neighbors_from[i] : neighbors_from[i + 1]]
         own = position + 24 * n_features
         others = own + 24 * n_features * len(neighbors)
         parts += gradients_format.atom(itype + 1, n_features, neighbors, values[position:own], values[own:others])

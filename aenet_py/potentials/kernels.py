@@ -167,7 +167,7 @@ def through_moments(
             near[1], moments, slopes, coefficients, pull,
         )  # fmt: skip
         for k in range(end - begin):
-            neighbor = index[begin + k] - 1
+            neighbor = index[begin + k]
             for x in range(3):
                 force = pull[x, k]
                 forces[atom, x] += force

@@ -227,7 +227,7 @@ class Potential:
         types = types.astype(np.int64, copy=False)
         if len(types) and types.view(np.uint64).max() >= len(self.types):  # negative ones are huge
             raise AenetError(f"found types from {types.min()} to {types.max()}; expected 0 to {len(self.types) - 1}")
-        n_atoms = max(int(found.starts[-1]), int(found.index.max(initial=0)))
+        n_atoms = max(int(found.starts[-1]), int(found.index.max(initial=-1)) + 1)
         if len(found.starts) != 2 or len(types) < n_atoms:
             message = (
                 f"found {len(types)} types, environments of {len(found.starts) - 1} structures and {n_atoms} atoms"

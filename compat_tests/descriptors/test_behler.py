@@ -65,7 +65,7 @@ def test_gradients_are_the_derivatives_of_the_features(case):
         others = values[at : at + 3 * width * n].reshape(3, width, n)
         at += 3 * width * n
         for j in range(n):
-            derivatives[atom, :, index[first[atom] + j] - 1] += others[:, :, j]
+            derivatives[atom, :, index[first[atom] + j]] += others[:, :, j]
     step = 1e-5
     for moved in range(len(types)):
         for axis in range(3):

@@ -194,7 +194,7 @@ def derivatives(given_structure, given_setups):
             length = int(np.prod(shape))
             blocks.append(flat[position : position + length].reshape(shape))
             position += length
-        yield atom, found.index[found.first[atom] : found.first[atom + 1]] - 1, *blocks
+        yield atom, found.index[found.first[atom] : found.first[atom + 1]], *blocks
 
 
 PHYSICAL = {

@@ -45,7 +45,7 @@ class Data:
         self.ielems = elements[centers]
         self.numneighs = found.counts[centers].astype(np.int32)
         self.pair_i = np.repeat(self.iatoms, self.numneighs)
-        self.jatoms = found.index[rows] - 1
+        self.jatoms = found.index[rows]
         self.jelems = elements[self.jatoms]
         self.rij = np.ascontiguousarray(found.vectors[:3, rows].T)
         self.forces, self.virial = np.zeros((len(atoms), 3)), np.zeros((3, 3))
