@@ -10,12 +10,13 @@ from typing import ClassVar
 import numpy as np
 
 from aenet_py.descriptors.common import CoincidenceError
-from aenet_py.descriptors.constants import BLOCK, LANES, POLYNOMIALS
+from aenet_py.descriptors.constants import BLOCK, POLYNOMIALS
 from aenet_py.descriptors.legacy import LEGACY_DOMAIN
 from aenet_py.descriptors.setup import Setup, species_weights
 from aenet_py.errors import AenetError
 from aenet_py.neighbors.search import Environments
 from aenet_py.runtime.accelerate import Kernel, scratch
+from aenet_py.runtime.constants import LANES
 
 _features = Kernel("aenet_py.descriptors.chebyshev_kernels:features")
 _gradients = Kernel("aenet_py.descriptors.chebyshev_kernels:gradients")

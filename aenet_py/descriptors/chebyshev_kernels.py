@@ -13,10 +13,10 @@ side.
 
 import math
 
-import numpy as np
-
-from aenet_py.descriptors.constants import BLOCK, COINCIDENT, LANES, PI, POLYNOMIALS
+from aenet_py.descriptors.constants import BLOCK, COINCIDENT, PI, POLYNOMIALS
 from aenet_py.runtime.accelerate import jit
+from aenet_py.runtime.constants import LANES
+from aenet_py.runtime.lanes_kernels import load, plus, store, times
 from aenet_py.runtime.signatures import f8, i4, i8, out, rows
 
 # Rows of the scratch array, each as long as an atom has neighbours, or BLOCK.
@@ -282,43 +282,6 @@ def pair_slopes(j, start, stop, column, work):
             dc_k[k] = -(c[k] * xk[k] * inverse_kk[k]) + xj * inverse_jk[k]
 
 
-# Unsigned, because an index that might be negative keeps the lanes from becoming one load or store.
-L1, L2, L3, L4, L5, L6, L7 = (np.uint64(lane) for lane in range(1, LANES))
-
-
-@jit
-def load(a, i):
-    i = np.uint64(i)
-    return a[i], a[i + L1], a[i + L2], a[i + L3], a[i + L4], a[i + L5], a[i + L6], a[i + L7]
-
-
-@jit
-def store(a, i, v):
-    i = np.uint64(i)
-    a[i], a[i + L1], a[i + L2], a[i + L3], a[i + L4], a[i + L5], a[i + L6], a[i + L7] = v
-
-
-@jit
-def product_rule(dw, f, dc, g):
-    """Derivatives of width times polynomial along one axis."""
-    return (
-        dw * f[0] + g[0] * dc, dw * f[1] + g[1] * dc, dw * f[2] + g[2] * dc, dw * f[3] + g[3] * dc,
-        dw * f[4] + g[4] * dc, dw * f[5] + g[5] * dc, dw * f[6] + g[6] * dc, dw * f[7] + g[7] * dc,
-    )  # fmt: skip
-
-
-@jit
-def plus(u, v):
-    return (
-        u[0] + v[0], u[1] + v[1], u[2] + v[2], u[3] + v[3], u[4] + v[4], u[5] + v[5], u[6] + v[6], u[7] + v[7],
-    )  # fmt: skip
-
-
-@jit
-def times(s, v):
-    return s * v[0], s * v[1], s * v[2], s * v[3], s * v[4], s * v[5], s * v[6], s * v[7]
-
-
 @jit
 def add_segment(j, first_k, column, n, axis, lane, padded, weighted, work, f, g, sums):
     """Add the derivatives of the terms of n pairs (j, first_k + ...) to the sums of the atom, of j and of each k.
@@ -338,11 +301,11 @@ def add_segment(j, first_k, column, n, axis, lane, padded, weighted, work, f, g,
     dw_k, dc_k = work[WIDTH_SLOPES + 6 + axis, column:end], work[COSINE_SLOPES + 6 + axis, column:end]
     for i in range(n):
         fs, gs = load(f, (column + i) * padded + lane), load(g, (column + i) * padded + lane)
-        v = product_rule(dw_i[i], fs, dc_i[i], gs)
+        v = plus(times(dw_i[i], fs), times(dc_i[i], gs))
         own = plus(own, v)
-        u = product_rule(dw_j[i], fs, dc_j[i], gs)
+        u = plus(times(dw_j[i], fs), times(dc_j[i], gs))
         plain = plus(plain, u)
-        w = product_rule(dw_k[i], fs, dc_k[i], gs)
+        w = plus(times(dw_k[i], fs), times(dc_k[i], gs))
         of_k = (1 + first_k + i) * length
         store(sums, of_k + place, plus(load(sums, of_k + place), w))
         if weighted:

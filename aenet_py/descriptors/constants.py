@@ -8,7 +8,6 @@ PI = 3.14159265358979  # the digits of sfbasis and symmfunc
 COINCIDENT = 1.0e-12  # Å, of Chebyshev features (sfbasis EPS)
 COINCIDENT_BEHLER = 1.0e-8  # Å, of symmetry functions
 
-LANES = 8  # numbers worked on together: one vector register, or two
 BLOCK = 128  # pairs of neighbours whose polynomials are computed together
 POLYNOMIALS = 34  # rows of the scratch array of `chebyshev_kernels` before the polynomials
 MOMENTS = 17  # rows of the scratch arrays of `moments_kernels` before the polynomials and powers

@@ -10,7 +10,8 @@ from numpy.polynomial import chebyshev as series
 from numpy.polynomial import legendre
 
 from aenet_py.descriptors.chebyshev import Basis
-from aenet_py.descriptors.constants import LANES, MOMENTS
+from aenet_py.descriptors.constants import MOMENTS
+from aenet_py.runtime.constants import LANES
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,9 @@ An atom goes through `atom_features` and, once its energy's slopes are known, `a
 arrays what the former left there.
 """
 
-from aenet_py.descriptors.constants import LANES, MOMENTS
+from aenet_py.descriptors.constants import MOMENTS
 from aenet_py.runtime.accelerate import jit
+from aenet_py.runtime.constants import LANES
 
 # Rows of the scratch array.
 X, Y, Z, INVERSE, WEIGHT, CUTOFF, SLOPE, ARGUMENT = 0, 1, 2, 3, 4, 5, 6, 7
@@ -25,31 +26,24 @@ QUARTER = 1.5707963267948966
 
 
 @jit
+def term(s, divisor, rest):
+    """One step of a series in Horner's form."""
+    return 1.0 + s * (-1.0 / divisor) * rest
+
+
+@jit
 def cutoffs(distance, rc, n, values, slopes):
     """0.5 (cos(pi d / rc) + 1) and its derivative, by series in pi d / rc - pi / 2; 0 beyond rc."""
     a = 2.0 * QUARTER / rc
     for k in range(n):
         y = a * min(distance[k], rc) - QUARTER
         s = y * y
-        sine = 1.0 + s * (-1.0 / 342.0) * (1.0 + s * (-1.0 / 420.0))
-        sine = 1.0 + s * (-1.0 / 272.0) * sine
-        sine = 1.0 + s * (-1.0 / 210.0) * sine
-        sine = 1.0 + s * (-1.0 / 156.0) * sine
-        sine = 1.0 + s * (-1.0 / 110.0) * sine
-        sine = 1.0 + s * (-1.0 / 72.0) * sine
-        sine = 1.0 + s * (-1.0 / 42.0) * sine
-        sine = 1.0 + s * (-1.0 / 20.0) * sine
-        sine = y * (1.0 + s * (-1.0 / 6.0) * sine)
-        cosine = 1.0 + s * (-1.0 / 380.0) * (1.0 + s * (-1.0 / 462.0))
-        cosine = 1.0 + s * (-1.0 / 306.0) * cosine
-        cosine = 1.0 + s * (-1.0 / 240.0) * cosine
-        cosine = 1.0 + s * (-1.0 / 182.0) * cosine
-        cosine = 1.0 + s * (-1.0 / 132.0) * cosine
-        cosine = 1.0 + s * (-1.0 / 90.0) * cosine
-        cosine = 1.0 + s * (-1.0 / 56.0) * cosine
-        cosine = 1.0 + s * (-1.0 / 30.0) * cosine
-        cosine = 1.0 + s * (-1.0 / 12.0) * cosine
-        cosine = 1.0 + s * (-1.0 / 2.0) * cosine
+        sine = term(s, 342.0, term(s, 420.0, 1.0))
+        sine = term(s, 42.0, term(s, 72.0, term(s, 110.0, term(s, 156.0, term(s, 210.0, term(s, 272.0, sine))))))
+        sine = y * term(s, 6.0, term(s, 20.0, sine))
+        cosine = term(s, 380.0, term(s, 462.0, 1.0))
+        cosine = term(s, 56.0, term(s, 90.0, term(s, 132.0, term(s, 182.0, term(s, 240.0, term(s, 306.0, cosine))))))
+        cosine = term(s, 2.0, term(s, 12.0, term(s, 30.0, cosine)))
         inside = 1.0 if distance[k] < rc else 0.0
         values[k] = inside * 0.5 * (1.0 - sine)
         slopes[k] = -inside * 0.5 * a * cosine

@@ -1,6 +1,5 @@
 """Constants of packed gradients that the kernels and their callers share."""
 
-LANES = 8  # neighbours of a block
 PAIR_ROWS = 4  # rows of a block with radial features before these: direction (3) and weight
 
 # What `packing_kernels.pack` returns where it cannot pack an atom.

@@ -16,8 +16,9 @@ import numpy as np
 import torch
 
 from aenet_py.runtime.accelerate import Kernel, scratch
+from aenet_py.runtime.constants import LANES
 from aenet_py.runtime.workers import processors
-from aenet_py.training.data.constants import LANES, PAIR_ROWS
+from aenet_py.training.data.constants import PAIR_ROWS
 from aenet_py.training.data.gradients import Later
 from aenet_py.training.data.packing import Layout
 

@@ -16,7 +16,8 @@ import numpy as np
 from aenet_py.descriptors.setup import Setup, species_weights
 from aenet_py.formats.records import MAX_SUBRECORD
 from aenet_py.runtime.accelerate import Kernel, scratch
-from aenet_py.training.data.constants import LANES, OTHER_FORM, PAIR_ROWS
+from aenet_py.runtime.constants import LANES
+from aenet_py.training.data.constants import OTHER_FORM, PAIR_ROWS
 
 _pack = Kernel("aenet_py.training.data.packing_kernels:pack")
 

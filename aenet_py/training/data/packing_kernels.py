@@ -25,8 +25,10 @@ from numba import carray, float64, int32, int64, types
 from numba.extending import intrinsic
 
 from aenet_py.runtime.accelerate import jit
+from aenet_py.runtime.constants import LANES
+from aenet_py.runtime.lanes_kernels import ZEROS, load, plus, products, store, times, total
 from aenet_py.runtime.signatures import f4, f8, i4, i8, out, pointer, u1
-from aenet_py.training.data.constants import LANES, OTHER_BYTES, OTHER_FORM
+from aenet_py.training.data.constants import OTHER_BYTES, OTHER_FORM, PAIR_ROWS
 
 EXACT = 1e-9  # how far, relative to a neighbour's largest gradient, packing may change one
 AHEAD = 1024  # words between what is used and what is asked for
@@ -305,105 +307,33 @@ def forces(
         for block in range(n_blocks):
             atoms = at
             at += LANES
-            x0, x1, x2, x3, x4, x5, x6, x7 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
-            y0, y1, y2, y3, y4, y5, y6, y7 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
-            z0, z1, z2, z3, z4, z5, z6, z7 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+            x, y, z = ZEROS, ZEROS, ZEROS
             if n_radial > 0:
                 given = at
-                at += 4 * LANES
-                p0, p1, p2, p3, p4, p5, p6, p7 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
-                q0, q1, q2, q3, q4, q5, q6, q7 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+                at += PAIR_ROWS * LANES
+                plain, weighted = ZEROS, ZEROS
                 for k in range(n_radial):
                     prefetch(values, at + AHEAD)
-                    a = sorted_slopes[k]
-                    b = sorted_slopes[n_radial + k] if n_weighted > 0 else 0.0
-                    v0, v1, v2, v3 = values[at + 0], values[at + 1], values[at + 2], values[at + 3]
-                    v4, v5, v6, v7 = values[at + 4], values[at + 5], values[at + 6], values[at + 7]
-                    p0 += a * v0
-                    p1 += a * v1
-                    p2 += a * v2
-                    p3 += a * v3
-                    p4 += a * v4
-                    p5 += a * v5
-                    p6 += a * v6
-                    p7 += a * v7
-                    q0 += b * v0
-                    q1 += b * v1
-                    q2 += b * v2
-                    q3 += b * v3
-                    q4 += b * v4
-                    q5 += b * v5
-                    q6 += b * v6
-                    q7 += b * v7
+                    v = load(values, at)
+                    plain = plus(plain, times(sorted_slopes[k], v))
+                    weighted = plus(weighted, times(sorted_slopes[n_radial + k] if n_weighted > 0 else 0.0, v))
                     at += LANES
-                p0 += values[given + 24 + 0] * q0
-                p1 += values[given + 24 + 1] * q1
-                p2 += values[given + 24 + 2] * q2
-                p3 += values[given + 24 + 3] * q3
-                p4 += values[given + 24 + 4] * q4
-                p5 += values[given + 24 + 5] * q5
-                p6 += values[given + 24 + 6] * q6
-                p7 += values[given + 24 + 7] * q7
-                x0 = p0 * values[given + 0]
-                x1 = p1 * values[given + 1]
-                x2 = p2 * values[given + 2]
-                x3 = p3 * values[given + 3]
-                x4 = p4 * values[given + 4]
-                x5 = p5 * values[given + 5]
-                x6 = p6 * values[given + 6]
-                x7 = p7 * values[given + 7]
-                y0 = p0 * values[given + 8 + 0]
-                y1 = p1 * values[given + 8 + 1]
-                y2 = p2 * values[given + 8 + 2]
-                y3 = p3 * values[given + 8 + 3]
-                y4 = p4 * values[given + 8 + 4]
-                y5 = p5 * values[given + 8 + 5]
-                y6 = p6 * values[given + 8 + 6]
-                y7 = p7 * values[given + 8 + 7]
-                z0 = p0 * values[given + 16 + 0]
-                z1 = p1 * values[given + 16 + 1]
-                z2 = p2 * values[given + 16 + 2]
-                z3 = p3 * values[given + 16 + 3]
-                z4 = p4 * values[given + 16 + 4]
-                z5 = p5 * values[given + 16 + 5]
-                z6 = p6 * values[given + 16 + 6]
-                z7 = p7 * values[given + 16 + 7]
+                along = plus(plain, products(load(values, given + 3 * LANES), weighted))
+                x = products(along, load(values, given))
+                y = products(along, load(values, given + LANES))
+                z = products(along, load(values, given + 2 * LANES))
             if block < n_near:
                 for k in range(n_radial + n_weighted, n_features):
-                    a = sorted_slopes[k]
+                    slope = sorted_slopes[k]
                     prefetch(values, at + AHEAD)
-                    prefetch(values, at + AHEAD + 16)
-                    x0 += a * values[at + 0]
-                    x1 += a * values[at + 1]
-                    x2 += a * values[at + 2]
-                    x3 += a * values[at + 3]
-                    x4 += a * values[at + 4]
-                    x5 += a * values[at + 5]
-                    x6 += a * values[at + 6]
-                    x7 += a * values[at + 7]
-                    y0 += a * values[at + 8 + 0]
-                    y1 += a * values[at + 8 + 1]
-                    y2 += a * values[at + 8 + 2]
-                    y3 += a * values[at + 8 + 3]
-                    y4 += a * values[at + 8 + 4]
-                    y5 += a * values[at + 8 + 5]
-                    y6 += a * values[at + 8 + 6]
-                    y7 += a * values[at + 8 + 7]
-                    z0 += a * values[at + 16 + 0]
-                    z1 += a * values[at + 16 + 1]
-                    z2 += a * values[at + 16 + 2]
-                    z3 += a * values[at + 16 + 3]
-                    z4 += a * values[at + 16 + 4]
-                    z5 += a * values[at + 16 + 5]
-                    z6 += a * values[at + 16 + 6]
-                    z7 += a * values[at + 16 + 7]
+                    prefetch(values, at + AHEAD + 2 * LANES)
+                    x = plus(x, times(slope, load(values, at)))
+                    y = plus(y, times(slope, load(values, at + LANES)))
+                    z = plus(z, times(slope, load(values, at + 2 * LANES)))
                     at += 3 * LANES
-            pulls[0, 0], pulls[0, 1], pulls[0, 2], pulls[0, 3] = x0, x1, x2, x3
-            pulls[0, 4], pulls[0, 5], pulls[0, 6], pulls[0, 7] = x4, x5, x6, x7
-            pulls[1, 0], pulls[1, 1], pulls[1, 2], pulls[1, 3] = y0, y1, y2, y3
-            pulls[1, 4], pulls[1, 5], pulls[1, 6], pulls[1, 7] = y4, y5, y6, y7
-            pulls[2, 0], pulls[2, 1], pulls[2, 2], pulls[2, 3] = z0, z1, z2, z3
-            pulls[2, 4], pulls[2, 5], pulls[2, 6], pulls[2, 7] = z4, z5, z6, z7
+            store(pulls[0], 0, x)
+            store(pulls[1], 0, y)
+            store(pulls[2], 0, z)
             for lane in range(LANES):
                 to = 3 * (atom + integers[atoms + lane])
                 forces[to] -= pulls[0, lane]
@@ -448,71 +378,36 @@ def slopes(
                 given[1, lane] = forces[of + 1] - own_y
                 given[2, lane] = forces[of + 2] - own_z
             at += LANES
-            x0, x1, x2, x3 = given[0, 0], given[0, 1], given[0, 2], given[0, 3]
-            x4, x5, x6, x7 = given[0, 4], given[0, 5], given[0, 6], given[0, 7]
-            y0, y1, y2, y3 = given[1, 0], given[1, 1], given[1, 2], given[1, 3]
-            y4, y5, y6, y7 = given[1, 4], given[1, 5], given[1, 6], given[1, 7]
-            z0, z1, z2, z3 = given[2, 0], given[2, 1], given[2, 2], given[2, 3]
-            z4, z5, z6, z7 = given[2, 4], given[2, 5], given[2, 6], given[2, 7]
+            x, y, z = load(given[0], 0), load(given[1], 0), load(given[2], 0)
             if n_radial > 0:
-                p0 = x0 * values[at + 0] + y0 * values[at + 8 + 0] + z0 * values[at + 16 + 0]
-                p1 = x1 * values[at + 1] + y1 * values[at + 8 + 1] + z1 * values[at + 16 + 1]
-                p2 = x2 * values[at + 2] + y2 * values[at + 8 + 2] + z2 * values[at + 16 + 2]
-                p3 = x3 * values[at + 3] + y3 * values[at + 8 + 3] + z3 * values[at + 16 + 3]
-                p4 = x4 * values[at + 4] + y4 * values[at + 8 + 4] + z4 * values[at + 16 + 4]
-                p5 = x5 * values[at + 5] + y5 * values[at + 8 + 5] + z5 * values[at + 16 + 5]
-                p6 = x6 * values[at + 6] + y6 * values[at + 8 + 6] + z6 * values[at + 16 + 6]
-                p7 = x7 * values[at + 7] + y7 * values[at + 8 + 7] + z7 * values[at + 16 + 7]
-                q0 = p0 * values[at + 24 + 0]
-                q1 = p1 * values[at + 24 + 1]
-                q2 = p2 * values[at + 24 + 2]
-                q3 = p3 * values[at + 24 + 3]
-                q4 = p4 * values[at + 24 + 4]
-                q5 = p5 * values[at + 24 + 5]
-                q6 = p6 * values[at + 24 + 6]
-                q7 = p7 * values[at + 24 + 7]
-                at += 4 * LANES
+                plain = _along(x, y, z, values, at)
+                weighted = products(plain, load(values, at + 3 * LANES))
+                at += PAIR_ROWS * LANES
                 for k in range(n_radial):
-                    row = LANES * k
                     prefetch(values, at + AHEAD)
-                    v0, v1, v2, v3 = values[at + 0], values[at + 1], values[at + 2], values[at + 3]
-                    v4, v5, v6, v7 = values[at + 4], values[at + 5], values[at + 6], values[at + 7]
-                    sums[row + 0] += p0 * v0
-                    sums[row + 1] += p1 * v1
-                    sums[row + 2] += p2 * v2
-                    sums[row + 3] += p3 * v3
-                    sums[row + 4] += p4 * v4
-                    sums[row + 5] += p5 * v5
-                    sums[row + 6] += p6 * v6
-                    sums[row + 7] += p7 * v7
+                    v = load(values, at)
+                    _add(sums, LANES * k, products(plain, v))
                     if n_weighted > 0:
-                        row += LANES * n_radial
-                        sums[row + 0] += q0 * v0
-                        sums[row + 1] += q1 * v1
-                        sums[row + 2] += q2 * v2
-                        sums[row + 3] += q3 * v3
-                        sums[row + 4] += q4 * v4
-                        sums[row + 5] += q5 * v5
-                        sums[row + 6] += q6 * v6
-                        sums[row + 7] += q7 * v7
+                        _add(sums, LANES * (n_radial + k), products(weighted, v))
                     at += LANES
             if block < n_near:
                 for k in range(n_radial + n_weighted, n_features):
-                    row = LANES * k
                     prefetch(values, at + AHEAD)
-                    prefetch(values, at + AHEAD + 16)
-                    sums[row + 0] += x0 * values[at + 0] + y0 * values[at + 8 + 0] + z0 * values[at + 16 + 0]
-                    sums[row + 1] += x1 * values[at + 1] + y1 * values[at + 8 + 1] + z1 * values[at + 16 + 1]
-                    sums[row + 2] += x2 * values[at + 2] + y2 * values[at + 8 + 2] + z2 * values[at + 16 + 2]
-                    sums[row + 3] += x3 * values[at + 3] + y3 * values[at + 8 + 3] + z3 * values[at + 16 + 3]
-                    sums[row + 4] += x4 * values[at + 4] + y4 * values[at + 8 + 4] + z4 * values[at + 16 + 4]
-                    sums[row + 5] += x5 * values[at + 5] + y5 * values[at + 8 + 5] + z5 * values[at + 16 + 5]
-                    sums[row + 6] += x6 * values[at + 6] + y6 * values[at + 8 + 6] + z6 * values[at + 16 + 6]
-                    sums[row + 7] += x7 * values[at + 7] + y7 * values[at + 8 + 7] + z7 * values[at + 16 + 7]
+                    prefetch(values, at + AHEAD + 2 * LANES)
+                    _add(sums, LANES * k, _along(x, y, z, values, at))
                     at += 3 * LANES
         for k in range(n_features):
-            row = LANES * k
-            low = (sums[row] + sums[row + 1]) + (sums[row + 2] + sums[row + 3])
-            high = (sums[row + 4] + sums[row + 5]) + (sums[row + 6] + sums[row + 7])
-            slopes[center, columns[k]] = -(low + high)
+            slopes[center, columns[k]] = -total(load(sums, LANES * k))
     return 0
+
+
+@jit
+def _along(x, y, z, values, at):
+    """Products of eight vectors with those at a place, added up."""
+    in_plane = plus(products(x, load(values, at)), products(y, load(values, at + LANES)))
+    return plus(in_plane, products(z, load(values, at + 2 * LANES)))
+
+
+@jit
+def _add(sums, at, v):
+    store(sums, at, plus(load(sums, at), v))
