@@ -71,8 +71,8 @@ class Test21:
     def test_only_a_file_with_a_number_lacks_a_structure_of_it(self, folder, capsys):
         (folder / "OUTCAR").write_text(calculations.outcar(calculations.made()))
         for name, expected in {
-            "OUTCAR@3": "OUTCAR@3: cannot be read as a structure: found no structure 3 in it",
-            "OUTCAR@last": "OUTCAR@last: no such file; expected FILE or FILE@NUMBER",
+            "OUTCAR@3": "OUTCAR@3: there is no structure 3 in this file",
+            "OUTCAR@last": "OUTCAR@last: no such file; give FILE or FILE@NUMBER",
             "OUTCAR3": "OUTCAR3: no such file; expected a structure",
         }.items():
             assert in_process(capsys, "md", name, *SIMULATE, "--steps", 1) == (1, "", f"Error: {expected}\n")

@@ -176,7 +176,7 @@ def test_bad_structures_are_skipped_if_asked(capsys):
         (["a.extxyz", "none/none/b.xyz"], "none/none/b.xyz: cannot be written: No such file or directory"),
         (["a.extxyz", "none/none/b"], "cannot be written: No such file or directory"),
         (["taken.db", "b.xyz"], "taken.db: not a valid ASE database: file is not a database"),
-        (["taken.json", "b.xyz"], "taken.json: cannot be read: "),
+        (["taken.json", "b.xyz"], "taken.json: not a valid ASE database: "),
         (["cohesive.xsf", "b.xyz"], "cohesive.xsf: found a cohesive energy; expected a total energy alone"),
         (["empty", "b.xyz"], "empty: no such file in this folder; expected a file .extxyz"),
         (["generate.in", "b.xyz"], "generate.in: found no atoms; ASE reads this file as aims, choose another"),

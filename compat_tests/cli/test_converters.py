@@ -193,7 +193,7 @@ def test_values_that_text_cannot_hold(kind, tmp_path, capsys):
     main, content = SMALL[kind]
     (tmp_path / "in").write_bytes(content.replace(b"a.xsf", b"a\nxsf").replace(b"a.train", b"a\ntrain"))
     assert main([str(tmp_path / "in"), str(tmp_path / "out")]) == 1
-    assert f"Error: {tmp_path}/in: found an end of line in 'a" in capsys.readouterr().err
+    assert f"Error: {tmp_path}/in: cannot write 'a" in capsys.readouterr().err
     assert bad_files(tmp_path) == []
 
 

@@ -178,7 +178,7 @@ def test_relax_without_entries(deck, cluster, monkeypatch, capfdbinary):
     path.write_text(text + deck)
     status, out, err = predict(cluster, monkeypatch, capfdbinary, "../xsf/s001.xsf")
     assert status == 0
-    assert ("ignored; expected it on the next line" in err) == ("steps=2" in deck)
+    assert ("after RELAX; write it on the next line" in err) == ("steps=2" in deck)
     path.write_text(text + "RELAX\nmethod=bfgs steps=99 F_conv=0.01 E_conv=0.001\n")
     assert without_dates(predict(cluster, monkeypatch, capfdbinary, "../xsf/s001.xsf")[1]) == without_dates(out)
 

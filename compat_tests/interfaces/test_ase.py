@@ -378,7 +378,7 @@ def test_positions_of_any_kind(form):
     given = np.asarray(exact.astype(kind), order=order)
     assert potential.energy_forces(dataclasses.replace(structure, positions=given)).energy == wanted
     given[1, 1] = np.nan
-    with pytest.raises(AenetError, match="positions that are not finite"):
+    with pytest.raises(AenetError, match="positions must be finite"):
         potential.energy_forces(dataclasses.replace(structure, positions=given))
 
 
