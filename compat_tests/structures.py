@@ -1,4 +1,4 @@
-"""Structures made for tests, and a reader and a writer of extended XYZ that share nothing with the package's."""
+"""Structures for tests, and a writer of extended XYZ that is independent of the package."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ OPENED = {".xz": lzma.open, ".gz": gzip.open}
 
 
 def make_frames(n: int, seed: int = 0, elements: str = "Cu O", n_atoms: tuple[int, int] = (2, 6)) -> list[Structure]:
-    """Frames with atoms at least 1 Å apart, in cells and isolated, with energy, forces and tags."""
+    """Structures with atoms at least 1 Å apart, periodic and isolated, with energy, forces and tags."""
     rng = np.random.default_rng(seed)
     found = []
     for number in range(n):
@@ -44,7 +44,7 @@ def make_frames(n: int, seed: int = 0, elements: str = "Cu O", n_atoms: tuple[in
 
 
 def as_text(frame: Structure, extra: str = "") -> str:
-    """A frame as a set of a public database has it, with a mask of the atoms that may move."""
+    """A frame as in public data sets, with a mask of the atoms that may move."""
     head = [] if frame.cell is None else ['Lattice="' + " ".join(f"{x!r}" for x in frame.cell.ravel().tolist()) + '"']
     head += ["Properties=species:S:1:pos:R:3:move_mask:L:1:tags:I:1:forces:R:3"]
     head += [
@@ -59,14 +59,14 @@ def as_text(frame: Structure, extra: str = "") -> str:
 
 
 def write(path: Path, content: str) -> Path:
-    """Text into a file, compressed as its name says."""
+    """Write text to a file, compressed according to its name."""
     with OPENED.get(path.suffix, open)(path, "wb") as file:
         file.write(content.encode())
     return path
 
 
 def check_same(a: Structure, b: Structure, paths: bool = False) -> None:
-    """All values of two frames agree, bit for bit."""
+    """Assert that all values of two structures agree bit for bit."""
     assert a.symbols == b.symbols
     assert (a.energy, a.pbc) == (b.energy, b.pbc)
     assert a.path == b.path or not paths

@@ -1,4 +1,4 @@
-"""Structures: what is given wrongly is an error, and what is given in other words counts the same."""
+"""Structures: invalid values are errors, equivalent values are accepted."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_wrong_structures(changes):
         {"symbols": list(GOOD.symbols), "energy": np.float32(1.0)},
     ],
 )
-def test_the_same_in_other_words(changes):
+def test_equivalent_values(changes):
     assert POTENTIAL.energy_forces(dataclasses.replace(GOOD, **changes)).energy == ENERGY
 
 
@@ -97,7 +97,7 @@ SHAPES = st.lists(st.sampled_from([0, 1, 2, 3, 4, 14, 15, 16, 45]), max_size=3).
 @settings(max_examples=150, deadline=None)
 @given(st.sampled_from(["positions", "species", "forces", "cell"]), SHAPES, KINDS)
 def test_arrays_of_any_shape_and_kind(name, shape, kind):
-    """Either an error, or the shape that is documented."""
+    """Either an error or the documented shape."""
     value = (10.0 * np.arange(np.prod(shape, dtype=int)).reshape(shape)).astype(kind)
     try:
         found = dataclasses.replace(GOOD, **{name: value})
@@ -156,7 +156,7 @@ def test_an_isolated_structure_may_have_a_cell():
     assert POTENTIAL.energy_forces(boxed).energy == ENERGY
 
 
-def test_what_does_not_belong_together():
+def test_types_and_environments_that_do_not_match():
     atoms = as_atoms(PATH)
     types = POTENTIAL.types_of(atoms.get_chemical_symbols())
     found = verlet.environments(verlet.pairs(atoms, POTENTIAL.model.r_max, 0.0), atoms)

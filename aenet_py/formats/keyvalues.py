@@ -23,23 +23,23 @@ _USUAL = re.compile(  # a word alone, or a pair with nothing escaped and nothing
 
 def pairs(text: str) -> Iterator[tuple[str, str | None]]:
     """Keys and values as written, without surrounding quotes or brackets; None for a word without a value."""
-    place, unclosed = 0, set[str]()
-    while place < len(text):
-        usual = _USUAL.match(text, place)
+    position, unclosed = 0, set[str]()
+    while position < len(text):
+        usual = _USUAL.match(text, position)
         if usual is not None:
-            place, group = usual.end(), usual.lastindex
+            position, group = usual.end(), usual.lastindex
             if group == 4:
                 yield usual[1], usual[4].rstrip(",;")
             else:
                 yield usual[1], None if group == 1 else usual[group or 0]
             continue
-        place = _end(_GAP, text, place)
-        key, place = _item(text, place, _KEY, unclosed)
-        equals = _EQUALS.match(text, place)
+        position = _end(_GAP, text, position)
+        key, position = _item(text, position, _KEY, unclosed)
+        equals = _EQUALS.match(text, position)
         if not key:
-            place += 1
+            position += 1
         elif equals is not None:
-            value, place = _item(text, equals.end(), _VALUE, unclosed)
+            value, position = _item(text, equals.end(), _VALUE, unclosed)
             yield key, value
         else:
             yield key, None
@@ -51,39 +51,39 @@ def quoted(text: str) -> str:
     return f'"{escaped}"'
 
 
-def _item(text: str, place: int, bare: re.Pattern[str], unclosed: set[str]) -> tuple[str, int]:
-    """The key or value at a place, and its end; unclosed : quotes and brackets that are not closed in the rest."""
-    first = text[place : place + 1]
+def _item(text: str, position: int, bare: re.Pattern[str], unclosed: set[str]) -> tuple[str, int]:
+    """The key or value at a position, and its end; unclosed : quotes and brackets that are not closed in the rest."""
+    first = text[position : position + 1]
     if first in _CLOSED and first not in unclosed:
         quote = _CLOSED[first]
-        end = _bracket(text, place) if quote is None else _quote(text, place, quote)
+        end = _bracket(text, position) if quote is None else _quote(text, position, quote)
         if end >= 0:
-            inside = text[place + 1 : end]
+            inside = text[position + 1 : end]
             return inside if quote is None else _unescaped(inside), end + 1
         unclosed.add(first)
-    end = _end(bare, text, place)
-    return text[place:end].rstrip(",;"), end
+    end = _end(bare, text, position)
+    return text[position:end].rstrip(",;"), end
 
 
-def _end(pattern: re.Pattern[str], text: str, place: int) -> int:
+def _end(pattern: re.Pattern[str], text: str, position: int) -> int:
     """End of the match of a pattern that also matches nothing."""
-    match = pattern.match(text, place)
-    return place if match is None else match.end()
+    match = pattern.match(text, position)
+    return position if match is None else match.end()
 
 
-def _quote(text: str, place: int, stops: re.Pattern[str]) -> int:
+def _quote(text: str, position: int, stops: re.Pattern[str]) -> int:
     """Position of the closing quote, or -1; stops : that quote, or a backslash, which escapes the next character."""
-    while (stop := stops.search(text, place + 1)) is not None:
+    while (stop := stops.search(text, position + 1)) is not None:
         if stop[0] != "\\":
             return stop.start()
-        place = stop.end()
+        position = stop.end()
     return -1
 
 
-def _bracket(text: str, place: int) -> int:
+def _bracket(text: str, position: int) -> int:
     """Position of the closing bracket, or -1."""
     depth = 0
-    for bracket in _NESTED.finditer(text, place):
+    for bracket in _NESTED.finditer(text, position):
         depth += _DEPTH.get(bracket[0], 0)
         if depth == 0:
             return bracket.start()

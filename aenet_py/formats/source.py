@@ -19,7 +19,7 @@ Advance = Callable[[int], object]  # called with the number of bytes read since 
 
 
 def unwatched(n_bytes: int) -> None:
-    """Take what an `Advance` is told where nobody watches."""
+    """An `Advance` that does nothing."""
 
 
 AHEAD = 1 << 18  # bytes read at once

@@ -87,8 +87,8 @@ def _frame_of(name: str) -> tuple[str, int | None]:
 def sources(names: Sequence[str], labels: Labels = ANY, advance: Advance = unwatched) -> list[StructureSource]:
     """The files and frames of a deck's entries; each file of frames is read once to count them.
 
-    labels : which energies and forces of frames to read; advance : is told the bytes read.  InputError for a file that
-    cannot be split into frames, and for a frame that does not exist.
+    labels : which energies and forces of frames to read; advance : called with the number of bytes read.  InputError
+    for a file that cannot be split into frames, and for a frame that does not exist.
     """
     counts: dict[str, int] = {}
     listed = []
@@ -110,7 +110,7 @@ def sources(names: Sequence[str], labels: Labels = ANY, advance: Advance = unwat
 
 
 def n_bytes(names: Sequence[str]) -> int:
-    """Bytes that `sources` reads: those of the files of frames."""
+    """Number of bytes that `sources` reads, which are those of the files of frames."""
     paths = {path_of(name) for name in names}
     return sum(os.path.getsize(path) for path in paths if frames.is_frames(path) and os.path.exists(path))
 

@@ -137,12 +137,12 @@ def read_forces(path: str) -> Forces:
         stop = number + 1 + int(head[1])
         if stop > len(lines):
             raise InputError(path, f"found {len(lines) - number - 1} atoms; expected {head[1]}", number + 1)
-        for place in range(number + 1, stop):
-            words = lines[place].split()
+        for index in range(number + 1, stop):
+            words = lines[index].split()
             if len(words) != FORCE_COLUMNS:
-                shown = repr(lines[place].strip())
-                raise InputError(path, f"found {shown}; expected an atom, its error and two forces", place + 1)
-            rows.append(_numbers(path, place + 1, words)[2:])
+                shown = repr(lines[index].strip())
+                raise InputError(path, f"found {shown}; expected an atom, its error and two forces", index + 1)
+            rows.append(_numbers(path, index + 1, words)[2:])
         paths.append(head[3].rstrip())
         starts.append(len(rows))
         number = stop

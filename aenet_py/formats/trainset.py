@@ -116,12 +116,12 @@ class TrainingSet:
     structures: StructureBatch
 
     @classmethod
-    def read(cls, path: str) -> TrainingSet:
+    def read(cls, path: str | os.PathLike[str]) -> TrainingSet:
         """Read a training set.
 
         Parameters
         ----------
-        path : str
+        path : path
             File in either form, ``.train`` or ``.train.ascii``.
 
         Raises
@@ -129,7 +129,7 @@ class TrainingSet:
         AenetError
             If the file does not exist or is not a valid training set.
         """
-        return read(path)
+        return read(os.fspath(path))
 
 
 @dataclass(frozen=True)
@@ -260,18 +260,18 @@ def read_header(source: ByteSource) -> Header:
     )
 
 
-def check_header(path: str, found: Header, purpose: str) -> None:
+def check_header(path: str, values: Header, purpose: str) -> None:
     """Raise InputError unless energies and features are as written by generate.x.
 
     purpose : use of the set in the message, such as "train on".
     """
-    if found.normalized:
+    if values.normalized:
         made_from = path.removesuffix(ASCII).removesuffix(SCALED)
         known = made_from + SCALED == path.removesuffix(ASCII) and os.path.exists(made_from)
         instead = made_from if known else "the training set that generate.x wrote"
         what = "its energies and features are already normalised (train.x does this) and not in eV"
         raise InputError(path, f"{what}; {purpose} {instead} instead")
-    for symbol, energy in zip(found.types, found.atomic_energies, strict=True):
+    for symbol, energy in zip(values.types, values.atomic_energies, strict=True):
         if not abs(energy) < MOST_ENERGY:
             raise InputError(path, f"found {energy:g} eV as the atomic energy of {symbol}; the header is damaged")
 

@@ -222,8 +222,8 @@ def _count(path: str, lines: list[str], number: int) -> int:
         if count < 1:
             raise ValueError(count)
     except (ValueError, IndexError):
-        found = repr(lines[number].strip()) if number < len(lines) else "the end of the file"
-        raise InputError(path, f"found {found} after PRIMCOORD; expected the number of atoms", number + 1) from None
+        shown = repr(lines[number].strip()) if number < len(lines) else "the end of the file"
+        raise InputError(path, f"found {shown} after PRIMCOORD; expected the number of atoms", number + 1) from None
     return count
 
 

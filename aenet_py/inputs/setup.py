@@ -37,7 +37,7 @@ KEYWORDS = ("descr", "atom", "env", "rmin", "basis", "symmfunc", "functions")
 LARGEST = 2**31 - 1  # integers in files have 32 bits
 FEATURE_BYTES = 4096  # least memory per feature: kernels' scratch, set-up, statistics
 T = TypeVar("T")
-Odd = list[tuple[str, int]]  # warnings, with their lines
+Warnings = list[tuple[str, int]]  # warnings, with their lines
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def read(path: str, warn: Callable[[str], None]) -> Setup:
         If the file is invalid; the message names the line.
     """
     lines = split_lines(read_text(path, "a fingerprint set-up file"))
-    odd: Odd = []
+    warnings: Warnings = []
     description, atom_type, r_min = "", "", 0.0
     env_types: tuple[str, ...] = ()
     basis: tuple[str, int, dict[str, float]] | None = None
@@ -101,11 +101,11 @@ def read(path: str, warn: Callable[[str], None]) -> Setup:
         elif keyword in ("symmfunc", "functions"):
             if basis is not None or functions is not None:
                 raise InputError(path, "a second basis; expected one", number)
-            functions, number = _functions(path, lines, number, line, odd)
+            functions, number = _functions(path, lines, number, line, warnings)
         elif keyword == "basis":
             if basis is not None or functions is not None:
                 raise InputError(path, "a second BASIS; expected one", number)
-            basis = _basis(path, lines, number, line, odd)
+            basis = _basis(path, lines, number, line, warnings)
             number += 1
         else:
             near = difflib.get_close_matches(keyword, ["descr", "atom", "env", "rmin", "basis", "symmfunc"], n=1)
@@ -121,8 +121,8 @@ def read(path: str, warn: Callable[[str], None]) -> Setup:
     if r_min == 0.0:
         warn(f"{path}: RMIN is not set; {DEFAULT_R_MIN} Angstrom is used, as in the original")
         r_min = DEFAULT_R_MIN
-    for warning in dict.fromkeys(text for text, _ in odd):
-        lines_of = [at for text, at in odd if text == warning]
+    for warning in dict.fromkeys(text for text, _ in warnings):
+        lines_of = [at for text, at in warnings if text == warning]
         more = f" (and in {len(lines_of) - 1} more lines)" if len(lines_of) > 1 else ""
         warn(f"{path}:{lines_of[0]}: {warning}{more}")
     if functions is not None:
@@ -183,8 +183,10 @@ def _environment(path: str, lines: list[str], number: int, n: int) -> tuple[tupl
     return tuple(symbols), number
 
 
-def _basis(path: str, lines: list[str], number: int, line: str, odd: Odd) -> tuple[str, int, dict[str, float]]:
-    """Name of the basis, the line of its parameters, and the parameters; odd : takes warnings."""
+def _basis(
+    path: str, lines: list[str], number: int, line: str, warnings: Warnings
+) -> tuple[str, int, dict[str, float]]:
+    """Name of the basis, the line of its parameters, and the parameters."""
     name = parameter(path, number, line, "type", str)
     if name is None:
         raise InputError(path, f"found {line!r}; expected 'BASIS type=Chebyshev'", number)
@@ -196,7 +198,7 @@ def _basis(path: str, lines: list[str], number: int, line: str, odd: Odd) -> tup
     missing: list[str] = []
     for key in PARAMETERS:
         parse: Callable[[str], float] = listio.real if key.endswith("Rc") else listio.integer
-        value = _parameter(path, number + 1, lines[number], key, parse, odd)
+        value = _parameter(path, number + 1, lines[number], key, parse, warnings)
         if value is None:
             missing.append(key)
         elif value < 0:
@@ -205,12 +207,12 @@ def _basis(path: str, lines: list[str], number: int, line: str, odd: Odd) -> tup
     if max(values["radial_Rc"], values["angular_Rc"]) == 0.0:
         raise InputError(path, "both cutoffs are 0; expected radial_Rc or angular_Rc above 0", number + 1)
     if missing:
-        odd.append((f"found no {' and no '.join(missing)}; 0 is used, as in the original", number + 1))
+        warnings.append((f"found no {' and no '.join(missing)}; 0 is used, as in the original", number + 1))
     return name, number + 1, values
 
 
-def _functions(path: str, lines: list[str], number: int, line: str, odd: Odd) -> tuple[list[_Function], int]:
-    """The symmetry functions after a line SYMMFUNC, and the number of lines read so far; odd : takes warnings."""
+def _functions(path: str, lines: list[str], number: int, line: str, warnings: Warnings) -> tuple[list[_Function], int]:
+    """The symmetry functions after a line SYMMFUNC, and the number of lines read so far."""
     name = parameter(path, number, line, "type", str)
     if name != BEHLER:
         raise InputError(path, f"found {line!r}; expected 'SYMMFUNC type={BEHLER}'", number)
@@ -221,44 +223,44 @@ def _functions(path: str, lines: list[str], number: int, line: str, odd: Odd) ->
         raise InputError(path, f"found {n} symmetry functions; expected at least 1", number + 1)
     if number + 1 + n > len(lines):
         raise InputError(path, f"SYMMFUNC announces {n} functions, but {len(lines) - number - 1} lines follow", number)
-    functions = [_function(path, at + 1, lines[at], odd) for at in range(number + 1, number + 1 + n)]
+    functions = [_function(path, at + 1, lines[at], warnings) for at in range(number + 1, number + 1 + n)]
     if all(function.values[0] == 0 for function in functions):
         raise InputError(path, "no Rc found; expected a cutoff above 0 for at least one symmetry function", number + 2)
     return functions, number + 1 + n
 
 
-def _function(path: str, number: int, line: str, odd: Odd) -> _Function:
+def _function(path: str, number: int, line: str, warnings: Warnings) -> _Function:
     """A symmetry function; as in the original, missing parameters are 0, and a missing species is the previous one."""
-    kind = _parameter(path, number, line, "G", listio.integer, odd)
+    kind = _parameter(path, number, line, "G", listio.integer, warnings)
     if kind not in FUNCTIONS:
         raise InputError(path, f"found {line.strip()!r}; expected a symmetry function, G=1 to G=5", number)
     species: list[str] = []
     values: list[float] = []
     for name in FUNCTIONS[kind][0]:
-        symbol = _parameter(path, number, line, name, str, odd)
+        symbol = _parameter(path, number, line, name, str, warnings)
         if symbol is None:
             if not species:
                 raise InputError(path, f"no {name} in {line.strip()!r}; expected one for G={kind}", number)
-            odd.append((f"found no {name}; that of type2 is used, as in the original", number))
+            warnings.append((f"found no {name}; that of type2 is used, as in the original", number))
             symbol = species[-1]
         species.append(symbol[:SYMBOL_LENGTH])
     for name in FUNCTIONS[kind][1]:
-        value = _parameter(path, number, line, name, listio.real, odd)
+        value = _parameter(path, number, line, name, listio.real, warnings)
         if value is None:
-            odd.append((f"found no {name}; 0 is used, as in the original", number))
+            warnings.append((f"found no {name}; 0 is used, as in the original", number))
         elif name == "Rc" and value <= 0:
             raise InputError(path, f"found Rc = {value:g}; expected a cutoff above 0", number)
         values.append(value or 0.0)
     return _Function(kind, tuple(values), tuple(species), number)
 
 
-def _parameter(path: str, number: int, line: str, key: str, parse: Callable[[str], T], odd: Odd) -> T | None:
-    """As `parameter`; odd : takes a warning if the key is part of another word, whose value it takes."""
+def _parameter(path: str, number: int, line: str, key: str, parse: Callable[[str], T], warnings: Warnings) -> T | None:
+    """As `parameter`; warnings : takes one if the key is part of another word, whose value it takes."""
     around = re.match(rf".*?(\w*?{key}\w*)[^=]*", line)
     own = re.search(rf"\b{key}\b[^=]*", line)
     if around is not None and around[1] != key and (own is None or own.end() != around.end()):
         message = f"{key} takes the value of {around[1]!r}, as in the original, which finds {key!r} there"
-        odd.append((f"{message}; write {key} before it", number))
+        warnings.append((f"{message}; write {key} before it", number))
     return parameter(path, number, line, key, parse)
 
 

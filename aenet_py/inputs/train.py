@@ -181,7 +181,7 @@ class TrainKeyword:
 
     line: Line
     words: tuple[str, ...]
-    place: int
+    number: int
     body: tuple[Line, ...] = ()
 
 
@@ -194,7 +194,7 @@ def read(path: str, warn: Callable[[str], None] = nobody) -> TrainInput:
 
 
 def parse(path: str, lines: list[Line], warn: Callable[[str], None] = nobody) -> TrainInput:
-    """The same for lines that are at hand; path : what errors call them."""
+    """As `read`, from the lines of a deck; path : its name in errors."""
     trainx.check(path, lines)
     entries = _entries(path, trainx.without_ignored(path, lines, warn))
 
@@ -206,7 +206,7 @@ def parse(path: str, lines: list[Line], warn: Callable[[str], None] = nobody) ->
             return parse(entry.words[0])
         except ValueError:
             name = entry.line.text.split()[0]
-            raise InputError(path, f"found {entry.words[0]!r} after {name}; expected {what}", entry.place) from None
+            raise InputError(path, f"found {entry.words[0]!r} after {name}; expected {what}", entry.number) from None
 
     def required(keyword: str) -> Any:
         if keyword not in entries:
@@ -222,25 +222,25 @@ def parse(path: str, lines: list[Line], warn: Callable[[str], None] = nobody) ->
             if not sign or name.lower() not in names:
                 blanks = " without blanks" if name.lower() in names else ""
                 message = f"found {name or word!r} after {keyword.upper()}; expected {expected}{blanks}"
-                raise InputError(path, message, entry.place)
+                raise InputError(path, message, entry.number)
             given[name.lower()] = text
         if not given and keyword != "transfer":
             message = f"found {keyword.upper()} without settings; expected {expected} after it or on the next line"
             raise InputError(path, message, entry.line.number)
-        return entry.place, given
+        return entry.number, given
 
-    def number(place: int, given: dict[str, str], name: str) -> float:
+    def number(line_number: int, given: dict[str, str], name: str) -> float:
         try:
             return non_negative(given[name])
         except (KeyError, ValueError):
             shown = repr(given[name]) if name in given else "nothing"
-            raise InputError(path, f"found {shown} for {name}; expected a number, at least 0", place) from None
+            raise InputError(path, f"found {shown} for {name}; expected a number, at least 0", line_number) from None
 
     def choice(keyword: str, options: tuple[str, ...]) -> str:
         given = value(keyword, options[0])
         if given not in options:
             wanted = f"expected one of {', '.join(options)}"
-            raise InputError(path, f"found {keyword.upper()} {given}; {wanted}", entries[keyword].place)
+            raise InputError(path, f"found {keyword.upper()} {given}; {wanted}", entries[keyword].number)
         return given
 
     mode, memory_mode = choice("mode", MODES), choice("memory_mode", MEMORY_MODES)
@@ -252,10 +252,10 @@ def parse(path: str, lines: list[Line], warn: Callable[[str], None] = nobody) ->
         raise InputError(path, f"found method {name!r}; expected one of {', '.join(METHODS)}", method_place)
     alpha = number(*settings("forces"), "alpha") if "forces" in entries else None
     if alpha is not None and alpha > 1:
-        raise InputError(path, f"found alpha={alpha:g}; expected 0 to 1", entries["forces"].place)
+        raise InputError(path, f"found alpha={alpha:g}; expected 0 to 1", entries["forces"].number)
     schedule = _schedule(path, entries["schedule"]) if "schedule" in entries else None
     if schedule is not None and schedule.least > number(method_place, method, "lr"):
-        raise InputError(path, f"found min_lr={schedule.least:g}; expected less than lr", entries["schedule"].place)
+        raise InputError(path, f"found min_lr={schedule.least:g}; expected less than lr", entries["schedule"].number)
     if "transfer" in entries and mode != "transfer":
         message = f"found TRANSFER in MODE {mode}; expected MODE transfer"
         raise InputError(path, message, entries["transfer"].line.number)
@@ -263,10 +263,10 @@ def parse(path: str, lines: list[Line], warn: Callable[[str], None] = nobody) ->
     for keyword in ("forcespercent", "forcesseed"):
         if keyword in entries and memory_mode != "recompute":
             message = f"found {keyword.upper()}; expected it with MEMORY_MODE recompute only"
-            raise InputError(path, message, entries[keyword].place)
+            raise InputError(path, message, entries[keyword].number)
     if memory_mode == "recompute" and (mode == "batches" or {"save_batches", "load_batches"} & entries.keys()):
         message = "found MEMORY_MODE recompute; expected another one with SAVE_BATCHES, LOAD_BATCHES or MODE batches"
-        raise InputError(path, message, entries["memory_mode"].place)
+        raise InputError(path, message, entries["memory_mode"].number)
     return TrainInput(
         path=path,
         training_set=required("trainingset"),
@@ -333,11 +333,11 @@ def to_text(deck: TrainInput) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _transfer(path: str, place: int, given: dict[str, str]) -> Transfer:
+def _transfer(path: str, line_number: int, given: dict[str, str]) -> Transfer:
     def one_of(name: str, *options: str) -> str:
         word = given.get(name, options[0]).lower()
         if word not in options:
-            raise InputError(path, f"found {name}={given[name]}; expected {' or '.join(options)}", place)
+            raise InputError(path, f"found {name}={given[name]}; expected {' or '.join(options)}", line_number)
         return word
 
     freeze = given.get("freeze", "1").lower()
@@ -345,7 +345,7 @@ def _transfer(path: str, place: int, given: dict[str, str]) -> Transfer:
         layers = HIDDEN if freeze == "hidden" else natural(freeze)
     except ValueError:
         expected = "a number of layers, or hidden"
-        raise InputError(path, f"found freeze={given['freeze']}; expected {expected}", place) from None
+        raise InputError(path, f"found freeze={given['freeze']}; expected {expected}", line_number) from None
     one_of("features", "source")
     new = "new" in given and bool(one_of("new", "random"))
     return Transfer(given.get("source", Transfer.source), layers, one_of("energy", *ENERGIES), new)
@@ -354,20 +354,20 @@ def _transfer(path: str, place: int, given: dict[str, str]) -> Transfer:
 def _schedule(path: str, entry: TrainKeyword) -> Schedule:
     kind, *words = [word.lower() for word in entry.words] or [""]
     if kind not in SCHEDULES:
-        raise InputError(path, f"found {kind!r} after SCHEDULE; expected {' or '.join(SCHEDULES)}", entry.place)
+        raise InputError(path, f"found {kind!r} after SCHEDULE; expected {' or '.join(SCHEDULES)}", entry.number)
     settings: dict[str, float] = {}
     for word in words:
         name, _, given = word.partition("=")
         expected = ", ".join(f"{name}=number" for name in SCHEDULES[kind])
         if name not in SCHEDULES[kind]:
-            raise InputError(path, f"found {word!r} after SCHEDULE {kind}; expected {expected}", entry.place)
+            raise InputError(path, f"found {word!r} after SCHEDULE {kind}; expected {expected}", entry.number)
         try:
             settings[name] = positive(given) if name == "patience" else non_negative(given)
         except ValueError:
             expected = _POSITIVE if name == "patience" else "a number, at least 0"
-            raise InputError(path, f"found {given!r} for {name}; expected {expected}", entry.place) from None
+            raise InputError(path, f"found {given!r} for {name}; expected {expected}", entry.number) from None
     if not 0 < settings.get("factor", 0.5) < 1:
-        raise InputError(path, f"found factor={settings['factor']:g}; expected a number between 0 and 1", entry.place)
+        raise InputError(path, f"found factor={settings['factor']:g}; expected a number between 0 and 1", entry.number)
     return Schedule(
         kind, settings.get("factor", Schedule.factor), int(settings.get("patience", Schedule.patience)),
         settings.get("min_lr", Schedule.least),
@@ -381,7 +381,7 @@ def _average(path: str, entry: TrainKeyword) -> float:
     except ValueError:
         decay = 1.0
     if decay >= 1:
-        raise InputError(path, f"found {text!r} after EMA; expected the decay, from 0 to below 1", entry.place)
+        raise InputError(path, f"found {text!r} after EMA; expected the decay, from 0 to below 1", entry.number)
     return decay
 
 

@@ -1,4 +1,4 @@
-"""Files of electronic structure codes, as far as ASE reads them, for the structures of `made`."""
+"""Minimal files of electronic structure codes that ASE reads, with the structures of `made`."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from ase.units import create_units
 
 from aenet_py.structure import Structure
 
-CODATA = create_units("2006")  # the constants that ASE's reader of Quantum ESPRESSO goes by
+CODATA = create_units("2006")  # constants of ASE's reader of Quantum ESPRESSO
 CELL = np.array([[4.0, 0.0, 0.0], [0.5, 4.2, 0.0], [0.0, 0.25, 4.4]])
 
 
 def made(n: int = 3) -> list[Structure]:
-    """Rock salt's ions, a little off their places: positions of 6 digits, energies and forces of as many."""
+    """Displaced ions of rock salt; positions, energies and forces have 6 digits."""
     generator = np.random.default_rng(7)
     places = np.array([[0, 0, 0], [0.5, 0.5, 0], [0.5, 0, 0], [0, 0.5, 0]]) @ CELL
     return [
@@ -33,7 +33,7 @@ def made(n: int = 3) -> list[Structure]:
 
 
 def without(frame: Structure, *names: str) -> Structure:
-    """A frame that lacks energy, forces."""
+    """A structure without energy, forces."""
     return dataclasses.replace(frame, **dict.fromkeys(names))
 
 
@@ -42,7 +42,7 @@ def _rows(values: np.ndarray) -> list[str]:
 
 
 def outcar(frames: list[Structure]) -> str:
-    """VASP: the energy is extrapolated to zero smearing, the free energy lies 0.25 eV below it."""
+    """OUTCAR of VASP: the energy is extrapolated to zero smearing, the free energy is 0.25 eV lower."""
     lines = [" POTCAR:    PAW_PBE Mg 13Apr2007", " POTCAR:    PAW_PBE S 06Sep2000"] * 2
     lines += ["   ISPIN  =      1    spin polarized calculation?", "   ions per type =               2   2"]
     lines += [
@@ -65,7 +65,7 @@ def outcar(frames: list[Structure]) -> str:
 
 
 def vasprun(frames: list[Structure]) -> str:
-    """VASP: as of `outcar`."""
+    """vasprun.xml of VASP, with the energies of `outcar`."""
 
     def varray(name: str, values: np.ndarray) -> str:
         return f'<varray name="{name}">' + "".join(f"<v>{row}</v>" for row in _rows(values)) + "</varray>"
@@ -95,7 +95,7 @@ def vasprun(frames: list[Structure]) -> str:
 
 
 def espresso(frames: list[Structure]) -> str:
-    """Quantum ESPRESSO, of a relaxation: energies in Ry, forces in Ry/bohr."""
+    """Relaxation with Quantum ESPRESSO: energies in Ry, forces in Ry/bohr."""
     bohr, rydberg = CODATA["Bohr"], CODATA["Rydberg"]
     first, alat = frames[0], 4.0 / bohr
     lines = [
@@ -135,7 +135,7 @@ def espresso(frames: list[Structure]) -> str:
 
 
 def aims(frames: list[Structure]) -> str:
-    """FHI-aims, of molecular dynamics without a cell."""
+    """Molecular dynamics without a cell with FHI-aims."""
     lines = ["          Invoking FHI-aims ...", "", "  | Number of atoms                   :        4"]
     lines += [
         "  | Number of spin channels           :        1",

@@ -1,4 +1,4 @@
-"""Random files of each format for tests, as hypothesis strategies and as fixed small examples."""
+"""Files of each format for tests: hypothesis strategies and small fixed examples."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def content_of(values: TrainingSet, form: trainset.Form) -> bytes:
 
 
 def small_training_set(n_structures: int = 2) -> TrainingSet:
-    """A few atoms of two species with two and three features; n_structures : how many the header announces."""
+    """Three atoms of two species with two and three features; n_structures : the number in the header."""
     rng = np.random.default_rng(3)
     species = [1, 2, 2]
     parts = [
@@ -135,7 +135,7 @@ def small_potential() -> PotentialFile:
 
 
 def small_gradients() -> bytes:
-    """Three structures, of which the first and the last are selected; two neighbours at most."""
+    """Three structures, of which the first and the last are selected, with at most two neighbours."""
     rng = np.random.default_rng(6)
     parts = [gradients.header(3), gradients.structure("a.xsf", 2, 2, True)]
     for itype, neighbors in ((1, [2, 2]), (2, [1])):
@@ -152,7 +152,7 @@ def _atom(rng: np.random.Generator, itype: int, neighbors: list[int]) -> list[by
 
 
 def boundaries(content: bytes) -> list[int]:
-    """Where the records of a file end."""
+    """Offsets of the ends of a file's records."""
     found, offset = [], 0
     while offset < len(content):
         offset += records.MARKER.unpack_from(content, offset)[0] + 2 * records.MARKER.size

@@ -1,4 +1,4 @@
-"""Files of other codes, read by ASE: every structure with its energy and forces, and one line for what is wrong."""
+"""Files of other codes, read by ASE: every structure with energy and forces, and errors in one line."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_constraints_change_no_force(name):
     check(name, MADE, 0.5e-15)
 
 
-def test_without_energy_or_forces_it_is_said_by_frame():
+def test_missing_energy_or_forces_is_an_error_of_the_structure():
     frames = [MADE[0], calculations.without(MADE[1], "energy"), calculations.without(MADE[2], "forces")]
     write("a.traj", [as_atoms(frame) for frame in frames])
     with pytest.raises(InputError, match=r"a\.traj#1: no energy found"):
@@ -96,7 +96,7 @@ def test_without_energy_or_forces_it_is_said_by_frame():
     ]
 
 
-def test_the_free_energy_where_there_is_no_other():
+def test_the_free_energy_if_there_is_no_other():
     atoms = as_atoms(calculations.without(MADE[0], "energy"))
     atoms.calc.results["free_energy"] = -3.5
     write("a.traj", atoms)
@@ -114,7 +114,7 @@ def test_structures_alone():
         assert abs(np.linalg.det(frame.cell) - np.linalg.det(MADE[0].cell)) < 1e-2
 
 
-def test_the_structures_before_one_that_is_broken():
+def test_the_structures_before_a_damaged_one():
     text = calculations.espresso(MADE)
     start = text.rindex("ATOMIC_POSITIONS")
     Path("relax.out").write_text(text[:start] + text[start:].replace(".", "x", 1))
@@ -172,7 +172,7 @@ Atoms # atomic
 """
 
 
-def test_types_of_lammps_are_no_elements():
+def test_types_of_lammps_are_not_elements():
     Path("a.data").write_text(DATA.format("\nMasses\n\n1 24.305\n2 32.06\n"))
     (frame,) = ase_files.read("a.data", "lammps-data", reference=False)
     assert frame.symbols == ("Mg", "S")
@@ -192,7 +192,7 @@ def test_dumps_of_lammps_have_no_energy():
 
 @pytest.mark.parametrize("name", FILES)
 def test_damaged_files_give_structures_or_one_line(name, folder):
-    """Whatever ASE makes of a file that is cut or altered, no other exception gets through."""
+    """A truncated or altered file raises no other exception, whatever ASE does with it."""
     write_text, frames = FILES[name]
     content = write_text(frames).encode()
     path, lines = folder / name, []

@@ -1,4 +1,4 @@
-"""Real numbers in gfortran's columns: literal examples, one by one against many at once, and exact rounding."""
+"""Real numbers in gfortran's columns: literal examples, arrays against single numbers, and exact rounding."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as hnp
 
 from aenet_py.formats import decimals
 
-# What gfortran 12.2 prints for write(*,*).
+# Output of write(*,*) with gfortran 12.2.
 PRINTED = [
     (1.0, b"   1.0000000000000000     "),
     (-1.0, b"  -1.0000000000000000     "),
@@ -53,7 +53,7 @@ def test_text_as_gfortran_prints_it(value, expected):
 
 
 def ordinary() -> st.SearchStrategy[float]:
-    """Numbers near the limits of what is converted as arrays, and within them."""
+    """Numbers within the range that is converted as arrays, and near its limits."""
     near = st.integers(-8, 18).flatmap(lambda e: st.floats(0.9, 10.1).map(lambda m: m * 10.0**e))
     return st.one_of(st.floats(), near, near.map(lambda x: -x), st.floats(-10, 10), st.just(0.0))
 

@@ -1,4 +1,4 @@
-"""Extended XYZ: frames as they were written, whatever the compression; what is wrong with a file, with its place."""
+"""Extended XYZ: frames as they were written, with any compression, and errors with file and line."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_what_ase_writes_is_read(tmp_path):
 
 @settings(deadline=None)
 @given(st.data())
-def test_whatever_a_file_holds_it_is_read_or_named(tmp_path_factory, data):
+def test_any_bytes_are_read_or_an_error(tmp_path_factory, data):
     content = bytearray(GOOD.encode() * 2)
     for _ in range(data.draw(st.integers(1, 4))):
         place = data.draw(st.integers(0, len(content) - 1))
@@ -117,9 +117,9 @@ def test_what_is_written_is_read(tmp_path, number):
 
         atoms = ase_read(path)
         assert np.array_equal(atoms.positions, made.positions)
-        periodic = list(made.pbc)  # other vectors leave vacuum, as ænet repeats along all
+        periodic = list(made.pbc)  # vacuum along the others, as ænet repeats along all
         assert np.array_equal(atoms.cell[periodic], made.cell[periodic])
-        assert tuple(atoms.pbc) == made.pbc or made.pbc == (False, True, False)  # which XSF cannot say
+        assert tuple(atoms.pbc) == made.pbc or made.pbc == (False, True, False)  # not possible in XSF
     structure = xsf.read(str(path))
     assert structure.energy == made.energy
     assert np.array_equal(structure.forces, made.forces)
@@ -206,7 +206,7 @@ def test_what_is_wrong_is_named(tmp_path, monkeypatch, content, expected):
 
 
 @pytest.mark.parametrize("ending", [".xz", ".gz"])
-def test_cut_and_broken_compressed_files(tmp_path, ending):
+def test_truncated_and_damaged_compressed_files(tmp_path, ending):
     path = write(tmp_path / f"a.extxyz{ending}", "".join(as_text(frame) for frame in make_frames(400)))
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
@@ -258,7 +258,7 @@ ATOMS = ("Cu 0 0 0 0 0 0.1 0 0 0.2", "O 2 0 0.1 0 0 -0.1 0 0 -0.2")
         ("energy=-1 energy=-1 Energy=-1.00001", -1, 0.1),
     ],
 )
-def test_labels_of_one_source_are_taken(keys, energy, forces):
+def test_energy_and_forces_of_the_same_source(keys, energy, forces):
     found = frame_of(f"{BOTH} {keys}", *ATOMS, reference=True)
     assert (found.energy, found.forces[0, 2]) == (energy, forces)
 
@@ -268,7 +268,7 @@ NEAR_ZERO = st.floats(-5, 5)
 
 
 @given(st.lists(LABEL, min_size=2, max_size=3, unique=True), st.lists(NEAR_ZERO, min_size=6, max_size=6), st.data())
-def test_of_several_sources_one_is_chosen_or_none_taken(sources, numbers, data):
+def test_several_sources_are_an_error_unless_one_is_chosen(sources, numbers, data):
     properties = ":".join(f"{name}forces:R:3" for name in sources)
     keys = " ".join(f"{name}energy={value!r}" for name, value in zip(sources, numbers, strict=False))
     atoms = [
@@ -373,7 +373,7 @@ def test_other_columns_may_hold_anything():
     assert found.positions.tolist() == [[0, 0, 1]]
 
 
-def test_a_lone_atom_has_no_force():
+def test_a_single_atom_needs_no_forces():
     for comment in ("REF_energy=-4 pbc='F F F'", f"{LATTICE} REF_energy=-4", f"{LATTICE} pbc='F F F' REF_energy=-4"):
         found = frame_of(f"config_type=IsolatedAtom {comment}", "Cu 0 0 0", reference=True)
         assert (found.energy, found.forces.tolist()) == (-4, [[0, 0, 0]])
@@ -404,7 +404,7 @@ KEYS = st.sampled_from(["lower", "upper", "title"])
 
 
 @given(st.data())
-def test_order_case_and_quotes_of_keys_mean_nothing(data):
+def test_order_case_and_quotes_of_keys_do_not_matter(data):
     (made,) = make_frames(1)
     rows = extxyz.text(made).decode().splitlines()
     cell = " ".join(map(repr, made.cell.ravel().tolist()))
@@ -470,7 +470,7 @@ def test_any_frame_that_is_written_is_read(frame):
 
 @pytest.mark.slow
 def test_a_long_comment_takes_little_memory(tmp_path):
-    """Three million keys of 50 MB took 2.9 GB."""
+    """Once, 50 MB with three million keys took 2.9 GB."""
     path = tmp_path / "a.xyz"
     for filling in ("x" * 5_000_000, 'key="value" ' * 400_000, "data=[" + "1.25 " * 1_000_000 + "]"):
         path.write_text(GOOD.replace(" energy", f" {filling} energy"))

@@ -1,4 +1,4 @@
-"""Files of gradients: read and rewritten byte for byte, long records, broken files."""
+"""Files of gradients: rewritten byte for byte, long records, damaged files."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_golden_files_are_written_as_they_were_read(path):
 
 
 def test_long_records(tmp_path, monkeypatch):
-    """Records of more than 2 GiB come in pieces; here, of more than 40 bytes."""
+    """Records above 2 GiB are split into pieces; here, those above 40 bytes."""
     monkeypatch.setattr(records, "MAX_SUBRECORD", 40)
     monkeypatch.setattr(records.record, "__defaults__", (40,))
     content = samples.small_gradients()

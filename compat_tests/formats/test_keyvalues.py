@@ -1,4 +1,4 @@
-"""Comment lines: pairs however they are written; time and memory grow with the length alone."""
+"""Comment lines: pairs in any notation, with time and memory linear in the length."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ PIECES = [
 
 @pytest.mark.parametrize("piece", PIECES)
 def test_long_lines_take_time_in_proportion(piece):
-    """A search that began anew at each character would take minutes."""
+    """A search that restarts at each character would take minutes."""
     for start in ("", '"', 'a="', "a=[", "a='\\"):
         text = start + piece * (200_000 // len(piece))
         began = time.process_time()

@@ -1,4 +1,4 @@
-"""Labels of one source, units of ours: what is taken, what is chosen, what is refused."""
+"""Energies and forces of the same source, in ænet's units: chosen, or refused."""
 
 from __future__ import annotations
 

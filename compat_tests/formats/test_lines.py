@@ -1,4 +1,4 @@
-"""Lines of list-directed text: what gfortran 12.2 prints and how it reads."""
+"""List-directed text as gfortran 12.2 writes and reads it."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_nan(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("times", [b"2147483648", b"9" * 30, b"1000000", b"9" * 5000])
-def test_repetitions_beyond_measure(tmp_path, times):
+def test_too_many_repetitions(tmp_path, times):
     with pytest.raises(InputError, match=r"found '[129].*; expected a real number"):
         reader(tmp_path, times + b"*0.5\n").reals(2, "numbers")
     assert reader(tmp_path, b"1.5 " + times + b"*x\n").reals(1, "number").tolist() == [1.5]

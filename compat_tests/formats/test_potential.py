@@ -1,4 +1,4 @@
-"""Potentials: golden files in all forms rewritten byte for byte, broken and old ones refused."""
+"""Potentials: golden files in all forms rewritten byte for byte, damaged and old ones refused."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_the_angular_domain_shows_in_the_averages():
         mean[first : first + len(angular)] = angular
         return angular_domain(found.setup, dataclasses.replace(found.statistics, mean=mean))
 
-    # The averages of a potential for TiO2 from 2018, divided by the first, and of its successor.
+    # Averages of a potential for TiO2 of 2018, divided by the first one, and those of its successor.
     assert with_averages(1.0, -1.015, 1.318, -2.709) == "before 2.0.4"
     assert with_averages(1.0, -0.055, -0.402, -0.008) == "corrected"
     assert with_averages(1.0, -0.5, -0.4, 0.1, 0.0, 0.0) == "unknown"

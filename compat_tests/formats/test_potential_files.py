@@ -1,4 +1,4 @@
-"""Sets of potentials: a dictionary, a folder, one file; what is ambiguous is an error that names it."""
+"""Sets of potentials: a mapping, a folder, a single file; ambiguous ones are errors."""
 
 from __future__ import annotations
 

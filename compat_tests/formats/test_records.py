@@ -1,4 +1,4 @@
-"""Fortran records: markers, sub-records of long data, and what does not fit."""
+"""Fortran records: markers, pieces of long data, and damaged files."""
 
 from __future__ import annotations
 

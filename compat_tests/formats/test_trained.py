@@ -1,4 +1,4 @@
-"""Tables of the original's trainings, and what is none."""
+"""Tables written by the original's trainer, and other files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from compat_tests.cli.cases import golden_files, name_of
 
 
 def filled(name: str) -> list[Path]:
-    """Tables of the original that are not empty, as they are where a set has no structures, or none with forces."""
+    """Tables of the original, without the empty ones of sets without structures or forces."""
     return [path for path in golden_files(f"*/train*/expected/{name}.*") if path.stat().st_size]
 
 

@@ -1,4 +1,4 @@
-"""Training sets: golden files rewritten byte for byte, random ones through both forms, broken ones refused."""
+"""Training sets: golden files rewritten byte for byte, random ones in both forms, damaged ones refused."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_both_forms_hold_the_same(path):
 
 @pytest.mark.parametrize("path", [p for p in GOLDEN if p.parents[1].name in ("edges", "cluster-cuau-h2o")], ids=name_of)
 def test_arrays_are_those_of_the_records(path):
-    """An independent reader, record by record as the table of docs/formats.md has them."""
+    """An independent reader, record by record, after the table in docs/formats.md."""
     found, records = trainset.read(str(path)), iter(records_of(path)[7:])
     atoms, atom = found.structures.atoms, 0
     for entry in found.structures.entries:
@@ -77,7 +77,7 @@ def test_structures_larger_than_a_batch(monkeypatch):
 
 
 def test_text_of_other_columns(tmp_path):
-    """As another compiler, or a script, would write it."""
+    """Text as written by another compiler or a script."""
     values = samples.small_training_set()
     lines = samples.content_of(values, TEXT).decode("latin-1").splitlines()
     texts = {values.footer.setups[0].description, "Chebyshev", *(entry.path for entry in values.structures.entries)}
@@ -160,7 +160,7 @@ def test_atoms_missing_from_the_end(tmp_path, form):
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_atoms_of_another_width_than_their_set_up(tmp_path, form):
+def test_another_number_of_features_than_in_the_set_up(tmp_path, form):
     values = samples.small_training_set()
     setups, statistics = values.footer.setups, values.footer.statistics
     narrow = dataclasses.replace(setups[0], atom_type="O")
@@ -185,7 +185,7 @@ def test_more_species_than_there_are(tmp_path, form):
 
 @pytest.mark.parametrize("form", FORMS)
 def test_numbers_of_atoms_beyond_the_file_take_no_memory(tmp_path, form):
-    """Neither before the atoms are read nor for all of them together."""
+    """Neither for the atoms of one structure nor for all of them."""
     values = samples.small_training_set()
     first = values.structures.entries[0]
     true, huge = (trainset.entry(dataclasses.replace(first, n_atoms=n), FORMS[form]) for n in (2, 2**31 - 1))
@@ -202,7 +202,7 @@ def test_numbers_of_atoms_beyond_the_file_take_no_memory(tmp_path, form):
     assert peak < 50e6
 
 
-def test_blank_lines_behind_the_last_structure(tmp_path):
+def test_blank_lines_after_the_last_structure(tmp_path):
     values = samples.small_training_set(n_structures=4)
     found = trainset.read(written(tmp_path, samples.content_of(values, TEXT) + b"\n \n"))
     assert len(found.structures.entries) == 2
@@ -228,7 +228,7 @@ def test_numbers_of_species_beyond_an_integer(tmp_path):
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_something_behind_the_end(tmp_path, form):
+def test_something_after_the_end(tmp_path, form):
     content = samples.content_of(samples.small_training_set(), FORMS[form])
     with pytest.raises(InputError, match="expected the end of the file"):
         trainset.read(written(tmp_path, content + content[-30:]))
@@ -248,7 +248,7 @@ def test_errors_in_text_name_the_line(tmp_path):
 
 
 def test_features_that_only_look_regular(tmp_path):
-    """All atoms have the columns of the first, but one number is none."""
+    """All atoms have the columns of the first, but one word is not a number."""
     values = samples.small_training_set()
     content = samples.content_of(values, TEXT)
     for bad in (b"x", b" "):

@@ -1,4 +1,4 @@
-"""XSF files: atoms by symbol, number or label, as the original read them and as other programs write them."""
+"""XSF files: atoms by symbol, number or label, as read by the original and as written by other programs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def names_of(structure) -> list[str]:
         ("Ti1 Ti2 Ti_3 22", (), "Ti Ti Ti Ti"),
         ("C1 C2 H10 H_a 6", ("C", "H"), "C C H H C"),
         ("104 100 99", (), "Rf Fm Es"),
-        ("O1 O2 O3 8", ("O1", "O2"), "O1 O2 O O"),  # species of a deck, as the original has them
+        ("O1 O2 O3 8", ("O1", "O2"), "O1 O2 O O"),  # species of a deck, as in the original
         ("22 8", ("22", "8"), "22 8"),
         ("22 Ti", ("22",), "22 Ti"),
         ("Carbon Titan", (), "Ca Ti"),
@@ -57,22 +57,22 @@ def test_any_spelling_of_the_elements_is_the_same(tmp_path_factory, symbols, dat
     assert names_of(read(folder, *written, types=tuple(set(symbols)))) == symbols
 
 
-def test_atoms_without_a_name_are_no_numbers(tmp_path):
-    """As many words in all as atoms of seven have, but one line has another's."""
+def test_an_atom_without_a_name(tmp_path):
+    """The total number of words is right, but one line lacks a word and the next has one too many."""
     path = tmp_path / "a.xsf"
     path.write_text(f"{HEAD}2 1\n12 0 0 0 0 0\n16 0 0 2 0 0 0 1\n")
     with pytest.raises(InputError, match=":9: found '12 0 0 0 0 0'; expected '<symbol> x"):
         xsf.read(str(path))
 
 
-def test_a_lone_atom_has_no_force(tmp_path):
+def test_a_single_atom_needs_no_forces(tmp_path):
     assert read(tmp_path, "12", forces="").forces.tolist() == [[0, 0, 0]]
     assert xsf.read_frame(str(tmp_path / "a.xsf")).forces.tolist() == [[0, 0, 0]]
     with pytest.raises(InputError, match="no forces in"):
         read(tmp_path, "12", "16", forces="")
 
 
-def test_a_byte_order_mark_is_no_text(tmp_path):
+def test_a_byte_order_mark_is_skipped(tmp_path):
     expected = read(tmp_path, "Mg", "S")
     path = tmp_path / "a.xsf"
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
@@ -116,7 +116,7 @@ def test_an_energy_that_is_not_total_or_not_in_ev(tmp_path, line):
 
 
 @pytest.mark.parametrize("count", ["-1 1", "0 1"])
-def test_a_number_of_atoms_that_is_none(tmp_path, count):
+def test_an_invalid_number_of_atoms(tmp_path, count):
     read(tmp_path, "Mg", "S")
     path = tmp_path / "a.xsf"
     path.write_text(path.read_text().replace("2 1\n", f"{count}\n"))

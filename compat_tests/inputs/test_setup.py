@@ -1,4 +1,4 @@
-"""Set-ups as people write them: what is left out, read from elsewhere, or makes no sense."""
+"""Set-up files as users write them, with missing, misplaced and invalid values."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HEAD = "ATOM O\nENV 2\nTi\nO\nRMIN 0.5\n"
 
 
 def read(path, *functions: str) -> tuple[setup.Setup, list[str]]:
-    """A set-up of symmetry functions, and what it warns of."""
+    """A set-up of symmetry functions, and its warnings."""
     warnings: list[str] = []
     path.write_text("\n".join([f"{HEAD}SYMMFUNC type=Behler2011", str(len(functions)), *functions, ""]))
     return setup.read(str(path), warnings.append), [message.removeprefix(f"{path}:") for message in warnings]
@@ -55,7 +55,7 @@ def test_a_warning_for_many_lines(tmp_path):
 
 
 def test_a_key_within_another_word(tmp_path):
-    """Found in Ga, G has the value behind eta; in Ge, it has its own."""
+    """G takes the value after eta if it is found in Ga, but its own in Ge."""
     path = tmp_path / "O.stp"
     _, warnings = read(path, "type2=O eta=1.0 Rs=2 G=2 Rc=4")
     assert warnings == []
@@ -68,7 +68,7 @@ def test_a_key_within_another_word(tmp_path):
     ]
 
 
-# Numbers as people mistype them.  Cutoffs that no search could reach are elsewhere.
+# Mistyped numbers.  Unreachable cutoffs are tested elsewhere.
 NUMBERS = st.one_of(
     st.integers().map(str),
     st.floats().map(str),
@@ -119,7 +119,7 @@ def folder(tmp_path_factory):
 @example("Behler2011", {4: "1e308"})
 @example("Behler2011", {5: "-1e5"})
 def test_any_number(folder, edited, changes):
-    """A training set, or one line of error and nothing else."""
+    """The result is a training set, or an error in one line and nothing else."""
     for name, text in FIELDS.items():
         values = list(USUAL[name])
         for place, value in changes.items():
@@ -141,8 +141,8 @@ def test_any_number(folder, edited, changes):
     assert not list(folder.glob(".*"))
 
 
-def test_gradients_that_are_no_numbers(folder, capsys):
-    """With zeta between 0 and 1, those of a straight angle; the features are numbers."""
+def test_gradients_that_are_not_finite(folder, capsys):
+    """With zeta between 0 and 1, those of a straight angle; the features are finite."""
     for symbol in ("Ti", "O"):
         text = FIELDS["Behler2011"].format(*USUAL["Behler2011"], symbol=symbol)
         (folder / f"{symbol}.stp").write_text(text.replace("lambda=1.0 zeta=2", "lambda=1.0 zeta=0.5"))

@@ -1,4 +1,4 @@
-"""train.in: settings on one line or two, numbers of any kind, decks of train.x."""
+"""train.in: settings on one line or two, any numbers, input files of train.x."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ METHOD = "METHOD method=adam lr=0.5"
 
 @pytest.fixture
 def read(tmp_path):
-    """Read a deck of these lines behind three that are always there; warnings are appended to `read.warnings`."""
+    """Read a deck of three fixed lines and these; warnings are appended to `read.warnings`."""
 
     def read(lines: str) -> train.TrainInput:
         path = tmp_path / "train.in"
@@ -73,7 +73,7 @@ ODD = [
 
 
 @pytest.mark.parametrize(("lines", "message"), ODD)
-def test_what_is_odd_is_an_error_at_its_line(lines, message, read):
+def test_invalid_lines_are_errors_with_their_number(lines, message, read):
     with pytest.raises(InputError) as found:
         read(f"{lines}\n{METHOD}")
     assert message in str(found.value)

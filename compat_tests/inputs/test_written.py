@@ -1,4 +1,4 @@
-"""Decks that are written are read as they were."""
+"""Decks are read as they were written."""
 
 from __future__ import annotations
 
