@@ -47,6 +47,6 @@ def test_any_frame(tmp_path):
         with pytest.raises(AenetError, match="there is no structure"):
             start.read(f"{path}@{number}")
     path.write_text(FRAME.format(comment=COLUMNS, z=0).replace("0.1", "nan"))
-    with pytest.raises(AenetError, match="found momenta that are not numbers"):
+    with pytest.raises(AenetError, match="found momenta that are not finite numbers"):
         start.read(str(path))
     assert np.isfinite(start.read(f"{path}", "extxyz").positions).all()
