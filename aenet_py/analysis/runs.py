@@ -29,23 +29,23 @@ class Trained:
 
     def values(self, quantity: str, part: str) -> tuple[np.ndarray, np.ndarray] | None:
         """Reference and prediction (n,) of a set: energies, eV/atom, or force components, eV/Å; None without them."""
-        found: Energies | Forces | None = (self.energies if quantity == ENERGY else self.forces).get(part)
-        return None if found is None else (found.reference.ravel(), found.predicted.ravel())
+        table: Energies | Forces | None = (self.energies if quantity == ENERGY else self.forces).get(part)
+        return None if table is None else (table.reference.ravel(), table.predicted.ravel())
 
     def deviations(self, quantity: str, part: str) -> dict[tuple[str, int], float]:
         """Absolute error of each structure, eV/atom or, averaged over its force components, eV/Å.
 
         Structures are identified by their path and the number of structures with the same path before them.
         """
-        found: Energies | Forces | None = (self.energies if quantity == ENERGY else self.forces).get(part)
-        if found is None:
+        table: Energies | Forces | None = (self.energies if quantity == ENERGY else self.forces).get(part)
+        if table is None:
             return {}
-        errors = np.abs(found.predicted - found.reference)
-        if isinstance(found, Forces):
-            errors = np.array([errors[a:b].mean() for a, b in zip(found.starts[:-1], found.starts[1:], strict=True)])
+        errors = np.abs(table.predicted - table.reference)
+        if isinstance(table, Forces):
+            errors = np.array([errors[a:b].mean() for a, b in zip(table.starts[:-1], table.starts[1:], strict=True)])
         keyed: dict[tuple[str, int], float] = {}
         seen: dict[str, int] = {}
-        for path, error in zip(found.paths, errors.tolist(), strict=True):
+        for path, error in zip(table.paths, errors.tolist(), strict=True):
             keyed[path, seen.get(path, 0)] = error
             seen[path] = seen.get(path, 0) + 1
         return keyed

@@ -90,16 +90,16 @@ def energies(path: str) -> tuple[np.ndarray, list[str]]:
     """Errors (eV/atom) and names of the structures in energies.train or energies.test."""
     if not os.path.getsize(path):
         return np.empty(0), []
-    found = trained.read_energies(path)
-    return found.predicted - found.reference, list(found.paths)
+    table = trained.read_energies(path)
+    return table.predicted - table.reference, list(table.paths)
 
 
 def forces(path: str) -> np.ndarray:
     """Errors (eV/Å) of all force components in forces.train or forces.test."""
     if not os.path.getsize(path):
         return np.empty(0)
-    found = trained.read_forces(path)
-    return (found.predicted - found.reference).ravel()
+    table = trained.read_forces(path)
+    return (table.predicted - table.reference).ravel()
 
 
 def _rms(values: np.ndarray) -> float | None:
@@ -111,9 +111,9 @@ def curves(run: ScanRun) -> np.ndarray:
     path = os.path.join(run.folder, "train.error")
     if not os.path.getsize(path):
         return np.empty((0, 5))
-    found = trained.read_errors(path)
-    forces = np.zeros_like(found.energies) if found.forces is None else found.forces
-    return np.column_stack([found.epochs, found.energies, forces])
+    table = trained.read_errors(path)
+    forces = np.zeros_like(table.energies) if table.forces is None else table.forces
+    return np.column_stack([table.epochs, table.energies, forces])
 
 
 def means(results: Sequence[Result]) -> list[Mean]:

@@ -105,9 +105,9 @@ def test_invalid_settings(arguments, message):
 @pytest.mark.parametrize(
     ("structure", "potential", "message"),
     [
-        (None, NETWORKS, "found NoneType; expected ase.Atoms"),
+        (None, NETWORKS, "a structure must be ase.Atoms or a Structure, not NoneType"),
         ("nowhere.xsf", NETWORKS, "nowhere.xsf: no such file"),
-        (STRUCTURE, None, "found NoneType for potentials"),
+        (STRUCTURE, None, r"potentials must be .*, not NoneType"),
         (STRUCTURE, [], "no potentials given"),
     ],
 )
