@@ -54,10 +54,17 @@ def _quantiles(sets: Sequence[tuple[str, Numbers]]) -> list[str]:
         lines.append(f"  {title}")
         for which, numbers in sets:
             values = np.percentile(getattr(numbers, name), QUANTILES).tolist()
-            longest = lambda digits, values=values: max(len(f"{value:.{digits}f}") for value in values)  # noqa: E731
-            digits = next((d for d in range(most_digits, 0, -1) if longest(d) < COLUMN), 0)
+            digits = _digits(values, most_digits)
             lines.append(f"  {which:<8}" + "".join(f"{value:>{COLUMN}.{digits}f}" for value in values))
     return lines
+
+
+def _digits(values: Sequence[float], most: int) -> int:
+    """Decimals, at most that many, with which all values leave a blank in their columns."""
+    for digits in range(most, 0, -1):
+        if max(len(f"{value:.{digits}f}") for value in values) < COLUMN:
+            return digits
+    return 0
 
 
 def _elements(subset: Mapping[str, int], everything: Mapping[str, int]) -> list[str]:

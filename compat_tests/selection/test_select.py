@@ -7,7 +7,9 @@ import pytest
 
 from aenet_py.errors import AenetError, AenetWarning
 from aenet_py.formats import extxyz
+from aenet_py.selection import report
 from aenet_py.selection.select import select
+from aenet_py.selection.survey import Numbers
 from compat_tests.cli.cases import in_process, listing
 from compat_tests.structures import as_text, make_frames, write
 
@@ -113,3 +115,12 @@ def test_invalid_arguments(tmp_path, arguments, message):
     with pytest.raises(AenetError, match=message):
         select("0.extxyz", "out.extxyz", figures=False, **arguments)
     assert listing(tmp_path) == before
+
+
+def test_columns_of_the_report_stay_apart():
+    numbers = Numbers(np.full(3, -23000.1234), np.full(3, 1.5), np.full(3, 7))
+    lines = report._quantiles([("selected", numbers)])
+    assert max(map(len, lines)) <= 80
+    assert lines[2].split() == ["selected", *["-23000.12"] * 7]
+    assert lines[4].split() == ["selected", *["1.5000"] * 7]
+    assert lines[6].split() == ["selected", *["7"] * 7]
