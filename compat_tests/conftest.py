@@ -1,8 +1,14 @@
-"""Slow tests run without tracing, which would make them slower still."""
+"""Settings of all tests: slow ones are not traced, and the speed of the machine is never an error."""
 
 from __future__ import annotations
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
+settings.load_profile("any machine")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

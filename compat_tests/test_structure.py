@@ -94,7 +94,7 @@ KINDS = st.sampled_from([np.float64, np.float32, np.int64, np.int32, np.uint8, n
 SHAPES = st.lists(st.sampled_from([0, 1, 2, 3, 4, 14, 15, 16, 45]), max_size=3).map(tuple)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.sampled_from(["positions", "species", "forces", "cell"]), SHAPES, KINDS)
 def test_arrays_of_any_shape_and_kind(name, shape, kind):
     """Either an error or the documented shape."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from ase.io import read
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aenet_py.cli.generate import main as generate
@@ -202,7 +202,7 @@ cells = st.one_of(
 )
 
 
-@settings(deadline=20_000, max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=20_000, max_examples=80)
 @given(
     cell=cells,
     pbc=st.lists(st.sampled_from("TF"), min_size=3, max_size=3),

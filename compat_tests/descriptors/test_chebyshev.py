@@ -30,8 +30,8 @@ BALANCE_TOLERANCE = 1e-11  # sum of all derivatives, relative to the largest
 INVARIANCE_TOLERANCE = 1e-10  # features summed in another order, relative to features of order one
 JUMP_TOLERANCE = 1e-12  # features beyond the cutoff against features of the rest
 
-some = settings(deadline=None, max_examples=60, derandomize=True)
-few = settings(deadline=None, max_examples=15, derandomize=True)
+some = settings(max_examples=60, derandomize=True)
+few = settings(max_examples=15, derandomize=True)
 
 parts = st.tuples(st.floats(1.5, 4.5), st.integers(0, 6))
 

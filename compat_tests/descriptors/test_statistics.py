@@ -14,7 +14,7 @@ from compat_tests.compare import assert_same_bits
 
 MEAN_TOLERANCE = 1e-12  # relative to the largest value or square
 
-many = settings(deadline=None, max_examples=60, derandomize=True)
+many = settings(max_examples=60, derandomize=True)
 
 
 @st.composite

@@ -13,7 +13,7 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.constraints import FixAtoms
 from ase.io import write
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aenet_py.errors import AenetError, InputError
@@ -197,9 +197,7 @@ def test_damaged_files_give_structures_or_one_line(name, folder):
     content = write_text(frames).encode()
     path, lines = folder / name, []
 
-    @settings(
-        max_examples=15, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
-    )
+    @settings(max_examples=15, derandomize=True)
     @given(st.integers(0, len(content)), st.integers(0, len(content) - 1), st.integers(0, 255), st.booleans())
     def damage(stop: int, place: int, byte: int, cut: bool) -> None:
         path.write_bytes(content[:stop] if cut else content[:place] + bytes([byte]) + content[place + 1 :])

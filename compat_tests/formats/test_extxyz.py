@@ -7,7 +7,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from aenet_py.errors import AenetError, InputError
@@ -74,7 +74,6 @@ def test_what_ase_writes_is_read(tmp_path):
         assert np.allclose(0 if found.cell is None else found.cell, 0 if made.cell is None else made.cell, atol=1e-8)
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_any_bytes_are_read_or_an_error(tmp_path_factory, data):
     content = bytearray(GOOD.encode() * 2)

@@ -109,7 +109,7 @@ def folder(tmp_path_factory):
         yield path
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.sampled_from(list(FIELDS)), st.dictionaries(st.integers(0, 10), NUMBERS, min_size=1, max_size=2))
 @example("generate.in", {1: "1e308"})
 @example("Chebyshev", {0: "1e-300"})

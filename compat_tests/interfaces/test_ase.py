@@ -143,7 +143,7 @@ def test_forces_and_torques_cancel():
     assert np.abs(np.cross(atoms.positions, forces).sum(axis=0)).max() < 1e-10
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 2**32 - 1))
 def test_invariances(seed):
     generator = np.random.default_rng(seed)
@@ -297,7 +297,7 @@ def by_formula(file: potential_format.PotentialFile, features: np.ndarray) -> fl
     return float(values[0]) / training.scale + training.shift + free
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 2**32 - 1))
 def test_pairs_are_all_there(seed):
     """Against all images within the cutoff; ase.neighborlist misses some if a cell vector is zero."""

@@ -31,7 +31,7 @@ class Threads:
         self.barrier.wait()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 5))
 def test_forces_come_back_to_the_atoms(seed, n):
     """Any atoms in any process, some in none, copies of any others in each: as one sum over all."""

@@ -61,7 +61,7 @@ def distances_of(found):
     return [sorted(found.distance[a:b].tolist()) for a, b in itertools.pairwise(found.first.tolist())]
 
 
-@settings(deadline=None, max_examples=120, derandomize=True)
+@settings(max_examples=120, derandomize=True)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([*PARTLY, (True,) * 3]), st.sampled_from([2.0, 4.0, 6.5]))
 def test_both_searches_find_what_brute_force_finds(seed, pbc, reach):
     cell, positions = drawn(seed, pbc)
@@ -114,7 +114,7 @@ def test_which_vector_is_open_changes_nothing(n_open):
         np.testing.assert_allclose(np.concatenate(other), np.concatenate(found[0]), atol=1e-12)
 
 
-@settings(deadline=None, max_examples=100, derandomize=True)
+@settings(max_examples=100, derandomize=True)
 @given(st.integers(0, 2**32 - 1), st.sampled_from(PARTLY), st.sampled_from([5.0, VACUUM, 40.0]))
 def test_images_along_open_vectors_are_far(seed, pbc, vacuum):
     cell, positions = drawn(seed, pbc)

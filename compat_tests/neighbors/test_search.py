@@ -23,7 +23,7 @@ R_MIN = 0.3  # Å, small enough for any structure here
 ROUND_TRIP = 1e-11  # eV/Å and Å, through fractional coordinates and back
 AT_THE_EDGE = 1e-6  # Å, distances this close to the limit may fall on either side
 
-many = settings(deadline=None, max_examples=60, derandomize=True)
+many = settings(max_examples=60, derandomize=True)
 cutoffs = st.floats(1.0, 7.0)
 
 

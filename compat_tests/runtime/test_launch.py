@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aenet_py.runtime import launch
@@ -71,7 +71,7 @@ def test_processes_in_between():
     assert found(["sh", "-c", script, "sh", *python], **given) == "Launch(rank=0, size=None, mpi=False, direct=False)"
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=200)
 @given(
     st.dictionaries(
         st.sampled_from(sorted(NAMES)), st.one_of(st.integers(-9, 10**20).map(str), st.text("0x-1 ", max_size=5))

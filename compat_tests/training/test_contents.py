@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aenet_py.cli.aenet_pytorch import main
@@ -99,9 +99,7 @@ def any_change(data: st.DataObject, stored: Any) -> tuple[tuple, Any]:
     return place, changed(copy.deepcopy(stored), place, new)
 
 
-FAST = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+FAST = settings(max_examples=150)
 
 
 @pytest.mark.slow

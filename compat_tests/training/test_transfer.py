@@ -19,7 +19,7 @@ def counts(seed: int, n: int, n_species: int) -> np.ndarray:
 
 
 @given(st.integers(0, 10**6), st.integers(1, 30), st.integers(1, 5))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_nothing_is_missing_on_average(seed, n, n_species):
     atoms = counts(seed, n, n_species)
     fractions = atoms / atoms.sum(axis=1)[:, None]
@@ -33,7 +33,7 @@ def test_nothing_is_missing_on_average(seed, n, n_species):
 
 
 @given(st.integers(0, 10**6), st.integers(1, 5))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_shifts_that_are_there_are_found(seed, n_species):
     atoms = counts(seed, 40, n_species)
     fractions = atoms / atoms.sum(axis=1)[:, None]

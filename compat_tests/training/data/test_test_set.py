@@ -31,7 +31,7 @@ def runs(draw: st.DrawFn) -> list[tuple[list[str], np.ndarray, inputs.TrainInput
     return found
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(runs())
 def test_what_was_trained_on_is_never_tested(runs):
     before, trained = None, set()
