@@ -13,10 +13,10 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
-from aenet_py.cli.progress import ERASE
-from aenet_py.cli.progress import progress as progress
 from aenet_py.errors import AenetError, AenetWarning, counted
 from aenet_py.runtime import launch
+from aenet_py.runtime.progress import beside_progress
+from aenet_py.runtime.progress import progress as progress
 from aenet_py.runtime.signals import Terminated, raised
 from aenet_py.runtime.signals import stopping as stopping
 from aenet_py.runtime.signals import uninterrupted as uninterrupted
@@ -54,7 +54,8 @@ def warn_of_missing(path: str, n: int) -> None:
 
 def note(message: str) -> None:
     """Print a line on standard error, in place of the progress line if there is one."""
-    print(f"{ERASE}{message}" if sys.stderr.isatty() else message, file=sys.stderr)
+    with beside_progress():
+        print(message, file=sys.stderr)
 
 
 def need(*modules: str) -> None:

@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> None:
     folders = list(dict.fromkeys([*options.runs, *(folder for members in groups.values() for folder in members)]))
     if len(folders) < 2:
         raise AenetError("give at least two different runs to compare")
-    with common.progress(runs.N_TABLES * len(folders), " tables") as advance:
+    with common.progress(runs.N_TABLES * len(folders), "tables") as advance:
         trainings = {folder: runs.read(folder, advance) for folder in folders}
     for folder, each in trainings.items():
         if not each.energies and not each.forces:

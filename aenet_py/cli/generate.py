@@ -137,7 +137,7 @@ def generate(path: str, workers_for: Callable[[inputs.GenerateInput], Workers], 
                 debug.write(report.debug_lines(batch.features, model.basis.sizes[batch.types]).encode())
             advance(len(batch.structures))
 
-        with common.progress(n_structures, " structures", wanted=shown) as advance:
+        with common.progress(n_structures, "structures", wanted=shown) as advance:
             summary = featurize.write_training_set(model, given, chosen, train, forces, say, on_batch, workers)
         n_skipped = n_structures - summary.n_included
         if n_skipped and not deck.quiet:

@@ -75,7 +75,7 @@ def run(options: argparse.Namespace) -> int:
     from aenet_py.simulation.simulate import number_of_steps, simulate
 
     steps = number_of_steps(options.time, options.steps, options.timestep)
-    with common.stopping() as stop, common.progress(steps, " steps") as advance:
+    with common.stopping() as stop, common.progress(steps, "steps") as advance:
         result = simulate(
             options.structure,
             members(options.potential),

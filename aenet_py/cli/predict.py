@@ -59,7 +59,7 @@ def run(path: str, structures: list[str]) -> None:
     with contextlib.ExitStack() as stack:
         log = stack.enter_context(TimingLog("predict.time")) if deck.timing else None
         debug = stack.enter_context(PendingFile("predict.debug")) if deck.debug else None
-        advance = stack.enter_context(common.progress(n_structures, " structures", wanted=shown))
+        advance = stack.enter_context(common.progress(n_structures, "structures", wanted=shown))
         for number, item in enumerate(predict.predict(deck, given, potential, say), 1):
             outside += bool(item.prediction.outside.any())
             if is_repeated(item.structure, potential.model.r_max):

@@ -44,7 +44,7 @@ def _training(options: argparse.Namespace) -> None:
     from aenet_py.analysis import parity, runs
     from aenet_py.cli.summaries import report
 
-    with common.progress(runs.N_TABLES + 3, " steps") as advance:
+    with common.progress(runs.N_TABLES + 3, "steps") as advance:
         run = runs.read(options.folder, advance)
         errors = runs.qualities(run)
         drawn = {"parity": parity.parity(run), "learning": parity.learning(run)}

@@ -32,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
         common.warn(
             f"{deck.path}: JOBS {deck.jobs} exceeds the {processors()} processors; {processors()} run at a time"
         )
-    with common.stopping() as stop, common.progress(len(runs), " runs") as advance:
+    with common.stopping() as stop, common.progress(len(runs), "runs") as advance:
         done = stages.perform(deck, runs, lambda: stop() is not None, advance)
     means = results.means(done)
     ranked = results.ranked(means, deck.sort)

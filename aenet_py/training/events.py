@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from aenet_py.runtime.progress import Advance
 
 if TYPE_CHECKING:
     import torch
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from aenet_py.training.ranks import Ranks
 
 ALL_EPOCHS, PATIENCE, CALLER, SIGNAL = "all epochs", "patience", "caller", "signal"  # why a training ended
-Advance = Callable[[float, str], None]  # by how much the work has advanced, and a remark
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class EpochErrors:
     line: list[float] | None
 
 
-def ignored(amount: float, remark: str = "") -> None:
+def ignored(amount: float, remark: str = "", /) -> None:
     """An `Advance` that shows nothing."""
 
 

@@ -18,10 +18,11 @@ from aenet_py.formats import trained
 from aenet_py.inputs import train as inputs
 from aenet_py.inputs.train import TrainInput
 from aenet_py.potentials.potential import Potential
+from aenet_py.runtime.progress import Advance
+from aenet_py.runtime.progress import progress as progress_line
 from aenet_py.training import flow, options
-from aenet_py.training import progress as progress_line
 from aenet_py.training import ranks as processes
-from aenet_py.training.events import Advance, EpochErrors, Events
+from aenet_py.training.events import EpochErrors, Events
 from aenet_py.training.options import HiddenLayers, TransferOptions
 
 if TYPE_CHECKING:
@@ -207,8 +208,7 @@ class _Callbacks(Events):
         return None if self.on_epoch is None else self.on_epoch(epoch, errors)
 
     def progress(self, total: float, unit: str, done: float = 0.0) -> AbstractContextManager[Advance]:
-        show = progress_line.shown if self.with_progress else super().progress
-        return show(total, unit, done)
+        return progress_line(total, unit, self.with_progress, done)
 
 
 def _train(deck: TrainInput, folder: Path, on_epoch: OnEpoch | None, progress: bool) -> TrainingResult:

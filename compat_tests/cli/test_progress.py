@@ -63,9 +63,9 @@ def on_terminal(*command: str, folder: Path = ROOT) -> tuple[str, str]:
 @pytest.mark.parametrize(
     ("total", "unit", "before", "after"),
     [
-        (4, " structures", r"\| 0/4 structures \[00:0\d, \? left\]", r"\| 1/4 structures \[00:0\d, 00:\d\d left\]"),
-        (4, "B", r"\| 0.00/4.00B \[00:0\d, \? left\]", r"\| 1.00/4.00B \[00:0\d, 00:\d\d left\]"),
-        (0, " structures", r"0 structures \[00:0\d\]", r"1 structures \[00:0\d\]"),
+        (4, "structures", r"\| 0/4 structures \[00:0\d, \? left\]", r"\| 1/4 structures \[00:0\d, 00:\d\d left\]"),
+        (4, "B", r"\| 0.00B/4.00B \[00:0\d, \? left\]", r"\| 1.00B/4.00B \[00:0\d, 00:\d\d left\]"),
+        (0, "structures", r"0 structures \[00:0\d\]", r"1 structures \[00:0\d\]"),
     ],
 )
 def test_a_long_first_step(total, unit, before, after):

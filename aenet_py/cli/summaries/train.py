@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from aenet_py.cli import common
 from aenet_py.inputs.train import TrainInput
 from aenet_py.report import train as report
-from aenet_py.training import progress
+from aenet_py.runtime.progress import Advance, beside_progress, progress
 from aenet_py.training.data.dataset import Data
 from aenet_py.training.data.splits import Draw
-from aenet_py.training.events import Advance, EpochErrors, Events
+from aenet_py.training.events import EpochErrors, Events
 from aenet_py.training.ranks import Ranks
 
 if TYPE_CHECKING:
@@ -30,12 +30,10 @@ class Report(Events):
         self.on_terminal = sys.stdout.isatty()
 
     def note(self, text: str) -> None:
-        with _beside_progress(sys.stderr):
-            common.note(text)
+        common.note(text)
 
     def warn(self, text: str) -> None:
-        with _beside_progress(sys.stderr):
-            common.warn(text)
+        common.warn(text)
 
     def start(self, ranks: Ranks) -> None:
         self._say(report.opening())
@@ -87,22 +85,16 @@ class Report(Events):
         self._say(report.closing())
 
     def progress(self, total: float, unit: str, done: float = 0.0) -> contextlib.AbstractContextManager[Advance]:
-        return progress.shown(total, unit, done)
+        return progress(total, unit, done=done)
 
     def _say(self, text: str) -> None:
-        with _beside_progress(sys.stdout):
+        with beside_progress() if self.on_terminal else contextlib.nullcontext():
             sys.stdout.buffer.write(text.encode("latin-1"))
             sys.stdout.flush()
 
     def _say_more(self, text: str) -> None:
         if self.deck.verbose:
             self._say(text)
-
-
-def _beside_progress(file: object) -> contextlib.AbstractContextManager:
-    """Clear the progress line, if there is one, while something else is printed."""
-    tqdm = sys.modules.get("tqdm")
-    return contextlib.nullcontext() if tqdm is None else tqdm.tqdm.external_write_mode(file=file)
 
 
 def _transfer(deck: TrainInput, training: PreparedTraining, errors: list[float]) -> str:
