@@ -96,21 +96,21 @@ class SimulationResult:
 
     Parameters
     ----------
-    atoms
+    atoms : ase.Atoms
         The final structure, with velocities and calculator.
-    settings
+    settings : Settings
         What was simulated.
-    step
+    step : int
         Last step; the simulation was stable until then.
-    time
-        The same in ps.
-    reason
+    time : float, ps
+        The same as a time.
+    reason : str
         Why it stopped: ``"time"`` (requested time reached), ``"interrupted"``, ``"energy"``, ``"temperature"``,
         ``"close contact"``, ``"extrapolation"`` or ``"fragment"``.
-    message
+    message : str
         The reason in a sentence.
-    log
-        Columns of the log (docs/simulate.md) as arrays (n_rows,), of this call only; NaN for missing values.
+    log : dict of arrays, shape (n_rows,)
+        Columns of the log (docs/simulate.md), of this call only; NaN for missing values.
     """
 
     atoms: Atoms
