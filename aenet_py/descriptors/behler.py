@@ -193,33 +193,33 @@ def _place(symbol: str, env_types: Sequence[str]) -> int:
     return env_types.index(symbol) if symbol in env_types else -1
 
 
-def features(basis: Basis, types: np.ndarray, found: Environments) -> np.ndarray:
-    """As `chebyshev.features`; found has positions of neighbours."""
-    out = np.empty((int(found.starts[-1]), int(basis.sizes.max())))
-    work, near = _scratch(basis, found)
+def features(basis: Basis, types: np.ndarray, environments: Environments) -> np.ndarray:
+    """As `chebyshev.features`; environments has positions of neighbours."""
+    out = np.empty((int(environments.starts[-1]), int(basis.sizes.max())))
+    work, near = _scratch(basis, environments)
     failed = _features(
-        starts=found.starts, types=types, first=found.first, index=found.index, vectors=found.vectors,
+        starts=environments.starts, types=types, **environments.neighbors,
         functions=basis.functions, parameters=basis.parameters, ranges=basis.ranges, pairs=basis.pairs,
         triples=basis.triples, work=work, near=near, values=out,
     )  # fmt: skip
     if failed:
-        raise CoincidenceError(found.starts, failed - 1)
+        raise CoincidenceError(environments.starts, failed - 1)
     return out
 
 
-def gradients(basis: Basis, types: np.ndarray, found: Environments, start: int, stop: int) -> np.ndarray:
+def gradients(basis: Basis, types: np.ndarray, environments: Environments, start: int, stop: int) -> np.ndarray:
     """As `chebyshev.gradients`."""
-    work, near = _scratch(basis, found)
-    out = scratch("gradients", 3 * int(np.dot(basis.sizes[types[start:stop]], found.counts[start:stop] + 1)))
+    work, near = _scratch(basis, environments)
+    out = scratch("gradients", 3 * int(np.dot(basis.sizes[types[start:stop]], environments.counts[start:stop] + 1)))
     _gradients(
-        start=start, stop=stop, types=types, first=found.first, index=found.index, vectors=found.vectors,
+        start=start, stop=stop, types=types, **environments.neighbors,
         sizes=basis.sizes, functions=basis.functions, parameters=basis.parameters, ranges=basis.ranges,
         pairs=basis.pairs, triples=basis.triples, work=work, near=near, values=out,
     )  # fmt: skip
     return out
 
 
-def _scratch(basis: Basis, found: Environments) -> tuple[np.ndarray, np.ndarray]:
-    stride = found.most_neighbors + 1
+def _scratch(basis: Basis, environments: Environments) -> tuple[np.ndarray, np.ndarray]:
+    stride = environments.most_neighbors + 1
     rows = 3 + 2 * len(basis.functions)
     return scratch("work", rows * stride).reshape(rows, stride), scratch("near", stride, np.int64)

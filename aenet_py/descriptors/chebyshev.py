@@ -24,11 +24,22 @@ _gradients = Kernel("aenet_py.descriptors.chebyshev_kernels:gradients")
 
 @dataclass(frozen=True)
 class Basis:
-    """Set-ups of all species as the kernels take them, one row a species.
+    """Set-ups of all species as the kernels take them, one row per species.
 
-    sizes : (n,) features; cutoffs : (n, 4) radial and angular, Å, and the domain of cosines; orders : (n, 3) radial,
-    angular, 1 if features are repeated with species weights; weights : (n, n) weight of each species around each, NaN
-    if its set-up lacks it; notes : what to warn of.
+    Parameters
+    ----------
+    types
+        Species.
+    sizes
+        (n,) number of features.
+    cutoffs
+        (n, 4) radial and angular cutoff, Å, and the domain of cosines.
+    orders
+        (n, 3) radial and angular order, and 1 if features are repeated with species weights.
+    weights
+        (n, n) weight of each species around each, NaN if its set-up lacks it.
+    notes
+        Warnings for the user.
     """
 
     types: tuple[str, ...]
@@ -46,7 +57,7 @@ class Basis:
 
     @functools.cached_property
     def terms(self) -> int:
-        """The largest number of polynomials in an expansion."""
+        """Largest number of polynomials in an expansion."""
         return int(self.orders[:, :2].max()) + 1
 
 
@@ -87,54 +98,81 @@ def basis(
 
 def notes(setups: Sequence[Setup]) -> list[str]:
     """Warnings of Chebyshev set-ups whose features depend on the order of neighbours (`moments.applies`)."""
-    found = []
+    warnings = []
     for setup in setups:
         if setup.is_chebyshev and setup.weighted and setup.angular_cutoff > setup.radial_cutoff:
             angular = f"angular_Rc = {setup.angular_cutoff:g} of {setup.atom_type.strip()}"
             reason = f"{angular} is above radial_Rc = {setup.radial_cutoff:g}"
-            found.append(f"{reason}: such potentials work in predict.x, but not in MD, ASE or LAMMPS")
-    return found
+            warnings.append(f"{reason}: such potentials work in predict.x, but not in MD, ASE or LAMMPS")
+    return warnings
 
 
-def features(basis: Basis, types: np.ndarray, found: Environments) -> np.ndarray:
-    """Features of every atom, (n_atoms, most features of a species); each species fills its own number of columns.
+def features(basis: Basis, types: np.ndarray, environments: Environments) -> np.ndarray:
+    """Features of every atom.
 
-    types : (n_atoms,) int64, 0-based species; may go on with those of neighbours beyond the atoms of found.
-    CoincidenceError if two atoms coincide.
+    Parameters
+    ----------
+    basis
+        Set-ups of the species.
+    types
+        (n_atoms,) int64, 0-based species; may continue with those of neighbours beyond the atoms of environments.
+    environments
+        Atoms and their neighbours.
+
+    Returns
+    -------
+    numpy.ndarray
+        (n_atoms, most features of a species); each species fills its own number of columns.
+
+    Raises
+    ------
+    CoincidenceError
+        If two atoms coincide.
     """
-    work, near = _scratch(basis, found, 1)
-    out = np.empty((int(found.starts[-1]), int(basis.sizes.max())))
+    work, near = _scratch(basis, environments, 1)
+    out = np.empty((int(environments.starts[-1]), int(basis.sizes.max())))
     failed = _features(
-        starts=found.starts, types=types, first=found.first, index=found.index, vectors=found.vectors,
+        starts=environments.starts, types=types, **environments.neighbors,
         cutoffs=basis.cutoffs, orders=basis.orders, weights=basis.weights, work=work, near=near, values=out,
     )  # fmt: skip
     if failed:
-        raise CoincidenceError(found.starts, failed - 1)
+        raise CoincidenceError(environments.starts, failed - 1)
     return out
 
 
-def gradients(basis: Basis, types: np.ndarray, found: Environments, start: int, stop: int) -> np.ndarray:
-    """Derivatives of the features of atoms start .. stop - 1, 1/Å, flat; good until this thread's next call.
+def gradients(basis: Basis, types: np.ndarray, environments: Environments, start: int, stop: int) -> np.ndarray:
+    """Derivatives of the features of atoms start .. stop - 1.
 
-    found has one structure.
-    For each atom with f features and n neighbours (3, f) values, derivatives with respect to the atom, then
-    (3, f, n), with respect to each neighbour.
+    Parameters
+    ----------
+    basis, types
+        As for `features`.
+    environments
+        Atoms of one structure and their neighbours.
+    start, stop
+        The atoms.
+
+    Returns
+    -------
+    numpy.ndarray
+        Flat, 1/Å; valid until this thread's next call.  For each atom with f features and n neighbours (3, f) values,
+        derivatives with respect to the atom, then (3, f, n), with respect to each neighbour.
     """
-    work, near = _scratch(basis, found, 3)
+    work, near = _scratch(basis, environments, 3)
     segments = scratch("segments", 3 * BLOCK, np.int64).reshape(BLOCK, 3)
     lanes = scratch("lanes", (2 * BLOCK + 6 * (len(near) + 1)) * (basis.terms + LANES))
-    out = scratch("gradients", 3 * int(np.dot(basis.sizes[types[start:stop]], found.counts[start:stop] + 1)))
+    out = scratch("gradients", 3 * int(np.dot(basis.sizes[types[start:stop]], environments.counts[start:stop] + 1)))
     _gradients(
-        start=start, stop=stop, types=types, first=found.first, index=found.index, vectors=found.vectors,
+        start=start, stop=stop, types=types, **environments.neighbors,
         cutoffs=basis.cutoffs, orders=basis.orders, weights=basis.weights, work=work, near=near, segments=segments,
         lanes=lanes, values=out,
     )  # fmt: skip
     return out
 
 
-def _scratch(basis: Basis, found: Environments, tables: int) -> tuple[np.ndarray, np.ndarray]:
+def _scratch(basis: Basis, environments: Environments, tables: int) -> tuple[np.ndarray, np.ndarray]:
     """The kernels' scratch rows, with room for some tables of polynomials, and places of neighbours."""
     # An odd number of cache lines: rows a power of two apart would share the same few places in the cache.
-    stride = 16 * (max(BLOCK, found.most_neighbors) // 16) + 24
+    stride = 16 * (max(BLOCK, environments.most_neighbors) // 16) + 24
     rows = POLYNOMIALS + tables * basis.terms
     return scratch("work", rows * stride).reshape(rows, stride), scratch("near", stride, np.int64)

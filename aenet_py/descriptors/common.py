@@ -14,4 +14,4 @@ class CoincidenceError(AenetError):
         """starts : where each structure's atoms begin; number : of the atom among all."""
         self.structure = int(np.searchsorted(starts, number, side="right")) - 1
         self.atom = number - int(starts[self.structure])
-        super().__init__(f"atom {self.atom + 1} coincides with another atom; expected atoms apart")
+        super().__init__(f"atom {self.atom + 1} coincides with another atom; move them apart")

@@ -54,11 +54,9 @@ def model(
     """
     kinds = [setup.kind for setup in setups]
     if len(set(kinds)) > 1:
-        raise AenetError(
-            f"the set-ups have bases {' and '.join(sorted(set(kinds)))}; expected one kind for all species"
-        )
+        raise AenetError(f"the set-ups have bases {' and '.join(sorted(set(kinds)))}; use one kind for all species")
     if kinds[0] not in DESCRIPTORS:
-        raise AenetError(f"found set-ups of basis {setups[0].basis!r}; expected Chebyshev or Behler2011")
+        raise AenetError(f"unknown basis {setups[0].basis!r}; choose Chebyshev or Behler2011")
     basis = DESCRIPTORS[kinds[0]].basis(types, setups, legacy_angular, trained)
     return Model(
         types=tuple(types),
@@ -83,25 +81,27 @@ def species_of(model: Model, structure: Structure) -> np.ndarray:
     return np.array(rows, dtype=np.int64)[structure.species]
 
 
-def check_environments(model: Model, structures: Sequence[Structure], types: np.ndarray, found: Environments) -> None:
+def check_environments(
+    model: Model, structures: Sequence[Structure], types: np.ndarray, environments: Environments
+) -> None:
     """InputError for an atom that has no features, or with a neighbour that its set-up does not know.
 
-    types (n_atoms,) : of all structures' atoms, as `species_of` gives them; found : their environments.
+    types (n_atoms,) : of all structures' atoms, as `species_of` gives them; environments : their environments.
     """
     if not model.incomplete:
         return
     for symbol, reason in model.basis.refused.items():
         atoms = np.flatnonzero(types == model.types.index(symbol))
         if len(atoms):
-            number = int(np.searchsorted(found.starts, atoms[0], side="right")) - 1
-            atom = int(atoms[0] - found.starts[number])
+            number = int(np.searchsorted(environments.starts, atoms[0], side="right")) - 1
+            atom = int(atoms[0] - environments.starts[number])
             raise InputError(structures[number].path, reason, structures[number].line_of(atom))
-    atoms = np.repeat(np.arange(len(types)), found.counts)  # one entry per neighbour
-    owners = np.repeat(np.arange(len(structures)), np.diff(found.starts))
-    centers, others = types[atoms], types[found.starts[owners[atoms]] + found.index]
+    atoms = np.repeat(np.arange(len(types)), environments.counts)  # one entry per neighbour
+    owners = np.repeat(np.arange(len(structures)), np.diff(environments.starts))
+    centers, others = types[atoms], types[environments.starts[owners[atoms]] + environments.index]
     bad = model.basis.unknown[centers, others]
     if isinstance(model.basis, chebyshev.Basis):
-        bad &= found.distance <= np.array([setup.r_max for setup in model.setups])[centers]
+        bad &= environments.distance <= np.array([setup.r_max for setup in model.setups])[centers]
     if bad.any():
         first = int(bad.argmax())
         message = _unknown(model, model.types[centers[first]], model.types[others[first]])

@@ -19,7 +19,7 @@ def rows(tags: np.ndarray, n_local: int) -> tuple[np.ndarray, np.ndarray]:
     _, first, which = np.unique(tags, return_index=True, return_inverse=True)
     order = np.argsort(first)
     if not np.array_equal(first[order[:n_local]], np.arange(n_local)):
-        raise ValueError("found an atom twice among a process's own")
+        raise ValueError("an atom appears twice among those of a process")
     place = np.empty(len(order), dtype=np.int64)
     place[order] = np.arange(len(order))
     return place[which], first[order]

@@ -21,9 +21,7 @@ FLAT = 1.0e-9  # volume of a cell against the product of its edges, as in neighb
 def check_size(what: str, values: np.ndarray) -> None:
     """AenetError for lengths in Å that are not finite, or so large that their powers are not."""
     if not np.abs(values).max(initial=0.0) < LARGEST:
-        raise AenetError(
-            f"found {what} that are not finite or exceed {LARGEST:.0e} Angstrom; expected lengths in Angstrom"
-        )
+        raise AenetError(f"{what} are not finite or exceed {LARGEST:.0e} Angstrom; give lengths in Angstrom")
 
 
 def check_cell(cell: np.ndarray) -> None:
@@ -32,7 +30,7 @@ def check_cell(cell: np.ndarray) -> None:
     if not all(value < LARGEST for row in rows for value in row):
         check_size("cell vectors", cell)
     if any(0.0 < max(row) < 1.0 / LARGEST for row in rows):
-        raise AenetError(f"found a cell vector shorter than {1.0 / LARGEST:.0e} Angstrom; expected a longer one")
+        raise AenetError(f"a cell vector is shorter than {1.0 / LARGEST:.0e} Angstrom; give lengths in Angstrom")
 
 
 def complete(cell: np.ndarray, pbc: Sequence[bool] | np.ndarray) -> np.ndarray:
@@ -43,7 +41,7 @@ def complete(cell: np.ndarray, pbc: Sequence[bool] | np.ndarray) -> np.ndarray:
     check_cell(cell)
     missing = np.logical_not(cell.any(axis=1))
     if np.any(missing & np.asarray(pbc)):
-        raise AenetError("found boundary conditions that are periodic along a missing cell vector; expected a vector")
+        raise AenetError("pbc is set along a missing cell vector; give the vector")
     if missing.all():
         return np.eye(3)
     units = np.array([_unit(row) for row in cell])
@@ -55,7 +53,7 @@ def complete(cell: np.ndarray, pbc: Sequence[bool] | np.ndarray) -> np.ndarray:
         k = int(np.flatnonzero(still)[0])
         units[k] = _unit(np.cross(units[k - 2], units[k - 1]))
     if not abs(np.linalg.det(units)) > FLAT:
-        raise AenetError("found cell vectors in a plane or on a line; expected independent ones")
+        raise AenetError("cell vectors lie in a plane or on a line; they must be independent")
     return np.where(missing[:, None], units, cell)
 
 

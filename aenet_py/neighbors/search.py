@@ -42,11 +42,21 @@ LONGEST = 1.0e6  # Å, cutoff of a structure that repeats along some directions
 class Environments:
     """All atoms of some structures with their neighbours.
 
-    starts : (n_structures + 1,) int64, where the atoms of each structure begin.  positions, forces : (n_atoms, 3) Å,
-    eV/Å, as they come back from fractional coordinates, atoms wrapped into the cell (or, isolated, moved to their
-    bounding box).  first : (n_atoms + 1,) int64, where the neighbours of each atom begin in index ((n,) int32, atoms
-    of their structure, from 0) and vectors ((4, n): x, y, z to the neighbour and its distance, Å; or (7, n):
-    and its position).
+    Parameters
+    ----------
+    starts
+        (n_structures + 1,) int64, where the atoms of each structure begin.
+    positions
+        (n_atoms, 3) Å, as they come back from fractional coordinates: atoms are wrapped into the cell or, if isolated,
+        moved to the corner of their bounding box.
+    forces
+        (n_atoms, 3) eV/Å, as they come back from fractional coordinates.
+    first
+        (n_atoms + 1,) int64, where the neighbours of each atom begin in `index` and `vectors`.
+    index
+        (n_neighbors,) int32, atom of the structure that each neighbour is, from 0.
+    vectors
+        (4, n_neighbors) x, y, z to the neighbour and its distance, Å; or (7, n_neighbors), with its position.
     """
 
     starts: np.ndarray
@@ -60,6 +70,11 @@ class Environments:
     def distance(self) -> np.ndarray:
         """Distance of each neighbour, Å."""
         return self.vectors[3]
+
+    @property
+    def neighbors(self) -> dict[str, np.ndarray]:
+        """`first`, `index` and `vectors` by name, as kernels take them."""
+        return {"first": self.first, "index": self.index, "vectors": self.vectors}
 
     @functools.cached_property
     def counts(self) -> np.ndarray:
@@ -108,9 +123,9 @@ def close_packing(r_min: float, r_max: float) -> int:
 def check_work(
     n_atoms: int, others: float, reach: float, cell: np.ndarray | None, pbc: Sequence[bool] | np.ndarray
 ) -> None:
-    """AenetError if a search takes more work than the bounds above; others : to look at for each of n_atoms.
+    """AenetError if a search exceeds the limits above; others: atoms and images to look at for each of n_atoms.
 
-    reach : Å; cell : (3, 3), rows in Å, or None; pbc : along which of them the structure repeats.
+    reach: Å; cell: (3, 3), rows in Å, or None; pbc: along which of them the structure repeats.
     """
     if others <= MOST_OTHERS and others * n_atoms <= MOST_PAIRS:
         return
@@ -120,14 +135,14 @@ def check_work(
             thinnest = 1.0 / np.linalg.norm(np.linalg.inv(cell), axis=0)[np.asarray(pbc)].max()
         reason = f"the cell is {thinnest:.3g} Angstrom thick, too thin for the cutoff of {reach:g} Angstrom"
     work = f"the search would look at {others:.1e} atoms and images for each of {n_atoms} atoms"
-    raise AenetError(f"{reason}: {work}; expected at most {MOST_OTHERS:.0e}, and {MOST_PAIRS:.0e} for all")
+    raise AenetError(f"{reason}: {work}; the limit is {MOST_OTHERS:.0e}, and {MOST_PAIRS:.0e} for all atoms")
 
 
 def check_memory(n_neighbors: int, n_bytes: float, reach: float) -> None:
     """AenetError if so many neighbours, of n_bytes each, do not fit into memory; reach : Å."""
     if n_neighbors * n_bytes > available():
-        found = f"the {n_neighbors:.1e} neighbours within {reach:g} Angstrom do not fit into memory"
-        raise AenetError(f"{found}; expected a smaller cutoff, or fewer atoms")
+        message = f"the {n_neighbors:.1e} neighbours within {reach:g} Angstrom do not fit into memory"
+        raise AenetError(f"{message}; reduce the cutoff or the number of atoms")
 
 
 @contextlib.contextmanager
@@ -151,7 +166,7 @@ def search_cell(structure: Structure, r_max: float) -> np.ndarray:
         return structure.lattice
     if r_max > LONGEST:
         message = f"the cell is too thin for the cutoff of {r_max:g} Angstrom"
-        raise AenetError(f"{message}; expected at most {LONGEST:.0e} Angstrom")
+        raise AenetError(f"{message}; the largest is {LONGEST:.0e} Angstrom")
     return with_vacuum(structure.lattice, structure.pbc, structure.positions, max(VACUUM, r_max + 2.0 * CUTOFF_MARGIN))
 
 
@@ -168,11 +183,26 @@ def environments(
 ) -> Environments:
     """Find all neighbours within r_max (plus 0.001 Å, as the original does).
 
-    with_positions : of the neighbours, too; as_predict : of the central atoms as predict.x rounds them, which is not
-    as generate.x does (implies with_positions).
+    Parameters
+    ----------
+    structures
+        Structures to search.
+    r_min, r_max
+        Smallest distance expected, which limits the number of neighbours, and cutoff, Å.
+    with_positions
+        Whether the positions of neighbours are wanted.
+    as_predict
+        Whether the central atoms are rounded as in predict.x, which differs from generate.x; implies with_positions.
 
-    The neighbours are good until this thread's next call; `Environments.only` makes copies.  InputError for a flat
-    cell, atoms far outside it, more neighbours than atoms r_min apart can have, or more work than a machine can do.
+    Returns
+    -------
+    Environments
+        Its neighbours are valid until this thread's next call; `Environments.only` makes copies.
+
+    Raises
+    ------
+    InputError
+        For a flat cell, atoms far outside it, more neighbours than atoms r_min apart can have, or too large a search.
     """
     n_structures = len(structures)
     starts = np.array([0, *itertools.accumulate(s.n_atoms for s in structures)])
@@ -199,9 +229,9 @@ def environments(
         number, reason = divmod(failed, N_REASONS)
         path = structures[number].path
         if reason == FLAT_CELL:
-            raise InputError(path, "the cell is flat; expected three cell vectors that span a volume")
+            raise InputError(path, "the cell is flat; its three vectors must span a volume")
         if reason == FAR_ATOM:
-            raise InputError(path, "an atom lies a million cells away; expected positions near the cell")
+            raise InputError(path, "an atom lies a million cells away; move it into the cell")
         raise _too_many_cells(structures[number], cells[number], r_max, math.inf)
     coarse: dict[int, int] = {}
     for number, (structure, cell, grid) in enumerate(zip(structures, cells, grids, strict=True)):
@@ -231,11 +261,11 @@ def environments(
             number = int(np.searchsorted(starts, -1 - total, side="right")) - 1
             structure, atom = structures[number], -1 - total - int(starts[number])
             message = f"atom {atom + 1} has more neighbours than RMIN = {r_min:g} Angstrom allows"
-            remedy = "atoms further apart, or a smaller RMIN"
+            remedy = "move atoms apart or reduce RMIN"
             if limit == MOST_NEIGHBORS:
                 message += f", or than {MOST_NEIGHBORS} within {r_max:g} Angstrom"
-                remedy = "atoms further apart, or a smaller cutoff"
-            message += f"; expected {remedy}"
+                remedy = "move atoms apart or reduce the cutoff"
+            message += f"; {remedy}"
             raise InputError(structure.path, message, structure.line_of(atom))
         for number, n_cells in coarse.items():
             if first[starts[number]] < first[starts[number + 1]]:
@@ -271,4 +301,4 @@ def _too_many_cells(structure: Structure, cell: np.ndarray, r_max: float, n_cell
     reason = "its atoms are too far apart for" if far else "the structure is too large for"
     number = f"{n_cells:.3g}" if math.isfinite(n_cells) else f"more than {UNCOUNTABLE:.0e}"
     message = f"{reason} the cutoff of {r_max:g} Angstrom: the search would need {number} cells"
-    return InputError(structure.path, f"{message}; expected at most {MAX_CELLS:.0e}")
+    return InputError(structure.path, f"{message}; the limit is {MAX_CELLS:.0e}")

@@ -24,10 +24,24 @@ TINY = 1.0e-9  # of a cell vector: all atoms in a plane
 
 @dataclass(frozen=True)
 class Pairs:
-    """Pairs of atoms closer than reach + skin at positions (n, 3), Å, in a cell (3, 3) periodic along pbc (3,).
+    """Pairs of atoms closer than reach + skin.
 
-    starts (n_centers + 1,), partners (m,) : the pairs of each of the first n_centers atoms, mostly all; shifts (m, 3) :
-    cells between them.
+    Parameters
+    ----------
+    reach, skin
+        Cutoff and what is added to it, Å.
+    positions
+        (n_atoms, 3) Å, where the pairs were searched.
+    cell
+        (3, 3) Å, rows are cell vectors.
+    pbc
+        (3,) bool, along which of them the structure repeats.
+    starts
+        (n_centers + 1,) int64, where the pairs of each of the first n_centers atoms (usually all) begin.
+    partners
+        (n_pairs,) int64, the other atom of each pair.
+    shifts
+        (n_pairs, 3) cells between the two.
     """
 
     reach: float
@@ -40,7 +54,7 @@ class Pairs:
     shifts: np.ndarray
 
     def hold(self, atoms: Atoms) -> bool:
-        """Whether these pairs still hold all neighbours: same cell, nobody moved by more than half the skin."""
+        """Whether these pairs still include all neighbours: same cell, no atom moved by more than half the skin."""
         same = len(atoms) == len(self.positions) and np.array_equal(atoms.pbc, self.pbc)
         if not same or not np.array_equal(atoms.cell.array, self.cell):
             return False
@@ -49,9 +63,21 @@ class Pairs:
 
 
 def pairs(atoms: Atoms, reach: float, skin: float, n_centers: int | None = None) -> Pairs:
-    """Find all pairs closer than reach + skin, Å; AenetError for positions or cells that do not make sense.
+    """Find all pairs closer than reach + skin.
 
-    n_centers : only those of the first so many atoms.
+    Parameters
+    ----------
+    atoms
+        The structure.
+    reach, skin
+        Cutoff and what is added to it, Å.
+    n_centers
+        How many atoms, from the first, need their pairs; None for all.
+
+    Raises
+    ------
+    AenetError
+        For positions or cells that are not finite, and for searches too large for memory.
     """
     n, pbc, positions = len(atoms), atoms.pbc.copy(), atoms.positions.copy()
     check_size("positions", positions)
@@ -85,8 +111,8 @@ def pairs(atoms: Atoms, reach: float, skin: float, n_centers: int | None = None)
         )  # fmt: skip
         most = int(np.diff(starts).max(initial=0))
         if most > MOST_NEIGHBORS:
-            found = f"found an atom with {most} neighbours within {reach + skin:g} Angstrom"
-            raise AenetError(f"{found}; expected at most {MOST_NEIGHBORS}")
+            message = f"an atom has {most} neighbours within {reach + skin:g} Angstrom"
+            raise AenetError(f"{message}; the limit is {MOST_NEIGHBORS}")
         if total <= capacity:
             cell = atoms.cell.array.copy()
             return Pairs(reach, skin, positions, cell, pbc, starts, partners[:total], shifts[:total])
@@ -94,15 +120,15 @@ def pairs(atoms: Atoms, reach: float, skin: float, n_centers: int | None = None)
         check_memory(capacity, 32, reach + skin)
 
 
-def environments(found: Pairs, atoms: Atoms, with_positions: bool = False) -> Environments:
-    """Neighbours closer than reach at the positions of atoms."""
-    n, n_centers, m = len(atoms), len(found.starts) - 1, len(found.partners)
+def environments(known: Pairs, atoms: Atoms, with_positions: bool = False) -> Environments:
+    """Neighbours closer than reach at the positions of atoms, from pairs that still hold."""
+    n, n_centers, m = len(atoms), len(known.starts) - 1, len(known.partners)
     positions = np.ascontiguousarray(atoms.positions)
-    offsets = np.ascontiguousarray(found.shifts @ found.cell)
+    offsets = np.ascontiguousarray(known.shifts @ known.cell)
     first, index = np.empty(n_centers + 1, dtype=np.int64), np.empty(m, dtype=np.int32)
     vectors = np.empty((7 if with_positions else 4, m))
     total = _update(
-        reach=found.reach, positions=positions, starts=found.starts, partners=found.partners, offsets=offsets,
+        reach=known.reach, positions=positions, starts=known.starts, partners=known.partners, offsets=offsets,
         first=first, index=index, vectors=vectors,
     )  # fmt: skip
     return Environments(np.array([0, n_centers]), positions, np.zeros((n, 3)), first, index[:total], vectors[:, :total])

@@ -128,13 +128,12 @@ class Potential:
             raise AenetError(f"legacy_angular={legacy_angular!r}: choose True, False or None")
         paths = potential_files.files_of(paths)
         if not paths:
-            raise AenetError("found no potentials; expected one for each species")
+            raise AenetError("no potentials given; give one per species")
         files = tuple(potential_format.read(path) for path in paths.values())
         types = tuple(paths)
         for symbol, path, file in zip(types, paths.values(), files, strict=True):
             if file.setup.atom_type.strip() != symbol:
-                found = f"this potential is for {file.setup.atom_type!r}"
-                raise InputError(path, f"{found}; expected one for {symbol!r}")
+                raise InputError(path, f"this potential is for {file.setup.atom_type!r}; expected one for {symbol!r}")
             if file.network.nodes[-1] != 1:
                 raise InputError(path, f"found {file.network.nodes[-1]} outputs of the network; expected 1")
             if symbol not in file.training.types:
@@ -156,15 +155,26 @@ class Potential:
     def energy_forces(self, structure: Structure | Atoms, forces: bool = True, in_order: bool = False) -> Prediction:
         """Energies, forces and virial of a structure, with the neighbours that predict.x finds.
 
-        forces : whether they are wanted, with the virial; both are zero otherwise; in_order : sum as predict.x does, so
-        that the last bits are its own.  InputError for an unknown species, coinciding atoms or a flat cell.
+        Parameters
+        ----------
+        structure
+            Structure to evaluate.
+        forces
+            Whether forces and virial are wanted; both are zero otherwise.
+        in_order
+            Whether to sum in the order of predict.x, so that the last bits agree.
+
+        Raises
+        ------
+        InputError
+            For an unknown species, coinciding atoms or a flat cell.
         """
         structure = as_structure(structure)
         types = species_of(self.model, structure)
-        found = environments([structure], self.model.r_min, self.model.r_max, as_predict=True)
-        check_environments(self.model, [structure], types, found)
+        around = environments([structure], self.model.r_min, self.model.r_max, as_predict=True)
+        check_environments(self.model, [structure], types, around)
         try:
-            return self.evaluate(types, found, forces, in_order)
+            return self.evaluate(types, around, forces, in_order)
         except CoincidenceError as error:
             raise InputError(structure.path, str(error), structure.line_of(error.atom)) from None
 
@@ -183,14 +193,14 @@ class Potential:
         """AenetError if the energy depends on the order of neighbours, which simulations do not keep."""
         if self.tables is None and self.model.descriptor is not behler:
             reason = "an angular cutoff above the radial one makes its energy depend on the order of neighbours"
-            raise AenetError(f"{reason}; expected another potential (predict.x can evaluate this one)")
+            raise AenetError(f"{reason}; use another potential (predict.x can evaluate this one)")
 
     def types_of(self, symbols: Sequence[str]) -> np.ndarray:
         """Index into `types` of each symbol, (n,) int64; AenetError for one that a network does not know."""
         places = {symbol: place for place, symbol in enumerate(self.types)}
         unknown = sorted(map(str, set(symbols) - set(places)))
         if unknown:
-            raise AenetError(f"found species {' '.join(unknown)}; expected those of the potentials: {' '.join(places)}")
+            raise AenetError(f"no potential for {' '.join(unknown)}; the potentials are for {' '.join(places)}")
         present = sorted({places[symbol] for symbol in symbols})
         for center in present:
             for other in present:
@@ -199,42 +209,55 @@ class Potential:
         return np.array([places[symbol] for symbol in symbols], dtype=np.int64)
 
     def evaluate(
-        self, types: np.ndarray, found: Environments, forces: bool = True, in_order: bool = False
+        self, types: np.ndarray, environments: Environments, forces: bool = True, in_order: bool = False
     ) -> Prediction:
-        """As `energy_forces`; types (n_atoms,) int64 : index into `types`; found : one structure's environments.
+        """As `energy_forces`, of environments that are known.
 
-        found may be those of the first atoms alone (found.starts says how many): energies, virial and features are
-        then of these, and forces, of all atoms, are the derivatives of their energy.  CoincidenceError if two atoms
-        coincide; AenetError for types and environments that do not belong together.
+        Parameters
+        ----------
+        types
+            (n_atoms,) integers, index of each atom's species in `types`.
+        environments
+            Of one structure, or of its first atoms alone: energies, virial and features are then of these, and forces,
+            of all atoms, are the derivatives of their energy.
+        forces, in_order
+            As for `energy_forces`.
+
+        Raises
+        ------
+        CoincidenceError
+            If two atoms coincide.
+        AenetError
+            If types and environments do not belong together.
         """
-        types = self._checked_types(types, found)
-        n_centers = int(found.starts[-1])
+        types = self._checked_types(types, environments)
+        n_centers = int(environments.starts[-1])
         basis, networks, references = self.model.basis, self.networks, self.networks.energy[types[:n_centers], 2]
         if forces and not in_order and self.tables is not None and isinstance(basis, chebyshev.Basis):
-            return through_moments(basis, self.tables, networks, types, found)
-        features = self.model.descriptor.features(basis, types, found)
+            return through_moments(basis, self.tables, networks, types, environments)
+        features = self.model.descriptor.features(basis, types, environments)
         energies, slopes, outside = evaluate_networks(networks, types[:n_centers], features, forces)
         if forces:
-            values, virial = contraction.forces(self.model, types, found, slopes, networks.factors, networks.energy)
+            values, virial = contraction.forces(
+                self.model, types, environments, slopes, networks.factors, networks.energy
+            )
         else:
             values, virial = np.zeros((len(types), 3)), np.zeros((3, 3))
-        return Prediction(energies, references, values, virial, outside, features, found)
+        return Prediction(energies, references, values, virial, outside, features, environments)
 
-    def _checked_types(self, types: np.ndarray, found: Environments) -> np.ndarray:
+    def _checked_types(self, types: np.ndarray, environments: Environments) -> np.ndarray:
         types = np.ascontiguousarray(types)
         if types.dtype.kind not in "iu" or types.ndim != 1:
-            raise AenetError("found types that are no integers (n_atoms,); expected indices into the species")
+            raise AenetError("types must be integers, (n_atoms,), that index the species")
         types = types.astype(np.int64, copy=False)
         if len(types) and types.view(np.uint64).max() >= len(self.types):  # negative ones are huge
-            raise AenetError(f"found types from {types.min()} to {types.max()}; expected 0 to {len(self.types) - 1}")
-        n_atoms = max(int(found.starts[-1]), int(found.index.max(initial=-1)) + 1)
-        if len(found.starts) != 2 or len(types) < n_atoms:
-            message = (
-                f"found {len(types)} types, environments of {len(found.starts) - 1} structures and {n_atoms} atoms"
-            )
-            raise AenetError(f"{message}; expected one structure and a type of each atom")
-        if self.needs_positions and len(found.vectors) < 7:
-            raise AenetError("found environments without positions of neighbours; expected them (with_positions)")
+            raise AenetError(f"types must be 0 to {len(self.types) - 1}, not {types.min()} to {types.max()}")
+        n_atoms = max(int(environments.starts[-1]), int(environments.index.max(initial=-1)) + 1)
+        if len(environments.starts) != 2 or len(types) < n_atoms:
+            given = f"{len(types)} types, environments of {len(environments.starts) - 1} structures and {n_atoms} atoms"
+            raise AenetError(f"one structure and a type for each of its atoms are needed, not {given}")
+        if self.needs_positions and len(environments.vectors) < 7:
+            raise AenetError("environments lack the positions of neighbours; search them with with_positions=True")
         return types
 
 
@@ -259,17 +282,17 @@ def evaluate_networks(
 
 
 def through_moments(
-    basis: chebyshev.Basis, constants: moments.Tables, networks: Networks, types: np.ndarray, found: Environments
+    basis: chebyshev.Basis, constants: moments.Tables, networks: Networks, types: np.ndarray, environments: Environments
 ) -> Prediction:
     """As `Potential.evaluate`, at a cost linear in the neighbours of an atom."""
-    n, width = int(found.starts[-1]), networks.means.shape[1]
-    stride, n_rows = moments.scratch_size(constants, found.most_neighbors)
+    n, width = int(environments.starts[-1]), networks.means.shape[1]
+    stride, n_rows = moments.scratch_size(constants, environments.most_neighbors)
     n_moments = (constants.angular_order + 1) ** 2
     features, energies, outside = np.zeros((n, width)), np.empty(n), np.empty(n, dtype=np.int64)
     forces, virial = np.zeros((len(types), 3)), np.zeros((3, 3))
     failed = _through_moments(
-        types=types, first=found.first, index=found.index, vectors=found.vectors, cutoffs=basis.cutoffs,
-        orders=basis.orders, species=basis.weights, norms=constants.norms, expansion=constants.expansion,
+        types=types, **environments.neighbors, cutoffs=basis.cutoffs, orders=basis.orders,
+        species=basis.weights, norms=constants.norms, expansion=constants.expansion,
         **networks.arrays, work=scratch("work", (2 * n_rows + 3) * stride).reshape(-1, stride),
         near=scratch("near", 2 * stride, np.int64).reshape(2, stride),
         sums=scratch("sums", 4 * n_moments).reshape(4, n_moments), slopes=scratch("slopes", width),
@@ -277,8 +300,8 @@ def through_moments(
         outside=outside, forces=forces, virial=virial,
     )  # fmt: skip
     if failed:
-        raise CoincidenceError(found.starts, failed - 1)
-    return Prediction(energies, networks.energy[types[:n], 2], forces, virial, outside, features, found)
+        raise CoincidenceError(environments.starts, failed - 1)
+    return Prediction(energies, networks.energy[types[:n], 2], forces, virial, outside, features, environments)
 
 
 def _check_types(types: tuple[str, ...], paths: list[str], files: tuple[PotentialFile, ...]) -> None:
@@ -286,8 +309,8 @@ def _check_types(types: tuple[str, ...], paths: list[str], files: tuple[Potentia
     first = files[0].training
     for path, file in zip(paths[1:], files[1:], strict=True):
         if sorted(file.training.types) != sorted(first.types):
-            found, expected = " ".join(file.training.types), " ".join(first.types)
-            raise InputError(path, f"trained with the species {found}; expected {expected}, those of {paths[0]}")
+            own, expected = " ".join(file.training.types), " ".join(first.types)
+            raise InputError(path, f"trained with the species {own}; expected {expected}, those of {paths[0]}")
     missing = [t for t in types if t not in first.types]
     if missing:
         raise AenetError(f"{paths[0]}: not trained with {' and '.join(missing)}")

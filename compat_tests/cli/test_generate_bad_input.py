@@ -177,7 +177,7 @@ def test_the_case_is_good_until_changed(case):
         (("O.stp", symmetry("G=1 type2=O Rc=4.0", n=0)), "O.stp:10: found 0 symmetry functions; expected at least 1"),
         (
             ("O.stp", symmetry("G=1 type2=O Rc=4.0")),
-            "the set-ups have bases behler2011 and chebyshev; expected one kind",
+            "the set-ups have bases behler2011 and chebyshev; use one kind",
         ),
         (("b.xsf", ""), "b.xsf: this file is empty; expected an XSF structure file"),
         (("b.xsf", "\0"), "b.xsf: this is a binary file; expected an XSF structure file"),
@@ -197,7 +197,7 @@ def test_the_case_is_good_until_changed(case):
         (("b.xsf", MOLECULE[: MOLECULE.index("Cu")]), "b.xsf: no atoms found"),
         (("b.xsf", MOLECULE + "\n" + MOLECULE), "b.xsf:9: a second set of coordinates; expected one structure"),
         (change("b.xsf", "2.0 0.1 0.0", "0.0 0.0 0.0"), "b.xsf:4: atom 1 coincides with another atom"),
-        (change("a.xsf", "0.0 0.0 4.0", "4.0 4.0 0.0"), "a.xsf: the cell is flat; expected three cell vectors"),
+        (change("a.xsf", "0.0 0.0 4.0", "4.0 4.0 0.0"), "a.xsf: the cell is flat; its three vectors must"),
         (change("a.xsf", " 0.0 0.0 4.0\n", " 0.0 0.0\n"), "a.xsf:6: found '0.0 0.0'; expected a cell vector 'x y z'"),
         (change("a.xsf", "0.0 0.0 4.0", "0.0 0.0 x"), "a.xsf:6: found 'x' where a number belongs; expected a cell"),
         (("a.xsf", CRYSTAL[: CRYSTAL.index(" 0.0 0.0 4.0")]), "a.xsf:5: PRIMVEC has 2 lines; expected three cell"),

@@ -142,8 +142,12 @@ def test_bad_options(md, tmp_path, name):
         ("empty.xyz", "0\n\n", "empty.xyz#0:1: found '0'; expected the number of atoms"),
         ("one.xyz@7", None, "one.xyz@7: there is no structure 7 in this file"),
         ("odd.xsf", "ATOMS\nXy 0 0 0\nXy 0 0 1\n", "odd.xsf: species Xy is not a chemical element"),
-        ("iron.xyz", "2\n\nFe 0 0 0\nFe 0 0 2\n", "found species Fe; expected those of the potentials: Cu Au O H"),
-        ("flat.xyz", '2\nLattice="1 0 0 2 0 0 0 0 1"\nCu 0 0 0\nCu 0 0 2\n', "cell vectors in a plane or on a line"),
+        ("iron.xyz", "2\n\nFe 0 0 0\nFe 0 0 2\n", "no potential for Fe; the potentials are for Cu Au O H"),
+        (
+            "flat.xyz",
+            '2\nLattice="1 0 0 2 0 0 0 0 1"\nCu 0 0 0\nCu 0 0 2\n',
+            "vectors lie in a plane or on a line",
+        ),
     ],
 )
 def test_bad_structures(md, tmp_path, name, content, message):

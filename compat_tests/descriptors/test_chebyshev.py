@@ -358,7 +358,7 @@ def test_features_at_the_cutoff_are_zero():
 @pytest.mark.parametrize("cell", [None, np.diag([5.0, 5.0, 5.0])], ids=["isolated", "periodic"])
 @pytest.mark.parametrize("third", [[2.0, 1.0, 1.0], [30.0, 30.0, 30.5]], ids=["near", "far"])
 def test_coincident_atoms(cell, third):
-    with pytest.raises(AenetError, match=r"atom \d coincides with another atom; expected atoms apart"):
+    with pytest.raises(AenetError, match=r"atom \d coincides with another atom; move them apart"):
         features_of(structure([[1.0, 1.0, 1.0], [1.0, 1.0, 1.0], third], cell), setups(1, (3.0, 2), (3.0, 2)))
 
 

@@ -75,7 +75,7 @@ def test_different_potentials_for_a_species(folder):
         ("nowhere", "nowhere: no such file"),
         (str(CLUSTER / "xsf"), "no potentials .* in this folder"),
         (str(STRUCTURE), "s001.xsf"),
-        ({}, "found no potentials"),
+        ({}, "no potentials given"),
     ],
 )
 def test_what_is_no_set_of_potentials(interface, given, message):

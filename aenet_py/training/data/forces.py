@@ -173,7 +173,7 @@ class OnDevice:
 
     def slopes(self, by_forces: torch.Tensor) -> list[torch.Tensor]:
         """As `Packed.slopes`."""
-        found = []
+        result = []
         for pairs, layout in zip(self.species, self.layouts, strict=True):
             pulls = by_forces[pairs.atoms]
             if layout.closed:
@@ -189,8 +189,8 @@ class OnDevice:
             dense = torch.zeros_like(slopes[:, : layout.n_dense])
             parts.append(dense.index_add_(0, pairs.centers[pairs.near], near))
             slopes[:, pairs.columns] = torch.cat(parts, dim=1)
-            found.append(-slopes)
-        return found
+            result.append(-slopes)
+        return result
 
 
 def _parts(slopes: torch.Tensor, layout: Layout) -> tuple[torch.Tensor, ...]:
