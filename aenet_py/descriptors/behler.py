@@ -29,10 +29,25 @@ BEHIND_TABLES = {(2, 1, *pair): (0, 1) for pair in ((2, 2), (0, 3), (4, 1), (6, 
 class Basis:
     """Symmetry functions of all species as the kernels take them.
 
-    types : species; sizes (n,) : features of each; functions (n_functions, 2) : kind 1 to 5, column of the feature;
-    parameters (n_functions, 4); ranges (n, 2), pairs (n, n, 2), triples (n, n, n, 2) : where the functions of a species
-    begin and end, in all, for a neighbour's species, for those of two; unknown (n, n) : whether a species has no
-    features with another one around; refused : species without features, and why; notes : what to warn of.
+    Parameters
+    ----------
+    types
+        Species.
+    sizes
+        (n,) number of features.
+    functions
+        (n_functions, 2) kind, 1 to 5, and column of the feature.
+    parameters
+        (n_functions, 4) cutoff and so on, as in the set-up.
+    ranges, pairs, triples
+        (n, 2), (n, n, 2), (n, n, n, 2), where the functions of a species begin and end: all of them, those for a
+        neighbour's species, those for the species of two neighbours.
+    unknown
+        (n, n) whether a species has no features with another one around.
+    refused
+        Species without features, with the reason.
+    notes
+        Warnings for the user.
     """
 
     types: tuple[str, ...]
@@ -58,7 +73,7 @@ def basis(
     legacy_angular: bool = False,
     trained: Sequence[str] | None = None,
 ) -> Basis:
-    """Collect set-ups, one a species, in the order of types (sf_init, sf_add_rad, sf_add_ang, sf_build_index).
+    """Collect set-ups, one per species, in the order of types (sf_init, sf_add_rad, sf_add_ang, sf_build_index).
 
     trained : of potentials, all species of their training, of which types may be some.
 

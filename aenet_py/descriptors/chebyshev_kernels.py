@@ -87,8 +87,8 @@ def polynomial_slopes(x2, width, n, rows):
 def add_in_order(rows, weights, start, stop, weighted, plain, other):
     """plain[r] += rows[r, k] and other[r] += weights[k] * rows[r, k], for k from start to stop, one after the other.
 
-    Four rows at a time, so that the processor has several chains of additions to work on; where fewer are left, the
-    last one is done several times, with the same result.
+    Four rows at a time, which gives the processor several chains of additions to work on; where fewer are left, the
+    last one is repeated, with the same result.
     """
     last = rows.shape[0] - 1
     for r0 in range(0, last + 1, 4):
@@ -286,7 +286,7 @@ def pair_slopes(j, start, stop, column, work):
 def add_segment(j, first_k, column, n, axis, lane, padded, weighted, work, f, g, sums):
     """Add the derivatives of the terms of n pairs (j, first_k + ...) to the sums of the atom, of j and of each k.
 
-    f, g : polynomials and their slopes times the width, padded numbers a pair; sums : a row for the atom and one for
+    f, g : polynomials and their slopes times the width, padded numbers per pair; sums : a row for the atom and one for
     each neighbour, each the three axes, then the three axes weighted.
     """
     length = 6 * padded

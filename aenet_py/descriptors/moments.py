@@ -1,4 +1,4 @@
-"""Constants of the moments of a Chebyshev basis: see the kernels. Same values, other rounding, linear cost."""
+"""Tables for the linear-cost evaluation of Chebyshev features (`moments_kernels`), which rounds differently."""
 
 from __future__ import annotations
 
@@ -16,7 +16,17 @@ from aenet_py.runtime.constants import LANES
 
 @dataclass(frozen=True)
 class Tables:
-    """Constants of a basis: norms, expansion (n_types, n) as the kernels take them; orders : the largest."""
+    """Tables of a basis.
+
+    Parameters
+    ----------
+    norms, expansion
+        (n_types, n) as `moments_kernels.atom_features` takes them.
+    radial_terms
+        Largest number of radial polynomials.
+    angular_order
+        Largest angular order.
+    """
 
     norms: np.ndarray
     expansion: np.ndarray
@@ -25,15 +35,17 @@ class Tables:
 
 
 def applies(basis: Basis) -> bool:
-    """Whether features are what the moments say: not where an angular cutoff exceeds the radial one.
+    """Whether moments give the original's features.
 
-    There the original's species weights depend on the order of the neighbours.
+    They do not where an angular cutoff exceeds the radial one: there the original's species weights depend on the order
+    of the neighbours.
     """
     several = basis.orders[:, 2] != 0
     return not bool((several & (basis.cutoffs[:, 1] > basis.cutoffs[:, 0])).any())
 
 
 def tables(basis: Basis) -> Tables:
+    """Compute the tables of a basis."""
     order = int(basis.orders[:, 1].max())
     size = (order + 1) * (order + 2) // 2
     norms, expansion = np.zeros((len(basis.types), size)), np.zeros((len(basis.types), size))
@@ -51,7 +63,7 @@ def tables(basis: Basis) -> Tables:
 
 
 def scratch_size(constants: Tables, most_neighbors: int) -> tuple[int, int]:
-    """Length of the rows that the kernels fill for an atom, and how many of them, for each kind of feature."""
+    """Length of the scratch rows of an atom, and their number for each kind of feature."""
     # An odd number of cache lines: rows a power of two apart would share the same few places in the cache.
     stride = 2 * LANES * (most_neighbors // (2 * LANES)) + 3 * LANES
     order = constants.angular_order

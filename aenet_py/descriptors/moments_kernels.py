@@ -9,8 +9,8 @@ harmonics, here S_l0 = P_l), a sum over pairs is half the square of a sum over n
 S_lm(u) = N_lm P_l^(m)(z) Re or Im (x + iy)^m, P_l^(m) the m-th derivative of P_l.  Any function that equals S_lm on the
 unit sphere has the right gradient along the sphere.  Sums here are in another order than ænet's.
 
-An atom goes through `atom_features` and, once its energy's slopes are known, `atom_pull`, which finds in the scratch
-arrays what the former left there.
+An atom goes through `atom_features` and, once the derivatives of its energy are known, `atom_pull`, which reads the
+scratch arrays that the former filled.
 """
 
 from aenet_py.descriptors.constants import MOMENTS
@@ -53,7 +53,7 @@ def cutoffs(distance, rc, n, values, slopes):
 def gather(begin, end, index, vectors, types, weights, rc, work, near):
     """Neighbours closer than rc: unit vectors, 1 / d, weights, cutoff functions; near : their places. Returns them.
 
-    Rows are filled up to a multiple of LANES with neighbours that count for nothing.
+    Rows are filled up to a multiple of LANES with neighbours of weight zero.
     """
     n = 0
     for k in range(begin, end):

@@ -22,7 +22,10 @@ class NotANumberError(AenetError):
 class RunningStatistics:
     """Minimum, maximum, average and average square of the features of each species.
 
-    sizes : (n_types,) int64, features of each species.
+    Parameters
+    ----------
+    sizes
+        (n_types,) int64, number of features of each species.
     """
 
     def __init__(self, sizes: np.ndarray):
@@ -31,9 +34,19 @@ class RunningStatistics:
         self._tables = np.zeros((4, len(sizes), int(sizes.max())))
 
     def add(self, types: np.ndarray, features: np.ndarray) -> None:
-        """Take in more atoms: types (n_atoms,) int64, 0-based; features (n_atoms, most features of a species).
+        """Add more atoms.
 
-        NotANumberError if a feature is none.
+        Parameters
+        ----------
+        types
+            (n_atoms,) int64, 0-based species.
+        features
+            (n_atoms, most features of a species).
+
+        Raises
+        ------
+        NotANumberError
+            If a feature is not a number.
         """
         low, high, mean, square = self._tables
         failed = _update(
@@ -44,7 +57,7 @@ class RunningStatistics:
             raise NotANumberError(failed - 1)
 
     def result(self) -> list[FeatureStatistics]:
-        """One entry a species."""
+        """One entry per species."""
         return [
             FeatureStatistics(int(count), *self._tables[:, t, :size])
             for t, (count, size) in enumerate(zip(self._counts, self._sizes, strict=True))

@@ -38,11 +38,24 @@ RANGE_MARGIN = 1.0e-8  # of a feature's range: rounding is no extrapolation
 
 @dataclass(frozen=True)
 class Networks:
-    """Networks of all species as the kernel takes them, one row a species.
+    """Networks of all species as the kernels take them, one row per species.
 
-    layers (n,); nodes, functions (n, most layers); starts (n,) : of each species' weights in weights; means, factors,
-    low, high (n, most features) : normalisation and range of the features; energy (n, 3) : scale, shift and atomic
-    energy, eV; constant (n,) : features of each species without a scale.
+    Parameters
+    ----------
+    layers
+        (n,) number of layers.
+    nodes, functions
+        (n, most layers) nodes without bias, and activation, of each layer.
+    starts
+        (n,) where the weights of each species begin in `weights`.
+    weights
+        (n_weights,) of all networks.
+    means, factors, low, high
+        (n, most features) normalisation and range of the features.
+    energy
+        (n, 3) scale, shift and atomic energy, eV.
+    constant
+        (n,) number of features without a scale, because they hardly vary in the training set.
     """
 
     layers: np.ndarray
@@ -75,7 +88,7 @@ class Prediction:
     atomic_energies : (n_atoms,) eV, total; atomic_references : (n_atoms,) eV, of the free atoms; forces : (n_atoms, 3)
     eV/Å; virial : (3, 3) eV, derivative of the energy by the strain; outside : (n_atoms,) how many features leave the
     range of the training set; features : (n_atoms, most features); environments : positions and neighbours, the latter
-    good until this thread evaluates the next structure.
+    valid until this thread evaluates the next structure.
     """
 
     atomic_energies: np.ndarray

@@ -1,9 +1,9 @@
 """Gradients of an atom's features in the form training keeps them.
 
-A Chebyshev expansion in distances moves a neighbour along the line to it, so that one scalar a feature and one
-direction a neighbour say all; its weighted half differs by the weight of the neighbour's species; the expansion in
-angles vanishes beyond its own cutoff; and the atom's own gradient is minus the sum of the others.  `pack` checks each
-of these for every atom, so that gradients that are otherwise are found out and kept in full.
+The gradient of a Chebyshev expansion in distances points along the line to the neighbour: one scalar per feature and
+one direction per neighbour suffice.  Its weighted half differs by the weight of the neighbour's species, the expansion
+in angles vanishes beyond its own cutoff, and the atom's own gradient is minus the sum of the others.  `pack` checks
+each of these for every atom; gradients of another form are kept in full.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Layout:
 
 
 def layout_of(setup: Setup, symbols: Sequence[str]) -> Layout:
-    """What a set-up leads one to expect; symbols : of the networks."""
+    """The layout that a set-up implies; symbols: of the networks."""
     known = dict(zip(setup.env_types, species_weights(len(setup.env_types)), strict=True))
     weights = np.array([known.get(symbol, np.nan) for symbol in symbols])
     columns = np.arange(setup.n_features)
@@ -70,7 +70,7 @@ def in_full(layout: Layout) -> Layout:
 
 
 class OtherFormError(Exception):
-    """Gradients are not of the form the layout describes, or not numbers."""
+    """Gradients are not of the form that the layout describes, or not finite."""
 
 
 class OtherBytesError(Exception):
@@ -98,7 +98,7 @@ def joined(layouts: Sequence[Layout]) -> Layouts:
 
 
 def ready() -> None:
-    """Import now what `pack` needs at its first call."""
+    """Import what `pack` needs at its first call."""
     _pack.ready()
 
 

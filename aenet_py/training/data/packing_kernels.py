@@ -1,7 +1,7 @@
 """Kernels on stored gradients: packing an atom's, and the two sums over them that training needs.
 
-What is packed of one center, in words of 32 bits: n_blocks and n_near, int32, and its neighbours in blocks of eight, of
-which the first n_near have dense gradients,
+Each center is packed as words of 32 bits: n_blocks and n_near, int32, then its neighbours in blocks of eight, of which
+the first n_near have dense gradients,
 
     atoms       (8)                 int32, of the structure, from 0, in the order of the networks
     direction   (3, 8)              \\
@@ -11,11 +11,11 @@ which the first n_near have dense gradients,
 
 A radial feature's gradient is its scalar times the direction, a weighted one's that times the weight; the dense
 features' are stored in full, for the blocks where they are not all zero.  The center's own gradient is minus the sum
-over its neighbours where the layout is closed; otherwise the center stands among the neighbours.  What is left of the
-last block are zeros.
+over its neighbours where the layout is closed; otherwise the center stands among the neighbours.  The last block is
+filled up with zeros.
 
-Blocks of eight are what makes these loops fast: their sums stay in vector registers, and no loop has a remainder.
-The sums are written out because the compiler keeps an array in memory.
+Blocks of eight make these loops fast: their sums stay in vector registers (`lanes_kernels`), and no loop has a
+remainder.
 """
 
 from math import sqrt
@@ -36,7 +36,7 @@ AHEAD = 1024  # words between what is used and what is asked for
 
 @intrinsic
 def prefetch(context, pointer, offset):  # noqa: ARG001 - as Numba calls it
-    """Ask for a word of an array before it is needed: these sums wait for memory otherwise, half of their time."""
+    """Ask for a word of an array before it is needed; without it, these sums spend half of their time waiting."""
 
     def generate(context, builder, signature, arguments):  # noqa: ARG001
         byte, integer = ir.IntType(8).as_pointer(), ir.IntType(32)
@@ -102,7 +102,7 @@ def pack(
         end = others_at + 24 * n_features * n + 4
         if end > n_bytes:
             break
-        if not _goes_on_well(content, neighbors_at, own_at, others_at, end):
+        if not _continues_well(content, neighbors_at, own_at, others_at, end):
             return OTHER_BYTES if atom == first_atom else to
         neighbors = carray(_integers_at(content, neighbors_at), (n,))
         for j in range(n):
@@ -134,14 +134,14 @@ def _integer(content, at):
 
 @jit
 def _begins_well(content, at, species, n_features):
-    """Whether an atom's first two records, and the marker behind them, are what they should be but for its number."""
+    """Whether an atom's first two records and the marker behind them are as expected, apart from its number."""
     first = _integer(content, at) == 4 and _integer(content, at + 4) == species and _integer(content, at + 8) == 4
     second = _integer(content, at + 12) == 8 and _integer(content, at + 16) == n_features
     return first and second and _integer(content, at + 24) == 8
 
 
 @jit
-def _goes_on_well(content, neighbors_at, own_at, others_at, end):
+def _continues_well(content, neighbors_at, own_at, others_at, end):
     """Whether the markers around an atom's other three records are their lengths."""
     neighbors, own, others = own_at - 8 - neighbors_at, others_at - 8 - own_at, end - 4 - others_at
     before = _integer(content, neighbors_at - 4) == neighbors and _integer(content, own_at - 8) == neighbors
