@@ -13,11 +13,13 @@ class AenetError(Exception):
 class InputError(AenetError):
     """Invalid content of a file or a structure.
 
-    Attributes
+    Parameters
     ----------
     path : str
-        The file, or what the structure is called.
-    line : int or None
+        The file, or the name of the structure.
+    message : str
+        What is wrong.
+    line : int, optional
         The line in the file, counted from 1.
     """
 

@@ -130,6 +130,11 @@ def as_structure(given: Structure | Atoms, path: str = "Atoms", reference: bool 
     reference : bool
         Include the energy and forces that the calculator holds for the current positions.
 
+    Returns
+    -------
+    Structure
+        The given one, or a copy of the atoms.
+
     Raises
     ------
     AenetError
@@ -149,9 +154,18 @@ def from_atoms(atoms: Atoms, path: str, results: Mapping[str, Any], system: str 
     Parameters
     ----------
     atoms : ase.Atoms
-    path, system : as in `Structure`
+        The atoms, which are copied.
+    path : str
+        As in `Structure`.
     results : mapping
         Results of a calculator: ``energy`` or else ``free_energy`` (eV), and ``forces`` (eV/Å).
+    system : str, optional
+        As in `Structure`.
+
+    Returns
+    -------
+    Structure
+        With energy and forces if `results` has them.
 
     Raises
     ------

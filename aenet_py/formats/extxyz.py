@@ -78,6 +78,11 @@ def parse(raw: RawFrame, reference: bool | None = None, labels: Labels = ANY) ->
     labels : Labels
         Names of the energy and forces to read, if a frame has several.
 
+    Returns
+    -------
+    Structure
+        Its path is the name of the frame, ``file#index``.
+
     Raises
     ------
     InputError

@@ -25,6 +25,11 @@ def files_of(given: Given) -> dict[str, str]:
     given : mapping of str to path, or path
         File of each species, a folder with a potential for each species, or the file of a single species.
 
+    Returns
+    -------
+    dict of str to str
+        File of each species.
+
     Raises
     ------
     AenetError

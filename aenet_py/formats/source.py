@@ -108,6 +108,11 @@ class ByteSource:
     All methods raise InputError, with file and position, for values of another kind.  Their argument `what` is the
     name of the value in messages.
 
+    Parameters
+    ----------
+    path : str
+        The file, which is opened; leaving the context closes it.
+
     Attributes
     ----------
     place : str

@@ -183,8 +183,10 @@ def read(
     format_name : str, optional
         ASE's name of the format that all files are read in.  By default the name of a file decides, or ASE detects the
         format.
-    energy_key, forces_key : str, optional
-        Key of the energy and column of the forces in extended XYZ files that have several.
+    energy_key : str, optional
+        Key of the energy in extended XYZ files that have several.
+    forces_key : str, optional
+        Column of the forces in extended XYZ files that have several.
 
     Returns
     -------

@@ -124,6 +124,11 @@ class TrainingSet:
         path : path
             File in either form, ``.train`` or ``.train.ascii``.
 
+        Returns
+        -------
+        TrainingSet
+            Energies in eV, lengths in Å, features as stored.
+
         Raises
         ------
         AenetError

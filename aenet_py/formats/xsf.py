@@ -56,6 +56,11 @@ def read(path: str, reference: bool = True, types: Sequence[str] = ()) -> Struct
         Names that are species as they are, by their first two characters.  Of other names, atomic numbers and labels
         such as Ti1 are replaced by the symbol of the element.
 
+    Returns
+    -------
+    Structure
+        Periodic along all three cell vectors, or isolated.
+
     Raises
     ------
     InputError

@@ -67,6 +67,11 @@ def read(path: str, warn: Callable[[str], None]) -> Setup:
     warn : callable
         Called with each warning.
 
+    Returns
+    -------
+    Setup
+        Descriptor of one species.
+
     Raises
     ------
     InputError

@@ -55,8 +55,10 @@ def generate(
         Whether to write gradients for all structures, or 0-based indices of the structures to write them for.
     threads : int, optional
         Number of threads, by default one per processor.  The bytes do not depend on it.
-    energy_key, forces_key : str, optional
-        Key of the energy and column of the forces in extended XYZ files that have several.
+    energy_key : str, optional
+        Key of the energy in extended XYZ files that have several.
+    forces_key : str, optional
+        Column of the forces in extended XYZ files that have several.
 
     Returns
     -------
