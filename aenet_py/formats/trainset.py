@@ -24,7 +24,7 @@ from aenet_py.formats import lines, records
 from aenet_py.formats.atoms import Atoms
 from aenet_py.formats.lines import ListReader
 from aenet_py.formats.records import RecordReader
-from aenet_py.formats.source import ByteSource, Window, is_text
+from aenet_py.formats.source import Advance, ByteSource, Window, is_text, unwatched
 from aenet_py.structure import SYMBOL_LENGTH
 
 DESCRIPTION_LENGTH = 1024
@@ -536,8 +536,8 @@ def open_source(path: str) -> ByteSource:
     return ListReader(path) if text else RecordReader(path)
 
 
-def read(path: str) -> TrainingSet:
-    """Read a training set in either form; AenetError if the file is not one."""
+def read(path: str, advance: Advance = unwatched) -> TrainingSet:
+    """Read a training set in either form; AenetError if the file is not one.  advance : called with the bytes read."""
     with open_source(path) as source:
         header = read_header(source)
         footer = footer_ahead(source, header)
@@ -548,6 +548,7 @@ def read(path: str) -> TrainingSet:
         def atoms_of_batches() -> Iterator[Atoms]:
             for batch in batches(source, header):
                 entries.extend(batch.entries)
+                advance(source.advanced())
                 yield totals.add(batch).atoms
 
         atoms = blocks.join(atoms_of_batches(), min(footer.n_atoms, source.window.size // LEAST_ATOM_BYTES))

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from aenet_py.training.data.dataset import Data
     from aenet_py.training.data.splits import Draw
+    from aenet_py.training.flow import Outcome
     from aenet_py.training.initialise import PreparedTraining
     from aenet_py.training.ranks import Ranks
 
@@ -92,8 +93,8 @@ class Events:
     def saving(self) -> None:
         """The tables of energies and forces are written next."""
 
-    def finished(self) -> None:
-        """Everything is written."""
+    def finished(self, outcome: Outcome | None) -> None:
+        """Everything is written; outcome : None after MODE batches."""
 
     def progress(self, total: float, unit: str, done: float = 0.0) -> AbstractContextManager[Advance]:  # noqa: ARG002
         """Show the progress of the work inside the block, of `total` units of which some are done."""

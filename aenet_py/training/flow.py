@@ -40,7 +40,9 @@ class Outcome:
     """How a training ended.
 
     reason : one of those in `events`; signal : the name of a signal that this process received, or None; training :
-    with its last state; energies, forces : tables that the deck asks for, by "train" and "test", none after a signal.
+    with its last state; energies, forces : tables that the deck requests, by "train" and "test", none after a signal;
+    energy_error, force_error : of the result for the test set, RMSE of energies per atom (eV/atom) and of force
+    components (eV/Å), None without any.
     """
 
     reason: str
@@ -48,6 +50,8 @@ class Outcome:
     training: PreparedTraining
     energies: dict[str, EnergyTable]
     forces: dict[str, ForceTable]
+    energy_error: float | None = None
+    force_error: float | None = None
 
 
 def run(deck: TrainInput, ranks: Ranks, events: Events) -> Outcome | None:
@@ -72,7 +76,7 @@ def run(deck: TrainInput, ranks: Ranks, events: Events) -> Outcome | None:
         with stopping() as stop:
             outcome = None if deck.mode == "batches" else _train(deck, data, draw, stored, ranks, events, stop)
         if outcome is None or outcome.reason != SIGNAL:
-            events.finished()
+            events.finished(outcome)
         return outcome
 
 
@@ -108,7 +112,9 @@ def _train(
             events.note(f"Stopped early in epoch {last}, {best}.")
         files.save()  # before the tables, which may not fit on the disk
         with files.saved_if_lost():
-            outcome = Outcome(reason, None, training, *_tables(deck, training, ranks))
+            outcome = Outcome(
+                reason, None, training, *_tables(deck, training, ranks), *_test_errors(deck, training, ranks)
+            )
         events.saving()
         if ranks.rank == 0:
             files.finish(outcome, events)
@@ -181,7 +187,7 @@ def _epochs(
                     events.warn(f"{error}; training continues")
             return stops
 
-        hooks = epochs.Hooks(lambda: stop() is not None, lambda: advance(1 / n_batches, ""), after_epoch)
+        hooks = epochs.Hooks(lambda: stop() is not None, lambda: advance(1 / n_batches), after_epoch)
         stack.enter_context(files.saved_if_lost())
         try:
             return epochs.epochs(deck, state, training.train, training.test, training.scales, ranks, unit, hooks)
@@ -199,6 +205,17 @@ def _in_units(deck: TrainInput, trained: Errors, tested: Errors | None, unit: fl
 
     energy_test = None if tested is None else tested.energy / unit
     return EpochErrors(trained.energy / unit, forces(trained), energy_test, forces(tested), None)
+
+
+def _test_errors(deck: TrainInput, training: PreparedTraining, ranks: Ranks) -> tuple[float | None, float | None]:
+    """Errors of the result for the test set, as in `Outcome`."""
+    from aenet_py.training import run as epochs
+
+    if not training.test:
+        return None, None
+    tested = epochs.errors(training.state.result, training.test, training.scales, ranks, deck.alpha or 0.0)
+    errors = _in_units(deck, tested, tested, training.data.training.scale)
+    return errors.energy_test, errors.forces_test if any(batch.whole.n_atoms for batch in training.test) else None
 
 
 def _tables(

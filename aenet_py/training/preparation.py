@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import os
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from aenet_py.formats import gradients
+from aenet_py.formats.source import Advance, unwatched
+from aenet_py.formats.text import native
 from aenet_py.inputs.train import TrainInput
 from aenet_py.runtime.signals import uninterrupted
 from aenet_py.training import memory_estimate
@@ -68,8 +72,9 @@ def _load(deck: TrainInput, ranks: Ranks, events: Events) -> tuple[Data, Draw, d
 def _read(deck: TrainInput, ranks: Ranks, events: Events) -> tuple[Data, Draw, dict[str, Any] | None]:
     events.reading()
     events.note(ranks.together(lambda: memory_estimate.check(deck, ranks)))
-    training_set = dataset.read(deck)
-    mine = None
+    path, mine = native(deck.training_set), None
+    with events.progress(os.path.getsize(path), "B") as advance_set:
+        training_set = dataset.read(deck, advance_set)
     if ranks.size > 1 and not (deck.save_batches and ranks.rank == 0):
         is_kept = dataset.kept(deck, training_set)
         pairs = zip(training_set.structures.entries, is_kept, strict=True)
@@ -77,13 +82,15 @@ def _read(deck: TrainInput, ranks: Ranks, events: Events) -> tuple[Data, Draw, d
         draw = test_set.draw(deck, dataset.with_forces_ahead(deck, training_set), paths, _state(deck)[1])
         n_atoms = np.diff(training_set.structures.starts)[is_kept]
         mine = splits.shared(draw, n_atoms, ranks.rank, ranks.size)
-    n, recompute = len(training_set.structures.entries), deck.memory_mode == "recompute"
     with contextlib.ExitStack() as stack:
-        advance = stack.enter_context(events.progress(n, "structures"))
-        if deck.alpha is not None and not recompute:
+        advance: Advance = unwatched
+        if deck.memory_mode == "recompute":
+            advance = stack.enter_context(events.progress(len(training_set.structures.entries), "structures"))
+        elif deck.alpha is not None:
+            advance = stack.enter_context(events.progress(os.path.getsize(gradients.path_of(path)), "B"))
             packing.ready()
             stack.enter_context(importing("torch"))
-        data = dataset.prepare(deck, training_set, mine, lambda done: advance(done, ""), ranks.threads)
+        data = dataset.prepare(deck, training_set, mine, advance, ranks.threads)
     events.data(data)
     events.preparing()
     stored, before = _state(deck)

@@ -41,7 +41,7 @@ class Hooks:
     """
 
     stop: Callable[[], bool]
-    after_batch: Callable[[], None]
+    after_batch: Callable[[], object]
     after_epoch: Callable[[int, Errors, Errors | None, bool], bool | None]
 
 

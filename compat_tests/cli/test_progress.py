@@ -12,13 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from aenet_py.cli import common, generate, predict, trainbin2ascii
+from aenet_py.cli import aenet_pytorch, common, generate, predict, trainbin2ascii
 from aenet_py.cli.aenet import main
 from aenet_py.formats import frames
 from compat_tests.cli.cases import FIXTURES, ROOT, copy_case
 from compat_tests.cli.test_predict import CLUSTER, prepare
+from compat_tests.cli.test_train import prepare as training_case
 from compat_tests.structures import as_text, make_frames
 
+TRAINING = FIXTURES / "cluster-cuau-h2o/train-forces-adamw/train.in"
 LONG_FIRST_STEP = """
 import time
 from aenet_py.cli import common
@@ -40,6 +42,17 @@ def slow(*arguments):
     return read(*arguments)
 xsf.read = slow
 sys.exit({program}.main(sys.argv[1:]))
+"""
+SLOW_BATCHES = """
+import sys, time
+from aenet_py.cli import aenet_pytorch
+from aenet_py.training import run
+step = run._step
+def slow(*arguments):
+    time.sleep(0.8)
+    return step(*arguments)
+run._step = slow
+sys.exit(aenet_pytorch.main([]))
 """
 
 
@@ -107,17 +120,42 @@ def test_a_slow_structure_of_predict(tmp_path):
     assert shown.endswith("\r\x1b[K")
 
 
+def test_a_slow_first_epoch(tmp_path):
+    """The time left is known after the first batch; the report is that of a run without a terminal."""
+    work = training_case(TRAINING, tmp_path / "run")
+    deck = (work / "train.in").read_text().replace("ITERATIONS 40", "ITERATIONS 2")
+    (work / "train.in").write_text(deck)
+    out, shown = on_terminal("-c", SLOW_BATCHES, folder=work)
+    assert re.search(r"\| 0/2 epochs \[00:0\d, 00:\d\d left\]", shown)
+    assert re.search(r"\| 1/2 epochs \[00:0\d, 00:\d\d left\] \d+\.\d meV/atom, \d+ meV/Å", shown)
+    lines = [line for line in shown.split("\r\x1b[K") if "epochs" in line]
+    assert max(map(len, lines)) < 80
+    assert "\x1b" not in out
+    assert out.count("\n") > 40
+
+
+def test_training_counts_the_bytes_of_its_files(tmp_path, monkeypatch, watched):
+    monkeypatch.chdir(training_case(TRAINING, tmp_path / "run"))
+    assert aenet_pytorch.main([]) == 0
+    sizes = [size("cluster.train.ascii"), size("cluster.train.forces")]
+    (one, two, epochs) = watched
+    assert [one[0], two[0]] == sizes
+    assert 0.9 * sizes[0] < one[1] <= sizes[0]
+    assert two[1] == sizes[1]
+    assert epochs == [40, pytest.approx(40)]
+
+
 @pytest.fixture
-def watched(monkeypatch) -> list[list[int]]:
+def watched(monkeypatch) -> list[list[float]]:
     """Total and sum of what was done, of each progress line that the commands ask for."""
-    lines: list[list[int]] = []
+    lines: list[list[float]] = []
 
     @contextlib.contextmanager
-    def progress(total: int, unit: str, wanted: bool = True) -> Iterator:  # noqa: ARG001
-        line = [total, 0]
+    def progress(total: float, unit: str, wanted: bool = True, done: float = 0) -> Iterator:  # noqa: ARG001
+        line = [total, done]
         lines.append(line)
 
-        def advance(n: int) -> None:
+        def advance(n: float, remark: str = "") -> None:  # noqa: ARG001
             line[1] += n
 
         yield advance

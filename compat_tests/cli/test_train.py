@@ -323,8 +323,8 @@ def test_batches_saved_and_loaded(forces, capsys):
     ("change", "message"),
     [
         (("BATCHSIZE 6", "BATCHSIZE 4"), "BATCHSIZE is 4, but tmp_batches was saved with 6; use the same value"),
-        (("FORCES\nalpha=0.1", ""), "found FORCES False; expected True"),
-        (("NPSEED 3", "NPSEED 4"), "found NPSEED 4; expected 3"),
+        (("FORCES\nalpha=0.1", ""), "FORCES is False, but tmp_batches was saved with True"),
+        (("NPSEED 3", "NPSEED 4"), "NPSEED is 4, but tmp_batches was saved with 3"),
     ],
 )
 def test_batches_of_another_deck(change, message, forces, capsys):
@@ -348,7 +348,9 @@ def test_batches_that_are_damaged(name, forces, capsys):
     for damaged in (content[:-1000], content[:middle] + b"abcdefgh" + content[middle + 8 :], b""):
         path.write_bytes(damaged)
         assert main([]) == 1
-        assert f"tmp_batches/{name}: found " in capsys.readouterr().err
+        (error,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("Error")]
+        assert error.startswith(f"Error: tmp_batches/{name}: ")
+        assert error.endswith("; save the batches again")
 
 
 def test_gradients_as_tensors_train_the_same(forces, monkeypatch):
@@ -610,3 +612,33 @@ def test_missing_deck(tmp_path):
     done = run(tmp_path, program="aenet_pytorch.py")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "Error: train.in: no such file; expected an input file of the trainer, train.in\n"
+
+
+@pytest.mark.parametrize(
+    ("change", "wrote", "with_forces"),
+    [
+        ((("VERBOSE", ""),), "4 potentials, model.restart, train.error, energies.*, forces.*", True),
+        ((("FORCES\nalpha=0.1", ""), ("SAVE_ENERGIES", "")), "4 potentials, model.restart, train.error", False),
+    ],
+)
+def test_the_last_lines_name_files_and_errors(change, wrote, with_forces, forces, capsys):
+    """The errors of the potentials that were written, for the test set; components of forces."""
+    edited(forces, ("PHSEED", "PATIENCE 50\nPHSEED"), *change)
+    assert main([]) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[-2] == f"Wrote {wrote}."
+    assert max(map(len, lines[-2:])) <= 80
+    best = min((line.split() for line in Path("train.error").read_text().splitlines()), key=lambda row: float(row[2]))
+    error = r"RMSE of the test set: energies (\S+) meV/atom" + (r", forces (\S+) meV/Å\." if with_forces else r"\.")
+    shown = [float(number) for number in re.fullmatch(error, lines[-1]).groups()]
+    assert shown[0] == pytest.approx(1e3 * float(best[4 if with_forces else 2]), abs=0.01)
+    assert not with_forces or shown[1] == pytest.approx(1e3 * float(best[6]) / np.sqrt(3), abs=0.1)
+
+
+def test_the_last_line_without_a_test_set(forces, capsys):
+    edited(forces, ("TESTPERCENT 20", "TESTPERCENT 0"))
+    assert main([]) == 0
+    assert capsys.readouterr().err.splitlines()[-1].startswith("Wrote 4 potentials")
+    edited(forces, ("VERBOSE", "MODE batches"))
+    assert main([]) == 0
+    assert capsys.readouterr().err.splitlines()[-1] == "Wrote the batches to the folder tmp_batches."

@@ -383,8 +383,8 @@ def test_other_networks(change, message, target, capsys):
     [
         (("radial_N = 15", "radial_N = 14"), "the .stp of O has 'radial_Rc = 8 radial_N = 14 "),
         (("radial_Rc = 8.0", "radial_Rc = 7.99"), "the .stp of O has 'radial_Rc = 7.99 "),
-        (("Cu\nAu\nO\nH", "Cu\nAu\nH\nO"), "the .stp of O has 'ENV 4: Cu Au H O'; expected 'ENV 4: Cu Au O H'"),
-        (("ENV 4\nCu\nAu\nO\nH", "ENV 5\nAg\nCu\nAu\nO\nH"), "the .stp of O has 'ENV 5: Ag Cu Au O H'; expected"),
+        (("Cu\nAu\nO\nH", "Cu\nAu\nH\nO"), "but ../trained/O.pytorch.nn.ascii has 'ENV 4: Cu Au O H'"),
+        (("ENV 4\nCu\nAu\nO\nH", "ENV 5\nAg\nCu\nAu\nO\nH"), "the .stp of O has 'ENV 5: Ag Cu Au O H', but ../trained"),
     ],
 )  # fmt: skip
 def test_other_features(change, message, target, capsys):

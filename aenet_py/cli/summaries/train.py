@@ -8,9 +8,10 @@ import sys
 from typing import TYPE_CHECKING
 
 from aenet_py.cli import common
+from aenet_py.errors import counted
 from aenet_py.inputs.train import TrainInput
 from aenet_py.report import train as report
-from aenet_py.runtime.progress import Advance, beside_progress, progress
+from aenet_py.runtime.progress import Advance, beside_progress
 from aenet_py.training.data.dataset import Data
 from aenet_py.training.data.splits import Draw
 from aenet_py.training.events import EpochErrors, Events
@@ -19,6 +20,7 @@ from aenet_py.training.ranks import Ranks
 if TYPE_CHECKING:
     import torch
 
+    from aenet_py.training.flow import Outcome
     from aenet_py.training.initialise import PreparedTraining
 
 
@@ -81,11 +83,24 @@ class Report(Events):
     def saving(self) -> None:
         self._say_more(report.saving(self.deck))
 
-    def finished(self) -> None:
+    def finished(self, outcome: Outcome | None) -> None:
+        from aenet_py.training import checkpoint
+        from aenet_py.training.data import saved
+
         self._say(report.closing())
+        if outcome is None:
+            self.note(f"Wrote the batches to the folder {saved.FOLDER}.")
+            return
+        tables = [f"{kind}.*" for kind in ("energies", "forces") if getattr(outcome, kind)]
+        potentials = counted(len(self.deck.networks), "potential")
+        files = [potentials, checkpoint.path_of(self.deck), "train.error", *tables]
+        self.note(f"Wrote {', '.join(files)}.")
+        if outcome.energy_error is not None:
+            forces = "" if outcome.force_error is None else f", forces {1e3 * outcome.force_error:.1f} meV/Å"
+            self.note(f"RMSE of the test set: energies {1e3 * outcome.energy_error:.2f} meV/atom{forces}.")
 
     def progress(self, total: float, unit: str, done: float = 0.0) -> contextlib.AbstractContextManager[Advance]:
-        return progress(total, unit, done=done)
+        return common.progress(total, unit, done=done)
 
     def _say(self, text: str) -> None:
         with beside_progress() if self.on_terminal else contextlib.nullcontext():

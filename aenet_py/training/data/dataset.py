@@ -10,7 +10,6 @@ import dataclasses
 import functools
 import math
 import zlib
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +19,7 @@ from aenet_py.errors import AenetError, InputError
 from aenet_py.formats import gradients as files
 from aenet_py.formats import trainset
 from aenet_py.formats.potential import Training
+from aenet_py.formats.source import Advance, unwatched
 from aenet_py.formats.text import native
 from aenet_py.formats.trainset import TrainingSet
 from aenet_py.inputs.generate import choose_forces
@@ -115,10 +115,10 @@ class Data:
         return (self.structures.features[network][rows] - self.feature_shifts[network]) * self.feature_scales[network]
 
 
-def read(deck: TrainInput) -> TrainingSet:
-    """Read the training set; AenetError if it does not fit the deck."""
+def read(deck: TrainInput, advance: Advance = unwatched) -> TrainingSet:
+    """Read the training set; AenetError if it does not fit the deck.  advance : called with the bytes read."""
     path = native(deck.training_set)
-    training_set = trainset.read(path)
+    training_set = trainset.read(path, advance)
     trainset.check_header(path, training_set.header, "train on")
     _order_of_species(deck, training_set)
     _check_finite(deck, training_set)
@@ -168,7 +168,7 @@ def _chosen(deck: TrainInput, n: int) -> np.ndarray:
 
 def prepare(
     deck: TrainInput, training_set: TrainingSet, mine: np.ndarray | None = None,
-    advance: Callable[[int], object] = lambda n: None, threads: int = 1,  # noqa: ARG005
+    advance: Advance = unwatched, threads: int = 1,
 ) -> Data:  # fmt: skip
     """Select and order the structures and, with FORCES, read or compute their gradients.
 
@@ -181,7 +181,7 @@ def prepare(
     mine : ndarray of bool, shape (n,), optional
         Which of the structures that are kept need gradients in this process; by default all.
     advance : callable, optional
-        Called with the number of structures whose gradients have been read or computed since the last call.
+        Called with the number of bytes read or, with MEMORY_MODE recompute, of structures since the last call.
     threads : int, default 1
         Threads that compute gradients.
 
@@ -239,7 +239,7 @@ def checksum(data: Data) -> int:
 
 def _gradients(
     deck: TrainInput, training_set: TrainingSet, networks: np.ndarray, is_kept: np.ndarray, mine: np.ndarray | None,
-    setups: list[Setup], threads: int, advance: Callable[[int], object],
+    setups: list[Setup], threads: int, advance: Advance,
 ) -> tuple[Gradients, np.ndarray]:  # fmt: skip
     """Gradients that this process needs, and which structures have forces to train on."""
     atoms, starts = training_set.structures.atoms, training_set.structures.starts

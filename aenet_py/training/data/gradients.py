@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
@@ -14,6 +14,7 @@ from aenet_py.errors import AenetError, InputError
 from aenet_py.formats import gradients
 from aenet_py.formats.gradients import GradientEntry
 from aenet_py.formats.records import RecordReader
+from aenet_py.formats.source import Advance, unwatched
 from aenet_py.formats.trainset import StructureEntry
 from aenet_py.training.data.packing import (
     Layout,
@@ -172,7 +173,7 @@ class Gradients:
 
 def read(
     path: str, structures: Sequence[Wanted], layouts: tuple[Layout, ...], of: str, on_disk: bool,
-    advance: Callable[[int], object] = lambda n: None,  # noqa: ARG005
+    advance: Advance = unwatched,
 ) -> tuple[Gradients, np.ndarray]:  # fmt: skip
     """Read and pack the gradients of the structures that are used.
 
@@ -189,7 +190,7 @@ def read(
     on_disk : bool
         Whether to keep the gradients in a file instead of in memory.
     advance : callable, optional
-        Called with 1 after each structure.
+        Called with the number of bytes read.
 
     Returns
     -------
@@ -218,7 +219,7 @@ def _read(
     layouts: tuple[Layout, ...],
     of: str,
     on_disk: bool,
-    advance: Callable[[int], object],
+    advance: Advance,
 ) -> tuple[Gradients, np.ndarray]:
     words, selected = np.zeros((len(structures), 2), dtype=np.int64), np.zeros(len(structures), dtype=bool)
     starts = [np.full(wanted.entry.n_atoms, -1, dtype=np.int64) for wanted in structures]
@@ -242,9 +243,10 @@ def _read(
                 shown = f"{given.path!r}" if isinstance(given, GradientEntry) else "the end"
                 raise InputError(path, f"found {shown} as structure {number}; expected {entry.path!r}, as in {of}")
             selected[number - 1] = given.selected
-            advance(1)
+            advance(source.advanced())
         for _ in steps:
             raise InputError(path, f"has more structures than the {len(structures)} of {of}")
+        advance(source.advanced())
     return Gradients(store, layouts, np.concatenate(starts), words), selected
 
 

@@ -6,7 +6,7 @@ They equal those that generate.x writes and are packed like those that are read,
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -16,6 +16,7 @@ from aenet_py.descriptors import behler
 from aenet_py.descriptors.model import Model, check_environments, model, species_of
 from aenet_py.errors import AenetError, InputError
 from aenet_py.formats import structures as structure_files
+from aenet_py.formats.source import Advance
 from aenet_py.formats.trainset import TrainingSet
 from aenet_py.neighbors.search import environments
 from aenet_py.pipelines.featurize import CHUNK_BYTES, gradient_records, gradient_sizes, runs
@@ -94,7 +95,7 @@ class Computed:
 
 def prepare(
     path: str, training_set: TrainingSet, networks: np.ndarray, used: np.ndarray, layouts: tuple[Layout, ...],
-    batch_share: float, threads: int, advance: Callable[[int], object],
+    batch_share: float, threads: int, advance: Advance,
 ) -> tuple[Recomputed, np.ndarray, np.ndarray]:  # fmt: skip
     """Read the structures that are used, and compute their gradients once to determine their sizes.
 
@@ -169,9 +170,7 @@ def _structures(
     return structures
 
 
-def _measured(
-    source: Recomputed, batch_share: float, advance: Callable[[int], object]
-) -> tuple[Recomputed, np.ndarray, np.ndarray]:
+def _measured(source: Recomputed, batch_share: float, advance: Advance) -> tuple[Recomputed, np.ndarray, np.ndarray]:
     """The place of each atom's gradients among the words of all structures."""
     numbers = [number for number, structure in enumerate(source.structures) if structure is not None]
     words = np.zeros((len(source.structures), 2), dtype=np.int64)
