@@ -62,10 +62,17 @@ def distribution(
     ----------
     frames
         Structures.
-    r_max, width
-        Largest distance and width of the bins, Å.
+    r_max
+        Largest distance, Å.
+    width
+        Width of the bins, Å.
     visit
         Called with each structure.
+
+    Returns
+    -------
+    Distribution
+        For each pair of species, g(r), or for isolated structures the number of neighbours per Å.
 
     Raises
     ------

@@ -145,12 +145,16 @@ def gradients(basis: Basis, types: np.ndarray, environments: Environments, start
 
     Parameters
     ----------
-    basis, types
+    basis
+        As for `features`.
+    types
         As for `features`.
     environments
         Atoms of one structure and their neighbours.
-    start, stop
-        The atoms.
+    start
+        First atom.
+    stop
+        The atom after the last one.
 
     Returns
     -------

@@ -187,8 +187,10 @@ def environments(
     ----------
     structures
         Structures to search.
-    r_min, r_max
-        Smallest distance expected, which limits the number of neighbours, and cutoff, Å.
+    r_min
+        Smallest distance expected, which limits the number of neighbours, Å.
+    r_max
+        Cutoff, Å.
     with_positions
         Whether the positions of neighbours are wanted.
     as_predict

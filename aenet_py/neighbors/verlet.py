@@ -69,10 +69,17 @@ def pairs(atoms: Atoms, reach: float, skin: float, n_centers: int | None = None)
     ----------
     atoms
         The structure.
-    reach, skin
-        Cutoff and what is added to it, Å.
+    reach
+        Cutoff, Å.
+    skin
+        Distance added to the cutoff, Å; the pairs are complete until an atom has moved by half of it.
     n_centers
         How many atoms, from the first, need their pairs; None for all.
+
+    Returns
+    -------
+    Pairs
+        Neighbours of each atom, with the cell translations of their images.
 
     Raises
     ------

@@ -8,6 +8,7 @@ structure ─> environments ─> features ─> networks ─> atomic energies
 from __future__ import annotations
 
 import functools
+import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -165,23 +166,35 @@ class Potential:
             warnings.warn(message, AenetWarning, stacklevel=2)
         return cls(types, files, together, _networks(files, atomic_energies), is_legacy)
 
-    def energy_forces(self, structure: Structure | Atoms, forces: bool = True, in_order: bool = False) -> Prediction:
+    def energy_forces(
+        self, structure: Structure | Atoms | str | os.PathLike[str], forces: bool = True, in_order: bool = False
+    ) -> Prediction:
         """Energies, forces and virial of a structure, with the neighbours that predict.x finds.
 
         Parameters
         ----------
         structure
-            Structure to evaluate.
+            Structure to evaluate: ase.Atoms, a Structure, or the path of a file, which `read` reads; the last structure
+            of the file counts.
         forces
             Whether forces and virial are wanted; both are zero otherwise.
         in_order
             Whether to sum in the order of predict.x, so that the last bits agree.
+
+        Returns
+        -------
+        Prediction
+            Energies in eV, forces in eV/Å, virial in eV.
 
         Raises
         ------
         InputError
             For an unknown species, coinciding atoms or a flat cell.
         """
+        if isinstance(structure, str | os.PathLike):
+            from aenet_py.formats import structures  # programs that read their structures themselves start faster
+
+            structure = structures.read(structure, index=-1)
         structure = as_structure(structure)
         types = species_of(self.model, structure)
         around = environments([structure], self.model.r_min, self.model.r_max, as_predict=True)
@@ -233,8 +246,15 @@ class Potential:
         environments
             Of one structure, or of its first atoms alone: energies, virial and features are then of these, and forces,
             of all atoms, are the derivatives of their energy.
-        forces, in_order
+        forces
             As for `energy_forces`.
+        in_order
+            As for `energy_forces`.
+
+        Returns
+        -------
+        Prediction
+            As of `energy_forces`.
 
         Raises
         ------

@@ -97,8 +97,12 @@ def select(
     output : path
         New file for the selected frames; its name also determines those of the list of systems, the table, the report
         and the figures (docs/structures.md).
-    any_of, all_of, only : list of str, or str such as "Cu,Au"
-        Elements of which at least one must, all must, and no others may be present.
+    any_of : list of str, or str such as "Cu,Au"
+        Elements of which at least one must be present.
+    all_of : list of str, or str such as "Cu,Au"
+        Elements that must all be present.
+    only : list of str, or str such as "Cu,Au"
+        Elements besides which no others may be present.
     anomalies : path or mapping, optional
         Leave out the systems that are anomalous in this table, or in this mapping from system id to bool.
     n : int, optional
@@ -107,8 +111,10 @@ def select(
         Seed of the draw; random by default.
     strata : int
         Number of parts of equal size along the energy per atom from which frames are drawn.
-    energy, forces : str, optional
-        Names of the energy and the forces in the files, such as ``REF_energy``.
+    energy : str, optional
+        Name of the energy in the files, such as ``REF_energy``.
+    forces : str, optional
+        Name of the forces in the files, such as ``REF_forces``.
     skip_bad : bool
         Skip invalid frames instead of raising an error.
     figures : bool

@@ -69,8 +69,10 @@ def write(
 
     Parameters
     ----------
-    shards, survey
-        What was surveyed.
+    shards
+        Files of frames.
+    survey
+        Their survey.
     chosen
         Ascending 0-based indices of the selected frames.
     to
@@ -81,6 +83,11 @@ def write(
         Context within which the files get their names.
     labels
         As for `survey`.
+
+    Returns
+    -------
+    Subset
+        The selected frames.
     """
     with contextlib.ExitStack() as stack:
         output = stack.enter_context(FramesFile(to.frames))

@@ -80,6 +80,11 @@ def survey(
         Called with the number of bytes read.
     labels
         Which energies and forces to use.
+
+    Returns
+    -------
+    Survey
+        Energy, largest force and number of atoms of each frame, and whether it matches.
     """
     tally, index, matches = SurveyTally(), array("i"), array("b")
     reasons: Counter[str] = Counter()

@@ -180,8 +180,10 @@ def violation(
         See `Limits`.
     atoms
         The structure.
-    temperature, hottest
-        Present and highest allowed temperature, K.
+    temperature
+        Current temperature, K.
+    hottest
+        Highest allowed temperature, K.
     near
         Present contacts.
     n_at_start

@@ -29,6 +29,11 @@ def atoms_of(given: Atoms | Structure | str | os.PathLike[str], format_name: str
     format_name
         ASE's name of the format of a file.
 
+    Returns
+    -------
+    Atoms
+        A new object.
+
     Raises
     ------
     AenetError
@@ -51,6 +56,11 @@ def read(path: str, format_name: str | None = None) -> Atoms:
         of the file is used, or the one selected by ``PATH@NUMBER``, counted from 0 (negative: from the end).
     format_name
         ASE's name of the format; None chooses by the name or detects it.
+
+    Returns
+    -------
+    Atoms
+        Without a calculator.
 
     Raises
     ------

@@ -57,8 +57,10 @@ def compare(a: str, b: str, max_ulps: int, advance: Advance) -> Comparison:
 
     Parameters
     ----------
-    a, b : str
-        Paths of the files.
+    a : str
+        Path of a file.
+    b : str
+        Path of the other file.
     max_ulps : int
         Units in the last place by which real numbers may differ.
     advance : callable

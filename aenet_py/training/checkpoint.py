@@ -63,6 +63,11 @@ def content(
         Whether the next run starts a new training from this state.
     transfer : dict, optional
         What a transfer keeps from its source.
+
+    Returns
+    -------
+    bytes
+        As torch.save writes it.
     """
     stored: dict[str, Any] = {
         "model": state.networks.state(),

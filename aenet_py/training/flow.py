@@ -59,6 +59,20 @@ def run(deck: TrainInput, ranks: Ranks, events: Events) -> Outcome | None:
 
     Once the epochs have begun, SIGINT and SIGTERM stop the training after the current batch, with its state saved.
 
+    Parameters
+    ----------
+    deck : TrainInput
+        The input.
+    ranks : Ranks
+        The processes that train together.
+    events : Events
+        Called as the training proceeds.
+
+    Returns
+    -------
+    Outcome or None
+        Results, and why the training ended.
+
     Raises
     ------
     AenetError

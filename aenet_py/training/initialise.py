@@ -50,8 +50,12 @@ def initialise(
 
     Parameters
     ----------
-    deck, data, draw
-        Input, structures, and which of them are in each batch.
+    deck : TrainInput
+        The input.
+    data : Data
+        Structures.
+    draw : Draw
+        Which of them are in each batch.
     stored : dict or None
         State of an earlier run to resume from (`checkpoint.read`).
     device : torch.device
@@ -60,6 +64,11 @@ def initialise(
         The processes; each has its part of every batch.
     warn : callable
         Called with the text of each warning.
+
+    Returns
+    -------
+    PreparedTraining
+        Everything that the epochs need.
 
     Raises
     ------

@@ -64,6 +64,11 @@ def deck_of(
     names : mapping, optional
         File name of each species' potential, without the ending .ascii; by default SYMBOL.nn.
 
+    Returns
+    -------
+    TrainInput
+        As read from an input file with these options.
+
     Raises
     ------
     AenetError

@@ -31,6 +31,15 @@ SHORT = 1e-4  # seconds until a thread that imports lets another one continue
 def prepare(deck: TrainInput, ranks: Ranks, events: Events) -> tuple[Data, Draw, dict[str, Any] | None]:
     """Read the training set and draw the batches, or load both; save them if the deck says so.
 
+    Parameters
+    ----------
+    deck : TrainInput
+        The input.
+    ranks : Ranks
+        The processes that train together.
+    events : Events
+        Called as the work proceeds.
+
     Returns
     -------
     data : Data

@@ -57,8 +57,10 @@ def epochs(
         The input.
     state : TrainingState
         Where to start; changed in place.
-    train, test : sequence of Batch
-        This process's part of all batches.
+    train : sequence of Batch
+        This process's part of the batches to train on.
+    test : sequence of Batch
+        This process's part of the batches to test.
     scales : sequence of Tensor
         Inverse standard deviation of each feature, per network.
     ranks : Ranks

@@ -161,7 +161,13 @@ def transfer(
         or both as in a training from scratch.
     new : bool, default False
         Give species without a potential in the source new networks, with random weights.
-    folder, on_epoch, progress, **settings
+    folder : str or path, default "."
+        As in `train`.
+    on_epoch : callable, optional
+        As in `train`.
+    progress : bool, default False
+        As in `train`.
+    **settings
         As in `train`.
 
     Returns

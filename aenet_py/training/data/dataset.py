@@ -185,6 +185,11 @@ def prepare(
     threads : int, default 1
         Threads that compute gradients.
 
+    Returns
+    -------
+    Data
+        Structures to train on and to test, with normalised energies.
+
     Raises
     ------
     AenetError
