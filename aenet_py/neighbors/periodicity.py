@@ -21,7 +21,7 @@ FLAT = 1.0e-9  # volume of a cell against the product of its edges, as in neighb
 def check_size(what: str, values: np.ndarray) -> None:
     """AenetError for lengths in Å that are not finite, or so large that their powers are not."""
     if not np.abs(values).max(initial=0.0) < LARGEST:
-        raise AenetError(f"{what} are not finite or exceed {LARGEST:.0e} Angstrom; give lengths in Angstrom")
+        raise AenetError(f"{what} must be finite and below {LARGEST:.0e} Angstrom")
 
 
 def check_cell(cell: np.ndarray) -> None:

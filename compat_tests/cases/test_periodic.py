@@ -151,10 +151,10 @@ WORK = {
     "a huge cutoff of a wire": ("5 0 0 0 5 0 0 0 5", "T F F", 1e9, r"too thin for the cutoff of 1e\+09"),
     "a cutoff beyond numbers": ("5 0 0 0 5 0 0 0 5", "T T T", 1e200, r"too thin for the cutoff of 1e\+200"),
     "a huge cell": ("1e20 0 0 0 1e20 0 0 0 1e20", "T T T", 4.0, "its atoms are too far apart for the cutoff of 4"),
-    "beyond numbers": ("1e300 0 0 0 1e300 0 0 0 1e300", "T T F", 4.0, "cell vectors are not finite or exceed"),
+    "beyond numbers": ("1e300 0 0 0 1e300 0 0 0 1e300", "T T F", 4.0, "cell vectors must be finite and below 1e"),
     "a tiny volume": ("1e-150 0 0 0 1e-150 0 0 0 1e-150", "T T T", 4.0, "a cell vector is shorter than 1e-30"),
     "a missing vector": ("5 0 0 0 5 0 0 0 0", "T T T", 4.0, "the cell is flat"),
-    "a missing vector of a wire": ("5 0 0 0 5 0 0 0 0", "F F T", 4.0, "periodic along a missing cell vector"),
+    "a missing vector of a wire": ("5 0 0 0 5 0 0 0 0", "F F T", 4.0, "pbc is set along a missing cell vector"),
     "a line": ("5 0 0 5 0 0 0 0 5", "T F T", 4.0, "cell vectors lie in a plane or on a line"),
 }
 

@@ -340,7 +340,7 @@ def test_calculators_can_be_copied_and_pickled(system):
     [
         ([[9, 0, 0], [0, 9, 0], [9, 9, 0]], True, "lie in a plane or on a line"),
         ([[9, 0, 0], [18, 0, 0], [0, 0, 0]], False, "lie in a plane or on a line"),
-        ([[9, 0, 0], [0, 9, 0], [0, 0, 0]], True, "periodic along a missing cell vector"),
+        ([[9, 0, 0], [0, 9, 0], [0, 0, 0]], True, "pbc is set along a missing cell vector"),
         ([[9, 0, 0], [0, 9, 0], [0, 0, 1e-5]], True, "too thin for the cutoff"),
     ],
 )
