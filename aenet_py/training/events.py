@@ -13,11 +13,9 @@ if TYPE_CHECKING:
 
     from aenet_py.training.data.dataset import Data
     from aenet_py.training.data.splits import Draw
-    from aenet_py.training.flow import Outcome
     from aenet_py.training.initialise import PreparedTraining
+    from aenet_py.training.outcome import Outcome
     from aenet_py.training.ranks import Ranks
-
-ALL_EPOCHS, PATIENCE, CALLER, SIGNAL = "all epochs", "patience", "caller", "signal"  # why a training ended
 
 
 @dataclass(frozen=True)

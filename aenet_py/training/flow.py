@@ -20,7 +20,8 @@ from aenet_py.runtime.signals import stopping, uninterrupted
 from aenet_py.training.data import dataset
 from aenet_py.training.data.dataset import Data
 from aenet_py.training.data.splits import Draw
-from aenet_py.training.events import CALLER, PATIENCE, SIGNAL, EpochErrors, Events
+from aenet_py.training.events import EpochErrors, Events
+from aenet_py.training.outcome import CALLER, PATIENCE, SIGNAL, Outcome
 from aenet_py.training.preparation import prepare
 from aenet_py.training.ranks import LostError, Ranks
 
@@ -33,25 +34,6 @@ if TYPE_CHECKING:
     from aenet_py.training.state import TrainingState
 
 LOCKED = "train.error"  # which every training of a folder writes, MODE transfer as well
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a training ended.
-
-    reason : one of those in `events`; signal : the name of a signal that this process received, or None; training :
-    with its last state; energies, forces : tables that the deck requests, by "train" and "test", none after a signal;
-    energy_error, force_error : of the result for the test set, RMSE of energies per atom (eV/atom) and of force
-    components (eV/Å), None without any.
-    """
-
-    reason: str
-    signal: str | None
-    training: PreparedTraining
-    energies: dict[str, EnergyTable]
-    forces: dict[str, ForceTable]
-    energy_error: float | None = None
-    force_error: float | None = None
 
 
 def run(deck: TrainInput, ranks: Ranks, events: Events) -> Outcome | None:

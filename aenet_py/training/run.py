@@ -13,9 +13,9 @@ from aenet_py.inputs.train import TrainInput
 from aenet_py.training import loop, optimizers
 from aenet_py.training import state as states
 from aenet_py.training.data.batches import Batch, on_device
-from aenet_py.training.events import ALL_EPOCHS, CALLER, PATIENCE, SIGNAL
 from aenet_py.training.loop import Errors, Sums
 from aenet_py.training.model import Networks
+from aenet_py.training.outcome import ALL_EPOCHS, CALLER, PATIENCE, SIGNAL
 from aenet_py.training.ranks import Ranks, SharedError
 from aenet_py.training.state import TrainingState
 
@@ -73,7 +73,7 @@ def epochs(
     Returns
     -------
     str
-        Why the training ended: ALL_EPOCHS, PATIENCE, CALLER or SIGNAL (`events`).
+        Why the training ended: ALL_EPOCHS, PATIENCE, CALLER or SIGNAL (`outcome`).
 
     Raises
     ------

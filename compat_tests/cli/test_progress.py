@@ -49,7 +49,7 @@ from aenet_py.cli import aenet_pytorch
 from aenet_py.training import run
 step = run._step
 def slow(*arguments):
-    time.sleep(0.8)
+    time.sleep(1.5)
     return step(*arguments)
 run._step = slow
 sys.exit(aenet_pytorch.main([]))

@@ -20,8 +20,8 @@ from aenet_py.training.ranks import Ranks
 if TYPE_CHECKING:
     import torch
 
-    from aenet_py.training.flow import Outcome
     from aenet_py.training.initialise import PreparedTraining
+    from aenet_py.training.outcome import Outcome
 
 
 class Report(Events):
