@@ -3,8 +3,8 @@
     read a structure ─> environments ─> features ─┬─> statistics ─> NAME.train, report      (in order)
                                                   └─> gradients ──> NAME.train.forces       (in any order)
 
-Structures are worked on side by side; what depends on their order (statistics, files, report) is done by the caller's
-thread, one structure after the other, so that the number of threads, or of processes under MPI, changes no byte.
+Structures are computed in parallel.  Everything that depends on their order (statistics, files, report) is done by the
+caller's thread, structure by structure, so the bytes do not depend on the number of threads or MPI processes.
 """
 
 from __future__ import annotations
@@ -30,25 +30,22 @@ from aenet_py.formats.labels import mixed
 from aenet_py.formats.structures import Item, StructureSource
 from aenet_py.formats.trainset import EnergyStatistics
 from aenet_py.inputs.setup import read as read_setup
-from aenet_py.neighbors.search import Environments, environments, is_repeated
+from aenet_py.neighbors import search
+from aenet_py.neighbors.search import Environments, is_repeated
 from aenet_py.report import generate as report
 from aenet_py.runtime.output import PendingFile
 from aenet_py.runtime.workers import Pieces, Workers
 from aenet_py.structure import Structure
 
-BATCH_BYTES = 48_000  # of structure files a thread takes at once, unless one file is longer
-CHUNK_BYTES = 700_000  # gradients computed before they are written: they should still be in the processor's cache
-TASK_BYTES = 8 * CHUNK_BYTES  # gradients a thread takes at once, at most
-NO_NUMBERS = "expected atoms further apart, or smaller parameters of symmetry functions"
-LEAST_TASK_BYTES = 300_000  # and at least: those of several small structures
+BATCH_BYTES = 48_000  # of structure files per batch, unless a single file is longer
+CHUNK_BYTES = 700_000  # gradients computed before they are written, while they are in the processor's cache
+LEAST_TASK_BYTES, TASK_BYTES = 300_000, 8 * CHUNK_BYTES  # gradients per task: of several small structures, or of a part
+REMEDY = "move atoms apart, or use smaller parameters of symmetry functions"
 
 
 @dataclass(frozen=True)
 class FeaturizeJob:
-    """Structures to compute together: the 0-based index of the first, and where each is.
-
-    chosen : indices of those whose gradients follow.
-    """
+    """A batch of structures to compute; start : index of the first; chosen : indices of those with gradients."""
 
     start: int
     items: tuple[Item, ...]
@@ -57,11 +54,10 @@ class FeaturizeJob:
 
 @dataclass(frozen=True)
 class Featurized:
-    """One structure of the training set; without atoms if it has too many species.
+    """One structure of the training set; without atoms if it has too many species and is skipped.
 
-    atoms : its rows in the arrays of its batch; energy : cohesive, eV; environments : kept where gradients follow;
-    lines : its part of the report; repeated : it has images that its file does not mean (`search.is_repeated`);
-    label : as in `Structure`.
+    atoms : its rows in the arrays of its batch; energy : cohesive, eV; environments : only if gradients are written;
+    lines : its part of the report; repeated : as of `search.is_repeated`; label : as in `Structure`.
     """
 
     index: int
@@ -81,10 +77,10 @@ class Featurized:
 
 @dataclass(frozen=True)
 class FeaturizedBatch:
-    """Structures computed together, ready to be added to the training set.
+    """Features of a batch of structures.
 
-    types : (n_atoms,) int64, 0-based; features : (n_atoms, widest); records : their part of NAME.train; seconds :
-    spent on reading, neighbours and features.
+    types : (n_atoms,) int64, 0-based; features : (n_atoms, largest number of features); records : their part of
+    NAME.train; seconds : spent on reading, neighbours and features.
     """
 
     structures: tuple[Featurized, ...]
@@ -127,7 +123,7 @@ def read_model(
 
 
 def jobs(items: Iterable[Item], chosen: frozenset[int]) -> Iterator[FeaturizeJob]:
-    """Cut structures into batches; one call for many small structures costs much less than many calls."""
+    """Group structures into batches, because one call for many small structures is much faster than many calls."""
 
     def job() -> FeaturizeJob:
         return FeaturizeJob(start, tuple(together), chosen.intersection(range(start, start + len(together))))
@@ -145,8 +141,8 @@ def jobs(items: Iterable[Item], chosen: frozenset[int]) -> Iterator[FeaturizeJob
 
 
 def featurize(model: Model, job: FeaturizeJob) -> FeaturizedBatch:
-    """Read structures and compute their features; environments are kept for those that are chosen."""
-    began = time.perf_counter()
+    """Read the structures of a job and compute their features."""
+    started_at = time.perf_counter()
     given = [structure_files.read_item(item, types=model.types) for item in job.items]
     names = [item.name for item in job.items]
     included = [structure for structure in given if len(structure.symbols) <= len(model.types)]
@@ -156,20 +152,20 @@ def featurize(model: Model, job: FeaturizeJob) -> FeaturizedBatch:
     types_of = [species_of(model, structure) for structure in included]
     energies = iter([_cohesive_energy(model, s, t) for s, t in zip(included, types_of, strict=True)])
     types = np.concatenate(types_of)
-    been_read = time.perf_counter()
-    found = environments(included, model.r_min, model.r_max, with_positions=model.descriptor is behler)
-    been_found = time.perf_counter()
-    check_environments(model, included, types, found)
+    read_at = time.perf_counter()
+    environments = search.environments(included, model.r_min, model.r_max, with_positions=model.descriptor is behler)
+    searched_at = time.perf_counter()
+    check_environments(model, included, types, environments)
     try:
-        features = model.descriptor.features(model.basis, types, found)
+        features = model.descriptor.features(model.basis, types, environments)
     except CoincidenceError as error:
         structure = included[error.structure]
         raise InputError(structure.path, str(error), structure.line_of(error.atom)) from None
-    computed = time.perf_counter()
+    computed_at = time.perf_counter()
 
-    place, starts, counts = 0, found.starts.tolist(), found.counts
+    place, starts, counts = 0, environments.starts.tolist(), environments.counts
     sizes = model.basis.sizes[types]
-    rows = trainset.atoms(trainset.Atoms(types, found.positions, found.forces, sizes, features), starts)
+    rows = trainset.atoms(trainset.Atoms(types, environments.positions, environments.forces, sizes, features), starts)
     structures: list[Featurized] = []
     records: list[bytes] = []
     for index, (path, structure) in enumerate(zip(names, given, strict=True), job.start):
@@ -181,12 +177,12 @@ def featurize(model: Model, job: FeaturizeJob) -> FeaturizedBatch:
         records += [trainset.entry(trainset.StructureEntry(path, structure.n_atoms, n_species, energy)), rows[place]]
         symbols = structure.names()
         lines = report.structure(index + 1, n_species, energy / structure.n_atoms, path, symbols, counts[atoms])
-        kept = found.only(place) if index in job.chosen else None
+        kept = environments.only(place) if index in job.chosen else None
         repeated = is_repeated(structure, model.r_max)
         label = structure.label
         structures.append(Featurized(index, path, n_species, atoms, energy, kept, lines, repeated, label))
         place += 1
-    seconds = (been_read - began, been_found - been_read, computed - been_found)
+    seconds = (read_at - started_at, searched_at - read_at, computed_at - searched_at)
     return FeaturizedBatch(tuple(structures), types, features, b"".join(records), seconds)
 
 
@@ -195,7 +191,7 @@ def _skipped(index: int, path: str, structure: Structure) -> Featurized:
 
 
 def _cohesive_energy(model: Model, structure: Structure, types: np.ndarray) -> float:
-    """The file's cohesive energy or, without one, the total energy less the atomic energies, atom by atom.
+    """The file's cohesive energy or, without one, the total energy minus the atomic energies, atom by atom.
 
     As in the original, a cohesive energy of zero counts as none, and a missing total energy as zero.  InputError if the
     result overflows.
@@ -206,7 +202,7 @@ def _cohesive_energy(model: Model, structure: Structure, types: np.ndarray) -> f
     for t in types.tolist():
         energy = energy - model.atomic_energies[t]
     if not math.isfinite(energy):
-        raise InputError(structure.path, "the energy less the atomic energies of TYPES overflows")
+        raise InputError(structure.path, "the energy minus the atomic energies of TYPES overflows")
     return energy
 
 
@@ -220,10 +216,10 @@ def write_training_set(
     on_batch: Callable[[FeaturizedBatch], None],
     workers: Workers,
 ) -> Summary:
-    """Compute all structures and write them to train and forces (both left for the caller to complete).
+    """Compute all structures and write them to train and forces; the caller completes both files.
 
-    given : what the deck lists; chosen : indices of the structures whose gradients are written, if forces is a file;
-    say : takes the report; on_batch : called after some structures, in order; workers : compute, and are used up.
+    given : the structures; chosen : indices of those whose gradients are written, if forces is a file; say : receives
+    the report; on_batch : called for each batch, in order; workers : closed at the end.
     """
     n_structures = structure_files.n_structures(given)
     statistics = RunningStatistics(model.basis.sizes)
@@ -260,7 +256,7 @@ def write_training_set(
             gradients.write(gradients_format.footer(most_neighbors))
             gradients.flush()
     if energies.n_included == 0:
-        raise AenetError("every structure has more species than TYPES lists; there is nothing to train on")
+        raise AenetError("every structure has more species than TYPES lists; add the missing species to TYPES")
     train.write(trainset.footer(trainset.Footer(n_atoms, energies.result(), model.setups, tuple(statistics.result()))))
     return Summary(energies.n_included, energies.result(), mixed(labels))
 
@@ -270,25 +266,25 @@ def _add(statistics: RunningStatistics, batch: FeaturizedBatch) -> None:
         statistics.add(batch.types, batch.features)
     except NotANumberError as error:
         path = next(s.path for s in batch.structures if s.atoms.start <= error.atom < s.atoms.stop)
-        raise InputError(text.native(path), f"features are not numbers; {NO_NUMBERS}") from None
+        raise InputError(text.native(path), f"features are not finite; {REMEDY}") from None
 
 
 @dataclass(frozen=True)
 class _Part:
-    """Gradients to compute: of some atoms of a structure, from first_atom on; sizes : bytes of the records of each.
+    """Gradients to compute for some atoms of a structure, from first_atom on.
 
-    path : of the structure.
+    path : of the structure; sizes : bytes of the records of each atom.
     """
 
     path: str
     types: np.ndarray
-    found: Environments
+    environments: Environments
     first_atom: int
     sizes: Sequence[int]
 
 
 class _GradientFile:
-    """Everything in NAME.train.forces in its order, computed and written by workers in tasks of a useful size."""
+    """Collects the contents of NAME.train.forces and has workers compute and write them in tasks of suitable size."""
 
     def __init__(self, model: Model, file: PendingFile, workers: Workers):
         self._model, self._file, self._workers = model, file, workers
@@ -298,11 +294,11 @@ class _GradientFile:
     def write(self, data: bytes) -> None:
         self._add(data, len(data))
 
-    def compute(self, path: str, types: np.ndarray, found: Environments) -> None:
-        """The gradients of the structure at path."""
-        sizes = gradient_sizes(self._model, types, found)
+    def compute(self, path: str, types: np.ndarray, environments: Environments) -> None:
+        """Add the gradients of the structure at path."""
+        sizes = gradient_sizes(self._model, types, environments)
         for start, stop, n_bytes in runs(sizes, TASK_BYTES):
-            self._add(_Part(path, types, found.around(start, stop), start, sizes[start:stop]), n_bytes)
+            self._add(_Part(path, types, environments.around(start, stop), start, sizes[start:stop]), n_bytes)
 
     def _add(self, part: bytes | _Part, n_bytes: int) -> None:
         self._parts.append(part)
@@ -311,14 +307,14 @@ class _GradientFile:
             self.flush()
 
     def flush(self) -> None:
-        """Have done what has been collected."""
+        """Hand what was collected to the workers."""
         offset = self._file.reserve(self._n_bytes)
         self._workers.fill(self._file, offset, _gradients, self._model, tuple(self._parts))
         self._parts, self._n_bytes = [], 0
 
 
 def runs(sizes: Sequence[int], most: int) -> Iterator[tuple[int, int, int]]:
-    """Runs of consecutive items, start, stop and sum of their sizes, which is at most most, or of one item."""
+    """Split items into runs of total size at most `most`, or of one item; yields start, stop and size of each."""
     start, total = 0, 0
     for stop, size in enumerate(sizes):
         if stop > start and total + size > most:
@@ -329,29 +325,32 @@ def runs(sizes: Sequence[int], most: int) -> Iterator[tuple[int, int, int]]:
 
 
 def _gradients(model: Model, parts: Sequence[bytes | _Part]) -> Pieces:
-    """What a part of the file of gradients holds."""
+    """The bytes of a part of the file of gradients."""
     for part in parts:
         if isinstance(part, bytes):
             yield len(part), [part]
             continue
         for first, last, n_bytes in runs(part.sizes, CHUNK_BYTES):
             begin, end = part.first_atom + first, part.first_atom + last
-            yield n_bytes, gradient_records(part.path, model, part.types, part.found, begin, end)
+            yield n_bytes, gradient_records(part.path, model, part.types, part.environments, begin, end)
 
 
-def gradient_records(path: str, model: Model, types: np.ndarray, found: Environments, start: int, stop: int) -> list:
-    """The records of the atoms start to stop in NAME.train.forces as buffers, good until this thread's next call.
+def gradient_records(
+    path: str, model: Model, types: np.ndarray, environments: Environments, start: int, stop: int
+) -> list:
+    """Records of the atoms from start to stop in NAME.train.forces, as buffers valid until this thread's next call.
 
-    path : of the structure, for the InputError if a gradient is not a number.
+    path : of the structure, for the InputError if a gradient is not finite.
     """
-    computed = model.descriptor.gradients(model.basis, types, found, start, stop)
+    computed = model.descriptor.gradients(model.basis, types, environments, start, stop)
     if not math.isfinite(computed.sum()):
-        raise InputError(path, f"gradients of features are not numbers; {NO_NUMBERS}")
+        raise InputError(path, f"gradients of features are not finite; {REMEDY}")
     values = computed.data.cast("B")
     parts: list = []
     position = 0
-    neighbors_from = (found.first[start : stop + 1] - found.first[start]).tolist()
-    numbers = found.index[found.first[start] : found.first[stop]] + np.int32(1)  # files count from 1
+    first = environments.first
+    neighbors_from = (first[start : stop + 1] - first[start]).tolist()
+    numbers = environments.index[first[start] : first[stop]] + np.int32(1)  # files count from 1
     n_features_of = model.basis.sizes[types[start:stop]].tolist()
     for i, (itype, n_features) in enumerate(zip(types[start:stop].tolist(), n_features_of, strict=True)):
         neighbors = numbers[neighbors_from[i] : neighbors_from[i + 1]]
@@ -362,14 +361,14 @@ def gradient_records(path: str, model: Model, types: np.ndarray, found: Environm
     return parts
 
 
-def gradient_sizes(model: Model, types: np.ndarray, found: Environments) -> list[int]:
-    """Bytes of each atom's records."""
+def gradient_sizes(model: Model, types: np.ndarray, environments: Environments) -> list[int]:
+    """Number of bytes of the records of each atom."""
     n_features = model.basis.sizes[types].tolist()
-    return list(map(gradients_format.atom_size, n_features, found.counts.tolist()))
+    return list(map(gradients_format.atom_size, n_features, environments.counts.tolist()))
 
 
 class RunningEnergies:
-    """Energy per atom: average over all structures announced, minimum and maximum (ts_write_structure_info)."""
+    """Mean (over skipped structures, too), minimum and maximum energy per atom (ts_write_structure_info)."""
 
     def __init__(self, n_structures: int):
         self.n_included = 0
@@ -381,7 +380,7 @@ class RunningEnergies:
         if self.n_included == 0:
             self._mean, self._low, self._high = share, energy, energy
         else:
-            # Of two zeros with different signs the original keeps the older as minimum, the newer as maximum.
+            # Of two zeros of different sign, the original keeps the first as minimum and the last as maximum.
             self._low = energy if energy < self._low else self._low
             self._high = self._high if self._high > energy else energy
             self._mean = self._mean + share

@@ -82,9 +82,9 @@ def generate(
     Structures of one species, with gradients for the first and the last:
 
     >>> from pathlib import Path
-    >>> from aenet_py.pipelines.generate import generate
+    >>> import aenet_py
     >>> paths = sorted(Path("structures").rglob("*.xsf"))
-    >>> summary = generate(paths, {"Si": "Si.stp"}, {"Si": -157.72}, "Si.train", forces=[0, 7])
+    >>> summary = aenet_py.generate(paths, {"Si": "Si.stp"}, {"Si": -157.72}, "Si.train", forces=[0, 7])
     >>> summary.n_included
     8
     >>> print(f"{summary.energies.low:.3f} to {summary.energies.high:.3f} eV per atom")

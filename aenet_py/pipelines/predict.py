@@ -1,4 +1,4 @@
-"""The pipeline of predict.x: structures one after the other, each read, evaluated, relaxed if asked, and reported."""
+"""Evaluate structures one by one, relax them on request, and report (predict.x)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from aenet_py.structure import Structure
 
 @dataclass(frozen=True)
 class Predicted:
-    """A structure with what the potential says of it, before any relaxation; n_steps : of the relaxation."""
+    """A structure and its prediction before any relaxation; n_steps : of the relaxation."""
 
     path: str
     structure: Structure
@@ -29,15 +29,16 @@ class Predicted:
 
 
 def load(deck: PredictInput) -> Potential:
+    """The potential that a deck names."""
     return Potential.load(dict(zip(deck.types, deck.networks, strict=True)), deck.legacy_angular)
 
 
 def predict(
     deck: PredictInput, given: Sequence[StructureSource], potential: Potential, say: Callable[[str], None]
 ) -> Iterator[Predicted]:
-    """Evaluate all structures given, as the deck asks for; say takes the report, structure by structure.
+    """Evaluate all structures as the deck specifies; say receives the report, structure by structure.
 
-    InputError for a structure that cannot be evaluated; those before it have been reported by then.
+    InputError if a structure cannot be evaluated; earlier structures have been reported by then.
     """
     n_structures = structure_files.n_structures(given)
     for number, item in enumerate(structure_files.items(given), 1):
@@ -72,4 +73,4 @@ def predict(
 
 def _check_numbers(structure: Structure, prediction: Prediction) -> None:
     if not np.isfinite(prediction.energy):
-        raise InputError(structure.path, "the energy is not a number; expected atoms further apart")
+        raise InputError(structure.path, "the energy is not finite; move atoms apart")

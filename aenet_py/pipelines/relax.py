@@ -1,9 +1,9 @@
 """Relaxation of a structure as predict.x does it: L-BFGS with steps of at most a tenth of a cell vector.
 
-The original hands L-BFGS-B 3.0 (Byrd, Lu, Nocedal, Zhu, SIAM J. Sci. Comput. 16, 1190 (1995)) fractional coordinates,
-but the gradient by Cartesian ones, and cuts every step before it evaluates it.  To end where it ends, this does the
-same, which no library's interface allows.  Without bounds, L-BFGS-B is L-BFGS with the line search of Moré and Thuente
-(ACM Trans. Math. Softw. 20, 286 (1994); dcsrch and dcstep of MINPACK-2).
+The original gives L-BFGS-B 3.0 (Byrd, Lu, Nocedal, Zhu, SIAM J. Sci. Comput. 16, 1190 (1995)) fractional coordinates
+but the gradient with respect to Cartesian ones, and limits every step before evaluating it.  To arrive at the same
+result, this module does so, too, which no library's interface allows.  Without bounds, L-BFGS-B is L-BFGS with the line
+search of Moré and Thuente (ACM Trans. Math. Softw. 20, 286 (1994); dcsrch and dcstep of MINPACK-2).
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from aenet_py.report import predict as report
 from aenet_py.structure import Structure
 
 MEMORY = 20  # pairs of steps and gradient changes (opt_init_bfgs)
-LONGEST = 0.1  # of a fractional coordinate in a step
-DECREASE, CURVATURE, WIDTH = 1.0e-3, 0.9, 0.1  # when a line search is content (lnsrlb)
+LONGEST = 0.1  # change of a fractional coordinate per step
+DECREASE, CURVATURE, WIDTH = 1.0e-3, 0.9, 0.1  # conditions that end a line search (lnsrlb)
 MOST_TRIALS, LARGEST = 20, 1.0e10
 EPSILON = float(np.finfo(float).eps)
 
-# A search takes (coordinates, energy, gradient) and answers with the next coordinates, or None once converged.
+# A search receives (coordinates, energy, gradient) and yields the next coordinates, or None once converged.
 Point = tuple[np.ndarray, float, np.ndarray]
 Search = Generator[np.ndarray | None, Point, None]
 
 
 @dataclass(frozen=True)
 class Relaxed:
-    """The end of a relaxation; positions : (n_atoms, 3) Å."""
+    """Result of a relaxation; positions : (n_atoms, 3) Å."""
 
     positions: np.ndarray
     prediction: Prediction
@@ -47,7 +47,7 @@ class Relaxed:
 def relax(
     potential: Potential, structure: Structure, start: Prediction, wanted: Relaxation, say: Callable[[str], None]
 ) -> Relaxed:
-    """Relax the atoms of a structure in its cell; start : its prediction; say : takes the table of steps."""
+    """Relax the atoms of a structure in its fixed cell; start : its prediction; say : receives the table of steps."""
     box, origin = box_of(structure, potential.model.r_max)
     fractions = np.linalg.solve(box.T, (places(structure, start, box, origin) - origin).T).T
     prediction, search, previous = start, lbfgs(wanted.force, wanted.energy), None
@@ -75,14 +75,14 @@ def relax(
 
 
 def _printed(structure: Structure, fractions: np.ndarray) -> np.ndarray:
-    """Coordinates inside the cell along those of its vectors that repeat."""
+    """Fractional coordinates, wrapped into the cell along periodic directions."""
     return fractions if structure.lattice is None else fractions - np.where(structure.pbc, np.floor(fractions), 0.0)
 
 
 def box_of(structure: Structure, r_max: float) -> tuple[np.ndarray, np.ndarray]:
-    """The cell (rows) that neighbours within r_max are searched in, and its origin.
+    """The cell (rows) in which neighbours within r_max are searched, and its origin.
 
-    Of an isolated structure the box around it (geo_get_bounds).
+    For an isolated structure, the box around it (geo_get_bounds).
     """
     if structure.lattice is not None:
         return search_cell(structure, r_max), np.zeros(3)
@@ -91,7 +91,7 @@ def box_of(structure: Structure, r_max: float) -> tuple[np.ndarray, np.ndarray]:
 
 
 def places(structure: Structure, prediction: Prediction, box: np.ndarray, origin: np.ndarray) -> np.ndarray:
-    """Positions (n_atoms, 3), Å, of the atoms that were evaluated, inside the cell only along vectors that repeat."""
+    """Positions (n_atoms, 3), Å, of the evaluated atoms, wrapped into the cell along periodic directions only."""
     positions = prediction.environments.positions + origin
     if structure.lattice is None or all(structure.pbc):
         return positions
@@ -100,7 +100,7 @@ def places(structure: Structure, prediction: Prediction, box: np.ndarray, origin
 
 
 def _fit(fractions: np.ndarray, box: np.ndarray, origin: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A box around atoms that left theirs, with the coordinates in it (geo_update_bounds)."""
+    """A larger box for atoms that have left theirs, and the coordinates in it (geo_update_bounds)."""
     if fractions.min() >= 0.0 and fractions.max() <= 1.0:
         return fractions, box, origin
     sides = np.diag(box)
@@ -110,17 +110,17 @@ def _fit(fractions: np.ndarray, box: np.ndarray, origin: np.ndarray) -> tuple[np
 
 
 def lbfgs(most_gradient: float, least_change: float) -> Search:
-    """The decisions of setulb as a coroutine, fed with one evaluated point after the other.
+    """L-BFGS as a coroutine (setulb), which receives one evaluated point after the other.
 
-    Converged once no component of the gradient exceeds most_gradient.  The original overlooks that on the step that
-    ends a line search and notices it two evaluations of the same point later; an energy that changes by less than
-    least_change times the machine's precision only restarts the search.
+    Converged once no component of the gradient exceeds most_gradient.  The original misses this at the end of a line
+    search and detects it after two more evaluations of the same point.  An energy change of less than least_change
+    times the machine precision only restarts the search.
     """
     pairs: deque[tuple[np.ndarray, np.ndarray]] = deque(maxlen=MEMORY)
     x = np.empty(0)
     while True:
         x, energy, gradient = yield x
-        x, energy, gradient = yield x  # a search begins by asking for its first point once more
+        x, energy, gradient = yield x  # a search starts by evaluating its first point again
         if np.abs(gradient).max() <= most_gradient:
             yield None
         while True:
@@ -158,7 +158,7 @@ def lbfgs(most_gradient: float, least_change: float) -> Search:
 
 
 def _direction(gradient: np.ndarray, pairs: deque) -> np.ndarray:
-    """Minus the approximate inverse Hessian times the gradient, by the two loops."""
+    """Minus the approximate inverse Hessian times the gradient, by the two-loop recursion."""
     result = -gradient
     if not pairs:
         return result
@@ -175,7 +175,7 @@ def _direction(gradient: np.ndarray, pairs: deque) -> np.ndarray:
 
 
 def _line_search(start: float, slope: float, length: float) -> Generator[tuple[float, bool], tuple[float, float], None]:
-    """dcsrch: yields lengths and whether to stop there, or else takes (value, slope) at that length."""
+    """Line search (dcsrch): yields lengths and whether to stop there; receives (value, slope) at the last length."""
     bracketed, first_stage = False, True
     width, double_width = LARGEST, 2.0 * LARGEST
     test = DECREASE * slope
@@ -215,7 +215,7 @@ End = tuple[float, float, float]  # length, value, slope
 
 
 def _next(best: End, other: End, here: End, bracketed: bool, low: float, high: float) -> tuple[End, End, float, bool]:
-    """dcstep: the interval narrowed by a trial, and the next length, from cubic and quadratic fits."""
+    """The interval narrowed by a trial, and the next length from cubic and quadratic fits (dcstep)."""
     (a, fa, da), (_, fo, do), (b, fb, db) = best, other, here
     opposite = db * np.sign(da) < 0.0
     if fb > fa:

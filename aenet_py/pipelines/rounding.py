@@ -1,4 +1,4 @@
-"""The forces that predict.x summarises, and whether rounding could change a digit that it prints."""
+"""Summary of forces as predict.x prints it, and whether rounding could change a printed digit."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import numpy as np
 from aenet_py.potentials.potential import Prediction
 from aenet_py.report.predict import ForceSummary
 
-UNCERTAINTY = 1.0e-11  # eV and eV/Å, and of the largest force; sums in another order differ by some 1e-14
+UNCERTAINTY = 1.0e-11  # eV and eV/Å, also relative to the largest force; sums in another order differ by about 1e-14
 
 
 def summary(forces: np.ndarray) -> ForceSummary:
-    """Averages and the largest of forces (n_atoms, 3), eV/Å (calc_rms_force)."""
+    """Mean, mean absolute, largest and root mean square force of forces (n_atoms, 3), eV/Å (calc_rms_force)."""
     squared = forces * forces
     atom = int(np.argmax((squared[:, 0] + squared[:, 1]) + squared[:, 2]))
     return ForceSummary(forces.mean(axis=0), np.abs(forces).mean(axis=0), forces[atom], atom, rms(forces))
 
 
 def is_certain(prediction: Prediction) -> bool:
-    """Whether no digit printed could change with the order of sums: no value so close to the middle of two digits."""
+    """Whether no value is so close to a rounding boundary that the order of sums could change a printed digit."""
     forces, energies = prediction.forces, prediction.atomic_energies
     least = UNCERTAINTY * (1.0 + float(np.abs(forces).max()))
     error = least + np.finfo(float).eps * float(np.abs(energies).sum()) * (2.0 + math.sqrt(len(energies)))
@@ -34,5 +34,5 @@ def is_certain(prediction: Prediction) -> bool:
 
 
 def rms(forces: np.ndarray) -> float:
-    """Root mean square of the forces' lengths."""
+    """Root mean square of the lengths of forces (n_atoms, 3)."""
     return float(np.sqrt(np.einsum("ij,ij->", forces, forces) / len(forces)))

@@ -1,4 +1,4 @@
-"""Training sets and potentials from binary to text and back (trainbin2ASCII, nnASCII2bin)."""
+"""Convert training sets and potentials between binary and text (trainbin2ASCII.x, nnASCII2bin.x)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from aenet_py.runtime.output import PendingFile
 
 
 def trainset_to_text(path: str, output: str, advance: Advance) -> int:
-    """Write a binary training set as text; returns how many structures are missing of those that it announces.
+    """Write a binary training set as text; returns how many structures the header counts that the file lacks.
 
     advance : told the bytes read.
     """
@@ -23,14 +23,14 @@ def trainset_to_text(path: str, output: str, advance: Advance) -> int:
 
 
 def trainset_to_binary(path: str, output: str, advance: Advance) -> int:
-    """The way back: the same bytes that the text was made from."""
+    """Write a training set in text as binary, with the bytes from which the text was made; returns as above."""
     with ListReader(path) as source:
         return _rewrite_trainset(source, trainset.BINARY, output, advance)
 
 
 @contextlib.contextmanager
 def _naming(path: str) -> Iterator[None]:
-    """Values that text cannot hold are an error in the file they come from."""
+    """Report values that the new form cannot hold as errors of the file at path."""
     try:
         yield
     except ValueError as error:
@@ -63,7 +63,7 @@ def potential_to_text(path: str, output: str) -> None:
 
 
 def potential_to_binary(path: str, output: str) -> None:
-    """Write a potential from text in either style; its strings are what list-directed reading makes of them."""
+    """Write a potential in text, of either style, as binary; strings are read as list-directed input."""
     with ListReader(path, whole_lines=False) as source:
         _write_potential(potential.to_binary, source, output)
 

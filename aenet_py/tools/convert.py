@@ -1,4 +1,4 @@
-"""Structures from one kind of file to another: extended XYZ, databases of ASE, XSF, and what else ASE reads.
+"""Convert structures between extended XYZ, ASE databases and XSF, and from other formats that ASE reads.
 
 files ──read──> Structure ──write──> one file of frames, or a file for each
 """
@@ -25,7 +25,7 @@ from aenet_py.runtime.signals import uninterrupted
 from aenet_py.structure import Structure
 
 WHAT = ".extxyz, .xyz (also .xz, .gz), .xsf, .db or .json"
-DIGITS = 6  # of a file's number in a folder
+DIGITS = 6  # of the numbers in names of XSF files
 _NUMBER = re.compile(r"%(0\d+)?d")
 Add = Callable[[Structure, bytes | None], None]
 
@@ -42,13 +42,13 @@ class Converted:
 
 
 def needs_ase(given: Sequence[str], output: str, format_name: str | None) -> bool:
-    """Whether a conversion needs ase."""
+    """Whether a conversion requires ase."""
     by_ase = (databases.is_database(path) or not (is_own(path) or os.path.isdir(path)) for path in given)
     return format_name is not None or databases.is_database(output) or any(by_ase)
 
 
 def files_of(given: Sequence[str]) -> list[str]:
-    """The files themselves, and those in folders that we read ourselves."""
+    """Files as given, and in place of each folder the files in it that `is_own` accepts."""
     return files_in(given, is_own, f"a file {WHAT}, or a folder of such")
 
 
@@ -56,13 +56,33 @@ def convert(
     given: Sequence[str], output: str, format_name: str | None, reference: bool, skip: Skip | None,
     advance: Advance, labels: Labels = ANY,
 ) -> Converted:  # fmt: skip
-    """Write the structures of files, in their order, to others, which must not exist.
+    """Convert structures, in the order of the files, to other files, which must not exist.
 
-    given : files, or folders of those that we read ourselves; output : a file of frames, a database, or, for XSF, a
-    folder or a file name with %d for the number from 0; format_name : ASE's name of a format that all files are read
-    in; None reads each as its name says, or as ASE detects; reference : energy and forces are required; skip : called
-    instead of raising InputError for a structure that is not good; advance : told the bytes read;
-    labels : which energies and forces to take from extended XYZ.
+    Parameters
+    ----------
+    given : sequence of str
+        Files, or folders with files of formats that aenet_py reads itself.
+    output : str
+        Extended XYZ file, ASE database or, for XSF, a folder or a name with %d in place of the number, from 0.
+    format_name : str or None
+        ASE's name of the format in which all files are read; by default each is read as its name says or ASE detects.
+    reference : bool
+        Whether energy and forces are required.
+    skip : callable or None
+        Called with the error of each invalid structure, which is then skipped; None raises the error.
+    advance : callable
+        Called with the number of bytes read since the last call.
+    labels : Labels
+        Which energies and forces of extended XYZ to use.
+
+    Returns
+    -------
+    Converted
+
+    Raises
+    ------
+    AenetError
+        If a file cannot be read or written, or the output exists; nothing is written then.
     """
     paths = files_of(given)
     counts = [0, 0, 0, 0]
@@ -85,7 +105,7 @@ def convert(
             if frame.label is not None:
                 names.setdefault(frame.label, frame.path)
         if counts[0] == 0:
-            raise AenetError(f"{output}: there is no structure to write; expected one at least")
+            raise AenetError(f"{output}: the input has no structures to write")
     n, n_atoms, without_energy, without_forces = counts
     return Converted(n, n_atoms, without_energy, without_forces, mixed(names))
 
@@ -93,11 +113,11 @@ def convert(
 def _read_all(
     paths: Sequence[str], format_name: str | None, reference: bool, skip: Skip | None, labels: Labels, advance: Advance
 ) -> Iterator[tuple[Structure, bytes | None]]:
-    """All structures, with the bytes of those that are extended XYZ already and have no other labels than wanted."""
+    """All structures, with their bytes if they are copied unchanged from extended XYZ."""
     for path in paths:
         if format_name is None and frames.is_frames(path):
-            found = extxyz.read(path, reference, skip, labels, advance)
-            yield from ((frame, raw.content if labels == ANY else None) for raw, frame in found)
+            for raw, frame in extxyz.read(path, reference, skip, labels, advance):
+                yield frame, raw.content if labels == ANY else None
             continue
         if format_name is not None or not is_own(path):
             yield from ((frame, None) for frame in ase_files.read(path, format_name, reference, skip))
@@ -111,15 +131,15 @@ def _read_all(
 
 
 def _from_xsf(path: str) -> Structure:
-    """InputError for a cohesive energy, which no other kind of file has."""
+    """A structure; InputError if it has a cohesive energy, which other formats cannot hold."""
     structure = xsf.read_frame(path)
     if structure.cohesive_energy is not None:
-        raise InputError(path, "found a cohesive energy; expected a total energy alone")
+        raise InputError(path, "a cohesive energy cannot be converted; give the total energy instead")
     return structure
 
 
 def _writer(output: str) -> contextlib.AbstractContextManager[Add]:
-    """Takes the structures of a file of this name, which appears when the `with` block is left without an error."""
+    """Writer for a file of this name, which appears when the ``with`` block ends without an error."""
     name = os.path.basename(output)
     if frames.is_frames(output):
         return _frames_file(output)
@@ -129,7 +149,7 @@ def _writer(output: str) -> contextlib.AbstractContextManager[Add]:
         return _xsf_files(output)
     if os.path.isdir(output) or "." not in name:
         return _xsf_files(os.path.join(output, f"%0{DIGITS}d.xsf"))
-    raise AenetError(f"{output}: found a name of another kind; expected {WHAT}, a folder or a name with %d in it")
+    raise AenetError(f"{output}: unknown kind of file; choose {WHAT}, a folder or a name with %d in it")
 
 
 @contextlib.contextmanager
@@ -161,10 +181,11 @@ def _database(output: str) -> Iterator[Add]:
 
 
 def _check_elements(frame: Structure) -> None:
-    """InputError for species that only XSF files can hold."""
+    """InputError for species that are no chemical elements, which only XSF files can hold."""
     unknown = [symbol for symbol in frame.symbols if symbol not in NUMBER]
     if unknown:
-        raise InputError(frame.path, f"found species {' '.join(unknown)}; expected chemical elements")
+        reason = "only XSF files can hold species that are not chemical elements"
+        raise InputError(frame.path, f"{reason}: {' '.join(unknown)}")
 
 
 @contextlib.contextmanager
@@ -175,9 +196,10 @@ def _xsf_files(pattern: str) -> Iterator[Add]:
     with PendingFolder(folder if is_new else pattern) as pending:
 
         def add(frame: Structure, _: bytes | None) -> None:
-            names.append(_NUMBER.sub(lambda found: found[0] % len(names), name))
+            names.append(_NUMBER.sub(lambda match: match[0] % len(names), name))
             if len(names) == 2 and names[0] == names[1]:
-                raise AenetError(f"{pattern}: found a second structure; expected a name with %d in it, or a folder")
+                reason = "an XSF file holds one structure"
+                raise AenetError(f"{pattern}: {reason}; choose a name with %d in it, or a folder")
             try:
                 with open(os.path.join(pending.path, names[-1]), "wb") as file:
                     file.write(xsf.text(frame))

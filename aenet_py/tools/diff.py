@@ -78,7 +78,7 @@ def compare(a: str, b: str, max_ulps: int, advance: Advance) -> Comparison:
     with trainset.open_source(a) as of_a, trainset.open_source(b) as of_b:
         kind, other = identify.identify(of_a), identify.identify(of_b)
         if kind is not other:
-            raise AenetError(f"{b}: found {other.value}; expected {kind.value}, as in {a}")
+            raise AenetError(f"{b}: cannot compare {other.value} with {kind.value} in {a}")
         counter = _Counter(a, b, max_ulps)
         if _same_bytes(of_a, of_b, advance):
             return counter.result(identical=True, complete=False)

@@ -1,4 +1,4 @@
-"""Several training sets joined to one, with the bytes that generate.x would have written for all their structures."""
+"""Join training sets, with the bytes that generate.x would have written for all their structures."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PART = 1 << 24  # bytes copied at a time
 
 @dataclass(frozen=True)
 class Merged:
-    """What was written: structures announced, structures there, atoms; whether gradients were, too."""
+    """Contents of the new set: structures that the header counts, structures, atoms; whether it has gradients."""
 
     n_announced: int
     n_structures: int
@@ -39,10 +39,27 @@ def size(paths: Sequence[str]) -> int:
 
 
 def merge(paths: Sequence[str], output: str, advance: Advance) -> Merged:
-    """Join training sets, in this order, and their gradients if all have them.
+    """Join training sets in the given order, and their gradients if all have them.
 
-    Averages are updated atom by atom in the order of the structures, as generate.x does.  AenetError where the sets do
-    not belong together, or output exists; nothing is written then.  advance : told the bytes read.
+    Averages are updated atom by atom in the order of the structures, as in generate.x.
+
+    Parameters
+    ----------
+    paths : sequence of str
+        Training sets, binary or text.
+    output : str
+        New training set; must not exist.
+    advance : callable
+        Called with the number of bytes read since the last call; `size` gives the total.
+
+    Returns
+    -------
+    Merged
+
+    Raises
+    ------
+    AenetError
+        If the sets cannot be joined or output exists; nothing is written then.
     """
     if os.path.exists(output):
         raise already_exists(output)
@@ -50,7 +67,7 @@ def merge(paths: Sequence[str], output: str, advance: Advance) -> Merged:
     with_gradients = [os.path.exists(gradients.path_of(path)) for path in paths]
     if any(with_gradients) and not all(with_gradients):
         path = gradients.path_of(paths[with_gradients.index(False)])
-        raise AenetError(f"{path}: no such file; expected gradients of all training sets, or of none")
+        raise AenetError(f"{path}: no such file; all training sets must have gradients, or none")
     sizes = np.array([setup.n_features for setup in footer.setups], dtype=np.int64)
     statistics, energies = RunningStatistics(sizes), RunningEnergies(n_announced)
     n_atoms = 0
@@ -80,35 +97,34 @@ def merge(paths: Sequence[str], output: str, advance: Advance) -> Merged:
 
 
 def _check(paths: Sequence[str]) -> tuple[Header, Footer, int]:
-    """Header and footer of the first, and how many structures all announce; InputError where they differ."""
-    found: list[tuple[Header, Footer]] = []
+    """Header and footer of the first set, and the sum of structures in all headers; InputError if the sets differ."""
+    ends: list[tuple[Header, Footer]] = []
     for path in paths:
         with trainset.open_source(path) as source:
             header = trainset.read_header(source)
             trainset.check_header(path, header, "merge")
-            found.append((header, trainset.footer_ahead(source, header)))
-        (first, of_first), (header, footer) = found[0], found[-1]
+            ends.append((header, trainset.footer_ahead(source, header)))
+        (first, of_first), (header, footer) = ends[0], ends[-1]
         if not footer.setups:
-            raise InputError(path, "this training set has no set-ups; expected one for each species")
+            raise InputError(path, "this training set has no set-ups; make it again with generate.x")
         for what, mine, theirs in (
             ("species", header.types, first.types),
             ("atomic energies", header.atomic_energies, first.atomic_energies),
         ):
             if mine != theirs:
                 shown = [", ".join(map(str, each)) for each in (mine, theirs)]
-                raise InputError(path, f"found the {what} {shown[0]}; expected {shown[1]}, as {paths[0]} has")
+                raise InputError(path, f"{what} {shown[0]} differ from {shown[1]} in {paths[0]}")
         for setup, wanted in zip(footer.setups, of_first.setups, strict=True):
             if not setups.same(setup, wanted):
-                expected = f"expected that of {paths[0]}"
-                raise InputError(path, f"found another set-up of {setup.atom_type}; {expected}")
-    n_announced = sum(header.n_structures for header, _ in found)
+                raise InputError(path, f"the set-up of {setup.atom_type} differs from that in {paths[0]}")
+    n_announced = sum(header.n_structures for header, _ in ends)
     if n_announced >= trainset.MOST:
-        raise AenetError(f"these training sets have {n_announced} structures; a file holds at most {trainset.MOST - 1}")
-    return *found[0], n_announced
+        raise AenetError(f"these training sets have {n_announced:,} structures; a file can hold {trainset.MOST - 1:,}")
+    return *ends[0], n_announced
 
 
 def _join_gradients(paths: Sequence[str], n_announced: int, output: PendingFile, advance: Advance) -> None:
-    """Everything between header and footer of each file, as it is."""
+    """Copy everything between header and footer of each file."""
     output.write(gradients.header(n_announced))
     most = 0
     size = records.record_size(4)

@@ -113,7 +113,7 @@ def test_a_database_that_makes_no_sense(capsys):
         assert main(["convert", "--incomplete", f"{name}.db", "b.xyz"]) == 1
         assert capsys.readouterr().err.startswith(f"Error: {name}.db#1: {expected}\n")
     assert main(["convert", "--incomplete", "--skip-bad", "bare.db", "b.xyz"]) == 1
-    assert capsys.readouterr().err == "Error: b.xyz: there is no structure to write; expected one at least\n"
+    assert capsys.readouterr().err == "Error: b.xyz: the input has no structures to write\n"
 
 
 def test_ase_reads_a_database_we_wrote():
@@ -167,9 +167,9 @@ def test_bad_structures_are_skipped_if_asked(capsys):
     ("arguments", "expected"),
     [
         (["none.xyz", "b.xyz"], "none.xyz: no such file; expected a file .extxyz"),
-        (["a.extxyz", "b.cif"], "b.cif: found a name of another kind; expected .extxyz"),
+        (["a.extxyz", "b.cif"], "b.cif: unknown kind of file; choose .extxyz"),
         (["a.extxyz", "a.extxyz", "b.xyz"], "a.extxyz: this file is given twice"),
-        (["a.extxyz", "b.xsf"], "b.xsf: found a second structure; expected a name with %d in it, or a folder"),
+        (["a.extxyz", "b.xsf"], "b.xsf: an XSF file holds one structure; choose a name with %d in it, or a folder"),
         (["a.extxyz", "taken.xyz"], "taken.xyz: file exists; choose another name"),
         (["a.extxyz", "taken.db"], "taken.db: file exists; choose another name"),
         (["a.extxyz", "taken/%06d.xsf"], "taken/000003.xsf: file exists; choose another name"),
@@ -177,15 +177,18 @@ def test_bad_structures_are_skipped_if_asked(capsys):
         (["a.extxyz", "none/none/b"], "cannot be written: No such file or directory"),
         (["taken.db", "b.xyz"], "taken.db: not a valid ASE database: file is not a database"),
         (["taken.json", "b.xyz"], "taken.json: not a valid ASE database: "),
-        (["cohesive.xsf", "b.xyz"], "cohesive.xsf: found a cohesive energy; expected a total energy alone"),
+        (
+            ["cohesive.xsf", "b.xyz"],
+            "cohesive.xsf: a cohesive energy cannot be converted; give the total energy instead",
+        ),
         (["empty", "b.xyz"], "empty: no such file in this folder; expected a file .extxyz"),
         (["generate.in", "b.xyz"], "generate.in: found no atoms; ASE reads this file as aims, choose another"),
         (["empty/readme", "b.xyz"], "empty/readme: cannot be read as a structure: ASE does not recognise its format"),
         (["--format", "foo", "a.extxyz", "b.xyz"], "--format foo: ASE reads no such format"),
         (["a.extxyz", "/dev/null"], "/dev/null: cannot be written: it is a device; choose another name"),
-        (["species.xsf", "b.xyz"], "species.xsf: found species Qq; expected chemical elements"),
-        (["species.xsf", "b.db"], "species.xsf: found species Qq; expected chemical elements"),
-        (["species.xsf", "b.json"], "species.xsf: found species Qq; expected chemical elements"),
+        (["species.xsf", "b.xyz"], "species.xsf: only XSF files can hold species that are not chemical elements: Qq"),
+        (["species.xsf", "b.db"], "species.xsf: only XSF files can hold species that are not chemical elements: Qq"),
+        (["species.xsf", "b.json"], "species.xsf: only XSF files can hold species that are not chemical elements: Qq"),
     ],
 )
 def test_what_is_wrong_is_named_and_nothing_written(folder, capsys, arguments, expected):
@@ -207,7 +210,7 @@ def test_species_that_are_no_elements_stay_in_xsf_files(folder, capsys):
     convert("q.xsf", "b")
     assert xsf.read_frame("b/000000.xsf").symbols == ("Qq",)
     convert("--skip-bad", "a.extxyz", "q.xsf", "c.xyz")
-    assert "q.xsf: found species Qq; expected chemical elements" in capsys.readouterr().out
+    assert "q.xsf: only XSF files can hold species that are not chemical elements: Qq" in capsys.readouterr().out
     assert len(frames_of("c.xyz")) == len(MADE)
 
 

@@ -143,7 +143,7 @@ def test_gradients(diff):
 def test_files_of_different_kinds(diff):
     status, out, err = diff(CONTENT, samples.small_gradients())
     assert (status, out) == (1, "")
-    assert err == "Error: b: found gradients; expected training set, as in a\n"
+    assert err == "Error: b: cannot compare gradients with training set in a\n"
 
 
 def test_broken_files(diff):

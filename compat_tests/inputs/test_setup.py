@@ -151,5 +151,5 @@ def test_gradients_that_are_not_finite(folder, capsys):
     for path in folder.glob("x.train*"):
         path.unlink()
     assert main(["generate.in"]) == 1
-    assert capsys.readouterr().err.startswith("Error: a.xsf: gradients of features are not numbers; expected ")
+    assert capsys.readouterr().err.startswith("Error: a.xsf: gradients of features are not finite; move atoms apart")
     assert not list(folder.glob("*x.train*"))

@@ -1,4 +1,4 @@
-"""What a file holds, as a dictionary that may go to JSON (``aenet-py info``)."""
+"""Contents of a file as a dictionary that can be written as JSON (``aenet-py info``)."""
 
 from __future__ import annotations
 
@@ -28,10 +28,26 @@ _OF_KIND: dict[FileType, Callable[[str, Advance], dict[str, Any]]] = {
 
 
 def describe(path: str, check: bool, advance: Advance) -> dict[str, Any]:
-    """What path holds; AenetError where it is broken or none of ours.
+    """Identify a file and summarise its contents.
 
-    Of training sets, gradients and potentials from header and footer, with check from every value; other files are read
-    whole.  Energies in eV, lengths in Å, forces in eV/Å; advance : told the bytes read.
+    Parameters
+    ----------
+    path : str
+        Any file that one of the programs reads or writes.
+    check : bool
+        Whether to read all values of training sets, gradients and potentials, not only header and footer.
+    advance : callable
+        Called with the number of bytes read since the last call.
+
+    Returns
+    -------
+    dict
+        Contents by name, with energies in eV, lengths in Å and forces in eV/Å.
+
+    Raises
+    ------
+    AenetError
+        If the file is invalid or of an unknown kind.
     """
     kind, size = identify.glance(path)
     if size == 0:

@@ -18,7 +18,7 @@ NEAR, MOST = 1e-6, 1.01  # train.x stores normalised energies in potentials, fro
 
 
 def describe(path: str, check: bool, advance: Advance) -> dict[str, Any]:
-    """What path holds, from its header and footer, with check from every value; AenetError where it is broken.
+    """Contents from header and footer and, with check, from every value; AenetError if the file is invalid.
 
     Energies in eV, lengths in Å; advance : told the bytes read.
     """
@@ -27,10 +27,10 @@ def describe(path: str, check: bool, advance: Advance) -> dict[str, Any]:
             source, f"{identify.EXPECTED}, tables or the state of a training, structures, an input file"
         )
         form = "binary" if isinstance(source, RecordReader) else "text"
-        found: dict[str, Any] = {"file": path, "kind": kind.value, "form": form, "bytes": source.window.size}
+        described: dict[str, Any] = {"file": path, "kind": kind.value, "form": form, "bytes": source.window.size}
         checked = {"checked": _check(source, kind, advance)} if check else {}
         source.reset((0, 0))
-        return found | _OF_KIND[kind](source) | checked
+        return described | _OF_KIND[kind](source) | checked
 
 
 def _of_trainset(source: ByteSource) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def _of_trainset(source: ByteSource) -> dict[str, Any]:
 
 
 def _in_ev(source: ByteSource, energies: dict[str, float], scale: float, shift: float) -> dict[str, float]:
-    """Energies per atom that are normalised, in eV."""
+    """Normalised energies per atom, converted to eV."""
     if not abs(scale) > 0:
         raise InputError(source.path, f"found {scale:g} as the scale of normalised energies; the header is damaged")
     return {name: value / scale + shift for name, value in energies.items()}
@@ -65,15 +65,15 @@ def _of_gradients(source: ByteSource) -> dict[str, Any]:
     start = source.from_end(1)
     last = bytes(source.window.view(source.window.size if start is None else start, records.record_size(4)))
     if len(last) != records.record_size(4):
-        for _ in gradients.read(source):  # which tells what is wrong, and where
+        for _ in gradients.read(source):  # reports what is wrong, and where
             pass
     return {"structures": n_structures, "most_neighbors": records.MARKER.unpack(last[4:8])[0]}
 
 
 def _of_potential(source: ByteSource) -> dict[str, Any]:
-    found = potential.read_from(source)
+    content = potential.read_from(source)
     source.finish()
-    network, training = found.network, found.training
+    network, training = content.network, content.training
     energies = {"mean": training.mean, "min": training.low, "max": training.high}
     if training.normalized and abs(training.low + 1) < NEAR and training.high < MOST:
         energies = _in_ev(source, energies, training.scale, training.shift)
@@ -83,8 +83,8 @@ def _of_potential(source: ByteSource) -> dict[str, Any]:
             "activations": [potential.ACTIVATIONS[number] for number in network.activations],
             "weights": len(network.weights),
         },
-        "setup": of_setup(found.setup, found.statistics),
-        "angular_domain": angular_domain(found.setup, found.statistics),
+        "setup": of_setup(content.setup, content.statistics),
+        "angular_domain": angular_domain(content.setup, content.statistics),
         "training_set": {
             "file": training.path,
             "species": list(training.types),
@@ -107,8 +107,8 @@ _OF_KIND: dict[FileType, Callable[[ByteSource], dict[str, Any]]] = {
 
 
 def of_setup(setup: Setup, statistics: FeatureStatistics | None = None) -> dict[str, Any]:
-    """A set-up, with the number of atoms behind its statistics if there are any."""
-    found: dict[str, Any] = {
+    """A set-up; with statistics, also the number of atoms that they are taken from."""
+    described: dict[str, Any] = {
         "species": setup.atom_type,
         "description": setup.description,
         "environment": list(setup.env_types),
@@ -118,15 +118,15 @@ def of_setup(setup: Setup, statistics: FeatureStatistics | None = None) -> dict[
         "largest_cutoff": setup.r_max,
     }
     if statistics is not None:
-        found["atoms"] = statistics.count
+        described["atoms"] = statistics.count
     if setup.is_chebyshev:
         names = ("radial_cutoff", "radial_order", "angular_cutoff", "angular_order")
-        found |= dict(zip(names, setup.parameters[0].tolist(), strict=False))
-    return found
+        described |= dict(zip(names, setup.parameters[0].tolist(), strict=False))
+    return described
 
 
 def _check(source: ByteSource, kind: FileType, advance: Advance) -> dict[str, int]:
-    """Read everything; what was found on the way."""
+    """Read and check the whole file; returns counts of its contents."""
     counts = {"structures": 0, "with_gradients": 0} if kind is FileType.GRADIENTS else {"structures": 0}
     for step in identify.walk(source, kind):
         if isinstance(step, trainset.StructureBatch):

@@ -15,7 +15,7 @@ from aenet_py.tools.info.binary import of_setup
 
 
 def generate(path: str, _: Advance) -> dict[str, Any]:
-    """From the deck alone: the files that it names need not be there."""
+    """Contents of the deck alone; the files that it names need not exist."""
     of = generate_inputs
     deck = read_deck(path, "a generate.x input file", of.SINGLE, of.COUNTED, of.PER_TYPE)
     output = deck.path_of("output", "a file name") or of.DEFAULT_OUTPUT

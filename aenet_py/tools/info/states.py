@@ -1,4 +1,4 @@
-"""What torch keeps of a training: model.restart, and the batches of SAVE_BATCHES."""
+"""Files that training writes with torch: model.restart, and the batches of SAVE_BATCHES."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _METHODS = {"exp_inf": "adamax", "exp_avg_sq": "adam", "acc_delta": "adadelta", 
 
 
 def state(path: str, _: Advance) -> dict[str, Any]:
-    """What the file is from; InputError for what no training writes."""
+    """Contents of a file of torch; InputError if no training wrote it."""
     with TorchFile(path) as file:
         try:
             return _described(file)
         except (KeyError, IndexError, TypeError, ValueError, AttributeError):
-            raise InputError(path, "this file of torch holds neither the state nor the batches of a training") from None
+            raise InputError(path, "the file contains neither the state nor the batches of a training") from None
 
 
 def _described(file: TorchFile) -> dict[str, Any]:
@@ -44,13 +44,13 @@ def _described(file: TorchFile) -> dict[str, Any]:
 
 def _networks(parameters: Mapping[str, Tensor]) -> list[list[int]]:
     """Nodes of each layer of each network, in the order of the species in train.in."""
-    found: dict[int, list[int]] = {}
+    nodes: dict[int, list[int]] = {}
     for name, tensor in parameters.items():
         match = _WEIGHT.fullmatch(name)
         if match is not None:
             n_out, n_in = tensor.shape
-            found.setdefault(int(match[1]), [n_in]).append(n_out)
-    return [found[species] for species in sorted(found)]
+            nodes.setdefault(int(match[1]), [n_in]).append(n_out)
+    return [nodes[species] for species in sorted(nodes)]
 
 
 def _optimizer(file: TorchFile, stored: Mapping[str, Any]) -> dict[str, Any]:
@@ -67,16 +67,16 @@ def _optimizer(file: TorchFile, stored: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _progress(progress: Mapping[str, Any]) -> dict[str, Any]:
-    """Where an unfinished training stands, and the errors of the last epoch in its table, eV/atom and eV/Å."""
+    """Progress of an unfinished training, and the errors of the last epoch in its table, eV/atom and eV/Å."""
     training = progress.get("training")
-    found: dict[str, Any] = {"finished": training is None}
-    found["average"], found["best"] = (progress.get(name) is not None for name in ("averaged", "best"))
+    described: dict[str, Any] = {"finished": training is None}
+    described["average"], described["best"] = (progress.get(name) is not None for name in ("averaged", "best"))
     if training is None:
-        return found
-    found |= {"epochs": int(training["epoch"]), "batches": int(training["batch"])}
+        return described
+    described |= {"epochs": int(training["epoch"]), "batches": int(training["batch"])}
     if training["table"]:
         epoch, errors = training["table"][-1]
         names = ("total_train", "total_test", "energy_train", "energy_test", "force_train", "force_test")
         pairs = zip(names, map(float, errors), strict=True)
-        found["last"] = {"epoch": int(epoch), **{name: error or None for name, error in pairs}}
-    return found
+        described["last"] = {"epoch": int(epoch), **{name: error or None for name, error in pairs}}
+    return described

@@ -16,7 +16,7 @@ _COUNTED = ("structures", "periodic", "with_energy", "with_forces")
 
 @dataclass
 class _Tally:
-    """Numbers of structures and atoms, and ranges, of the frames counted so far."""
+    """Counts of structures and atoms, and ranges of sizes and energies."""
 
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_COUNTED, 0))
     species: dict[str, int] = field(default_factory=dict)
@@ -27,8 +27,8 @@ class _Tally:
         names = frame.names()
         for name in frame.symbols:
             self.species[name] = self.species.get(name, 0) + names.count(name)
-        there = (True, any(frame.pbc), frame.energy is not None, frame.forces is not None)
-        for name, counted in zip(_COUNTED, there, strict=True):
+        present = (1, any(frame.pbc), frame.energy is not None, frame.forces is not None)
+        for name, counted in zip(_COUNTED, present, strict=True):
             self.counts[name] += counted
         _widen(self.atoms, frame.n_atoms)
         if frame.energy is not None:
@@ -39,10 +39,10 @@ def _widen(ends: list[float], value: float) -> None:
     ends[:] = min(ends[0], value), max(ends[1], value)
 
 
-def _described(found: Iterable[Structure], energy: str = "total_energy_per_atom") -> dict[str, Any]:
-    """energy : the name of what the frames have as their energy."""
+def _described(structures: Iterable[Structure], energy: str = "total_energy_per_atom") -> dict[str, Any]:
+    """Summary of structures; energy : name of their energies in it."""
     tally = _Tally()
-    for frame in found:
+    for frame in structures:
         tally.add(frame)
     described: dict[str, Any] = {**tally.counts, "species": tally.species}
     if tally.counts["structures"]:

@@ -1,4 +1,4 @@
-"""The tables of a training."""
+"""Tables that training writes."""
 
 from __future__ import annotations
 
@@ -12,43 +12,43 @@ from aenet_py.formats.source import Advance
 
 
 def energies(path: str, _: Advance) -> dict[str, Any]:
-    found = trained.read_energies(path)
+    table = trained.read_energies(path)
     return {
-        "structures": len(found.paths),
-        "atoms": int(found.n_atoms.sum()),
-        "cohesive_energy_per_atom": {"min": float(found.reference.min()), "max": float(found.reference.max())},
-        "errors": _errors(found.reference, found.predicted),
+        "structures": len(table.paths),
+        "atoms": int(table.n_atoms.sum()),
+        "cohesive_energy_per_atom": {"min": float(table.reference.min()), "max": float(table.reference.max())},
+        "errors": _errors(table.reference, table.predicted),
     }
 
 
 def forces(path: str, _: Advance) -> dict[str, Any]:
-    found = trained.read_forces(path)
+    table = trained.read_forces(path)
     return {
-        "structures": len(found.paths),
-        "atoms": len(found.reference),
-        "largest_force": float(np.linalg.norm(found.reference, axis=1).max()),
-        "errors": _errors(found.reference.ravel(), found.predicted.ravel()),
+        "structures": len(table.paths),
+        "atoms": len(table.reference),
+        "largest_force": float(np.linalg.norm(table.reference, axis=1).max()),
+        "errors": _errors(table.reference.ravel(), table.predicted.ravel()),
     }
 
 
 def errors(path: str, _: Advance) -> dict[str, Any]:
-    """Root mean square errors of the last epoch, and of the one with the smallest error of the test set."""
-    found = trained.read_errors(path)
-    watched = found.total[:, 1] if found.total[:, 1].any() else found.total[:, 0]
-    places = {"last": len(found.epochs) - 1, "best": int(np.argmin(watched))}
+    """Root mean square errors of the last epoch and of the one with the smallest test error."""
+    curve = trained.read_errors(path)
+    watched = curve.total[:, 1] if curve.total[:, 1].any() else curve.total[:, 0]
+    places = {"last": len(curve.epochs) - 1, "best": int(np.argmin(watched))}
     shown = {
-        name: {"epoch": int(found.epochs[place])}
+        name: {"epoch": int(curve.epochs[place])}
         | {
             f"{kind}_{part}": float(values[place, column]) or None
-            for kind, values in (("energy", found.energies), ("force", found.forces))
+            for kind, values in (("energy", curve.energies), ("force", curve.forces))
             if values is not None
             for column, part in enumerate(("train", "test"))
         }
         for name, place in places.items()
     }
-    return {"lines": len(found.epochs), **shown}
+    return {"lines": len(curve.epochs), **shown}
 
 
-def _errors(reference: np.ndarray, found: np.ndarray) -> dict[str, float]:
-    of = quality(reference, found)
+def _errors(reference: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
+    of = quality(reference, predicted)
     return {"rmse": of.rmse, "mae": of.mae, "max": of.max_error}
