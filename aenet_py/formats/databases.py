@@ -11,6 +11,7 @@ from typing import Any
 
 from aenet_py.errors import AenetError, InputError
 from aenet_py.formats.frames import Skip, frame_name, good
+from aenet_py.formats.source import Advance, unwatched
 from aenet_py.structure import Structure, from_atoms
 
 ENDINGS = (".db", ".json")
@@ -21,15 +22,20 @@ def is_database(path: str) -> bool:
     return path.lower().endswith(ENDINGS)
 
 
-def read(path: str, reference: bool = True, skip: Skip | None = None) -> Iterator[Structure]:
+def read(
+    path: str, reference: bool = True, skip: Skip | None = None, advance: Advance = unwatched
+) -> Iterator[Structure]:
     """Read the structures of a database, named `file#id`, with the calculator's energy and forces.
 
-    Constraints do not change forces.  reference, skip : as in `frames.good`.
+    Constraints do not change forces.  reference, skip : as in `frames.good`; advance : told the bytes read, where every
+    structure counts as an equal share of the file.
     """
     if not os.path.isfile(path):
         raise AenetError(f"{path}: no such file; expected {WHAT}")
     check_ase(path, "databases of ASE require")
-    for row in _rows(path):
+    size = os.path.getsize(path)
+    for number, n_rows, row in _rows(path):
+        advance(size * number // n_rows - size * (number - 1) // n_rows)
         frame = good(functools.partial(_structure, path, row), reference, skip)
         if frame is not None:
             yield frame
@@ -41,11 +47,15 @@ def check_ase(path: str, what: str) -> None:
         raise AenetError(f"{path}: {what} ase; install it with pip install 'aenet_py[ase]'")
 
 
-def _rows(path: str) -> Iterator[Any]:
+def _rows(path: str) -> Iterator[tuple[int, int, Any]]:
+    """The rows of a database, each with its number, from 1, and the number of all rows."""
     from ase.db import connect
 
     try:
-        yield from connect(path, use_lock_file=False).select()
+        database = connect(path, use_lock_file=False)
+        n_rows = database.count()
+        for number, row in enumerate(database.select(), 1):
+            yield number, n_rows, row
     except MemoryError:
         raise
     except Exception as error:  # ASE's readers raise errors of any class

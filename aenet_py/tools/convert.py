@@ -115,19 +115,19 @@ def _read_all(
 ) -> Iterator[tuple[Structure, bytes | None]]:
     """All structures, with their bytes if they are copied unchanged from extended XYZ."""
     for path in paths:
-        if format_name is None and frames.is_frames(path):
-            for raw, frame in extxyz.read(path, reference, skip, labels, advance):
-                yield frame, raw.content if labels == ANY else None
-            continue
         if format_name is not None or not is_own(path):
             yield from ((frame, None) for frame in ase_files.read(path, format_name, reference, skip))
+            advance(os.path.getsize(path))
+        elif frames.is_frames(path):
+            for raw, frame in extxyz.read(path, reference, skip, labels, advance):
+                yield frame, raw.content if labels == ANY else None
         elif databases.is_database(path):
-            yield from ((frame, None) for frame in databases.read(path, reference, skip))
+            yield from ((frame, None) for frame in databases.read(path, reference, skip, advance))
         else:
             one = frames.good(functools.partial(_from_xsf, path), reference, skip)
             if one is not None:
                 yield one, None
-        advance(os.path.getsize(path))
+            advance(os.path.getsize(path))
 
 
 def _from_xsf(path: str) -> Structure:

@@ -213,6 +213,7 @@ def test_predict_counts_structures(tmp_path, monkeypatch, watched):
         (["info", "--check", "text"], ["text"]),
         (["info", "--check", "cluster.train.forces"], ["cluster.train.forces"]),
         (["info", "b.xyz.xz"], ["b.xyz.xz"]),
+        (["info", "d.db"], ["d.db"]),
     ],
     ids=lambda value: "-".join(value[:3]) if value else "",
 )

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from aenet_py.errors import counted
+from aenet_py.formats.identify import FileType
 
 COLUMNS, MARGIN = 80, 18  # of the terminal, and of the names of rows
 TIE = "\0"  # a blank where no line may be broken
@@ -16,7 +17,7 @@ def report(described: dict[str, Any]) -> str:
     """The description of a file (`tools.info.describe`) as a table."""
     form = f", {described['form']}" if "form" in described else ""
     lines = [f"{described['file']}: {described['kind']}{form}, {described['bytes']:,} bytes"]
-    lines += _OF_KIND.get(described["kind"], _deck)(described)
+    lines += _OF_KIND.get(FileType(described["kind"]), _deck)(described)
     if "checked" in described:
         counts = ", ".join(f"{n:,} {name.replace('_', ' ')}" for name, n in described["checked"].items())
         lines += ["", _row("checked", f"{counts}: no errors")]
@@ -192,16 +193,16 @@ def _deck(described: dict[str, Any]) -> list[str]:
     return lines
 
 
-_OF_KIND: dict[str, Callable[[dict[str, Any]], list[str]]] = {
-    "training set": _whole_trainset,
-    "gradients": _gradients,
-    "potential": _potential,
-    "energies of a training": _table,
-    "forces of a training": _table,
-    "errors of a training": _errors,
-    "state of a training": _state,
-    "structure in XSF": _structures,
-    "structures in extended XYZ": _structures,
-    "structures in a database of ASE": _structures,
-    "set-up of features": _only_setup,
+_OF_KIND: dict[FileType, Callable[[dict[str, Any]], list[str]]] = {
+    FileType.TRAINING_SET: _whole_trainset,
+    FileType.GRADIENTS: _gradients,
+    FileType.POTENTIAL: _potential,
+    FileType.ENERGIES: _table,
+    FileType.FORCES: _table,
+    FileType.ERRORS: _errors,
+    FileType.STATE: _state,
+    FileType.XSF: _structures,
+    FileType.FRAMES: _structures,
+    FileType.DATABASE: _structures,
+    FileType.SETUP: _only_setup,
 }

@@ -67,5 +67,5 @@ def frames_file(path: str, advance: Advance) -> dict[str, Any]:
     return _described(parsed())
 
 
-def database(path: str, _: Advance) -> dict[str, Any]:
-    return _described(databases.read(path, reference=False))
+def database(path: str, advance: Advance) -> dict[str, Any]:
+    return _described(databases.read(path, reference=False, advance=advance))
