@@ -33,11 +33,11 @@ if TYPE_CHECKING:
     from aenet_py.training.results import EnergyTable, ForceTable
     from aenet_py.training.state import TrainingState
 
-LOCKED = "train.error"  # which every training of a folder writes, MODE transfer as well
+TABLE = "train.error"  # also the name of the lock, as every training of a folder writes it
 
 
 def run(deck: TrainInput, ranks: Ranks, events: Events) -> Outcome | None:
-    """Train in the current folder as the deck says; returns None with MODE batches.
+    """Train in the current folder as the deck says.
 
     Once the epochs have begun, SIGINT and SIGTERM stop the training after the current batch, with its state saved.
 
@@ -46,14 +46,14 @@ def run(deck: TrainInput, ranks: Ranks, events: Events) -> Outcome | None:
     deck : TrainInput
         The input.
     ranks : Ranks
-        The processes that train together.
+        The processes (`ranks.joined`).
     events : Events
         Called as the training proceeds.
 
     Returns
     -------
     Outcome or None
-        Results, and why the training ended.
+        Results, and why the training ended; None after MODE batches.
 
     Raises
     ------
@@ -63,7 +63,7 @@ def run(deck: TrainInput, ranks: Ranks, events: Events) -> Outcome | None:
     """
     ranks.agree(f"decks {deck.path}", lambda: deck)
     with contextlib.ExitStack() as stack:
-        alone = locks.held(LOCKED, "training")
+        alone = locks.held(TABLE, "training")
         ranks.together(lambda: stack.enter_context(alone) if ranks.rank == 0 else None)
         events.start(ranks)
         data, draw, stored = ranks.together(lambda: prepare(deck, ranks, events))
@@ -144,7 +144,9 @@ def _configured(deck: TrainInput, ranks: Ranks) -> Iterator[torch.device]:
 def _check_agreement(training: PreparedTraining, ranks: Ranks) -> None:
     from aenet_py.training import run as epochs
 
-    values = lambda: (training.mark, epochs.checksum(training.state), dataset.checksum(training.data))  # noqa: E731
+    def values() -> tuple[str, int, int]:
+        return training.mark, epochs.checksum(training.state), dataset.checksum(training.data)
+
     ranks.agree("data, or states to resume from", values)
 
 
@@ -217,14 +219,15 @@ def _test_errors(deck: TrainInput, training: PreparedTraining, ranks: Ranks) -> 
 def _tables(
     deck: TrainInput, training: PreparedTraining, ranks: Ranks
 ) -> tuple[dict[str, EnergyTable], dict[str, ForceTable]]:
-    """The tables of energies and of forces that the deck asks for."""
+    """The tables of energies and of forces that the deck requests."""
     from aenet_py.training import results
 
     parts, networks = {"train": training.train, "test": training.test}, training.state.result
-    given = training.data, ranks
-    energies = {name: results.energies(networks, part, *given) for name, part in parts.items() if deck.save_energies}
-    with_forces = deck.save_forces and deck.alpha is not None
-    forces = {name: results.forces(networks, part, *given) for name, part in parts.items() if with_forces}
+    energies, forces = {}, {}
+    if deck.save_energies:
+        energies = {name: results.energies(networks, part, training.data, ranks) for name, part in parts.items()}
+    if deck.save_forces and deck.alpha is not None:
+        forces = {name: results.forces(networks, part, training.data, ranks) for name, part in parts.items()}
     return energies, forces
 
 
@@ -253,7 +256,7 @@ class _Files:
         state = self.training.state if state is None else state
         table = trained.error_lines(state.table, self.deck.alpha is not None).encode()
         potentials = dict(results.potentials(self.deck, self.training.data, state.result))
-        _write(self._restart(state, finished=False), potentials, {LOCKED: table})
+        _write(self._restart(state, finished=False), potentials, {TABLE: table})
 
     @contextlib.contextmanager
     def saved_if_lost(self) -> Iterator[None]:

@@ -60,7 +60,7 @@ SPLITS = [
 
 @pytest.mark.parametrize(("change", "message"), SPLITS)
 def test_another_split_beside_a_state(change, message, folder, capsys):
-    """The test set stays, and a warning before the first epoch names what has changed."""
+    """The test set is kept, and a warning before the first epoch names what has changed."""
     assert main([]) == 0
     first = of_test_set()
     assert not warnings(capsys.readouterr().err)
@@ -117,7 +117,7 @@ def test_saved_batches_of_another_split(folder, capsys):
 
 
 def test_another_training_set_beside_a_state(folder, capsys):
-    """Structures that are gone for one run keep their place; without any that is known, a new test set is drawn."""
+    """Structures missing in one run keep their use; if none is known, a new test set is drawn."""
     whole = Path("cluster.train.ascii").read_text()
     limit = np.median([entry.energy / entry.n_atoms for entry in trainset.read("cluster.train").structures.entries])
     assert main([]) == 0
@@ -141,7 +141,7 @@ def test_another_training_set_beside_a_state(folder, capsys):
 
 
 def test_a_larger_training_set_beside_a_state(folder, capsys):
-    """Structures that are new are drawn, the others stay where they are."""
+    """New structures are drawn, all others keep their use."""
     limit = np.median([entry.energy / entry.n_atoms for entry in trainset.read("cluster.train").structures.entries])
     edited(folder, ("VERBOSE", f"MAXENERGY {limit}"), ("TESTPERCENT 20", "TESTPERCENT 40"))
     assert main([]) == 0
@@ -216,7 +216,7 @@ FILES = [
 
 
 def stage(name: str) -> str:
-    """What appears together with a file."""
+    """Name of the stage in which a file is written."""
     return "potentials" if name.endswith(".nn.ascii") else name if name in FILES[:4] else name.split(".")[0]
 
 
@@ -235,7 +235,7 @@ def fail_at(name: str, monkeypatch, first: int = 1, last: float = math.inf) -> N
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_full_disk_at_the_end_of_a_training(name, folder, capsys):
-    """Everything else is there, the message says what is not, and the same command completes it without training."""
+    """All other files exist, the message names the missing ones, and the same command writes them without training."""
     assert main([]) == 0
     wanted = listing(folder)
     for path in map(folder.joinpath, FILES):
@@ -264,7 +264,7 @@ def test_a_full_disk_at_the_end_of_a_training(name, folder, capsys):
 
 
 def test_a_disk_that_is_full_for_a_while(folder, capsys, monkeypatch):
-    """A checkpoint that cannot be written ends nothing."""
+    """A checkpoint that cannot be written does not end the training."""
     edited(folder, ("VERBOSE", "CHECKPOINT 1"))
     fail_at("model.restart", monkeypatch, last=1)
     assert main([]) == 0
@@ -274,8 +274,8 @@ def test_a_disk_that_is_full_for_a_while(folder, capsys, monkeypatch):
 
 
 @pytest.mark.usefixtures("folder")
-def test_a_disk_that_is_full_behind_the_last_table(capsys):
-    """Only the state's own end is missing, so that the same command trains nothing."""
+def test_a_disk_that_is_full_after_the_last_table(capsys):
+    """Only the final state is missing; the same command does not train."""
     with pytest.MonkeyPatch.context() as patch:
         fail_at("model.restart", patch, first=2)
         assert main([]) == 0
@@ -363,7 +363,7 @@ sys.exit(status)
 
 @pytest.mark.parametrize("mode", ["cpu", "disk"])
 def test_nothing_is_imported_while_torch_is(mode, folder):
-    """Two threads that import what the other one imports, too, may find modules that are not complete."""
+    """Two threads that import the same modules may see incomplete ones."""
     edited(folder, ("MEMORY_MODE cpu", f"MEMORY_MODE {mode}"), ("ITERATIONS 3", "ITERATIONS 0"))
     done = executed(WATCHING, folder)
     assert done.returncode == 0, done.stderr
@@ -400,7 +400,7 @@ def test_a_signal_while_torch_is_imported(times, folder):
 
 
 def test_torch_that_cannot_be_imported(folder, monkeypatch):
-    """What goes wrong in the thread is not lost there."""
+    """Errors of the thread are not lost."""
 
     load = importlib.import_module
 
@@ -417,7 +417,7 @@ def test_torch_that_cannot_be_imported(folder, monkeypatch):
 
 @pytest.mark.usefixtures("folder")
 def test_other_networks_beside_a_state(capsys):
-    """A state has weights in the order of NETWORKS: in another one, each species would get those of another."""
+    """A state has its weights in the order of NETWORKS; in another order, species would be mixed up."""
     assert main([]) == 0
     deck, state = Path("train.in").read_text(), Path("model.restart").read_bytes()
     lines = deck.splitlines()

@@ -170,7 +170,8 @@ def errors_of(command, *arguments: str) -> tuple[int, list[str]]:
     error = io.StringIO()
     with contextlib.redirect_stdout(io.TextIOWrapper(io.BytesIO())), contextlib.redirect_stderr(error):
         status = command([*arguments])
-    return status, [line for line in error.getvalue().splitlines() if not line.startswith("Up to")]
+    usual = ("Up to", "Wrote", "RMSE of the test set")
+    return status, [line for line in error.getvalue().splitlines() if not line.startswith(usual)]
 
 
 @settings(max_examples=40)

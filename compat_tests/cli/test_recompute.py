@@ -45,7 +45,7 @@ def made(folder: Path, name: str, percent: str, monkeypatch) -> None:
 
 
 def left() -> dict[str, bytes]:
-    """What a training leaves, but for its state."""
+    """Files written by a training, except its state."""
     names = ("*.nn.ascii", "train.error", "energies.*", "forces.*")
     return {path.name: path.read_bytes() for name in names for path in Path().glob(name)}
 
@@ -103,7 +103,7 @@ def test_frames_with_several_labels(tmp_path, monkeypatch):
 
 
 def test_structures_above_the_limits(tmp_path, monkeypatch):
-    """Numbers count all structures; those left out have no gradients."""
+    """Indices count all structures; those left out have no gradients."""
     made(tmp_path, "cluster-cuau-h2o", "50", monkeypatch)
     energies = sorted(float(line.split()[3]) for line in _trained().splitlines())
     limits = f"MAXENERGY {energies[9]}\nMAXFORCES 1.0\n"
@@ -124,7 +124,7 @@ def _trained() -> str:
 
 
 def test_gradients_of_another_form(tmp_path, monkeypatch):
-    """Kept in full where they do not fit the layout."""
+    """Gradients that do not fit the layout are kept in full."""
     made(tmp_path, "periodic-small-cell", "100", monkeypatch)
     pack, calls = recompute.pack, []
 

@@ -38,7 +38,7 @@ CLUSTER = FIXTURES / "cluster-cuau-h2o"
 
 
 def prepare(deck: Path, folder: Path) -> Path:
-    """A folder with the deck and its training set; skips where gradients are kept as a checksum only."""
+    """A folder with the deck and its training set; skips if only a checksum of the gradients is stored."""
     folder.mkdir(exist_ok=True)
     shutil.copyfile(deck, folder / "train.in")
     expected = deck.parents[1] / "expected"
@@ -61,7 +61,7 @@ def without_times(report: str) -> str:
 
 
 def layout(text: str) -> str:
-    """The text with every digit and the sign of every number alike."""
+    """The text with all digits and signs of numbers replaced by the same characters."""
     return re.sub(r"[- ](?=\d)", " ", re.sub(r"\d", "0", text)).replace("-0", " 0")
 
 
@@ -145,7 +145,7 @@ def test_a_resumed_training_equals_an_uninterrupted_one(forces):
     assert (weights() == whole).all()
 
 
-def test_the_originals_state_goes_on_with_the_same_keys(forces):
+def test_the_originals_state_is_resumed_with_the_same_keys(forces):
     shutil.copyfile(CLUSTER / "train-forces-adamw/expected/model.restart", "model.restart")
     theirs = torch.load("model.restart", weights_only=True)
     edited(forces, ("ITERATIONS 6", "ITERATIONS 1"))
@@ -218,7 +218,7 @@ def test_bad_decks(change, message, forces, capsys):
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 @pytest.mark.parametrize("what", ["energy", "forces", "features"])
-def test_data_that_are_no_numbers(what, value, forces, capsys):
+def test_data_that_are_not_finite(what, value, forces, capsys):
     found = trainset.read("cluster.train")
     entries, atoms = list(found.structures.entries), found.structures.atoms
     if what == "energy":
@@ -264,8 +264,8 @@ def test_a_state_that_runs_code_is_refused(capsys):
     assert not Path("owned").exists()
 
 
-def test_a_loss_that_is_no_number(forces, capsys):
-    """The last good state stays, and another learning rate goes on from it."""
+def test_a_loss_that_is_not_finite(forces, capsys):
+    """The last valid state is kept, and training resumes from it with another learning rate."""
     edited(forces, ("lr=0.001", "lr=1e300"))
     assert main([]) == 1
     assert "the loss is not finite in batch 2 of epoch 0" in capsys.readouterr().err
@@ -281,7 +281,7 @@ def test_a_loss_that_is_no_number(forces, capsys):
     assert (after == weights()).all()
 
 
-def test_a_loss_that_is_no_number_at_once(forces, capsys):
+def test_a_loss_that_is_not_finite_at_once(forces, capsys):
     shutil.copyfile(CLUSTER / "train-forces-adamw/expected/model.restart", "model.restart")
     state = torch.load("model.restart", weights_only=True)
     state["model"]["functions.0.Linear_Sp1_F3.weight"][:] = 1e308
@@ -293,7 +293,7 @@ def test_a_loss_that_is_no_number_at_once(forces, capsys):
 
 
 def test_batches_saved_and_loaded(forces, capsys):
-    """MODE batches trains nothing; a training on what it saved is the same, in memory or not, without the set."""
+    """MODE batches does not train; training from its files is the same, in memory or on disk, without the set."""
     assert main([]) == 0
     wanted, errors = weights(), Path("train.error").read_text()
     report = capsys.readouterr().out
@@ -354,7 +354,7 @@ def test_batches_that_are_damaged(name, forces, capsys):
 
 
 def test_gradients_as_tensors_train_the_same(forces, monkeypatch):
-    """The way of a CUDA device, here on the processor."""
+    """The code for CUDA devices, run on the processor."""
     assert main([]) == 0
     wanted, errors = weights(), numbers(Path("train.error").read_text())
     (forces / "model.restart").unlink()
@@ -383,7 +383,7 @@ MORE = [
 
 
 def interrupt_after(n_batches: int, monkeypatch) -> None:
-    """A signal comes while that batch is trained on."""
+    """Send a signal during that batch."""
     step, count = run_module._step, [0]
 
     def counted(*arguments):
@@ -397,8 +397,8 @@ def interrupt_after(n_batches: int, monkeypatch) -> None:
 
 @pytest.mark.parametrize("more", MORE)
 @pytest.mark.parametrize("after", [1, 5, 9])
-def test_an_interrupted_training_goes_on_as_if_it_had_not_been(more, after, forces, capsys, monkeypatch):
-    """Stopped behind some batch, in the middle of an epoch or not: the same files in the end, bit for bit."""
+def test_an_interrupted_training_resumes_without_a_trace(more, after, forces, capsys, monkeypatch):
+    """Stopped after any batch, within an epoch or at its end: the same final files, bit for bit."""
     edited(forces, ("VERBOSE", f"VERBOSE\n{more}"), ("lr=0.001", "lr=0.01"))
     assert main([]) == 0
     wanted = listing(forces)
@@ -421,7 +421,7 @@ def test_an_interrupted_training_goes_on_as_if_it_had_not_been(more, after, forc
 
 
 def same(first, second) -> bool:
-    """Whether what was stored is the same, bit for bit."""
+    """Whether stored values are the same, bit for bit."""
     if isinstance(first, dict):
         return first.keys() == second.keys() and all(same(first[name], second[name]) for name in first)
     if isinstance(first, list | tuple):
@@ -429,7 +429,7 @@ def same(first, second) -> bool:
     return torch.equal(first, second) if isinstance(first, torch.Tensor) else first == second
 
 
-def test_a_killed_training_goes_on_from_its_checkpoint(forces, monkeypatch):
+def test_a_killed_training_resumes_from_its_checkpoint(forces, monkeypatch):
     edited(forces, ("VERBOSE", "CHECKPOINT 2"))
     assert main([]) == 0
     wanted = weights()
@@ -467,7 +467,7 @@ def test_a_last_step_that_diverges(rate, forces, capsys):
     assert abs(weights()).max() < 10
 
 
-def test_a_signal_behind_the_last_epoch_loses_nothing(forces, monkeypatch):
+def test_a_signal_after_the_last_epoch_loses_nothing(forces, monkeypatch):
     write, sent = results.forces, []
 
     def interrupted(*arguments):
@@ -481,7 +481,7 @@ def test_a_signal_behind_the_last_epoch_loses_nothing(forces, monkeypatch):
 
 
 def test_signals_wait_until_all_is_saved(tmp_path, monkeypatch):
-    """Also where another thread could take them."""
+    """Also if another thread could receive them."""
     monkeypatch.chdir(tmp_path)
     done = threading.Event()
     threading.Thread(target=done.wait).start()
@@ -495,7 +495,7 @@ def test_signals_wait_until_all_is_saved(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("change", [("NPSEED 3", "NPSEED 4"), ("alpha=0.1", "alpha=0.6")])
 def test_the_best_of_another_training_does_not_count(change, forces):
-    """With other batches, or another weight of the forces, going on is a new training from the last weights."""
+    """With other batches, or another weight of the forces, a new training starts from the last weights."""
     edited(forces, ("VERBOSE", "PATIENCE 50"))
     assert main([]) == 0
     edited(forces, change)
@@ -508,7 +508,7 @@ def test_the_best_of_another_training_does_not_count(change, forces):
 
 
 def test_symmetry_functions_of_few_features(tmp_path, monkeypatch):
-    """One feature, many neighbours: a neighbour's number takes more room than its gradients."""
+    """One feature, many neighbours: the index of a neighbour takes more space than its gradients."""
     monkeypatch.chdir(tmp_path)
     Path("Ti.stp").write_text(
         "ATOM Ti\nENV 1\nTi\nRMIN 0.5\nSYMMFUNC type=Behler2011\n1\nG=2 type2=Ti eta=0.5 Rs=1 Rc=6\n"
@@ -571,7 +571,7 @@ def test_the_average_is_that_of_all_steps(forces, monkeypatch):
 
 
 def test_averages_and_best_networks_end_with_their_keywords(forces):
-    """A training that goes on without EMA and PATIENCE is that of the networks themselves."""
+    """Without EMA and PATIENCE, a resumed training uses the networks themselves."""
     edited(forces, ("VERBOSE", "EMA 0.99\nPATIENCE 2"))
     assert main([]) == 0
     edited(forces, ("EMA 0.99\nPATIENCE 2", ""))
@@ -584,14 +584,14 @@ def test_averages_and_best_networks_end_with_their_keywords(forces):
     assert (weights() == with_both).all()
 
 
-def test_a_folder_of_batches_that_cannot_be_made(forces, capsys):
+def test_a_folder_of_batches_that_cannot_be_created(forces, capsys):
     (forces / "tmp_batches").write_text("a file")
     edited(forces, ("VERBOSE", "SAVE_BATCHES"))
     assert main([]) == 1
     assert "tmp_batches: cannot create this folder: File exists" in capsys.readouterr().err
 
 
-def test_what_cannot_fit_is_refused(forces, capsys, monkeypatch):
+def test_a_training_that_does_not_fit_into_memory(forces, capsys, monkeypatch):
     monkeypatch.setattr("aenet_py.runtime.memory.available", lambda: 3e8)
     before = listing(forces)
     assert main([]) == 1

@@ -74,7 +74,7 @@ def start(*folders: Path, n: int = 2, others: list[Path] | None = None, patch: s
 
 
 def ended(processes: list[subprocess.Popen]) -> tuple[list[int], list[str], list[str]]:
-    """Their statuses, and what each has said on standard output and standard error."""
+    """Their statuses, standard outputs and standard errors."""
     try:
         said = [process.communicate(timeout=60) for process in processes]
     finally:
@@ -122,7 +122,7 @@ def forces(tmp_path):
 
 
 def decks(forces: Path) -> dict[str, Path]:
-    """Energies and forces in most batches, in all, none, and what the original does not know."""
+    """Energies and forces in most batches, in all, or in none; and additional keywords."""
     more = "EMA 0.9\nPATIENCE 3\nSCHEDULE plateau patience=1\nCHECKPOINT 2\nMAXFORCES 5\nMEMORY_MODE disk"
     found = {
         "mixed": copied(forces, "mixed", ("BATCHSIZE 6", "BATCHSIZE 4")),
@@ -157,7 +157,7 @@ def test_two_processes_train_as_one(forces, monkeypatch):
 @pytest.mark.slow
 @pytest.mark.mpi
 def test_three_processes_and_a_transfer(forces, monkeypatch):
-    """Batches that were saved; a test batch of two structures for three processes."""
+    """Saved batches; a test batch of two structures for three processes."""
     monkeypatch.chdir(forces)
     edited(forces, ("VERBOSE", "SAVE_BATCHES"))
     assert main([]) == 0
@@ -182,7 +182,7 @@ def test_three_processes_and_a_transfer(forces, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.mpi
-def test_torchrun_goes_on_from_what_one_process_left(forces, monkeypatch):
+def test_torchrun_resumes_the_training_of_one_process(forces, monkeypatch):
     """Stopped in the middle of an epoch."""
     single = copied(forces, "single")
     monkeypatch.chdir(single)
@@ -212,7 +212,7 @@ def wait_for(path: Path) -> None:
 @pytest.mark.mpi
 @pytest.mark.parametrize("lost", [1, 0])
 def test_a_process_that_is_killed(lost, forces, monkeypatch):
-    """The other one ends, too, and what is there goes on to the end of an uninterrupted training."""
+    """The other one ends, too; resumed from what is saved, training ends like an uninterrupted one."""
     edited(forces, ("ITERATIONS 6", "ITERATIONS 4000"), ("VERBOSE", "CHECKPOINT 10"))
     processes = start(forces)
     wait_for(forces / "model.restart")
@@ -273,7 +273,7 @@ def interrupted(*given, work={module}.{name}):
 @pytest.mark.mpi
 @pytest.mark.parametrize(("module", "name", "times"), [("dataset", "read", 1), ("loop", "evaluate", 2)])
 def test_a_process_that_leaves(module, name, times, forces):
-    """Stopped by a signal in the preparation, or by two in a batch: the other one does not wait for it."""
+    """Stopped by a signal during preparation, or by two in a batch: the other one does not wait for it."""
     processes = start(forces, patch=SIGNALLED.format(module=module, name=name, times=times))
     statuses, _, errors = ended(processes)
     assert statuses == [1, 1]
@@ -283,7 +283,7 @@ def test_a_process_that_leaves(module, name, times, forces):
 
 
 @pytest.mark.mpi
-def test_a_process_that_is_lost_behind_the_last_epoch(forces, monkeypatch):
+def test_a_process_that_is_lost_after_the_last_epoch(forces, monkeypatch):
     single = copied(forces, "single")
     patch = "import os, signal; from aenet_py.training import results\n"
     patch += "results.energies = lambda *_: os.kill(os.getpid(), signal.SIGKILL)"

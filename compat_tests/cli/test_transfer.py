@@ -44,7 +44,7 @@ def transfer(folder: Path, source: str, settings: str = "", *changes: tuple[str,
 
 @pytest.fixture
 def target(trained, tmp_path, monkeypatch) -> Path:
-    """The current folder, with the same training set and a deck that goes on from the trained potentials."""
+    """The current folder, with the same training set and a deck that starts from the trained potentials."""
     folder = tmp_path / "target"
     folder.mkdir()
     for path in trained.glob("cluster.train*"):
@@ -81,7 +81,7 @@ def networks_of(pattern: str) -> dict[str, potential.Network]:
 
 
 def shifts_of(report: str) -> dict[str, list[str]]:
-    """The rows of the report's table: shift, what it adds to the source, and so on, by species."""
+    """The rows of the report's table, by species: layers, frozen layers, shift, difference to the source, and so on."""
     (table,) = re.findall(r"species   layers .*\n((?:.+\n)+)", report)
     return {row.split()[0]: row.split()[1:] for row in table.splitlines()}
 
@@ -110,7 +110,7 @@ def test_nothing_but_a_transfer_reproduces_the_source(target, trained):
 
 @pytest.mark.usefixtures("target")
 def test_a_source_without_its_state():
-    """The weights of the potentials alone, which are the same to rounding."""
+    """Only the weights of the potentials, which are the same to within rounding."""
     assert main([]) == 0
     wanted = {symbol: network.weights for symbol, network in networks_of("*.transfered.ascii").items()}
     Path(TRANSFERRED).unlink()
@@ -144,7 +144,7 @@ def test_frozen_layers_keep_their_state_of_the_optimizer_at_zero():
 
 @pytest.mark.parametrize("more", ["", "EMA 0.9\nPATIENCE 2\nSCHEDULE plateau patience=1\nCHECKPOINT 1"])
 @pytest.mark.parametrize("after", [1, 4])
-def test_an_interrupted_transfer_goes_on_as_if_it_had_not_been(more, after, target, capsys, monkeypatch):
+def test_an_interrupted_transfer_resumes_without_a_trace(more, after, target, capsys, monkeypatch):
     edited(target, ("VERBOSE", f"VERBOSE\n{more}"))
     assert main([]) == 0
     wanted = listing(target)
@@ -349,6 +349,7 @@ def test_settings_that_are_wrong(settings, message, target, capsys):
 def refused(message: str, folder: Path, capsys) -> None:
     """One line, status 1, nothing written."""
     before = listing(folder.parent)
+    capsys.readouterr()
     assert main([]) == 1
     errors = [line for line in capsys.readouterr().err.splitlines() if not line.startswith(("Up to", "Warning"))]
     assert len(errors) == 1
@@ -383,7 +384,7 @@ def test_other_networks(change, message, target, capsys):
     [
         (("radial_N = 15", "radial_N = 14"), "the .stp of O has 'radial_Rc = 8 radial_N = 14 "),
         (("radial_Rc = 8.0", "radial_Rc = 7.99"), "the .stp of O has 'radial_Rc = 7.99 "),
-        (("Cu\nAu\nO\nH", "Cu\nAu\nH\nO"), "but ../trained/O.pytorch.nn.ascii has 'ENV 4: Cu Au O H'"),
+        (("Cu\nAu\nO\nH", "Cu\nAu\nH\nO"), "the .stp of O has 'ENV 4: Cu Au H O', but ../trained"),
         (("ENV 4\nCu\nAu\nO\nH", "ENV 5\nAg\nCu\nAu\nO\nH"), "the .stp of O has 'ENV 5: Ag Cu Au O H', but ../trained"),
     ],
 )  # fmt: skip
@@ -420,7 +421,7 @@ def test_files_that_do_not_belong_together(target, capsys):
 
 
 @pytest.mark.parametrize("change", ["energy=source", "new=random"])
-def test_a_transfer_does_not_go_on_with_other_settings(change, target, capsys):
+def test_a_transfer_is_not_resumed_with_other_settings(change, target, capsys):
     assert main([]) == 0
     edited(target, ("source=../trained", f"source=../trained {change}"))
     refused(f"but {TRANSFERRED} was started with", target, capsys)

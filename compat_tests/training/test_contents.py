@@ -27,7 +27,7 @@ MORE = "EMA 0.9\nPATIENCE 5\nSCHEDULE plateau patience=1\nMODE batches"
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    """Batches that were saved, and the state of a training that was interrupted in its second epoch."""
+    """Saved batches, and the state of a training interrupted in its second epoch."""
     folder = prepare(CLUSTER / "train-forces-adamw/train.in", tmp_path_factory.mktemp("contents") / "run")
     edited(folder, ("ITERATIONS 40", "ITERATIONS 3"), ("VERBOSE", MORE))
     with pytest.MonkeyPatch.context() as patch:
@@ -49,7 +49,7 @@ def leaves(value: Any, place: tuple = ()) -> Iterator[tuple]:
 
 
 def changed(value: Any, place: tuple, new: Any) -> Any:
-    """The value with another one at a place."""
+    """A copy of a value with another value at a place."""
     if not place:
         return new
     kind = type(value)
@@ -76,7 +76,7 @@ VALUES = st.one_of(
 
 @st.composite
 def arrays_like(draw: st.DrawFn, value: torch.Tensor) -> torch.Tensor:
-    """One value of an array changed, or its shape or type, or more asked for than there is."""
+    """An array with another value, shape or type, or larger than its storage."""
     way = draw(st.sampled_from(["value", "shape", "type", "larger", "expanded"]))
     if way == "value" and value.numel():
         new, is_real = value.clone(), value.is_floating_point()
@@ -106,7 +106,7 @@ FAST = settings(max_examples=150)
 @FAST
 @given(st.data())
 def test_any_value_of_a_state_may_be_damaged(folder, monkeypatch, data):
-    """Refused, or a training goes on from it, whatever it finds then."""
+    """It is refused, or a training resumes from it, with any result."""
     monkeypatch.chdir(folder)
     deck = inputs.read("train.in")
     stored = torch.load("model.restart", weights_only=True)

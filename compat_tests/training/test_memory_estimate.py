@@ -20,7 +20,7 @@ SPECIES = ("Cu", "Au", "O", "H")
 
 @pytest.fixture
 def deck(tmp_path, monkeypatch):
-    """Write a deck with these hidden layers for the training set of the cluster, and more lines; its name."""
+    """Write a deck with these hidden layers and more lines for the clusters; returns its name."""
     monkeypatch.chdir(tmp_path)
     shutil.copyfile(CLUSTER / "expected/cluster.train", "cluster.train")
 
@@ -76,7 +76,7 @@ def test_networks_that_are_too_large(layers, message, advice, deck, capsys, monk
     assert listing(Path()) == before
 
 
-def test_networks_behind_load_batches(deck, capsys, monkeypatch):
+def test_networks_with_load_batches(deck, capsys, monkeypatch):
     assert main([deck("5:tanh", "SAVE_BATCHES")]) == 0
     capsys.readouterr()
     monkeypatch.setattr("aenet_py.runtime.memory.available", lambda: 64e9)

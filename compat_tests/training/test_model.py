@@ -17,7 +17,7 @@ _LAYERS = {"linear": nn.Identity, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
 
 
 def module_of(layers) -> nn.Sequential:
-    """The same network as torch has it."""
+    """The same network, made by torch."""
     parts = []
     for layer in layers:
         linear = nn.Linear(layer.weight.shape[1], layer.weight.shape[0]).double()

@@ -56,7 +56,7 @@ def test_steps_and_state_are_torchs(method, networks):
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("n", [0, 3])
-def test_either_goes_on_from_the_others_state(method, n, networks):
+def test_either_resumes_from_the_others_state(method, n, networks):
     parameters = parameters_of(networks)
     first = optimizers.start(method, networks, RATE, DECAY)
     theirs = CLASSES[method](parameters, lr=RATE, weight_decay=DECAY)

@@ -1,4 +1,4 @@
-"""aenet_py.training.train: the command's files and numbers from Python, as arrays, without a word."""
+"""aenet_py.training.train: the command's files and numbers from Python, as arrays, and nothing printed."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def commanded(tmp_path, monkeypatch):
 
 
 def test_the_files_are_those_of_the_command(commanded, capfd):
-    """From an input file, and from settings: byte for byte, without a word."""
+    """From an input file, and from settings: byte for byte, and nothing printed."""
     capfd.readouterr()
     shutil.copyfile(commanded / "train.in", "train.in")
     result = train("train.in")
@@ -96,7 +96,7 @@ def test_the_potentials_can_be_loaded(commanded):
 
 
 def test_stopped_by_the_callback(commanded):
-    """Everything is written, and the same call resumes: the results of one training."""
+    """Everything is written, and the same call resumes, with the results of a single training."""
     seen = []
 
     def on_epoch(epoch, errors):

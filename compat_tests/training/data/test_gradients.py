@@ -127,7 +127,7 @@ def test_another_species_or_number_of_features(deck):
     assert "with 40 features" in error
 
 
-def test_gradients_that_are_no_numbers(deck):
+def test_gradients_that_are_not_finite(deck):
     def change(number, atom):
         others = atom.others.copy()
         if number == 9:
