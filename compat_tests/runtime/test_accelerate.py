@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
 import sys
@@ -442,24 +443,21 @@ def test_numba_takes_over(package, scale, own_cache, monkeypatch, name, error):
         raise error("other interface")
 
     accelerate._warn_of_llvmlite.cache_clear()
-    accelerate._fingerprint.cache_clear()
-    accelerate._engine.cache_clear()
-    try:
-        with monkeypatch.context() as patch, warnings.catch_warnings(record=True) as seen:
-            warnings.simplefilter("always")
-            patch.setattr(importlib.import_module("aenet_py.runtime.compiler"), "llvm", OtherInterface(name, changed))
-            if name in ("create_mcjit_compiler", "get_host_cpu_features"):
-                patch.setattr(llvm, name, changed)
-            for _ in range(2):
-                given = arguments(factor=1.0 / 3.0)
-                kernel = Kernel(f"{package}:scale")
-                assert kernel(**given) == 1004
-                assert given["result"].tobytes() == expected["result"].tobytes()
-                with pytest.raises(TypeError, match="tried_kernels_scale: n must be an integer"):
-                    kernel(**{**given, "n": 1.5})
-    finally:
-        accelerate._fingerprint.cache_clear()
-        accelerate._engine.cache_clear()
+    # Their results are kept: the machine code of other tests' kernels lives in the engine.
+    for cached in ("_fingerprint", "_engine"):
+        monkeypatch.setattr(accelerate, cached, functools.cache(getattr(accelerate, cached).__wrapped__))
+    with monkeypatch.context() as patch, warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        patch.setattr(importlib.import_module("aenet_py.runtime.compiler"), "llvm", OtherInterface(name, changed))
+        if name in ("create_mcjit_compiler", "get_host_cpu_features"):
+            patch.setattr(llvm, name, changed)
+        for _ in range(2):
+            given = arguments(factor=1.0 / 3.0)
+            kernel = Kernel(f"{package}:scale")
+            assert kernel(**given) == 1004
+            assert given["result"].tobytes() == expected["result"].tobytes()
+            with pytest.raises(TypeError, match="tried_kernels_scale: n must be an integer"):
+                kernel(**{**given, "n": 1.5})
     assert [str(w.message) for w in seen if w.category is AenetWarning] == [
         "cannot keep compiled kernels with this version of llvmlite (other interface): every run compiles them anew; "
         "install the version in constraints.txt"
