@@ -187,31 +187,33 @@ def test_more_candidates_than_r_min_allows():
     assert len(crowd.species) - 1 < close_packing(1.5, 4.0)
     with pytest.raises(naive.TooManyNeighbors):
         twin_of(crowd, 1.5, 4.0)
-    fails_with(crowd, "RMIN", r_min=1.5)
+    fails_with(crowd, r"atom \d+ has more .* RMIN = 1.5 Angstrom allows; move atoms apart or reduce RMIN", r_min=1.5)
     for r_min in np.linspace(0.37, 0.39, 41):
         compare_ends(crowd, float(r_min), 4.0)
 
 
 def fails_with(given_structure, words, reach=4.0, r_min=R_MIN):
-    with pytest.raises(InputError, match=words) as caught:
+    with pytest.raises(InputError, match=f"^{given_structure.path}: {words}$"):
         environments([given_structure], r_min, reach)
-    assert str(caught.value).startswith(given_structure.path + ": ")
-    assert "expected" in str(caught.value)
+
+
+FLAT = "the cell is flat; its three vectors must span a volume"
+FAR = "an atom lies a million cells away; move it into the cell"
 
 
 @pytest.mark.parametrize("third", [[1.0, 1.0, 0.0], [0.0, 0.0, 0.0], [3.0, 0.0, 0.0]])
 def test_flat_cell(third):
-    fails_with(structure([[0.0, 0.0, 0.0]], [[3.0, 0.0, 0.0], [0.0, 3.0, 0.0], third]), "flat")
+    fails_with(structure([[0.0, 0.0, 0.0]], [[3.0, 0.0, 0.0], [0.0, 3.0, 0.0], third]), FLAT)
 
 
 def test_too_many_neighbors():
     crowd = structure([[0.4 * i, 0.4 * j, 0.4 * k] for i in range(5) for j in range(5) for k in range(5)])
-    fails_with(crowd, r"atom \d+ has more neighbours than RMIN = 2\b", r_min=2.0)
+    fails_with(crowd, r"atom \d+ has more .* RMIN = 2 Angstrom allows; move atoms apart or reduce RMIN", r_min=2.0)
 
 
 @pytest.mark.parametrize("far", [1e7, -1e7, 1e300])
 def test_atom_a_million_cells_away(far):
-    fails_with(structure([[0.0, 0.0, 0.0], [far, 1.0, 1.0]], np.diag([4.0, 5.0, 6.0])), "million")
+    fails_with(structure([[0.0, 0.0, 0.0], [far, 1.0, 1.0]], np.diag([4.0, 5.0, 6.0])), FAR)
 
 
 @pytest.mark.parametrize("edge", [1e5, 4.0 * 2**22 + 1.0, 1e9])
