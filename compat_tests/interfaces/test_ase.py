@@ -412,7 +412,7 @@ def test_what_cannot_be_evaluated():
     with pytest.raises(AenetError, match="coincides with another atom"):
         atoms.get_potential_energy()
     atoms.positions[1, 0] = np.nan
-    with pytest.raises(AenetError, match="not finite"):
+    with pytest.raises(AenetError, match="positions must be finite"):
         atoms.get_potential_energy()
 
 
