@@ -26,7 +26,7 @@ BEHIND_TABLES = {(2, 1, *pair): (0, 1) for pair in ((2, 2), (0, 3), (4, 1), (6, 
 
 
 @dataclass(frozen=True)
-class Basis:
+class BehlerBasis:
     """Symmetry functions of all species as the kernels take them.
 
     Parameters
@@ -72,7 +72,7 @@ def basis(
     setups: Sequence[Setup],
     legacy_angular: bool = False,
     trained: Sequence[str] | None = None,
-) -> Basis:
+) -> BehlerBasis:
     """Collect set-ups, one per species, in the order of types (sf_init, sf_add_rad, sf_add_ang, sf_build_index).
 
     trained : of potentials, all species of their training, of which types may be some.
@@ -127,7 +127,7 @@ def basis(
                 pairs[t, u] = begin + bisect_left(keys, pair), begin + bisect_right(keys, pair)
             if triple is not None:
                 triples[t, u, v] = begin + bisect_left(keys, triple), begin + bisect_right(keys, triple)
-    return Basis(
+    return BehlerBasis(
         types=tuple(types),
         sizes=sizes,
         functions=np.array(functions, dtype=np.int64).reshape(-1, 2),
@@ -208,7 +208,7 @@ def _place(symbol: str, env_types: Sequence[str]) -> int:
     return env_types.index(symbol) if symbol in env_types else -1
 
 
-def features(basis: Basis, types: np.ndarray, environments: Environments) -> np.ndarray:
+def features(basis: BehlerBasis, types: np.ndarray, environments: Environments) -> np.ndarray:
     """As `chebyshev.features`; environments has positions of neighbours."""
     out = np.empty((int(environments.starts[-1]), int(basis.sizes.max())))
     work, near = _scratch(basis, environments)
@@ -222,7 +222,7 @@ def features(basis: Basis, types: np.ndarray, environments: Environments) -> np.
     return out
 
 
-def gradients(basis: Basis, types: np.ndarray, environments: Environments, start: int, stop: int) -> np.ndarray:
+def gradients(basis: BehlerBasis, types: np.ndarray, environments: Environments, start: int, stop: int) -> np.ndarray:
     """As `chebyshev.gradients`."""
     work, near = _scratch(basis, environments)
     out = scratch("gradients", 3 * int(np.dot(basis.sizes[types[start:stop]], environments.counts[start:stop] + 1)))
@@ -234,7 +234,7 @@ def gradients(basis: Basis, types: np.ndarray, environments: Environments, start
     return out
 
 
-def _scratch(basis: Basis, environments: Environments) -> tuple[np.ndarray, np.ndarray]:
+def _scratch(basis: BehlerBasis, environments: Environments) -> tuple[np.ndarray, np.ndarray]:
     stride = environments.most_neighbors + 1
     rows = 3 + 2 * len(basis.functions)
     return scratch("work", rows * stride).reshape(rows, stride), scratch("near", stride, np.int64)

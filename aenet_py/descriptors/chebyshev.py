@@ -23,7 +23,7 @@ _gradients = Kernel("aenet_py.descriptors.chebyshev_kernels:gradients")
 
 
 @dataclass(frozen=True)
-class Basis:
+class ChebyshevBasis:
     """Set-ups of all species as the kernels take them, one row per species.
 
     Parameters
@@ -48,7 +48,7 @@ class Basis:
     orders: np.ndarray
     weights: np.ndarray
     notes: tuple[str, ...] = ()
-    refused: ClassVar[Mapping[str, str]] = {}  # as in `behler.Basis`; none of them
+    refused: ClassVar[Mapping[str, str]] = {}  # as in `behler.BehlerBasis`; none of them
 
     @property
     def unknown(self) -> np.ndarray:
@@ -66,7 +66,7 @@ def basis(
     setups: Sequence[Setup],
     legacy_angular: bool = False,
     trained: Sequence[str] | None = None,  # noqa: ARG001
-) -> Basis:
+) -> ChebyshevBasis:
     """Collect set-ups, one per species, in the order of types; legacy_angular: see `legacy`; trained has no effect.
 
     AenetError for a set-up whose number of features is not what its orders make: kernels trust both.
@@ -86,7 +86,7 @@ def basis(
     cutoffs = [(setup.radial_cutoff, setup.angular_cutoff) for setup in setups]
     orders = [(setup.radial_order, setup.angular_order, setup.weighted) for setup in setups]
     domain = LEGACY_DOMAIN if legacy_angular else (-1.0, 1.0)
-    return Basis(
+    return ChebyshevBasis(
         types=tuple(types),
         sizes=np.array([setup.n_features for setup in setups], dtype=np.int64),
         cutoffs=np.hstack([cutoffs, np.tile(domain, (len(types), 1))]),
@@ -107,7 +107,7 @@ def notes(setups: Sequence[Setup]) -> list[str]:
     return warnings
 
 
-def features(basis: Basis, types: np.ndarray, environments: Environments) -> np.ndarray:
+def features(basis: ChebyshevBasis, types: np.ndarray, environments: Environments) -> np.ndarray:
     """Features of every atom.
 
     Parameters
@@ -140,7 +140,9 @@ def features(basis: Basis, types: np.ndarray, environments: Environments) -> np.
     return out
 
 
-def gradients(basis: Basis, types: np.ndarray, environments: Environments, start: int, stop: int) -> np.ndarray:
+def gradients(
+    basis: ChebyshevBasis, types: np.ndarray, environments: Environments, start: int, stop: int
+) -> np.ndarray:
     """Derivatives of the features of atoms start .. stop - 1.
 
     Parameters
@@ -174,7 +176,7 @@ def gradients(basis: Basis, types: np.ndarray, environments: Environments, start
     return out
 
 
-def _scratch(basis: Basis, environments: Environments, tables: int) -> tuple[np.ndarray, np.ndarray]:
+def _scratch(basis: ChebyshevBasis, environments: Environments, tables: int) -> tuple[np.ndarray, np.ndarray]:
     """The kernels' scratch rows, with room for some tables of polynomials, and places of neighbours."""
     # An odd number of cache lines: rows a power of two apart would share the same few places in the cache.
     stride = 16 * (max(BLOCK, environments.most_neighbors) // 16) + 24

@@ -19,17 +19,33 @@ DESCRIPTORS: dict[str, ModuleType] = {CHEBYSHEV: chebyshev, BEHLER: behler}
 
 @dataclass(frozen=True)
 class Model:
-    """What turns structures into features: species, their atomic energies (eV) and set-ups.
+    """Descriptors of all species, which turn structures into features.
 
-    kind : of basis, in lower case; r_min, r_max : range of the neighbour search, Å; incomplete : whether some species
-    cannot have some other one around.
+    Parameters
+    ----------
+    types
+        Species.
+    atomic_energies
+        Energy of the free atom of each species, eV.
+    setups
+        Set-up of each species.
+    kind
+        Basis that all set-ups have, in lower case.
+    basis
+        Its parameters, as the kernels take them.
+    r_min
+        Smallest distance expected, Å.
+    r_max
+        Range of the neighbour search, Å.
+    incomplete
+        Whether the set-up of some species lacks another species.
     """
 
     types: tuple[str, ...]
     atomic_energies: tuple[float, ...]
     setups: tuple[Setup, ...]
     kind: str
-    basis: chebyshev.Basis | behler.Basis
+    basis: chebyshev.ChebyshevBasis | behler.BehlerBasis
     r_min: float
     r_max: float
     incomplete: bool
@@ -100,7 +116,7 @@ def check_environments(
     owners = np.repeat(np.arange(len(structures)), np.diff(environments.starts))
     centers, others = types[atoms], types[environments.starts[owners[atoms]] + environments.index]
     bad = model.basis.unknown[centers, others]
-    if isinstance(model.basis, chebyshev.Basis):
+    if isinstance(model.basis, chebyshev.ChebyshevBasis):
         bad &= environments.distance <= np.array([setup.r_max for setup in model.setups])[centers]
     if bad.any():
         first = int(bad.argmax())

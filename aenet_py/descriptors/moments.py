@@ -9,7 +9,7 @@ import numpy as np
 from numpy.polynomial import chebyshev as series
 from numpy.polynomial import legendre
 
-from aenet_py.descriptors.chebyshev import Basis
+from aenet_py.descriptors.chebyshev import ChebyshevBasis
 from aenet_py.descriptors.constants import MOMENTS
 from aenet_py.runtime.constants import LANES
 
@@ -34,7 +34,7 @@ class Tables:
     angular_order: int
 
 
-def applies(basis: Basis) -> bool:
+def applies(basis: ChebyshevBasis) -> bool:
     """Whether moments give the original's features.
 
     They do not where an angular cutoff exceeds the radial one: there the original's species weights depend on the order
@@ -44,7 +44,7 @@ def applies(basis: Basis) -> bool:
     return not bool((several & (basis.cutoffs[:, 1] > basis.cutoffs[:, 0])).any())
 
 
-def tables(basis: Basis) -> Tables:
+def tables(basis: ChebyshevBasis) -> Tables:
     """Compute the tables of a basis."""
     order = int(basis.orders[:, 1].max())
     size = (order + 1) * (order + 2) // 2

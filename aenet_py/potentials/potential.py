@@ -38,7 +38,7 @@ RANGE_MARGIN = 1.0e-8  # of a feature's range: rounding is no extrapolation
 
 
 @dataclass(frozen=True)
-class Networks:
+class PackedNetworks:
     """Networks of all species as the kernels take them, one row per species.
 
     Parameters
@@ -84,12 +84,24 @@ class Networks:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a potential says of a structure.
+    """Energies, forces and features of a structure.
 
-    atomic_energies : (n_atoms,) eV, total; atomic_references : (n_atoms,) eV, of the free atoms; forces : (n_atoms, 3)
-    eV/Å; virial : (3, 3) eV, derivative of the energy by the strain; outside : (n_atoms,) how many features leave the
-    range of the training set; features : (n_atoms, most features); environments : positions and neighbours, the latter
-    valid until this thread evaluates the next structure.
+    Parameters
+    ----------
+    atomic_energies
+        (n_atoms,) eV, including the energies of the free atoms.
+    atomic_references
+        (n_atoms,) eV, energies of the free atoms.
+    forces
+        (n_atoms, 3) eV/Å.
+    virial
+        (3, 3) eV, derivative of the energy with respect to strain.
+    outside
+        (n_atoms,) number of features outside the range of the training set.
+    features
+        (n_atoms, largest number of features).
+    environments
+        Positions and neighbours; the neighbours are valid until this thread evaluates the next structure.
     """
 
     atomic_energies: np.ndarray
@@ -110,7 +122,7 @@ class Prediction:
 
     @property
     def cohesive_energy(self) -> float:
-        """Energy less that of the free atoms, eV."""
+        """Energy minus that of the free atoms, eV."""
         total = 0.0
         for value, reference in zip(self.atomic_energies.tolist(), self.atomic_references.tolist(), strict=True):
             total = total + value - reference
@@ -119,24 +131,64 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Potential:
-    """A network for each species, ready for use; made by `Potential.load`."""
+    """Trained networks of all species, which give energies and forces.
+
+    Use `load` to create one.
+
+    Parameters
+    ----------
+    types
+        Species.
+    files
+        Content of the potential files, in the same order.
+    model
+        Descriptors of the species.
+    networks
+        The networks, as the kernels take them.
+    legacy_angular
+        Whether angles are expanded as in ænet before 2.0.4.
+
+    Examples
+    --------
+    >>> from aenet_py import Potential
+    >>> potential = Potential.load("fixtures/golden/cluster-cuau-h2o/train-forces-adamw/expected")
+    >>> prediction = potential.energy_forces("fixtures/golden/cluster-cuau-h2o/xsf/s001.xsf")
+    >>> prediction.forces.shape
+    (15, 3)
+    """
 
     types: tuple[str, ...]
     files: tuple[PotentialFile, ...]
     model: Model
-    networks: Networks
+    networks: PackedNetworks
     legacy_angular: bool = False
 
     @classmethod
     def load(cls, paths: potential_files.Given, legacy_angular: bool | None = None) -> Potential:
-        """Read potentials.
+        """Read the potentials of all species.
 
-        paths : file of each species, ``.nn`` or ``.nn.ascii``, or a folder with one for each.
-        legacy_angular : whether they were trained by ænet before 2.0.4, which expanded angles differently
-        (docs/predict.md); None : decide from the averages of their features.  AenetWarning if they were, or if the
-        averages contradict the argument.
+        Parameters
+        ----------
+        paths
+            A mapping from species to file (``.nn`` or ``.nn.ascii``), or a folder with a potential for each species.
+        legacy_angular
+            Whether the potentials were trained by ænet before 2.0.4, which expanded angles differently
+            (docs/predict.md).  None decides from the averages of their features.
 
-        AenetError for files that are no potentials, are for another species, or do not belong together.
+        Returns
+        -------
+        Potential
+            Its species are in the order of the mapping, or of the files in the folder.
+
+        Raises
+        ------
+        AenetError
+            If a file is not a potential or is for another species, or if the potentials do not belong together.
+
+        Warns
+        -----
+        AenetWarning
+            If the potentials were trained by ænet before 2.0.4, or if the averages contradict `legacy_angular`.
         """
         if not isinstance(legacy_angular, bool | np.bool_ | None):
             raise AenetError(f"legacy_angular={legacy_angular!r}: choose True, False or None")
@@ -208,7 +260,7 @@ class Potential:
     def tables(self) -> moments.Tables | None:
         """Constants of the moments; None where features do not come from them."""
         basis = self.model.basis
-        return moments.tables(basis) if isinstance(basis, chebyshev.Basis) and moments.applies(basis) else None
+        return moments.tables(basis) if isinstance(basis, chebyshev.ChebyshevBasis) and moments.applies(basis) else None
 
     @property
     def needs_positions(self) -> bool:
@@ -266,7 +318,7 @@ class Potential:
         types = self._checked_types(types, environments)
         n_centers = int(environments.starts[-1])
         basis, networks, references = self.model.basis, self.networks, self.networks.energy[types[:n_centers], 2]
-        if forces and not in_order and self.tables is not None and isinstance(basis, chebyshev.Basis):
+        if forces and not in_order and self.tables is not None and isinstance(basis, chebyshev.ChebyshevBasis):
             return through_moments(basis, self.tables, networks, types, environments)
         features = self.model.descriptor.features(basis, types, environments)
         energies, slopes, outside = evaluate_networks(networks, types[:n_centers], features, forces)
@@ -295,7 +347,7 @@ class Potential:
 
 
 def evaluate_networks(
-    networks: Networks, types: np.ndarray, features: np.ndarray, slopes: bool
+    networks: PackedNetworks, types: np.ndarray, features: np.ndarray, slopes: bool
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Atomic energies (n,), slopes (n, most features), features out of range (n,).
 
@@ -315,7 +367,11 @@ def evaluate_networks(
 
 
 def through_moments(
-    basis: chebyshev.Basis, constants: moments.Tables, networks: Networks, types: np.ndarray, environments: Environments
+    basis: chebyshev.ChebyshevBasis,
+    constants: moments.Tables,
+    networks: PackedNetworks,
+    types: np.ndarray,
+    environments: Environments,
 ) -> Prediction:
     """As `Potential.evaluate`, at a cost linear in the neighbours of an atom."""
     n, width = int(environments.starts[-1]), networks.means.shape[1]
@@ -349,7 +405,7 @@ def _check_types(types: tuple[str, ...], paths: list[str], files: tuple[Potentia
         raise AenetError(f"{paths[0]}: not trained with {' and '.join(missing)}")
 
 
-def _networks(files: tuple[PotentialFile, ...], atomic_energies: list[float]) -> Networks:
+def _networks(files: tuple[PotentialFile, ...], atomic_energies: list[float]) -> PackedNetworks:
     n, layers = len(files), np.array([len(file.network.nodes) for file in files], dtype=np.int64)
     width = max(file.setup.n_features for file in files)
     nodes, functions = np.zeros((n, layers.max()), dtype=np.int64), np.zeros((n, layers.max()), dtype=np.int64)
@@ -370,7 +426,7 @@ def _networks(files: tuple[PotentialFile, ...], atomic_energies: list[float]) ->
         low[row, :size], high[row, :size] = statistics.low - margin, statistics.high + margin
         energy[row] = 1.0 / file.training.scale, file.training.shift, atomic_energies[row]
     weights = [file.network.weights for file in files]
-    return Networks(
+    return PackedNetworks(
         layers=layers,
         nodes=nodes,
         functions=functions,

@@ -12,7 +12,7 @@ import numpy as np
 from aenet_py.formats import trained
 from aenet_py.inputs.scan import SCANNED
 from aenet_py.scan.plan import ScanRun, Settings
-from aenet_py.scan.work import Outcome, outcome
+from aenet_py.scan.work import ProgramOutcome, outcome
 
 KINDS = {  # of errors, and their columns
     "energy_train": "energy_rmse_train_eV_per_atom", "energy_test": "energy_rmse_test_eV_per_atom",
@@ -47,7 +47,7 @@ class Result:
     run: ScanRun
     errors: Mapping[str, float | None]
     epochs: int
-    outcome: Outcome
+    outcome: ProgramOutcome
     split: tuple[frozenset[str], frozenset[str]]
 
 
@@ -83,7 +83,9 @@ def read(run: ScanRun) -> Result:
 def failed(run: ScanRun, error: str) -> Result:
     """The result of a run that failed with this error."""
     ended = outcome(run.folder)
-    return Result(run, dict.fromkeys(KINDS), 0, Outcome(ended.state, ended.seconds, error), (frozenset(), frozenset()))
+    return Result(
+        run, dict.fromkeys(KINDS), 0, ProgramOutcome(ended.state, ended.seconds, error), (frozenset(), frozenset())
+    )
 
 
 def energies(path: str) -> tuple[np.ndarray, list[str]]:

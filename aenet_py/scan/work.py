@@ -70,7 +70,7 @@ class ProgramRun:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ProgramOutcome:
     """Content of outcome.json; state is "" if there is none, seconds None if unknown."""
 
     state: str = ""
@@ -78,13 +78,13 @@ class Outcome:
     error: str | None = None
 
 
-def outcome(folder: str) -> Outcome:
+def outcome(folder: str) -> ProgramOutcome:
     """The outcome stored in a folder."""
     try:
         with open(os.path.join(folder, OUTCOME), encoding="utf-8") as file:
-            return Outcome(**json.load(file))
+            return ProgramOutcome(**json.load(file))
     except (FileNotFoundError, ValueError, TypeError):
-        return Outcome()
+        return ProgramOutcome()
 
 
 @contextlib.contextmanager

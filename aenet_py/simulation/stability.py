@@ -15,7 +15,7 @@ from aenet_py.errors import AenetError
 from aenet_py.interfaces.ase import ANNCalculator
 from aenet_py.neighbors import verlet
 from aenet_py.neighbors.search import Environments
-from aenet_py.potentials.potential import Networks
+from aenet_py.potentials.potential import PackedNetworks
 
 REACH = 6.0  # Å, cutoff for neighbours with calculators other than `ANNCalculator`
 FACTOR = 5.0  # default limit of the temperature, in units of the requested one
@@ -130,7 +130,7 @@ def contacts(atoms: Atoms, environments: Environments) -> Contacts:
     return Contacts(nearest, tightest, fragments)
 
 
-def excess(networks: Networks, types: np.ndarray, features: np.ndarray) -> np.ndarray:
+def excess(networks: PackedNetworks, types: np.ndarray, features: np.ndarray) -> np.ndarray:
     """How far the farthest feature of each atom lies outside its range in the training set.
 
     Features that do not vary in the training set do not count, as the networks ignore them.

@@ -13,7 +13,7 @@ from aenet_py.inputs import train
 from aenet_py.inputs.scan import ScanInput
 from aenet_py.scan import figures, results
 from aenet_py.scan.plan import Features, ScanRun
-from aenet_py.scan.work import Outcome
+from aenet_py.scan.work import ProgramOutcome
 from compat_tests.cli.cases import FIXTURES
 
 BASE = {"radial_Rc": 8.0, "radial_N": 8, "angular_Rc": 5.0, "angular_N": 5, "method": "adamw", "lr": 0.1,
@@ -27,7 +27,7 @@ def mean(energy: float, n_features: int = 30, force: float | None = 0.5, **setti
         str(FORCES / "expected"), train.read(str(FORCES / "train.in")), Features("", (), None, {}, ()), settings
     )
     errors = {"energy_train": energy / 2, "energy_test": energy, "force_train": force, "force_test": force}
-    result = results.Result(run, errors, 40, Outcome("", 1.0, None), (frozenset(), frozenset()))
+    result = results.Result(run, errors, 40, ProgramOutcome("", 1.0, None), (frozenset(), frozenset()))
     spread = dict.fromkeys(errors, 0.001)
     return results.Mean(settings, n_features, (result,), errors, spread)
 

@@ -79,7 +79,7 @@ def test_curves():
 
 def result(settings: dict, energy: float | None, force: float, error: str | None = None) -> results.Result:
     errors = {"energy_test": energy, "energy_train": 1.0, "force_test": force, "force_train": None}
-    outcome = results.Outcome("", 1.0, error)
+    outcome = results.ProgramOutcome("", 1.0, error)
     return results.Result(run("train-forces-adamw", settings), errors, 1, outcome, (frozenset("a"), frozenset("b")))
 
 

@@ -149,5 +149,5 @@ def test_one_scan_a_folder():
 def test_an_outcome_that_makes_no_sense(content):
     perform([job("a")])
     Path("all/a/outcome.json").write_text(content)
-    assert work.outcome("all/a") == work.Outcome()
+    assert work.outcome("all/a") == work.ProgramOutcome()
     assert job("a").is_done
