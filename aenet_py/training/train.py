@@ -46,6 +46,9 @@ class TrainingResult:
         Reference and predicted cohesive energy (eV) of each structure in the ``"train"`` and the ``"test"`` set.
     forces : dict of str to ForceTable
         Reference and predicted forces (eV/Å) in the same sets; empty unless ``save_forces`` was given.
+    energy_rmse, force_rmse : float or None
+        RMSE of the potentials for the test set: of energies per atom (eV/atom) and of force components (eV/Å); None
+        if there are none.
     state : str
         Path of model.restart, from which another training in this folder resumes.
     reason : str
@@ -57,6 +60,8 @@ class TrainingResult:
     learning_curve: trained.LearningCurve
     energies: dict[str, EnergyTable]
     forces: dict[str, ForceTable]
+    energy_rmse: float | None
+    force_rmse: float | None
     state: str
     reason: str
 
@@ -232,11 +237,13 @@ def _train(deck: TrainInput, folder: Path, on_epoch: OnEpoch | None, progress: b
         }
         paths = zip(deck.symbols, results.potential_paths(deck), strict=True)
         return TrainingResult(
-            potentials={symbol: os.path.join(folder, path) for symbol, path in paths},
+            potentials={symbol: os.path.normpath(os.path.join(folder, path)) for symbol, path in paths},
             learning_curve=_learning_curve(training.state.table, deck.alpha is not None),
             energies=energies,
             forces=outcome.forces,
-            state=os.path.join(folder, checkpoint.path_of(deck)),
+            energy_rmse=outcome.energy_error,
+            force_rmse=outcome.force_error,
+            state=os.path.normpath(os.path.join(folder, checkpoint.path_of(deck))),
             reason=outcome.reason,
         )
 

@@ -53,7 +53,7 @@ def test_the_files_are_those_of_the_command(commanded, capfd):
     assert same(torch.load("model.restart"), torch.load(commanded / "model.restart"))
     assert {**listing(Path()), "model.restart": b""} == {**wanted, "model.restart": b""}
     assert result.reason == "all epochs"
-    assert result.potentials == {symbol: f"./{symbol}.pytorch.nn.ascii" for symbol in SYMBOLS}
+    assert result.potentials == {symbol: f"{symbol}.pytorch.nn.ascii" for symbol in SYMBOLS}
 
     other = train("cluster.train.ascii", NETWORKS, folder="other", **SETTINGS)
     for symbol in SYMBOLS:
@@ -77,6 +77,10 @@ def test_the_numbers_are_those_of_the_tables(commanded):
         forces = result.forces[part]
         assert forces.text() == Path(f"forces.{part}").read_text()
         assert forces.predicted.shape == forces.reference.shape == (forces.starts[-1], 3)
+    energies, forces = result.energies["test"], result.forces["test"]
+    per_atom = (energies.predicted - energies.reference) / energies.n_atoms
+    assert result.energy_rmse == pytest.approx(np.sqrt(np.mean(per_atom**2)))
+    assert result.force_rmse == pytest.approx(np.sqrt(np.mean((forces.predicted - forces.reference) ** 2)))
 
 
 def test_energies_are_there_without_their_files(commanded):
