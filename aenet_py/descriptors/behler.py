@@ -156,10 +156,7 @@ def _filed(symbol: str, setup: Setup, order: Sequence[str], notes: list[str]) ->
     kinds = setup.functions.tolist()
     if not all(kind in KINDS for kind in kinds):
         raise AenetError(f"the set-up of {symbol} has a symmetry function of unknown kind; expected G1 to G5")
-    neighbors = [
-        [number - 1 for number in named[: 1 if kind < 4 else 2]]
-        for kind, named in zip(kinds, setup.environment.tolist(), strict=True)
-    ]
+    neighbors = [named[: 1 if kind < 4 else 2] for kind, named in zip(kinds, setup.environment.tolist(), strict=True)]
     if not all(number in known for around in neighbors for number in around):
         raise AenetError(f"the set-up of {symbol} has a symmetry function for a species that its ENV lacks")
     named = {number for around in neighbors for number in around}

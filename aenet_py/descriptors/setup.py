@@ -35,7 +35,7 @@ class Setup:
         (n_features, 4) float64, of each symmetry function.  The Chebyshev basis has its own in the first row:
         `radial_cutoff`, `radial_order`, `angular_cutoff`, `angular_order`.
     environment
-        (n_features, 2) int32, species of the neighbours of each symmetry function, from 1; 0 for none.
+        (n_features, 2) int32, species of the neighbours of each symmetry function: index into env_types; -1 for none.
     """
 
     description: str
@@ -121,7 +121,7 @@ def chebyshev_setup(
         basis=basis,
         functions=np.zeros(n_features, dtype=np.int32),
         parameters=parameters,
-        environment=np.zeros((n_features, N_ENVIRONMENT), dtype=np.int32),
+        environment=np.full((n_features, N_ENVIRONMENT), -1, dtype=np.int32),
     )
 
 
@@ -129,9 +129,9 @@ def behler_setup(
     description: str, atom_type: str, env_types: tuple[str, ...], r_min: float, basis: str,
     functions: Sequence[tuple[int, tuple[float, ...], tuple[int, ...]]],
 ) -> Setup:  # fmt: skip
-    """Set-up of symmetry functions (read_symmfunc_Behler2011): kind, parameters, species around from 1 of each."""
+    """Set-up of symmetry functions (read_symmfunc_Behler2011): kind, parameters, species around of each."""
     parameters = np.zeros((len(functions), N_PARAMETERS))
-    environment = np.zeros((len(functions), N_ENVIRONMENT), dtype=np.int32)
+    environment = np.full((len(functions), N_ENVIRONMENT), -1, dtype=np.int32)
     for row, (_, values, species) in enumerate(functions):
         parameters[row, : len(values)] = values
         environment[row, : len(species)] = species

@@ -216,7 +216,7 @@ def to_trainer_text(potential: PotentialFile) -> bytes:
         f"{setup.n_features:17d}\n{setup.parameters.shape[1]:17d}\n",
         _columns("{:17d} ", setup.functions),
         _columns("{:24.17f} ", setup.parameters.ravel()),
-        _columns("{:17d} ", setup.environment.ravel()),
+        _columns("{:17d} ", setup.environment.ravel() + 1),
         f"{statistics.count:17d}\n",
         *(_columns("{:24.17f} ", values) for values in features),
         f"{training.path}\n{training.normalized}\n{training.scale}\n{training.shift}\n{len(training.types)}\n",

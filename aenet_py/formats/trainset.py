@@ -241,7 +241,7 @@ def described(setup: Setup, statistics: FeatureStatistics, to: ModuleType) -> by
             to.integers([setup.parameters.shape[1]]),
             to.integers(setup.functions),
             to.reals(setup.parameters.ravel()),
-            to.integers(setup.environment.ravel()),
+            to.integers(setup.environment.ravel() + 1),
             to.integers([statistics.count]),
             to.reals(statistics.low),
             to.reals(statistics.high),
@@ -320,7 +320,7 @@ def read_described(source: ByteSource) -> tuple[Setup, FeatureStatistics]:
         basis=basis,
         functions=source.integers(n, "functions"),
         parameters=source.reals(n * n_parameters, "parameters").reshape(n, n_parameters),
-        environment=source.integers(n * N_ENVIRONMENT, "species of the functions").reshape(n, N_ENVIRONMENT),
+        environment=source.integers(n * N_ENVIRONMENT, "species of the functions").reshape(n, N_ENVIRONMENT) - 1,
     )
     statistics = FeatureStatistics(
         count=source.integer("number of atoms", least=0),

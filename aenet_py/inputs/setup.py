@@ -50,12 +50,12 @@ class _Function:
     line: int
 
     def resolved(self, path: str, env_types: tuple[str, ...]) -> tuple[int, tuple[float, ...], tuple[int, ...]]:
-        """Type, parameters, and species as 1-based indices into env_types."""
+        """Type, parameters, and species as indices into env_types."""
         for symbol in self.species:
             if symbol not in env_types:
                 message = f"found species {symbol!r}; expected one of ENV: {' '.join(env_types)}"
                 raise InputError(path, message, self.line)
-        return self.kind, self.values, tuple(env_types.index(symbol) + 1 for symbol in self.species)
+        return self.kind, self.values, tuple(env_types.index(symbol) for symbol in self.species)
 
 
 def read(path: str, warn: Callable[[str], None]) -> Setup:
@@ -278,7 +278,7 @@ def written(setup: Setup) -> list[str]:
     rows = zip(setup.functions.tolist(), setup.parameters.tolist(), setup.environment.tolist(), strict=True)
     for kind, values, around in rows:
         species, names = FUNCTIONS[kind]
-        named = [f"{name}={setup.env_types[s - 1]}" for name, s in zip(species, around, strict=False)]
+        named = [f"{name}={setup.env_types[s]}" for name, s in zip(species, around, strict=False)]
         numbers = [f"{name}={value:.12g}" for name, value in zip(names, values, strict=False)]
         lines.append(" ".join([f"G={kind}", *named, *numbers]))
     return lines

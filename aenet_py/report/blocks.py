@@ -46,7 +46,7 @@ def _behler(setup: Setup) -> str:
     names = {1: ("Rc",), 2: ("Rc", "Rs", "eta"), 3: ("Rc", "kappa"), 4: ("Rc", "lambda", "zeta", "eta")}
     rows = zip(setup.functions.tolist(), setup.parameters.tolist(), setup.environment.tolist(), strict=True)
     for number, (kind, values, species) in enumerate(rows, 1):
-        around = [setup.env_types[s - 1].ljust(2) for s in species if s]
+        around = [setup.env_types[s].ljust(2) for s in species if s >= 0]
         types = "".join(f"  type{place}={symbol}" for place, symbol in enumerate(around, 2))
         given = "".join(f"  {name} = {_short(v)}" for name, v in zip(names[min(kind, 4)], values, strict=False))
         lines.append(f" {number:3d}  {kind:1d}{types}{given}")

@@ -20,9 +20,9 @@ from aenet_py.structure import Structure
 TYPES = ("Ti", "O")
 SPECIES = ("H", "He", "Li", "Be", "B", "C", "N")
 FUNCTIONS = [
-    (1, (3.9,), (1,)), (1, (4.2,), (2,)), (2, (4.0, 1.2, 0.7), (2,)), (3, (3.7, 1.4), (1,)),
-    (4, (4.1, -1.0, 2.0, 0.02), (1, 2)), (4, (3.5, 1.0, 1.3, 0.1), (2, 2)), (5, (4.0, 1.0, 4.0, 0.05), (2, 1)),
-    (5, (3.8, -1.0, 1.0, 0.0), (1, 1)),
+    (1, (3.9,), (0,)), (1, (4.2,), (1,)), (2, (4.0, 1.2, 0.7), (1,)), (3, (3.7, 1.4), (0,)),
+    (4, (4.1, -1.0, 2.0, 0.02), (0, 1)), (4, (3.5, 1.0, 1.3, 0.1), (1, 1)), (5, (4.0, 1.0, 4.0, 0.05), (1, 0)),
+    (5, (3.8, -1.0, 1.0, 0.0), (0, 0)),
 ]  # fmt: skip
 
 
@@ -101,7 +101,7 @@ def test_against_a_sum_written_out():
         others = [j for j in range(6) if j != atom]
         for j in others:
             if kind < 4:
-                if species[j] + 1 != around[0]:
+                if species[j] != around[0]:
                     continue
                 shape = {
                     1: lambda d: 1.0,  # noqa: ARG005
@@ -111,7 +111,7 @@ def test_against_a_sum_written_out():
                 total += shape(d[j]) * fc(d[j], rc)
                 continue
             for k in others:
-                if k == j or sorted((species[j] + 1, species[k] + 1)) != sorted(around):
+                if k == j or sorted((species[j], species[k])) != sorted(around):
                     continue
                 _, sign, zeta, eta = values
                 cosine = (positions[j] - positions[atom]) @ (positions[k] - positions[atom]) / d[j] / d[k]
@@ -143,7 +143,7 @@ def decks(draw) -> tuple[tuple[str, ...], list[Setup]]:
     found = []
     for symbol in types:
         env = tuple(draw(st.permutations(types + SPECIES[4 : 4 + draw(st.integers(0, 3))])))
-        number = st.integers(1, len(env))
+        number = st.integers(0, len(env) - 1)
         functions = []
         for place in range(draw(st.integers(1, 6))):
             kind = draw(st.integers(1, 5))
@@ -169,7 +169,7 @@ def written_out(types: tuple[str, ...], given: list[Setup]):
         triple_at[13] = 4
     filed: dict[tuple[str, int], list[tuple[int, float]]] = {}
     for own, setup in enumerate(given):
-        for kind, (rc, *_), (j, k) in zip(setup.functions, setup.parameters, setup.environment - 1, strict=True):
+        for kind, (rc, *_), (j, k) in zip(setup.functions, setup.parameters, setup.environment, strict=True):
             radial = kind < 4
             number = (pair_at if radial else triple_at).get(own + j * n + (0 if radial else k * n * n))
             if number is None:
@@ -241,6 +241,6 @@ def test_part_of_the_species_of_a_training(case):
 
 def test_gradients_of_a_straight_angle_without_zeta():
     positions, species = np.array([[0.0, 0.0, 0.0], [2.0, 0.0, 0.0], [-2.0, 0.0, 0.0]]), np.array([0, 1, 1])
-    functions = [(kind, (6.0, 1.0, 0.0, 0.05), (2, 2)) for kind in (4, 5)]
+    functions = [(kind, (6.0, 1.0, 0.0, 0.05), (1, 1)) for kind in (4, 5)]
     basis, types, found = evaluate(positions, species, None, functions)
     assert np.isfinite(behler.gradients(basis, types, found, 0, 3)).all()

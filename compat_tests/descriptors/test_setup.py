@@ -23,6 +23,6 @@ def test_chebyshev():
 
 
 def test_behler():
-    given = behler_setup("", "H", ("H",), 0.5, "Behler2011", [(1, (6.0,), (1,)), (2, (5.0, 0.0, 1.0), (1,))])
+    given = behler_setup("", "H", ("H",), 0.5, "Behler2011", [(1, (6.0,), (0,)), (2, (5.0, 0.0, 1.0), (0,))])
     assert (given.kind, given.is_chebyshev) == ("behler2011", False)
     assert (given.n_features, given.weighted) == (2, False)

@@ -25,19 +25,19 @@ def read(path, *functions: str) -> tuple[setup.Setup, list[str]]:
 @pytest.mark.parametrize(
     ("function", "parameters", "species", "warned"),
     [
-        ("G=2 type2=O Rc=4 eta=1", (4, 0, 1, 0), (2, 0), "9: found no Rs; 0 is used, as in the original"),
-        ("G=2 type2=O Rc=4 Rs=1", (4, 1, 0, 0), (2, 0), "9: found no eta; 0 is used, as in the original"),
-        ("G=3 type2=O Rc=4", (4, 0, 0, 0), (2, 0), "9: found no kappa; 0 is used, as in the original"),
-        ("G=3 type2=O kappa=2", (0, 2, 0, 0), (2, 0), "9: found no Rc; 0 is used, as in the original"),
-        ("G=4 type2=O type3=O zeta=3 eta=1 Rc=4", (4, 0, 3, 3), (2, 2), "9: found no lambda; 0 is used, as in the "),
-        ("G=4 type2=O type3=O lambda=-1 eta=1 Rc=4", (4, -1, 0, 1), (2, 2), "9: found no zeta; 0 is used, as in the"),
-        ("G=5 type2=Ti lambda=-1 eta=1 zeta=2 Rc=4", (4, -1, 2, 1), (1, 1), "9: found no type3; that of type2 is use"),
+        ("G=2 type2=O Rc=4 eta=1", (4, 0, 1, 0), (1, -1), "9: found no Rs; 0 is used, as in the original"),
+        ("G=2 type2=O Rc=4 Rs=1", (4, 1, 0, 0), (1, -1), "9: found no eta; 0 is used, as in the original"),
+        ("G=3 type2=O Rc=4", (4, 0, 0, 0), (1, -1), "9: found no kappa; 0 is used, as in the original"),
+        ("G=3 type2=O kappa=2", (0, 2, 0, 0), (1, -1), "9: found no Rc; 0 is used, as in the original"),
+        ("G=4 type2=O type3=O zeta=3 eta=1 Rc=4", (4, 0, 3, 3), (1, 1), "9: found no lambda; 0 is used, as in the "),
+        ("G=4 type2=O type3=O lambda=-1 eta=1 Rc=4", (4, -1, 0, 1), (1, 1), "9: found no zeta; 0 is used, as in the"),
+        ("G=5 type2=Ti lambda=-1 eta=1 zeta=2 Rc=4", (4, -1, 2, 1), (0, 0), "9: found no type3; that of type2 is use"),
         (
-            "G=5 type2=O type3=Ti zeta=3 lambda=1 Rc=4", (4, 1, 3, 3), (2, 1),
+            "G=5 type2=O type3=Ti zeta=3 lambda=1 Rc=4", (4, 1, 3, 3), (1, 0),
             "9: eta takes the value of 'zeta', as in the original, which finds 'eta' there; write eta before it",
         ),
         (
-            "G=5 type2=O type3=Ti zeta=3 lambda=1 eta=1 Rc=4", (4, 1, 3, 3), (2, 1),
+            "G=5 type2=O type3=Ti zeta=3 lambda=1 eta=1 Rc=4", (4, 1, 3, 3), (1, 0),
             "9: eta takes the value of 'zeta', as in the original, which finds 'eta' there; write eta before it",
         ),
     ],

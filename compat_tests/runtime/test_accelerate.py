@@ -467,7 +467,7 @@ def test_numba_takes_over(package, scale, own_cache, monkeypatch, name, error):
 
 def test_numba_gives_the_same_bits(monkeypatch):
     """Symmetry functions, which call libm, through Numba's own interface."""
-    functions = [(2, (6.0, 0.0, 0.5), (1,)), (3, (6.0, 1.5), (1,)), (4, (6.0, 1.0, 3.5, 0.01), (1, 1))]
+    functions = [(2, (6.0, 0.0, 0.5), (0,)), (3, (6.0, 1.5), (0,)), (4, (6.0, 1.0, 3.5, 0.01), (0, 0))]
     basis = behler.basis(("H",), [behler_setup("", "H", ("H",), 0.5, "Behler2011", functions)])
     positions = np.random.default_rng(1).uniform(0.0, 6.0, (20, 3))
     around = environments([structure(positions)], 0.01, 6.0, with_positions=True)

@@ -10,6 +10,7 @@ import io
 import os
 import zipfile
 import zlib
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -54,7 +55,7 @@ def save(deck: TrainInput, data: Data, draw: Draw) -> None:
         "structures": {**to_dict(data.structures), "gradients": None},
         "gradients": None,
         "data": {"n_removed": data.n_removed, "training": to_dict(data.training)},
-        "setups": [to_dict(setup) for setup in data.setups],
+        "setups": [to_dict(replace(setup, environment=setup.environment + 1)) for setup in data.setups],
         "statistics": [to_dict(values) for values in data.statistics],
         "draw": to_dict(draw),
     }
@@ -126,6 +127,7 @@ def _restored(stored: dict[str, Any], deck: TrainInput) -> tuple[Data, Draw]:
     structures = from_dict(Structures, {**stored["structures"], "gradients": gradients})
     training = from_dict(Training, stored["data"]["training"])
     setups = [from_dict(Setup, setup) for setup in stored["setups"]]
+    setups = [replace(setup, environment=setup.environment - 1) for setup in setups]  # files count species from 1
     statistics = [from_dict(FeatureStatistics, values) for values in stored["statistics"]]
     shifts = (training.shift,) * len(setups)
     data = Data(structures, stored["data"]["n_removed"], setups, statistics, training, shifts)
