@@ -155,7 +155,7 @@ def test_timing_and_debug_files(cluster, monkeypatch, capfdbinary):
         ("commas", "O,0.1,0,0\nH 1.0,0 0"),
         ("repeats", "O  0.1 2*0.0\nH  1.0 0.0 0"),
         ("five words and a comment", "O  0.1 0 0 7\nH  1.0 0 0 ! hydrogen"),
-        ("forces that are no numbers", "O  0.1 0 0 nan nan nan\nH  1.0 0 0 0 0 0"),
+        ("forces that are not numbers", "O  0.1 0 0 nan nan nan\nH  1.0 0 0 0 0 0"),
         ("an energy that is none", "O  0.1 0 0 0 0 0\nH  1.0 0 0 0 0 0\n\n# total energy = unknown"),
     ],
 )
