@@ -181,7 +181,7 @@ def _database(output: str) -> Iterator[Add]:
 
 
 def _check_elements(frame: Structure) -> None:
-    """InputError for species that are no chemical elements, which only XSF files can hold."""
+    """InputError for species that are not chemical elements, which only XSF files can hold."""
     unknown = [symbol for symbol in frame.symbols if symbol not in NUMBER]
     if unknown:
         reason = "only XSF files can hold species that are not chemical elements"
