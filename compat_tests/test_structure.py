@@ -115,7 +115,7 @@ def test_structures_of_ase():
     atoms.pbc = True
     assert POTENTIAL.energy_forces(atoms).energy == pytest.approx(ENERGY, rel=1e-12)
     for wrong, message in (
-        (str(PATH), "must be ase.Atoms or a Structure, not str"),
+        (1, "must be ase.Atoms or a Structure, not int"),
         ([atoms], "must be ase.Atoms or a Structure, not list"),
         (None, "must be ase.Atoms or a Structure, not NoneType"),
         (Atoms(), "Atoms: this structure has no atoms"),
@@ -163,7 +163,15 @@ def test_types_and_environments_that_do_not_match():
     wanted = POTENTIAL.evaluate(types, found).energy
     for same in (types.tolist(), types.astype(np.int32), np.repeat(types, 2)[::2]):
         assert POTENTIAL.evaluate(same, found).energy == wanted
-    for wrong in (types[:-1], types - 1, types + 1, types.astype(float), types[:, None], types + 2**62, None):
+    for wrong, message in (
+        (types[:-1], r"a type for each of its atoms .* not 14 types, .* 15 atoms"),
+        (types - 1, r"types must be 0 to 3, not -1 to 2"),
+        (types + 1, r"types must be 0 to 3, not 1 to 4"),
+        (types.astype(float), r"types must be integers, \(n_atoms,\)"),
+        (types[:, None], r"types must be integers, \(n_atoms,\)"),
+        (types + 2**62, r"types must be 0 to 3, not 4611686018427387904 to"),
+        (None, r"types must be integers, \(n_atoms,\)"),
+    ):
         for in_order in (True, False):
-            with pytest.raises(AenetError, match=r"found .* expected"):
+            with pytest.raises(AenetError, match=message):
                 POTENTIAL.evaluate(wrong, found, in_order=in_order)
