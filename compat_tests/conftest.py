@@ -1,4 +1,4 @@
-"""Settings of all tests: slow ones are not traced, and the speed of the machine is never an error."""
+"""Settings of all tests: coverage leaves out slow ones and those that measure memory; slowness is never an error."""
 
 from __future__ import annotations
 
@@ -14,5 +14,5 @@ settings.load_profile("any machine")
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.pluginmanager.hasplugin("pytest_cov"):
         for item in items:
-            if item.get_closest_marker("slow"):
+            if item.get_closest_marker("slow") or item.get_closest_marker("memory"):
                 item.add_marker("no_cover")

@@ -206,6 +206,7 @@ def test_output_that_cannot_be_written(tmp_path, capsys):
     assert "folder: cannot be written" in capsys.readouterr().err
 
 
+@pytest.mark.memory
 @pytest.mark.parametrize("options", [[], ["--to-binary"]])
 def test_memory_does_not_grow_with_the_file(options, tmp_path, monkeypatch):
     monkeypatch.setattr("aenet_py.formats.trainset.BATCH_BYTES", 1 << 14)

@@ -46,7 +46,8 @@ def test_version_of_a_checkout(tmp_path):
     """One that was never installed has the version that its installation without git would have."""
     (tmp_path / "aenet_py").mkdir()
     shutil.copy(ROOT / "aenet_py" / "__init__.py", tmp_path / "aenet_py")
-    command = [sys.executable, "-c", "import aenet_py; print(aenet_py.__version__)"]
+    # -S: an installation of the checkout would add its version file
+    command = [sys.executable, "-S", "-c", "import aenet_py; print(aenet_py.__version__)"]
     done = subprocess.run(command, env=environment(tmp_path), cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == settings()["tool"]["setuptools_scm"]["fallback_version"]
 

@@ -141,6 +141,7 @@ def test_a_file_that_changes_under_way_is_noticed(tmp_path, monkeypatch):
         list(structures.items(given))
 
 
+@pytest.mark.memory
 def test_memory_does_not_grow_with_the_frames(tmp_path, monkeypatch):
     monkeypatch.setattr(frames, "BLOCK_BYTES", 1 << 16)
     peaks = []

@@ -278,6 +278,7 @@ def test_a_set_that_changes_between_the_passes_is_noticed(tmp_path):
         list(subset._chosen(given, found, np.arange(120)))
 
 
+@pytest.mark.memory
 def test_memory_is_a_few_numbers_a_frame(tmp_path, monkeypatch):
     monkeypatch.setattr(frames, "BLOCK_BYTES", 1 << 14)
     text = as_text(make_frames(1)[0], "sid=random1")

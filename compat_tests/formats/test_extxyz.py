@@ -226,6 +226,7 @@ def test_several_streams_in_one_file(tmp_path):
     assert frames.count(str(tmp_path / "a.xyz.xz")) == 3
 
 
+@pytest.mark.memory
 def test_memory_does_not_grow_with_the_frames(tmp_path, monkeypatch):
     monkeypatch.setattr(frames, "BLOCK_BYTES", 1 << 14)
     peaks = []
@@ -467,6 +468,7 @@ def test_any_frame_that_is_written_is_read(frame):
     assert (found.tags is None) == (frame.tags is None)
 
 
+@pytest.mark.memory
 @pytest.mark.slow
 def test_a_long_comment_takes_little_memory(tmp_path):
     """Once, 50 MB with three million keys took 2.9 GB."""

@@ -87,6 +87,7 @@ def test_long_lines_take_time_in_proportion(piece):
         assert time.process_time() - began < 4
 
 
+@pytest.mark.memory
 @pytest.mark.parametrize("piece", ["a ", "a=1 ", '"', 'a="\\ ', "a=["])
 def test_long_lines_take_memory_in_proportion(piece):
     text = "a=" + piece * (200_000 // len(piece))

@@ -183,6 +183,7 @@ def test_more_species_than_there_are(tmp_path, form):
         trainset.read(written(tmp_path, samples.content_of(crowded, FORMS[form])))
 
 
+@pytest.mark.memory
 @pytest.mark.parametrize("form", FORMS)
 def test_numbers_of_atoms_beyond_the_file_take_no_memory(tmp_path, form):
     """Neither for the atoms of one structure nor for all of them."""
