@@ -23,7 +23,7 @@ from __future__ import annotations
 TYPE_CHECKING = False  # importing typing takes longer than all the rest here
 if TYPE_CHECKING:
     from aenet_py.errors import AenetError, AenetWarning
-    from aenet_py.formats.structures import read
+    from aenet_py.formats.read import read
     from aenet_py.formats.trainset import TrainingSet
     from aenet_py.interfaces.ase import ANNCalculator
     from aenet_py.pipelines.generate import generate
@@ -51,7 +51,7 @@ _MODULES = {
     "Structure": "structure",
     "TrainingSet": "formats.trainset",
     "generate": "pipelines.generate",
-    "read": "formats.structures",
+    "read": "formats.read",
     "select": "selection.select",
     "simulate": "simulation.simulate",
     "train": "training.train",

@@ -244,9 +244,9 @@ class Potential:
             For an unknown species, coinciding atoms or a flat cell.
         """
         if isinstance(structure, str | os.PathLike):
-            from aenet_py.formats import structures  # programs that read their structures themselves start faster
+            from aenet_py.formats.read import read  # programs that read their structures themselves start faster
 
-            structure = structures.read(structure, index=-1)
+            structure = read(structure, index=-1)
         structure = as_structure(structure)
         types = species_of(self.model, structure)
         around = environments([structure], self.model.r_min, self.model.r_max, as_predict=True)

@@ -18,8 +18,8 @@ from aenet_py.formats import ase_files, databases, extxyz, frames, xsf
 from aenet_py.formats.folders import files_in
 from aenet_py.formats.frames import FramesFile, Skip
 from aenet_py.formats.labels import ANY, Labels, mixed
+from aenet_py.formats.read import is_own
 from aenet_py.formats.source import Advance
-from aenet_py.formats.structures import is_own
 from aenet_py.runtime.output import PendingFolder, already_exists, check_regular
 from aenet_py.runtime.signals import uninterrupted
 from aenet_py.structure import Structure

@@ -12,7 +12,7 @@ import pytest
 
 from aenet_py.errors import AenetError, InputError
 from aenet_py.formats import databases, extxyz, xsf
-from aenet_py.formats.structures import read
+from aenet_py.formats.read import read
 from compat_tests.structures import check_same, make_frames, write
 
 MADE = make_frames(10)
