@@ -66,19 +66,19 @@ def choose(
     old, corrected = ([path for path in domains if domains[path] == each] for each in ("before 2.0.4", "corrected"))
     if requested is None:
         if old and corrected:
-            found = f"trained by ænet before 2.0.4, but {corrected[0]} by a later version"
-            raise InputError(old[0], f"{found}; expected potentials of one training ({HELP})")
+            reason = f"trained by ænet before 2.0.4, but {corrected[0]} by a later version"
+            raise InputError(old[0], f"{reason}; expected potentials of one training ({HELP})")
         if old:
-            found = "trained by ænet before 2.0.4; evaluated with the angular features of that time"
-            return True, f"{', '.join(old)}: {found} ({HELP})"
+            reason = "trained by ænet before 2.0.4; evaluated with the angular features of that time"
+            return True, f"{', '.join(old)}: {reason} ({HELP})"
         undecided = [path for path, each in potentials.items() if angular_averages(*each)]
         if undecided and not corrected:
-            found = "unclear whether trained by ænet before 2.0.4; evaluated as if trained by a later version"
-            return False, f"{', '.join(undecided)}: {found} ({HELP})"
+            reason = "unclear whether trained by ænet before 2.0.4; evaluated as if trained by a later version"
+            return False, f"{', '.join(undecided)}: {reason} ({HELP})"
         return False, None
     wrong = corrected if requested else old
     if not wrong:
         return requested, None
-    found, asked = ("not trained", "that time") if requested else ("trained", "later versions")
-    message = f"{found} by ænet before 2.0.4, but evaluated with the angular features of {asked}, as requested"
+    state, asked = ("not trained", "that time") if requested else ("trained", "later versions")
+    message = f"{state} by ænet before 2.0.4, but evaluated with the angular features of {asked}, as requested"
     return requested, f"{', '.join(wrong)}: {message}: the energies are wrong"
