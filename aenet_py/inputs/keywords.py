@@ -31,6 +31,16 @@ class Line:
 
 
 @dataclass(frozen=True)
+class TrainKeyword:
+    """The line of a keyword, its value or settings with the number of their line, and the lines of a block."""
+
+    line: Line
+    words: tuple[str, ...]
+    number: int
+    body: tuple[Line, ...] = ()
+
+
+@dataclass(frozen=True)
 class KeywordLine:
     """The line of a keyword, and the lines of its section, without that with their number."""
 

@@ -13,15 +13,18 @@ from typing import Any, TypeVar
 
 from aenet_py.errors import InputError
 from aenet_py.formats import listio
-from aenet_py.inputs import trainx
-from aenet_py.inputs.keywords import Line, content_lines, nobody
+from aenet_py.inputs import model_transfer, trainx
+from aenet_py.inputs.keywords import Line, TrainKeyword, content_lines, nobody
+from aenet_py.inputs.model_transfer import EnergyRange, ModelTransfer
 
 METHODS = ("adam", "adadelta", "adagrad", "adamw", "adamax")
 ACTIVATIONS = ("linear", "tanh", "sigmoid")
 FLAGS = ("save_energies", "save_forces", "verbose", "save_batches", "load_batches", "new_split")
 SETTINGS = {
     "method": ("method", "lr"), "forces": ("alpha",), "transfer": ("source", "freeze", "features", "energy", "new"),
+    "e_normalization": ("e_min", "e_max", "e_avg"),
 }  # fmt: skip
+BLOCKS = ("networks", "transfer_networks")  # followed by a line for each species
 COMMENT_IN_LINE = ("!", "#")
 MODES = ("train", "batches", "transfer")
 ENERGIES = ("align", "source", "target")  # origin of the energy scale and shifts in a transfer
@@ -121,12 +124,14 @@ class TrainInput:
         Decay of the exponential moving average of the weights (EMA).
     networks : tuple of NetworkInput
         The network of each species.
-    transfer : Transfer or None
+    transfer : Transfer, ModelTransfer or None
         Settings of MODE transfer.
     forces_percent, forces_seed : float, int or None
         Percentage of the structures whose gradients MEMORY_MODE recompute uses, and the seed they are drawn with.
     new_split : bool
         Draw the test set again, even if model.restart contains one.
+    energy_range : EnergyRange or None
+        Normalise energies with these values (E_NORMALIZATION), not those of the training set.
     """
 
     path: str
@@ -155,10 +160,11 @@ class TrainInput:
     schedule: Schedule | None
     average: float | None
     networks: tuple[NetworkInput, ...]
-    transfer: Transfer | None = None
+    transfer: Transfer | ModelTransfer | None = None
     forces_percent: float = 100.0
     forces_seed: int | None = None
     new_split: bool = False
+    energy_range: EnergyRange | None = None
 
     @property
     def reduces_rate(self) -> bool:
@@ -173,16 +179,6 @@ class TrainInput:
     @property
     def symbols(self) -> tuple[str, ...]:
         return tuple(network.symbol for network in self.networks)
-
-
-@dataclass(frozen=True)
-class TrainKeyword:
-    """The line of a keyword, its value or settings with the number of their line, and the lines of NETWORKS."""
-
-    line: Line
-    words: tuple[str, ...]
-    number: int
-    body: tuple[Line, ...] = ()
 
 
 def read(path: str, warn: Callable[[str], None] = nobody) -> TrainInput:
@@ -259,7 +255,15 @@ def parse(path: str, lines: list[Line], warn: Callable[[str], None] = nobody) ->
     if "transfer" in entries and mode != "transfer":
         message = f"found TRANSFER in MODE {mode}; expected MODE transfer"
         raise InputError(path, message, entries["transfer"].line.number)
-    transfer = _transfer(path, *settings("transfer")) if "transfer" in entries else Transfer()
+    given_model, networks = model_transfer.check(path, entries, mode), _networks(path, entries)
+    transfer: Transfer | ModelTransfer = Transfer()
+    if given_model:
+        transfer = model_transfer.read(path, entries, {network.symbol: len(network.nodes) for network in networks})
+    elif "transfer" in entries:
+        transfer = _transfer(path, *settings("transfer"))
+    energy_range = None
+    if "e_normalization" in entries:
+        energy_range = model_transfer.energy_range(path, *settings("e_normalization"))
     for keyword in ("forcespercent", "forcesseed"):
         if keyword in entries and memory_mode != "recompute":
             message = f"found {keyword.upper()}; expected it with MEMORY_MODE recompute only"
@@ -293,11 +297,12 @@ def parse(path: str, lines: list[Line], warn: Callable[[str], None] = nobody) ->
         patience=value("patience", None),
         schedule=schedule,
         average=_average(path, entries["ema"]) if "ema" in entries else None,
-        networks=_networks(path, entries),
+        networks=networks,
         transfer=transfer if mode == "transfer" else None,
         forces_percent=value("forcespercent", 100.0),
         forces_seed=value("forcesseed", None),
         new_split="new_split" in entries,
+        energy_range=energy_range,
     )
 
 
@@ -322,7 +327,12 @@ def to_text(deck: TrainInput) -> str:
     lines += ["METHOD", f"method={deck.method} lr={deck.learning_rate}"]
     if deck.alpha is not None:
         lines += ["FORCES", f"alpha={deck.alpha}"]
-    if deck.transfer is not None:
+    if deck.energy_range is not None:
+        energies = deck.energy_range
+        lines += ["E_NORMALIZATION", f"e_min={energies.low} e_max={energies.high} e_avg={energies.mean}"]
+    if isinstance(deck.transfer, ModelTransfer):
+        lines += model_transfer.lines(deck.transfer, deck.symbols)
+    elif deck.transfer is not None:
         wanted = deck.transfer
         freeze = "hidden" if wanted.freeze == HIDDEN else wanted.freeze
         new = " new=random" if wanted.new else ""
@@ -410,7 +420,7 @@ def _entries(path: str, lines: list[Line]) -> dict[str, TrainKeyword]:
             if following and _first(following[0]) not in KEYWORDS:  # other words after the keyword are not settings
                 entry = TrainKeyword(line, _words(following[0].text.split()), following[0].number)
                 position += 1
-        elif keyword == "networks":
+        elif keyword in BLOCKS:
             start = position
             while position < len(lines) and _first(lines[position]) not in KEYWORDS:
                 position += 1
@@ -522,6 +532,8 @@ VALUES: dict[str, tuple[Parse, str]] = {
     "patience": (positive, f"{_POSITIVE}, of epochs"),
     "ema": (str, "the decay"),
     "schedule": (str, " or ".join(SCHEDULES)),
+    "transfer_model": (str, "the model.restart of the source"),
+    "freeze_layers": (str, "a flag for each hidden layer"),
 }  # how each value is parsed, and a description of those expected
 OPTIONAL = ("ema", "schedule")  # keywords whose values are parsed separately
-KEYWORDS = (*FLAGS, *VALUES, *SETTINGS, "networks")
+KEYWORDS = (*FLAGS, *VALUES, *SETTINGS, *BLOCKS)

@@ -127,10 +127,11 @@ def loading_batches() -> str:
 
 
 def networks(deck: TrainInput, inputs: Sequence[int], restarted: bool) -> str:
+    """restarted : whether the original says so, in a ModelTransfer if there is a model.restart."""
     text = _title("Networks")
     if restarted:
         text += "Previous run files found. The training will be restarted from\nthat checkpoint.\n"
-    elif deck.transfer is not None:
+    elif isinstance(deck.transfer, Transfer):
         text += "Training will be started from the networks of another one.\n"
     else:
         text += "Training will be started from scratch.\n"
@@ -142,6 +143,10 @@ def networks(deck: TrainInput, inputs: Sequence[int], restarted: bool) -> str:
             text += f"   {layer:2d} : {nodes:6d}   {activation}\n"
         text += f"   {len(network.nodes) + 2:2d} : {1:6d} \n\n"
     return text
+
+
+def reading_source() -> str:
+    return "Reading for transfer...\n"
 
 
 def details(deck: TrainInput, device: str) -> str:
@@ -216,7 +221,8 @@ def resources(seconds: float, gigabytes: float, gpu_gigabytes: float) -> str:
 def saving(deck: TrainInput) -> str:
     text = _title("Storing results")
     text += "saving train energy error to : energy.train\nsaving test energy error to  : energy.test\n\n"
-    lines = [f"Saving the {n.symbol} network to file : {n.path}{deck.ending}\n" for n in deck.networks]
+    ending = deck.ending if isinstance(deck.transfer, Transfer) else ".ascii"  # as in the original
+    lines = [f"Saving the {n.symbol} network to file : {n.path}{ending}\n" for n in deck.networks]
     return text + "".join(lines)
 
 

@@ -118,7 +118,14 @@ def interrupted(stored: dict[str, Any]) -> dict[str, Any] | None:
 
 def load(state: TrainingState, stored: dict[str, Any], deck: TrainInput, batches: str, n_batches: int) -> None:
     """Resume from a stored state; AenetError if it belongs to other networks.  n_batches : to train on."""
+    take(state, stored, path_of(deck))
     with explained(path_of(deck)):
+        _take(state, stored.get("progress", {}), deck, batches, n_batches)
+
+
+def take(state: TrainingState, stored: dict[str, Any], path: str) -> None:
+    """Take weights and optimizer from a stored state; AenetError, with its path, if it belongs to other networks."""
+    with explained(path):
         parameters = stored["model"]
         if list(parameters) != list(state.networks.names):
             raise ValueError(f"it has the parameters {', '.join(parameters)}")
@@ -127,7 +134,6 @@ def load(state: TrainingState, stored: dict[str, Any], deck: TrainInput, batches
                 raise ValueError(f"{name} is {tuple(parameters[name].shape)}, not {tuple(view.shape)}")
             view.copy_(parameters[name])
         optimizers.load(state.optimizer, stored["optimizer"], state.networks)
-        _take(state, stored.get("progress", {}), deck, batches, n_batches)
 
 
 @contextlib.contextmanager

@@ -92,7 +92,7 @@ def _train(
                 f"{checkpoint.path_of(deck)} holds a finished training. It continues for up to {deck.epochs} more "
                 "epochs (ITERATIONS), counted from 0, and replaces train.error and the potentials."
             )
-        events.prepared(training, device, None if deck.transfer is None else _errors(deck, training, ranks))
+        events.prepared(training, device, None if training.origin is None else _errors(deck, training, ranks))
         files = _Files(deck, training, ranks)
         began = time.time()
         reason = _epochs(deck, training, ranks, events, files, stop)

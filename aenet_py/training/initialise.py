@@ -8,8 +8,9 @@ from typing import Any
 
 import torch
 
+from aenet_py.inputs.model_transfer import ModelTransfer
 from aenet_py.inputs.train import TrainInput
-from aenet_py.training import checkpoint, model, optimizers, results, transfer
+from aenet_py.training import checkpoint, model, model_transfer, optimizers, results, transfer
 from aenet_py.training.data import batches, test_set
 from aenet_py.training.data.batches import Batch
 from aenet_py.training.data.dataset import Data
@@ -81,8 +82,11 @@ def initialise(
         results.check_writable([path, "train.error", *results.potential_paths(deck)])
     _warn_of_few_tests(deck, draw, warn)
     networks = model.draw([setup.n_features for setup in data.setups], deck.networks, device)
-    origin, free = None, None
-    if deck.transfer is not None:
+    origin, source, free, method = None, None, None, deck.method
+    if isinstance(deck.transfer, ModelTransfer):
+        source = model_transfer.read(deck, deck.transfer, data, stored)
+        data, free, method = source.of(data), model_transfer.free(deck.transfer, networks), source.method
+    elif deck.transfer is not None:
         if stored is not None:
             origin = transfer.resume(deck, deck.transfer, stored, data)
         else:
@@ -94,13 +98,17 @@ def initialise(
     train, test = (batches.assemble(data, part, as_tensors, ranks) for part in (draw.train, draw.test))
     if deck.memory_mode == "gpu":
         train, test = ([batch.to(device) for batch in part] for part in (train, test))
-    optimizer = optimizers.start(deck.method, networks, deck.learning_rate, deck.regularization, free)
+    optimizer = optimizers.start(method, networks, deck.learning_rate, deck.regularization, free)
     state, mark = TrainingState(networks, optimizer), checkpoint.mark(deck, draw, data)
     before = checkpoint.split_of(stored)
     if before is not None:
         test_set.check_species(deck, before, path)
-    if stored is not None:
+    if source is not None and isinstance(deck.transfer, ModelTransfer):
+        for warning in model_transfer.begin(deck, deck.transfer, source, state, mark, len(train)):
+            warn(warning)
+    elif stored is not None:
         checkpoint.load(state, stored, deck, mark, len(train))
+    if stored is not None:
         for warning in (*_other_settings(deck, state, path), *_another_training(deck, data, before, stored, mark)):
             warn(warning)
     scales = [torch.from_numpy(scale).to(device) for scale in data.feature_scales]

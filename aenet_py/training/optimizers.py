@@ -6,8 +6,8 @@ form that they store, which makes model.restart interchangeable.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -57,23 +57,45 @@ METHODS = {
 class Optimizer:
     """The state of a method: settings as torch stores them, and arrays, each like the networks' values.
 
-    free : which values are trained, (n,) bool; None for all.
+    n_steps (n_parameters,) : of each parameter; free : which parameters are trained; parts : these, by their number of
+    steps, with the places of their values, (n,) bool, or None for all.
     """
 
     method: Method
     settings: dict[str, Any]
     n_steps: torch.Tensor
-    arrays: list[torch.Tensor] = field(default_factory=list)
-    free: torch.Tensor | None = None
+    arrays: list[torch.Tensor]
+    free: tuple[bool, ...]
+    parts: list[tuple[torch.Tensor | None, list[int]]]
 
 
 def start(
-    method: str, networks: Networks, learning_rate: float, weight_decay: float, free: torch.Tensor | None = None
+    method: str, networks: Networks, learning_rate: float, weight_decay: float, free: Sequence[bool] | None = None
 ) -> Optimizer:
+    """A new state; free : which of the networks' parameters are trained, by default all."""
     chosen = METHODS[method]
     settings = {"lr": learning_rate, "weight_decay": weight_decay, **chosen.settings}
     arrays = [torch.zeros_like(networks.values) for _ in chosen.state]
-    return Optimizer(chosen, settings, torch.tensor(0.0), arrays, free)
+    n_steps, trained = torch.zeros(len(networks.names)), tuple(free or (True,) * len(networks.names))
+    return Optimizer(chosen, settings, n_steps, arrays, trained, _parts(networks, n_steps, trained))
+
+
+def _parts(
+    networks: Networks, n_steps: torch.Tensor, free: Sequence[bool]
+) -> list[tuple[torch.Tensor | None, list[int]]]:
+    """Trained parameters by number of steps, on which torch's functions depend, as in `Optimizer`."""
+    parts: dict[float, list[int]] = {}
+    for number, (count, is_free) in enumerate(zip(n_steps.tolist(), free, strict=True)):
+        if is_free:
+            parts.setdefault(count, []).append(number)
+    places: list[tuple[torch.Tensor | None, list[int]]] = []
+    for numbers in parts.values():
+        chosen = torch.zeros_like(networks.values, dtype=torch.bool)
+        views = networks.views(chosen)
+        for number in numbers:
+            views[number].fill_(True)
+        places.append((None if chosen.all() else chosen, numbers))
+    return places
 
 
 def step(optimizer: Optimizer, values: torch.Tensor, gradient: torch.Tensor) -> None:
@@ -82,17 +104,19 @@ def step(optimizer: Optimizer, values: torch.Tensor, gradient: torch.Tensor) -> 
     if "betas" in settings:
         settings["beta1"], settings["beta2"] = settings.pop("betas")
     whole = [values, *optimizer.arrays]
-    changed = whole if optimizer.free is None else [array[optimizer.free] for array in whole]
-    part = gradient if optimizer.free is None else gradient[optimizer.free]
-    arrays = [[array] for array in changed[1:]]
-    if "amsgrad" in settings:
-        arrays.append([])  # maxima, which only AMSGrad has
-    optimizer.method.step(
-        changed[:1], [part], *arrays, state_steps=[optimizer.n_steps], foreach=False, maximize=False, **settings
-    )
-    if optimizer.free is not None:
-        for array, new in zip(whole, changed, strict=True):
-            array[optimizer.free] = new
+    for chosen, numbers in optimizer.parts:
+        changed = whole if chosen is None else [array[chosen] for array in whole]
+        part = gradient if chosen is None else gradient[chosen]
+        arrays, n_steps = [[array] for array in changed[1:]], optimizer.n_steps[numbers[0]].clone()
+        if "amsgrad" in settings:
+            arrays.append([])  # maxima, which only AMSGrad has
+        optimizer.method.step(
+            changed[:1], [part], *arrays, state_steps=[n_steps], foreach=False, maximize=False, **settings
+        )
+        optimizer.n_steps[numbers] = n_steps
+        if chosen is not None:
+            for array, new in zip(whole, changed, strict=True):
+                array[chosen] = new
 
 
 def state(optimizer: Optimizer, networks: Networks) -> dict[str, Any]:
@@ -102,7 +126,7 @@ def state(optimizer: Optimizer, networks: Networks) -> dict[str, Any]:
     parameters = range(len(networks.names))
     states = {
         i: {
-            "step": optimizer.n_steps.clone(),
+            "step": optimizer.n_steps[i].clone(),
             **{name: part[i].clone() for name, part in zip(names, parts, strict=True)},
         }
         for i in parameters
@@ -130,5 +154,6 @@ def load(optimizer: Optimizer, stored: dict[str, Any], networks: Networks) -> No
                 if view.shape != each[name].shape:
                     raise ValueError(f"{name} has the shape {tuple(each[name].shape)}, not {tuple(view.shape)}")
                 view.copy_(each[name])
-        optimizer.n_steps.copy_(states[0]["step"])
+        optimizer.n_steps.copy_(torch.stack([each["step"] for each in states]))
+        optimizer.parts = _parts(networks, optimizer.n_steps, optimizer.free)
     optimizer.settings = {**wanted, **{name: group[name] for name in wanted if name in group}}

@@ -14,7 +14,7 @@ from aenet_py.formats import potential, potential_files, trainset
 from aenet_py.formats.text import foreign
 from aenet_py.inputs import train as inputs
 from aenet_py.inputs.keywords import Line
-from aenet_py.inputs.train import TrainInput
+from aenet_py.inputs.train import TrainInput, Transfer
 
 HiddenLayers = Mapping[str, Sequence[tuple[int, str]]]  # nodes and activation function of each hidden layer
 
@@ -85,7 +85,7 @@ def deck_of(
     except InputError as error:
         message = str(error).removeprefix(caller).removeprefix(f":{error.line}")
         raise AenetError(f"{caller}{message}") from None
-    if transfer is not None and deck.transfer is not None:
+    if transfer is not None and isinstance(deck.transfer, Transfer):
         deck = dataclasses.replace(deck, transfer=dataclasses.replace(deck.transfer, source=foreign(transfer.source)))
     if names is not None:
         renamed = (dataclasses.replace(network, path=foreign(names[network.symbol])) for network in deck.networks)

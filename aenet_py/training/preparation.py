@@ -70,6 +70,7 @@ def _load(deck: TrainInput, ranks: Ranks, events: Events) -> tuple[Data, Draw, d
     from aenet_py.training.data import saved
 
     data, draw = saved.load(deck)
+    data = dataset.normalised(deck, data)
     events.note(ranks.together(lambda: memory_estimate.check_loaded(deck, data, ranks)))
     events.data(data)
     stored, before = _state(deck)

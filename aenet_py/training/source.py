@@ -56,7 +56,7 @@ def read(deck: TrainInput, wanted: Transfer, data: Data) -> list[PretrainedSourc
             sources.append(None)
             continue
         file = potential_format.read(path)
-        _compare(deck, network, data, number, path, file)
+        compare(deck, network, data, number, path, file)
         weights = file.network.weights
         if candidates is not None:
             full = in_full(weights, candidates)
@@ -75,7 +75,7 @@ def read(deck: TrainInput, wanted: Transfer, data: Data) -> list[PretrainedSourc
     return sources
 
 
-def _compare(deck: TrainInput, network: NetworkInput, data: Data, number: int, path: str, file: PotentialFile) -> None:
+def compare(deck: TrainInput, network: NetworkInput, data: Data, number: int, path: str, file: PotentialFile) -> None:
     """InputError if a potential is for another species, other features or another network."""
     symbol = network.symbol
     if file.setup.atom_type.strip() != symbol:

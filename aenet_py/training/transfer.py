@@ -128,18 +128,17 @@ def initialise(deck: TrainInput, wanted: Transfer, data: Data, draw: Draw, netwo
     return dataclasses.replace(before, shifts=shifts, added=added, error=error)
 
 
-def free(deck: TrainInput, wanted: Transfer, networks: Networks, origin: Origin) -> torch.Tensor | None:
-    """Which of the networks' values are trained, (n,) bool; None for all.  InputError if a network has none."""
-    parts = []
+def free(deck: TrainInput, wanted: Transfer, networks: Networks, origin: Origin) -> list[bool]:
+    """Whether each of the networks' parameters is trained; InputError if none of a network is."""
+    parts: list[bool] = []
     layers_frozen = frozen(wanted, networks, origin)
     for symbol, n_frozen, layers in zip(deck.symbols, layers_frozen, networks.species, strict=True):
         if n_frozen >= len(layers):
             message = f"freeze={n_frozen} leaves nothing to train in the {len(layers)} layers of {symbol}"
             raise InputError(deck.path, f"{message}; use a smaller number, or hidden")
-        for number, layer in enumerate(layers):
-            parts.append(torch.full((layer.weight.numel() + layer.bias.numel(),), number >= n_frozen))
-    chosen = torch.cat(parts).to(networks.values.device)
-    return None if chosen.all() else chosen
+        for number in range(len(layers)):
+            parts += [number >= n_frozen] * 2  # weight and bias
+    return parts
 
 
 def frozen(wanted: Transfer, networks: Networks, origin: Origin) -> list[int]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import resource
 import sys
 from typing import TYPE_CHECKING
 
 from aenet_py.cli import common
 from aenet_py.errors import counted
-from aenet_py.inputs.train import TrainInput
+from aenet_py.inputs.model_transfer import ModelTransfer
+from aenet_py.inputs.train import TrainInput, Transfer
 from aenet_py.report import train as report
 from aenet_py.runtime.progress import Advance, beside_progress
 from aenet_py.training.data.dataset import Data
@@ -50,7 +52,7 @@ class Report(Events):
         self._say_more(report.loading_batches())
 
     def data(self, data: Data) -> None:
-        with_forces, is_transfer = data.structures.with_forces, self.deck.transfer is not None
+        with_forces, is_transfer = data.structures.with_forces, isinstance(self.deck.transfer, Transfer)
         n, n_forces = len(with_forces), int(with_forces.sum())
         self._say_more(report.data(data.training, n, n_forces, data.n_removed, is_transfer))
 
@@ -66,7 +68,11 @@ class Report(Events):
     def prepared(self, training: PreparedTraining, device: torch.device, errors: list[float] | None) -> None:
         data = training.data
         n_features = [setup.n_features for setup in data.setups]
-        self._say_more(report.networks(self.deck, n_features, training.restarted))
+        by_model = isinstance(self.deck.transfer, ModelTransfer)
+        restarted = os.path.exists("model.restart") if by_model else training.restarted
+        self._say_more(report.networks(self.deck, n_features, restarted))
+        if by_model and not training.restarted:
+            self._say(report.reading_source())
         if errors is not None:
             self._say(_transfer(self.deck, training, errors))
         self._say_more(report.details(self.deck, str(device)))
@@ -116,7 +122,7 @@ def _transfer(deck: TrainInput, training: PreparedTraining, errors: list[float])
     from aenet_py.training import transfer
 
     wanted, origin, networks = deck.transfer, training.origin, training.state.networks
-    assert wanted is not None
+    assert isinstance(wanted, Transfer)
     assert origin is not None
     n_layers, n_frozen = [len(layers) for layers in networks.species], transfer.frozen(wanted, networks, origin)
     rows = list(zip(deck.symbols, origin.paths, n_layers, n_frozen, origin.shifts, origin.added, strict=True))

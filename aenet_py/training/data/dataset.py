@@ -11,6 +11,7 @@ import functools
 import math
 import zlib
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -312,30 +313,37 @@ def _order_of_species(deck: TrainInput, training_set: TrainingSet) -> np.ndarray
 def _normalisation(
     deck: TrainInput, training_set: TrainingSet, of_networks: np.ndarray, per_atom: list[float]
 ) -> Training:
-    """Normalisation of energies per atom to [-1, 1] (get_E_normalization); the stored values are in eV.
-
-    of_networks : the species of the file that each network belongs to.
-    """
-    total = 0.0
-    for energy in per_atom:
-        total += energy
-    low, high = min(per_atom), max(per_atom)
-    if not high > low:
-        raise AenetError(f"{deck.training_set}: all energies per atom are {low:g} eV; there is nothing to learn")
+    """Normalisation of the energies (`_energies`); of_networks : the species of the file for each network."""
     atomic = np.array(training_set.header.atomic_energies)[of_networks]
     return Training(
         path=deck.training_set,
         normalized=True,
-        scale=2 / (high - low),
-        shift=0.5 * (high + low),
         types=deck.symbols,
         atomic_energies=tuple(atomic.tolist()),
         n_atoms=training_set.footer.n_atoms,
         n_structures=training_set.header.n_structures,
-        low=low,
-        high=high,
-        mean=total / len(per_atom),
+        **_energies(deck, per_atom),
     )
+
+
+def normalised(deck: TrainInput, data: Data) -> Data:
+    """Saved structures with the normalisation of energies of this deck."""
+    per_atom = data.structures.energies / data.counts.sum(axis=1)
+    training = dataclasses.replace(data.training, **_energies(deck, per_atom.tolist()))
+    return dataclasses.replace(data, training=training, shifts=(training.shift,) * len(data.shifts))
+
+
+def _energies(deck: TrainInput, per_atom: list[float]) -> dict[str, Any]:
+    """Normalisation of energies per atom to [-1, 1] (get_E_normalization); low, high and mean in eV."""
+    total = 0.0
+    for energy in per_atom:
+        total += energy
+    low, high, mean = min(per_atom), max(per_atom), total / len(per_atom)
+    if deck.energy_range is not None:
+        low, high, mean = dataclasses.astuple(deck.energy_range)
+    if not high > low:
+        raise AenetError(f"{deck.training_set}: all energies per atom are {low:g} eV; there is nothing to learn")
+    return {"scale": 2 / (high - low), "shift": 0.5 * (high + low), "low": low, "high": high, "mean": mean}
 
 
 def normalisation_of_features(statistics: FeatureStatistics) -> tuple[np.ndarray, np.ndarray]:
