@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from aenet_py.errors import InputError
+from aenet_py.errors import InputError, counted
 from aenet_py.inputs.keywords import TrainKeyword
 
 KEYWORDS = ("transfer_model", "transfer_networks", "freeze_layers")
@@ -109,7 +109,8 @@ def _freeze(path: str, entry: TrainKeyword, n_hidden: int) -> tuple[bool, ...]:
             message = f"found {word!r} after FREEZE_LAYERS; expected 1, t or true to freeze a layer, or 0, f or false"
             raise InputError(path, message, entry.number)
     if len(entry.words) != n_hidden:
-        message = f"found {len(entry.words)} flags after FREEZE_LAYERS; expected {n_hidden}, one per hidden layer"
+        flags = counted(len(entry.words), "flag")
+        message = f"found {flags} after FREEZE_LAYERS; expected {n_hidden}, one per hidden layer"
         raise InputError(path, message, entry.number)
     return tuple(_FLAGS[word.lower()] for word in entry.words)
 
@@ -117,15 +118,13 @@ def _freeze(path: str, entry: TrainKeyword, n_hidden: int) -> tuple[bool, ...]:
 def _potentials(path: str, entry: TrainKeyword, symbols: Sequence[str]) -> tuple[str, ...]:
     given: dict[str, str] = {}
     for line in entry.body:
-        symbol, *words = line.text.split()
-        if not words or words[0].startswith(("!", "#")) or (words[1:] and not words[1].startswith(("!", "#"))):
-            raise InputError(path, f"found {line.text!r}; expected: symbol, potential", line.number)
+        symbol, potential, *_ = line.text.split()
         if symbol in given:
             raise InputError(path, f"found a second potential for {symbol}; expected one", line.number)
         if symbol not in symbols:
             message = f"found {symbol} after TRANSFER_NETWORKS; expected the species of NETWORKS: {' '.join(symbols)}"
             raise InputError(path, message, line.number)
-        given[symbol] = words[0]
+        given[symbol] = potential
     for symbol in symbols:
         if symbol not in given:
             message = f"found no potential for {symbol} after TRANSFER_NETWORKS; expected one for each species"

@@ -425,6 +425,10 @@ def _entries(path: str, lines: list[Line]) -> dict[str, TrainKeyword]:
             while position < len(lines) and _first(lines[position]) not in KEYWORDS:
                 position += 1
             entry = TrainKeyword(line, (), line.number, tuple(lines[start:position]))
+            for other in entry.body if keyword == "transfer_networks" else ():
+                if len(_words(other.text.split())) != 2:
+                    message = f"found {other.text!r}; expected: symbol, potential{_hint(_first(other))}"
+                    raise InputError(path, message, other.number)
         if keyword not in SETTINGS or keyword not in entries:
             entries[keyword] = entry
     return entries

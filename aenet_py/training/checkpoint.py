@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import io
 import os
+import pickle
 from collections.abc import Iterator
 from typing import Any
 
@@ -143,6 +144,9 @@ def explained(path: str) -> Iterator[None]:
         yield
     except DamagedError as error:
         raise AenetError(f"{path} is damaged: {error}") from None
+    except pickle.UnpicklingError:
+        reason = "not a file of torch, or with Python objects that are not read, as they could run code"
+        raise AenetError(f"{path}: not a state of these networks and this method ({reason})") from None
     except Exception as error:
         raise AenetError(f"{path}: not a state of these networks and this method ({in_a_line(error)})") from None
 

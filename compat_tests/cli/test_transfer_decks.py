@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
 import shutil
 from pathlib import Path
 
@@ -9,8 +11,9 @@ import pytest
 import torch
 
 from aenet_py.cli.aenet_pytorch import main
-from compat_tests.cli.cases import ROOT, SHARED, name_of
-from compat_tests.cli.test_train import LAST_DIGIT, OUTPUTS, compare, edited, numbers
+from aenet_py.inputs import train as inputs
+from compat_tests.cli.cases import ROOT, SHARED, in_process, listing, name_of
+from compat_tests.cli.test_train import LAST_DIGIT, OUTPUTS, compare, edited, interrupt_after, numbers, same
 
 FIXTURES = ROOT / "fixtures" / "golden-transfer"
 FOLDERS = [FIXTURES, *(folder for folder in [SHARED / "golden-transfer"] if folder.exists())]
@@ -119,3 +122,130 @@ def test_saved_batches_have_the_normalisation_of_the_deck(save, tmp_path, monkey
     assert main([]) == 0
     wanted = numbers((case / "expected/train.error").read_text())
     assert abs(numbers(Path("train.error").read_text()) - wanted).max() < LAST_DIGIT
+
+
+@pytest.mark.parametrize("more", ["", "EMA 0.9\nPATIENCE 2\nSCHEDULE plateau patience=1\nCHECKPOINT 1"])
+@pytest.mark.parametrize("after", [1, 4])
+def test_an_interrupted_run_resumes_without_a_trace(more, after, frozen, monkeypatch):
+    edited(frozen, ("VERBOSE", f"VERBOSE\n{more}"))
+    assert main([]) == 0
+    wanted = listing(frozen)
+    for name in (STATE, "train.error"):
+        Path(name).unlink()
+    interrupt_after(after, monkeypatch)
+    assert main([]) == 0
+    assert "training" in torch.load(STATE, weights_only=True)["progress"]
+    assert main([]) == 0
+    obtained = listing(frozen)
+    Path("theirs").write_bytes(wanted.pop(STATE))
+    del obtained[STATE]
+    assert obtained == wanted
+    assert same(torch.load(STATE, weights_only=True), torch.load("theirs", weights_only=True))
+
+
+def test_adam_goes_on_as_adamw_where_the_source_is_adamw(frozen):
+    """As torch's classes do, which take this setting from the state."""
+    edited(frozen, ("REGULARIZATION 0.0005", "REGULARIZATION 0.05"))
+    assert main([]) == 0
+    wanted = Path("train.error").read_bytes()
+    Path(STATE).unlink()
+    edited(frozen, ("method=adamw", "method=adam"))
+    assert main([]) == 0
+    assert Path("train.error").read_bytes() == wanted
+
+
+FREEZE, OXYGEN, NORMALISED = (
+    "FREEZE_LAYERS 1 0",
+    "  O   ../source/O.pytorch.nn.ascii   \n",
+    "MODE transfer\nE_NORMALIZATION\n",
+)
+BAD = [
+    (FREEZE, "FREZE_LAYERS 1 0", ":18: found 'FREZE_LAYERS'; expected a keyword, did you mean FREEZE_LAYERS?"),
+    (FREEZE, f"{FREEZE} 0", ":18: found 3 flags after FREEZE_LAYERS; expected 2, one per hidden layer"),
+    (FREEZE, "FREEZE_LAYERS 1", ":18: found 1 flag after FREEZE_LAYERS; expected 2, one per hidden layer"),
+    (FREEZE, "FREEZE_LAYERS 1 no", ":18: found 'no' after FREEZE_LAYERS; expected 1, t or true to freeze a layer, or "),
+    (FREEZE, "FREEZE_LAYERS ! none", ":18: found no value after FREEZE_LAYERS; expected a flag for each hidden layer"),
+    (FREEZE, "", ": no FREEZE_LAYERS found; expected it, with a flag for each hidden layer"),
+    ("TRANSFER_MODEL ../source/model.restart", "", ": no TRANSFER_MODEL found; expected it, with the model.restart of"),
+    ("model.restart", "other.restart", ": TRANSFER_MODEL ../source/other.restart: no such file; give the model.restar"),
+    (OXYGEN, "", ":19: found no potential for O after TRANSFER_NETWORKS; expected one for each species"),
+    (OXYGEN, f"{OXYGEN}{OXYGEN}", ":23: found a second potential for O; expected one"),
+    (OXYGEN, OXYGEN.replace("O ", "X "), ":22: found X after TRANSFER_NETWORKS; expected the species of NETWORKS: Cu"),
+    (OXYGEN, "O\n", ":22: found 'O'; expected: symbol, potential"),
+    (OXYGEN, OXYGEN.replace("/O.", "/H."), "this potential is for 'H'; expected one for 'O'"),
+    (OXYGEN, OXYGEN.replace("/O.", "/X."), "../source/X.pytorch.nn.ascii: no such file"),
+    ("\nNETWORKS", "\nNETWORSK", ":24: found 'NETWORSK'; expected: symbol, potential, did you mean NETWORKS?"),
+    ("TRANSFER_NETWORKS", "TRANSFER_NETWORK", ":19: found 'TRANSFER_NETWORK'; expected a keyword, did you mean TRANSF"),
+    ("8:tanh 8:tanh", "9:tanh 8:tanh", ": the network of Cu is 9:tanh 8:tanh, but that in ../source/Cu.pytorch.nn.asc"),
+    ("MODE transfer", "MODE transfer\nTRANSFER source=..", ":18: found TRANSFER (line 17) and TRANSFER_MODEL (line 18"),
+    ("MODE transfer", "TRANSFER\nMODE transfer\n", ":19: found TRANSFER (line 16) and TRANSFER_MODEL (line 19); expec"),
+    ("MODE transfer", "MODE train", ":17: found TRANSFER_MODEL in MODE train; expected MODE transfer"),
+    ("MODE transfer\n", f"{NORMALISED}e_min=1 e_max=1 e_avg=0\n", ":18: found e_min=1 and e_max=1; expected e_min bel"),
+    ("MODE transfer\n", f"{NORMALISED}e_min=1 e_max=2\n", ":18: found nothing for e_avg; expected a number, in eV per"),
+    ("MODE transfer\n", f"{NORMALISED}e_min=nan e_max=2 e_avg=0\n", ":18: found 'nan' for e_min; expected a number"),
+    ("MODE transfer\n", f"{NORMALISED}emin=0 e_max=2 e_avg=0\n", ":18: found 'emin' after E_NORMALIZATION; expected e"),
+    ("MODE transfer\n", NORMALISED, ":17: found E_NORMALIZATION without settings; expected e_min= and e_max= and"),
+    ("method=adamw", "method=adagrad", "../source/model.restart: not a state of these networks and this method (it wa"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("old", "new", "message"), BAD)
+def test_bad_decks_are_errors(old, new, message, frozen, capsys):
+    edited(frozen, (old, new))
+    assert main([]) == 1
+    assert message in capsys.readouterr().err
+    assert not Path(STATE).exists()
+
+
+@pytest.mark.usefixtures("frozen")
+def test_e_normalization_and_our_transfer_are_an_error(frozen, capsys):
+    deck = [line for line in Path("train.in").read_text().splitlines() if "source" not in line and FREEZE not in line]
+    Path("train.in").write_text("\n".join(deck))
+    edited(frozen, ("TRANSFER_NETWORKS\n", "TRANSFER source=../source\nE_NORMALIZATION e_min=0 e_max=1 e_avg=0\n"))
+    assert main([]) == 1
+    assert "found TRANSFER (line 17) and E_NORMALIZATION (line 18); expected either" in capsys.readouterr().err
+
+
+class _Code:
+    """Creates a file when it is unpickled."""
+
+    def __reduce__(self):
+        return Path.touch, (Path("ran"),)
+
+
+@pytest.mark.usefixtures("frozen")
+def test_code_in_the_source_is_not_run(capsys):
+    path = Path("../source/model.restart")
+    torch.save({**torch.load(path, weights_only=True), "more": _Code()}, path)
+    assert main([]) == 1
+    said = capsys.readouterr().err
+    assert f"{path}: not a state of these networks and this method (not a file of torch, or with Python objects" in said
+    assert not Path("ran").exists()
+
+
+@pytest.mark.usefixtures("frozen")
+def test_potentials_of_another_training_cause_a_warning(capsys):
+    other = FIXTURES / "target-true/expected/O.target.nn.transfered.ascii"
+    shutil.copyfile(other, "../source/O.pytorch.nn.ascii")
+    assert main([]) == 0
+    (warning,) = re.findall("Warning: .*", capsys.readouterr().err)
+    assert "its weights for O are not those of ../source/O.pytorch.nn.ascii" in warning
+
+
+@pytest.mark.parametrize("deck", sorted(FIXTURES.glob("target-*/train.in")), ids=lambda path: path.parent.name)
+def test_decks_are_written_as_they_are_read(deck, tmp_path):
+    read = inputs.read(str(deck))
+    (tmp_path / "train.in").write_text(inputs.to_text(read))
+    assert inputs.read(str(tmp_path / "train.in")) == dataclasses.replace(read, path=str(tmp_path / "train.in"))
+
+
+def test_decks_are_described(capsys):
+    status, report, _ = in_process(capsys, "info", FIXTURES / "target-energies/train.in")
+    assert status == 0
+    for line in (
+        "source          ../source/model.restart",
+        "potentials      Cu ../source/Cu.pytorch.nn.ascii",
+        "freeze layers   0 0",
+        "normalisation   e_min -3.0",
+    ):
+        assert line in report

@@ -182,7 +182,7 @@ def _deck(described: dict[str, Any]) -> list[str]:
             continue
         name = name.replace("_", " ")
         if isinstance(value, dict):
-            items = [f"{key} {' '.join(map(str, of))}" for key, of in value.items()]
+            items = [f"{key} {' '.join(map(str, of)) if isinstance(of, list) else of}" for key, of in value.items()]
             lines += [_row("" if number else name, item) for number, item in enumerate(items)]
             continue
         if isinstance(value, list):

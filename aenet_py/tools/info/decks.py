@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from aenet_py.formats.source import Advance
@@ -11,6 +12,8 @@ from aenet_py.inputs import scan as scan_inputs
 from aenet_py.inputs import setup as setups
 from aenet_py.inputs import train as train_inputs
 from aenet_py.inputs.keywords import Deck, first_word, nobody, read_deck
+from aenet_py.inputs.model_transfer import ModelTransfer
+from aenet_py.inputs.train import HIDDEN, TrainInput
 from aenet_py.tools.info.binary import of_setup
 
 
@@ -45,7 +48,24 @@ def train(path: str, _: Advance) -> dict[str, Any]:
         "epochs": deck.epochs,
         "test_percent": 100 * deck.test_fraction,
         "mode": deck.mode,
+        **_transfer(deck),
     }
+
+
+def _transfer(deck: TrainInput) -> dict[str, Any]:
+    """The source of a transfer, and the energies of E_NORMALIZATION, where the deck has them."""
+    described: dict[str, Any] = {}
+    if isinstance(deck.transfer, ModelTransfer):
+        described["source"] = deck.transfer.model
+        described["potentials"] = dict(zip(deck.symbols, deck.transfer.potentials, strict=True))
+        described["freeze_layers"] = [int(flag) for flag in deck.transfer.freeze]
+    elif deck.transfer is not None:
+        described["source"] = deck.transfer.source
+        described["freeze_layers"] = "hidden" if deck.transfer.freeze == HIDDEN else deck.transfer.freeze
+    if deck.energy_range is not None:
+        low, high, mean = dataclasses.astuple(deck.energy_range)
+        described["normalisation"] = {"e_min": low, "e_max": high, "e_avg": mean}
+    return described
 
 
 def scan(path: str, _: Advance) -> dict[str, Any]:
