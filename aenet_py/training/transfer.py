@@ -62,7 +62,7 @@ def resume(deck: TrainInput, wanted: Transfer, state: dict[str, Any], data: Data
     """What earlier runs stored in model.transfered.restart; AenetError if the deck differs."""
     path = checkpoint.path_of(deck)
     if "transfer" not in state:
-        raise AenetError(f"{path}: not the state of a transfer; move it away")
+        raise AenetError(f"{path}: not the state of a transfer with TRANSFER; move it away")
     kept = state["transfer"]
     origin = from_dict(
         Origin, {**kept, "statistics": [from_dict(FeatureStatistics, each) for each in kept["statistics"]]}

@@ -429,7 +429,7 @@ def test_a_transfer_is_not_resumed_with_other_settings(change, target, capsys):
 
 def test_the_state_of_no_transfer(target, capsys):
     shutil.copyfile("../trained/model.restart", TRANSFERRED)
-    refused(f"{TRANSFERRED}: not the state of a transfer; move it away", target, capsys)
+    refused(f"{TRANSFERRED}: not the state of a transfer with TRANSFER; move it away", target, capsys)
 
 
 def test_a_source_from_before_the_angular_features_changed(target, capsys):

@@ -224,6 +224,20 @@ def test_code_in_the_source_is_not_run(capsys):
 
 
 @pytest.mark.usefixtures("frozen")
+def test_states_of_the_two_ways_are_kept_apart(capsys):
+    deck = Path("train.in").read_text()
+    lines = [line for line in deck.splitlines() if "source" not in line and FREEZE not in line]
+    ours = "\n".join(lines).replace("TRANSFER_NETWORKS", "TRANSFER source=../source").replace(".target.", ".pytorch.")
+    for first, second in ((deck, ours), (ours, deck)):
+        Path("train.in").write_text(first)
+        assert main([]) == 0
+        Path("train.in").write_text(second)
+        assert main([]) == 1
+        assert f"{STATE}: {'not ' * (first is deck)}the state of a transfer with TRANSFER" in capsys.readouterr().err
+        Path(STATE).unlink()
+
+
+@pytest.mark.usefixtures("frozen")
 def test_potentials_of_another_training_cause_a_warning(capsys):
     other = FIXTURES / "target-true/expected/O.target.nn.transfered.ascii"
     shutil.copyfile(other, "../source/O.pytorch.nn.ascii")
