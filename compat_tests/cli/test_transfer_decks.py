@@ -253,6 +253,11 @@ def test_decks_are_written_as_they_are_read(deck, tmp_path):
     assert inputs.read(str(tmp_path / "train.in")) == dataclasses.replace(read, path=str(tmp_path / "train.in"))
 
 
+def test_steps_of_layers_that_are_trained_are_shown(capsys):
+    status, report, _ = in_process(capsys, "info", FIXTURES / "target-freeze/expected" / STATE)
+    assert (status, "130 steps" in report) == (0, True)
+
+
 def test_decks_are_described(capsys):
     status, report, _ = in_process(capsys, "info", FIXTURES / "target-energies/train.in")
     assert status == 0

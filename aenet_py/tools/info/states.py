@@ -59,7 +59,8 @@ def _optimizer(file: TorchFile, stored: Mapping[str, Any]) -> dict[str, Any]:
     name = next((method for array, method in _METHODS.items() if array in kept), None)
     if name == "adam" and group.get("decoupled_weight_decay"):
         name = "adamw"
-    steps = int(file.number(kept["step"])) if isinstance(kept.get("step"), Tensor) else None
+    counted = [each["step"] for each in stored["state"].values() if isinstance(each.get("step"), Tensor)]
+    steps = max((int(file.number(step)) for step in counted), default=None)  # frozen layers have fewer
     return {
         "method": name, "learning_rate": float(group["lr"]), "weight_decay": float(group["weight_decay"]),
         "steps": steps,
