@@ -11,6 +11,8 @@ import numpy as np
 from aenet_py.descriptors.constants import N_ENVIRONMENT, N_PARAMETERS
 
 CHEBYSHEV, BEHLER = "chebyshev", "behler2011"  # kinds of basis
+LEAST_SCALE = 1.0e-10  # a feature that varies less in the training set counts as constant (stp_normalize)
+LEAST_VARIANCE = 1.0e-13  # or, of its squared average: rounding of the sums is not far below
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,16 @@ class FeatureStatistics:
     high: np.ndarray
     mean: np.ndarray
     square: np.ndarray
+
+    @property
+    def factors(self) -> np.ndarray:
+        """Inverse standard deviations, (n_features,); 0 for features that hardly vary (stp_normalize)."""
+        squared = self.mean * self.mean
+        deviation = np.sqrt(np.maximum(self.square - squared, 0.0))
+        varies = (deviation > LEAST_SCALE) & (deviation * deviation > LEAST_VARIANCE * squared)
+        factors = np.zeros(len(deviation))
+        factors[varies] = 1.0 / deviation[varies]
+        return factors
 
 
 def chebyshev_setup(

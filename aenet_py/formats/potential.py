@@ -7,6 +7,7 @@ trainer (save_network_iesp and the functions after it), and list-directed text (
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import ModuleType
@@ -52,6 +53,21 @@ class Network:
     weights: np.ndarray
     most_nodes: int
     n_values: int
+
+    @classmethod
+    def of(cls, nodes: Sequence[int] | np.ndarray, activations: Sequence[int], weights: np.ndarray) -> Network:
+        """A network from its nodes, activations and weights (new_Network)."""
+        layers = np.asarray(nodes, dtype=np.int32)
+        sizes = [(n + 1) * after for n, after in itertools.pairwise(layers.tolist())]
+        return cls(
+            nodes=layers,
+            activations=np.array(activations, dtype=np.int32),
+            weight_ends=np.array([0, *np.cumsum(sizes)], dtype=np.int32),
+            value_ends=np.array([0, *np.cumsum(layers[:-1] + 1)], dtype=np.int32),
+            weights=weights,
+            most_nodes=int(layers.max()),
+            n_values=int((layers[:-1] + 1).sum() + layers[-1]),
+        )
 
 
 @dataclass(frozen=True)

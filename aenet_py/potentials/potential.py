@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
 _evaluate = Kernel("aenet_py.potentials.kernels:evaluate")
 _through_moments = Kernel("aenet_py.potentials.kernels:through_moments")
-LEAST_SCALE = 1.0e-10  # a feature that varies less in the training set counts as constant (stp_normalize)
-LEAST_VARIANCE = 1.0e-13  # or, of its squared average: rounding of the sums is not far below
 RANGE_MARGIN = 1.0e-8  # of a feature's range: rounding is no extrapolation
 
 
@@ -417,11 +415,8 @@ def _networks(files: tuple[PotentialFile, ...], atomic_energies: list[float]) ->
         nodes[row, : layers[row]] = file.network.nodes
         functions[row, 1 : layers[row]] = file.network.activations
         means[row, :size] = statistics.mean
-        squared = statistics.mean * statistics.mean
-        deviation = np.sqrt(np.maximum(statistics.square - squared, 0.0))
-        varies = (deviation > LEAST_SCALE) & (deviation * deviation > LEAST_VARIANCE * squared)
-        factors[row, :size][varies] = 1.0 / deviation[varies]
-        constant.append(size - int(varies.sum()))
+        factors[row, :size] = statistics.factors
+        constant.append(size - int(np.count_nonzero(factors[row])))
         margin = RANGE_MARGIN * (np.abs(statistics.low) + np.abs(statistics.high))
         low[row, :size], high[row, :size] = statistics.low - margin, statistics.high + margin
         energy[row] = 1.0 / file.training.scale, file.training.shift, atomic_energies[row]

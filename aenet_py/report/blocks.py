@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from aenet_py.descriptors.setup import Setup
-from aenet_py.report.layout import banner, fixed
+from aenet_py.formats.potential import Network
+from aenet_py.report.layout import banner, fixed, integer, real
 
 NOTICE = """ Copyright (C) 2015-2018 Nongnuch Artrith and Alexander Urban
 
@@ -15,6 +16,36 @@ NOTICE = """ Copyright (C) 2015-2018 Nongnuch Artrith and Alexander Urban
  Mozilla Public License, v. 2.0, for more details.
 
 """
+
+
+_FUNCTIONS = (
+    "linear function (linear)",
+    "hyperbolic tangent (tanh)",
+    "logistic function (sigmoid)",
+    "scaled hyperbolic tangent (mtanh)",
+    "scaled hyperbolic tangent + linear twisting (twist)",
+)
+
+
+def network_info(network: Network) -> str:
+    """ff_print_info"""
+    nodes = network.nodes.tolist()
+    lines = [f" Number of layers : {integer(len(nodes), 3)}", ""]
+    lines += [" Number of nodes (without bias) ", " and activation type per layer :", ""]
+    lines.append(f"     {integer(1, 3)} : {integer(nodes[0], 5)}")
+    for layer, (n, function) in enumerate(zip(nodes[1:], network.activations.tolist(), strict=True), 2):
+        lines.append(f"     {integer(layer, 3)} : {integer(n, 5)}  {_FUNCTIONS[function]}")
+    words = _words(len(nodes), len(network.weights), network.n_values, network.most_nodes)
+    lines += ["", f" Required memory (words) : {integer(words, 10)} ({real(words * 8 / 1024, 10, 2)} KB)", ""]
+    lines += [f" Total number of weights (incl. bias) : {integer(len(network.weights), 8)}", "", ""]
+    return "\n".join(lines)
+
+
+def _words(n_layers: int, n_weights: int, n_values: int, most_nodes: int) -> int:
+    """Words of memory that the original announces, in 32 bits as there (ff_memsize)."""
+    most = most_nodes + 1
+    words = 4 * n_layers - 1 + 4 * (n_weights + n_values) + 2 * most + 4 * most**2 + 2 * most**3
+    return (words + 2**31) % 2**32 - 2**31
 
 
 def setup_info(setup: Setup, evaluations: int) -> str:

@@ -8,16 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from aenet_py.formats.potential import PotentialFile
-from aenet_py.report.blocks import NOTICE, setup_info, training_set_info
+from aenet_py.report.blocks import NOTICE, network_info, setup_info, training_set_info
 from aenet_py.report.layout import banner, integer, real, timestamp
-
-_FUNCTIONS = (
-    "linear function (linear)",
-    "hyperbolic tangent (tanh)",
-    "logistic function (sigmoid)",
-    "scaled hyperbolic tangent (mtanh)",
-    "scaled hyperbolic tangent + linear twisting (twist)",
-)
 
 
 @dataclass(frozen=True)
@@ -47,31 +39,9 @@ def potential(path: str, file: PotentialFile) -> str:
     return (
         f" Atomic species : {file.setup.atom_type.strip()}\n File name      : {path}\n\n"
         + training_set_info(training.path.strip(" "), training.types, n, n, energies, normalization)
-        + _network(file)
+        + network_info(file.network)
         + setup_info(file.setup, file.statistics.count)
     )
-
-
-def _network(file: PotentialFile) -> str:
-    """ff_print_info"""
-    network = file.network
-    nodes = network.nodes.tolist()
-    lines = [f" Number of layers : {integer(len(nodes), 3)}", ""]
-    lines += [" Number of nodes (without bias) ", " and activation type per layer :", ""]
-    lines.append(f"     {integer(1, 3)} : {integer(nodes[0], 5)}")
-    for layer, (n, function) in enumerate(zip(nodes[1:], network.activations.tolist(), strict=True), 2):
-        lines.append(f"     {integer(layer, 3)} : {integer(n, 5)}  {_FUNCTIONS[function]}")
-    words = _words(len(nodes), len(network.weights), network.n_values, network.most_nodes)
-    lines += ["", f" Required memory (words) : {integer(words, 10)} ({real(words * 8 / 1024, 10, 2)} KB)", ""]
-    lines += [f" Total number of weights (incl. bias) : {integer(len(network.weights), 8)}", "", ""]
-    return "\n".join(lines)
-
-
-def _words(n_layers: int, n_weights: int, n_values: int, most_nodes: int) -> int:
-    """Words of memory that the original announces, in 32 bits as there (ff_memsize)."""
-    most = most_nodes + 1
-    words = 4 * n_layers - 1 + 4 * (n_weights + n_values) + 2 * most + 4 * most**2 + 2 * most**3
-    return (words + 2**31) % 2**32 - 2**31
 
 
 def evaluation() -> str:

@@ -159,15 +159,6 @@ def take_weights(layers: Sequence[Layer], weights: np.ndarray) -> None:
 
 def network_of(layers: Sequence[Layer], network: NetworkInput) -> Network:
     """A species' network in the form of potential files (save_network_iesp)."""
-    nodes = np.array([layers[0].weight.shape[1], *(len(layer.bias) for layer in layers)], dtype=np.int32)
-    sizes = [(n + 1) * after for n, after in zip(nodes[:-1].tolist(), nodes[1:].tolist(), strict=True)]
+    nodes = [layers[0].weight.shape[1], *(len(layer.bias) for layer in layers)]
     activations = [ACTIVATIONS.index(name) for name in network.activations]
-    return Network(
-        nodes=nodes,
-        activations=np.array([*activations, 0], dtype=np.int32),
-        weight_ends=np.array([0, *np.cumsum(sizes)], dtype=np.int32),
-        value_ends=np.array([0, *np.cumsum(nodes[:-1] + 1)], dtype=np.int32),
-        weights=stored_weights([(layer.weight, layer.bias) for layer in layers]),
-        most_nodes=int(nodes.max()),
-        n_values=int((nodes[:-1] + 1).sum() + nodes[-1]),
-    )
+    return Network.of(nodes, [*activations, 0], stored_weights([(layer.weight, layer.bias) for layer in layers]))
