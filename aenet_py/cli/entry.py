@@ -8,6 +8,10 @@ def generate() -> int:
     return _start("generate")  # runs under MPI
 
 
+def train() -> int:
+    return _start_alone("train", "train.x")
+
+
 def predict() -> int:
     return _start_alone("predict", "predict.x")
 

@@ -26,7 +26,9 @@ def fixed(value: float, digits: int = 2) -> str:
 
 
 def real(value: float, width: int, digits: int) -> str:
-    """F format: stars where the number does not fit; the zero before the point goes first."""
+    """F format: stars where the number does not fit; the zero before the point goes first; NaN as such."""
+    if value != value:
+        return "NaN".rjust(width)
     text = f"{value:{width}.{digits}f}"
     if len(text) > width:
         text = text.replace("0.", ".", 1) if text.lstrip("-").startswith("0.") else text
@@ -40,7 +42,9 @@ def integer(value: int, width: int) -> str:
 
 
 def scientific(value: float, width: int, digits: int) -> str:
-    """ES format: two-digit exponents, three digits without the letter."""
+    """ES format: two-digit exponents, three digits without the letter; NaN as such."""
+    if value != value:
+        return "NaN".rjust(width)
     mantissa, _, exponent = f"{value:.{digits}E}".partition("E")
     power = int(exponent)
     text = f"{mantissa}E{power:+03d}" if abs(power) < 100 else f"{mantissa}{power:+04d}"

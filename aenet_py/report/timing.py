@@ -15,11 +15,20 @@ class TimingLog(PendingFile):
 
     def __init__(self, path: str, nameless: bool = False):
         super().__init__(path, nameless)
-        self._start = time.perf_counter()
+        self._start = self._last = time.perf_counter()
         self._spent = [0.0] * len(STEPS)
 
     def line(self, message: str) -> None:
-        self._row(time.perf_counter() - self._start, message)
+        self._last = time.perf_counter()
+        self._row(self._last - self._start, message)
+
+    def part(self, message: str) -> None:
+        """A line with the seconds since the last `line` (tng_timing2)."""
+        self.write(f"     {time.perf_counter() - self._last:10.2f} s {message}\n".encode())
+
+    def amount(self, seconds: float, message: str) -> None:
+        """A line with a number of seconds (tng_dump)."""
+        self._row(seconds, message)
 
     def structures(self, numbers: Sequence[int], seconds: tuple[float, ...]) -> None:
         """After some structures: the number of each and what the steps have taken so far."""

@@ -1,0 +1,179 @@
+"""The input file of train.x, ænet's own trainer, ``train.in`` (read_InpTrain)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from aenet_py.errors import InputError
+from aenet_py.formats import listio
+from aenet_py.formats.potential import ACTIVATIONS
+from aenet_py.inputs.keywords import Deck, KeywordLine, Line, content_lines, first_word, nobody, words
+from aenet_py.inputs.train import NetworkInput, hidden_layers, natural
+
+METHODS = {"bfgs": "Limited Memory BFGS"}  # those of this version, with their names in the report
+OTHER_METHODS = ("ekf", "lm", "online_sd", "online_gd", "adam")  # of the original
+SAMPLINGS = ("sequential", "random", "weighted", "energy")
+FLAGS = ("timing", "debug", "save_energies")
+VALUES = ("trainingset", "testpercent", "iterations", "maxenergy", "sampling", "verbosity")
+KEYWORDS = frozenset((*FLAGS, *VALUES, "method", "networks"))
+_NETWORK = "expected: symbol, file, number of hidden layers, and nodes:activation for each"
+
+
+@dataclass(frozen=True)
+class TrainxInput:
+    """The content of a deck of train.x.
+
+    Parameters
+    ----------
+    path : str
+        The input file.
+    training_set : str
+        File of the training set.
+    test_percent : float
+        Percentage of the structures in the test set.
+    epochs : int
+        Number of epochs.
+    max_energy : float or None
+        Structures with a higher cohesive energy (eV/atom) are not used.
+    sampling : str
+        Order of the structures, one of SAMPLINGS.
+    method : str
+        One of METHODS.
+    save_energies, timing : bool
+        Write tables of energies, and the log of times.
+    networks : tuple of NetworkInput
+        The network of each species.
+    """
+
+    path: str
+    training_set: str
+    test_percent: float
+    epochs: int
+    max_energy: float | None
+    sampling: str
+    method: str
+    save_energies: bool
+    timing: bool
+    networks: tuple[NetworkInput, ...]
+
+
+def read(path: str, warn: Callable[[str], None] = nobody) -> TrainxInput:
+    """Read a deck of train.x; InputError with the line of whatever is missing or invalid.
+
+    warn : called with a warning for each line without a keyword.
+    """
+    deck = _split(path, content_lines(path, "an input file of train.x, train.in"))
+    method = _method(deck)
+    deck.require("trainingset", "'TRAININGSET <training set>'")
+    sampling = (deck.argument("sampling", str, "the order of the structures") or SAMPLINGS[0]).lower()
+    if sampling not in SAMPLINGS:
+        line = deck.entries["sampling"].line.number
+        raise InputError(path, f"found SAMPLING {sampling}; expected one of {', '.join(SAMPLINGS)}", line)
+    training_set = deck.path_of("trainingset", "a training set")
+    assert training_set is not None
+    test_percent = deck.argument("testpercent", _percentage, "a percentage, below 100")
+    epochs = deck.argument("iterations", natural, "a whole number, at least 0")
+    result = TrainxInput(
+        path=path,
+        training_set=training_set,
+        test_percent=10.0 if test_percent is None else test_percent,
+        epochs=10 if epochs is None else epochs,
+        max_energy=deck.argument("maxenergy", listio.real, "an energy in eV per atom"),
+        sampling=sampling,
+        method=method,
+        save_energies=bool(deck.flag("save_energies")),
+        timing=bool(deck.flag("timing")),
+        networks=_networks(deck),
+    )
+    deck.flag("debug")
+    if not deck.is_quiet(warn):
+        deck.warn_of_unknown(warn)
+    return result
+
+
+def _split(path: str, lines: list[Line]) -> Deck:
+    """Keywords with their lines: one after METHOD, all up to the next keyword after NETWORKS."""
+    entries: dict[str, KeywordLine] = {}
+    unknown: list[Line] = []
+    position = 0
+    while position < len(lines):
+        line = lines[position]
+        keyword = first_word(line.text).lower()
+        position += 1
+        if keyword not in KEYWORDS:
+            unknown.append(line)
+            continue
+        start = position
+        if keyword in ("method", "networks") and not (keyword == "method" and len(words(line.text)) > 1):
+            most = 1 if keyword == "method" else len(lines)
+            while position < min(start + most, len(lines)) and first_word(lines[position].text).lower() not in KEYWORDS:
+                position += 1
+        entries.setdefault(keyword, KeywordLine(line, tuple(lines[start:position])))
+    return Deck(path, entries, KEYWORDS, tuple(unknown))
+
+
+def _method(deck: Deck) -> str:
+    """The method, on the line of METHOD or the next one."""
+    entry = deck.entries.get("method")
+    if entry is None:
+        return "bfgs"
+    line, text = (entry.body[0], entry.body[0].text) if entry.body else (entry.line, entry.rest)
+    name = first_word(text).lower()
+    if name in METHODS:
+        return name
+    if name in OTHER_METHODS:
+        others = f"for {name}, use train.x of ænet, or aenet_pytorch.py with method=adamw"
+        raise InputError(deck.path, f"found METHOD {name}; this train.x has bfgs only; {others}", line.number)
+    if name.startswith(("method=", "lr=")):
+        message = "this deck is for aenet_pytorch.py; run that instead, or write METHOD bfgs"
+        raise InputError(deck.path, message, line.number)
+    raise InputError(deck.path, f"found {name or 'nothing'!r} after METHOD; expected bfgs", line.number)
+
+
+def _networks(deck: Deck) -> tuple[NetworkInput, ...]:
+    networks: list[NetworkInput] = []
+    entry = deck.require("networks", "'NETWORKS', followed by a line for each species")
+    if not entry.body:
+        raise InputError(deck.path, "found no line after NETWORKS; expected one for each species", entry.line.number)
+    for line in entry.body:
+        network = _network(deck, line)
+        for other in networks:
+            if other.symbol == network.symbol:
+                raise InputError(deck.path, f"found a second network for {network.symbol}; expected one", line.number)
+            if other.path == network.path:
+                message = f"found {network.path} for a second network; expected a file for each"
+                raise InputError(deck.path, message, line.number)
+        networks.append(network)
+    return tuple(networks)
+
+
+def _network(deck: Deck, line: Line) -> NetworkInput:
+    given = words(line.text.partition("!")[0])
+    near = deck.nearest(line)
+    hint = f", did you mean {near.upper()}?" if near else ""
+    try:
+        n_layers = natural(given[2])
+        nodes, names = hidden_layers(given[3 : 3 + n_layers])
+    except (ValueError, IndexError):
+        raise InputError(deck.path, f"found {line.text!r}; {_NETWORK}{hint}", line.number) from None
+    if len(nodes) != n_layers:
+        raise InputError(deck.path, f"found {len(nodes)} layers; expected {n_layers}", line.number)
+    return NetworkInput(given[0], given[1], nodes, tuple(_activation(deck, line, name) for name in names))
+
+
+def _activation(deck: Deck, line: Line, name: str) -> str:
+    """The name of an activation function, of which the original also takes one letter (ff_change_activation)."""
+    short = {"l": "linear", "t": "tanh", "s": "sigmoid", "m": "mtanh", "w": "twist"}
+    name = short.get(name, name)
+    if name not in ACTIVATIONS:
+        message = f"found activation {name!r}; expected one of {', '.join(ACTIVATIONS)}"
+        raise InputError(deck.path, message, line.number)
+    return name
+
+
+def _percentage(text: str) -> float:
+    value = listio.real(text)
+    if not 0 <= value < 100:
+        raise ValueError(text)
+    return value

@@ -1,0 +1,50 @@
+"""Training methods: each turns the weights of one epoch into those of the next, and may keep a state in a file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from aenet_py.formats import optimizer_state
+from aenet_py.training.trainx.networks import Evaluation
+
+STATE_FILE = "train.restart"
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method that has begun.
+
+    epoch : next weights, and whether these are final, given the current ones and their evaluation; state : bytes of
+    ``train.restart``; outcome : of reading this file, None without one.
+    """
+
+    epoch: Callable[[np.ndarray, Evaluation], tuple[np.ndarray, bool]]
+    state: Callable[[], bytes]
+    outcome: str | None
+
+
+def begin(name: str, n_weights: int) -> Method:
+    """Begin training n_weights with a method, from ``train.restart`` if this file has its state."""
+    return {"bfgs": _bfgs}[name](n_weights)
+
+
+def _bfgs(n_weights: int) -> Method:
+    from aenet_py.training.trainx import bfgs  # scipy is slow to import
+
+    arrays, outcome = bfgs.start(n_weights), None
+    if os.path.exists(STATE_FILE):
+        outcome = "Optimization method has changed.  Not restarting."
+        if optimizer_state.method_of(STATE_FILE) == "bfgs":
+            outcome = "Incompatible restart file.  Not restarting L-BFGS."
+            stored = optimizer_state.read_lbfgsb(STATE_FILE)
+            if (stored.m, stored.n) == (bfgs.M, n_weights):
+                arrays, outcome = bfgs.restored(stored), "Restarting L-BFGS."
+    return Method(
+        epoch=lambda weights, found: bfgs.step(arrays, weights, found.loss, found.gradient),
+        state=lambda: optimizer_state.to_binary(bfgs.state_of(arrays), bfgs.FACTR, bfgs.PGTOL),
+        outcome=outcome,
+    )

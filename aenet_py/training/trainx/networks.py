@@ -1,0 +1,172 @@
+"""Networks of all species in NumPy: errors of the energies, and the gradient of their squares by the weights.
+
+The atoms of each species are evaluated together, layer by layer, as products of matrices.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from aenet_py.formats.potential import ACTIVATIONS, Network
+from aenet_py.formats.trainset import TrainingSet
+
+LINEAR, TANH, SIGMOID, MTANH, TWIST = range(len(ACTIVATIONS))
+A, B, C = 1.7159, 0.666666666666667, 0.1  # ff_activate
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer of a network: where its weights begin among those of all networks, its sizes and its activation."""
+
+    start: int
+    n_in: int
+    n_out: int
+    function: int
+
+    def matrix(self, weights: np.ndarray) -> np.ndarray:
+        """Its weights, (n_in + 1, n_out), with the bias in the last row."""
+        stop = self.start + (self.n_in + 1) * self.n_out
+        return weights[self.start : stop].reshape(self.n_in + 1, self.n_out)
+
+
+@dataclass(frozen=True)
+class Structures:
+    """Structures of a normalised training set, with the atoms of each species together.
+
+    Parameters
+    ----------
+    energies : array, shape (n,)
+        Normalised energy of each structure.
+    sizes : array, shape (n,)
+        Number of atoms of each structure.
+    features : tuple of array, shape (n_atoms, n_features)
+        Of the atoms of each species.
+    owners : tuple of array of int, shape (n_atoms,)
+        The structure of each atom.
+    """
+
+    energies: np.ndarray
+    sizes: np.ndarray
+    features: tuple[np.ndarray, ...]
+    owners: tuple[np.ndarray, ...]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Errors (reference - network) of the energies per atom, (n,), and the gradient of `loss`, (n_weights,)."""
+
+    errors: np.ndarray
+    gradient: np.ndarray
+
+    @property
+    def loss(self) -> float:
+        """Half the sum of the squared errors."""
+        return 0.5 * float(self.errors @ self.errors)
+
+
+def layers_of(networks: Sequence[Network]) -> tuple[tuple[Layer, ...], ...]:
+    """The layers of the network of each species."""
+    start, layers = 0, []
+    for network in networks:
+        rows = []
+        for (n_in, n_out), function in zip(
+            itertools.pairwise(network.nodes.tolist()), network.activations.tolist(), strict=True
+        ):
+            rows.append(Layer(start, n_in, n_out, function))
+            start += (n_in + 1) * n_out
+        layers.append(tuple(rows))
+    return tuple(layers)
+
+
+def select(training_set: TrainingSet, chosen: np.ndarray) -> Structures:
+    """Some structures of a normalised training set; chosen (n,) bool."""
+    entries, atoms = training_set.structures.entries, training_set.structures.atoms
+    owners = np.repeat(np.cumsum(chosen) - 1, np.diff(training_set.structures.starts))
+    kept = np.repeat(chosen, np.diff(training_set.structures.starts))
+    rows = [kept & (atoms.types == species) for species in range(len(training_set.header.types))]
+    widths = [setup.n_features for setup in training_set.footer.setups]
+    return Structures(
+        energies=np.array([entry.energy for entry in entries], dtype=float)[chosen],
+        sizes=np.array([entry.n_atoms for entry in entries], dtype=float)[chosen],
+        features=tuple(np.ascontiguousarray(atoms.features[r, :n]) for r, n in zip(rows, widths, strict=True)),
+        owners=tuple(owners[r] for r in rows),
+    )
+
+
+def activate(function: int, x: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """Values of an activation function, in place of x, and its slopes; None where these are 1 (ff_activate)."""
+    if function == LINEAR:
+        return x, None
+    if function == TANH:
+        y = np.tanh(x, out=x)
+        return y, 1.0 - y * y
+    if function == SIGMOID:
+        y = 0.5 + 0.5 * np.tanh(0.5 * x)
+        return y, y * (1.0 - y)
+    y = np.tanh(B * x)
+    slopes = A * B * (1.0 - y * y)
+    y *= A
+    return (y, slopes) if function == MTANH else (y + C * x, slopes + C)
+
+
+def errors(structures: Structures, networks: Sequence[Sequence[Layer]], weights: np.ndarray) -> np.ndarray:
+    """Errors (reference - network) of the normalised energies per atom, (n,)."""
+    predicted = np.zeros(len(structures.energies))
+    for layers, values, owners in zip(networks, structures.features, structures.owners, strict=True):
+        for layer in layers:
+            values, _ = _outputs(layer, weights, values)
+        predicted += np.bincount(owners, values[:, 0], len(predicted))
+    return (structures.energies - predicted) / structures.sizes
+
+
+def evaluate(structures: Structures, networks: Sequence[Sequence[Layer]], weights: np.ndarray) -> Evaluation:
+    """Errors of the normalised energies per atom, and the gradient of half the sum of their squares.
+
+    Parameters
+    ----------
+    structures : Structures
+        The structures.
+    networks : sequence of sequence of Layer
+        The layers of each species.
+    weights : array, shape (n_weights,)
+        The weights of all networks.
+
+    Returns
+    -------
+    Evaluation
+    """
+    predicted = np.zeros(len(structures.energies))
+    kept = []
+    for layers, values, owners in zip(networks, structures.features, structures.owners, strict=True):
+        steps = []
+        for layer in layers:
+            inputs = values
+            values, slopes = _outputs(layer, weights, inputs)
+            steps.append((inputs, slopes))
+        predicted += np.bincount(owners, values[:, 0], len(predicted))
+        kept.append(steps)
+    found = (structures.energies - predicted) / structures.sizes
+    gradient = np.empty(len(weights))
+    by_energy = -found / structures.sizes
+    for layers, steps, owners in zip(networks, kept, structures.owners, strict=True):
+        pull = by_energy[owners][:, np.newaxis]
+        for layer, (inputs, slopes) in zip(reversed(layers), reversed(steps), strict=True):
+            if slopes is not None:
+                pull = slopes * pull
+            matrix = layer.matrix(gradient)
+            np.matmul(inputs.T, pull, out=matrix[:-1])
+            np.sum(pull, axis=0, out=matrix[-1])
+            if layer is not layers[0]:
+                pull = pull @ layer.matrix(weights)[:-1].T
+    return Evaluation(found, gradient)
+
+
+def _outputs(layer: Layer, weights: np.ndarray, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    matrix = layer.matrix(weights)
+    sums = inputs @ matrix[:-1]
+    sums += matrix[-1]
+    return activate(layer.function, sums)

@@ -1,0 +1,294 @@
+"""train.x: the original's report, networks and state on its own decks; options and bad input."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from aenet_py.cli.train import main
+from aenet_py.formats import optimizer_state, potential, trainset
+from aenet_py.inputs import trainx_deck
+from compat_tests.cli.cases import FIXTURES, ROOT, SHARED, bad_files, run
+from compat_tests.compare import assert_same_bits
+
+GOLDEN = [
+    path
+    for folder in (ROOT / "fixtures", SHARED)
+    if (folder / "golden-trainx").exists()
+    for path in sorted((folder / "golden-trainx").glob("*-bfgs"))
+]
+BEHLER = ROOT / "fixtures" / "golden-trainx" / "behler2011-bfgs"
+ROW = re.compile(r" +(\d+)((?: +\d\.\d{6}E[+-]\d\d){4}) <$")
+NUMBER = re.compile(r"-?\d+\.\d+(?:E[+-]\d\d)?")
+SAME_EPOCHS = 6  # rounding differs, and training amplifies it
+
+
+def prepare(case: Path, folder: Path, **changes: str) -> Path:
+    """The case with its training set in a folder; changes : of the deck, by keyword."""
+    shutil.copytree(case / "start", folder, copy_function=shutil.copyfile, dirs_exist_ok=True)
+    deck = (case / "train.in").read_text()
+    name = trainx_deck.read(str(case / "train.in")).training_set
+    source = FIXTURES / case.name.removesuffix("-bfgs") / "expected" / name
+    shared = SHARED / "golden" / case.name.removesuffix("-bfgs") / "expected" / name
+    shutil.copyfile(source if source.exists() else shared, folder / name)
+    for keyword, value in changes.items():
+        deck = re.sub(rf"(?m)^{keyword}\b.*$", f"{keyword} {value}", deck)
+    (folder / "train.in").write_text(deck)
+    return folder
+
+
+def train(folder: Path, monkeypatch, capfdbinary) -> tuple[int, str, str]:
+    monkeypatch.chdir(folder)
+    status = main(["train.in"])
+    out, err = capfdbinary.readouterr()
+    return status, out.decode("latin-1"), err.decode()
+
+
+def without_dates(report: str) -> list[str]:
+    return re.sub(r" +\d{4}-\d\d-\d\d +\d\d:\d\d:\d\d +", "DATE", report).splitlines()
+
+
+def rows(report: str) -> dict[int, list[float]]:
+    """Errors by epoch."""
+    found = filter(None, map(ROW.fullmatch, report.splitlines()))
+    return {int(match[1]): [float(value) for value in match[2].split()] for match in found}
+
+
+@pytest.mark.parametrize("case", GOLDEN, ids=lambda path: "-".join(path.parts[-3:]))
+def test_golden(case, tmp_path, monkeypatch, capfdbinary):
+    status, out, err = train(prepare(case, tmp_path), monkeypatch, capfdbinary)
+    assert (status, err) == (0, "")
+    expected = (case / "expected" / "train.out").read_text()
+    for ours, theirs in zip(without_dates(out), without_dates(expected), strict=True):
+        if ROW.fullmatch(theirs) or theirs.startswith(" Final"):
+            assert NUMBER.sub("", ours) == NUMBER.sub("", theirs)
+        else:
+            assert ours == theirs
+    errors, expected_errors = rows(out), rows(expected)
+    assert errors.keys() == expected_errors.keys()
+    for epoch in range(SAME_EPOCHS + 1):
+        np.testing.assert_allclose(errors[epoch], expected_errors[epoch], rtol=1e-4)
+    for symbol in potential_symbols(case):
+        for epoch in (1, 2):
+            ours, theirs = (potential.read(str(f / f"{symbol}.nn-{epoch:05d}")) for f in (tmp_path, case / "expected"))
+            np.testing.assert_allclose(ours.network.weights, theirs.network.weights, rtol=0, atol=1e-6)
+            same = dataclasses.replace(ours.network, weights=theirs.network.weights)
+            assert (
+                potential.to_binary(dataclasses.replace(ours, network=same))
+                == (case / "expected" / f"{symbol}.nn-{epoch:05d}").read_bytes()
+            )
+    for name in ("energies.train.0", "energies.test.0"):
+        ours, theirs = ((folder / name).read_text().splitlines() for folder in (tmp_path, case / "expected"))
+        assert ours[0] == theirs[0]
+        for mine, other in zip(ours[1:], theirs[1:], strict=True):
+            assert reference(mine) == reference(other)
+    assert (tmp_path / "train.rngstate").read_bytes() == (case / "start" / "train.rngstate").read_bytes()
+    assert not bad_files(tmp_path)
+
+
+def potential_symbols(case: Path) -> list[str]:
+    return [network.symbol for network in trainx_deck.read(str(case / "train.in")).networks]
+
+
+def reference(row: str) -> list[str]:
+    """What a row of energies says without the network: energies, numbers of atoms, file."""
+    words = row.split()
+    return [words[0], words[2], words[3], *words[7:]]
+
+
+def test_the_state_is_that_of_the_original(tmp_path, monkeypatch, capfdbinary):
+    train(prepare(BEHLER, tmp_path), monkeypatch, capfdbinary)
+    files = (tmp_path / "train.restart", BEHLER / "expected" / "train.restart")
+    ours, theirs = (optimizer_state.read_lbfgsb(str(path)) for path in files)
+    assert (ours.task, ours.line_task, ours.m, ours.n) == (theirs.task, theirs.line_task, theirs.m, theirs.n)
+    np.testing.assert_allclose(ours.work, theirs.work, rtol=0, atol=1e-7)
+    assert_same_bits(ours.indices, theirs.indices, "indices")
+    assert_same_bits(ours.logicals, theirs.logicals, "logicals")
+    unit = 23  # of a Fortran file
+    assert_same_bits(np.delete(ours.integers, unit), np.delete(theirs.integers, unit), "integers")
+    times = slice(5, 10)
+    np.testing.assert_allclose(np.delete(ours.reals, times), np.delete(theirs.reals, times), atol=1e-10)
+
+
+def test_reading_and_writing_a_state_gives_the_same_bytes():
+    path = BEHLER / "expected" / "train.restart"
+    state = optimizer_state.read_lbfgsb(str(path))
+    ours, theirs = optimizer_state.to_binary(state, 0.0, 1e-6), path.read_bytes()
+    bounds = slice(172, 172 + 16 * state.n)  # not set in the original
+    assert ours[: bounds.start] + ours[bounds.stop :] == theirs[: bounds.start] + theirs[bounds.stop :]
+
+
+def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path, monkeypatch, capfdbinary):
+    _, whole, _ = train(prepare(BEHLER, tmp_path / "whole"), monkeypatch, capfdbinary)
+    folder = prepare(BEHLER, tmp_path / "parts", ITERATIONS="7")
+    _, first, _ = train(folder, monkeypatch, capfdbinary)
+    (folder / "train.in").write_text((folder / "train.in").read_text().replace("ITERATIONS 7", "ITERATIONS 5"))
+    _, second, err = train(folder, monkeypatch, capfdbinary)
+    parts = list(rows(first).values()) + list(rows(second).values())[1:]
+    assert parts == list(rows(whole).values())
+    assert err == ""
+    lines = [" Attempting restart of optimization algorithm from file: train.restart", " Restarting L-BFGS.", ""]
+    assert "\n".join(lines) in second
+    assert " Loading scaled training set file: behler.train.scaled\n\n" in second
+    assert potential.read(str(folder / "Ti.nn-00005")).network.weights.tolist() == (
+        potential.read(str(tmp_path / "whole" / "Ti.nn-00012")).network.weights.tolist()
+    )
+
+
+def test_a_state_of_other_networks_is_not_used(tmp_path, monkeypatch, capfdbinary):
+    folder = prepare(BEHLER, tmp_path, ITERATIONS="1")
+    single = ROOT / "fixtures" / "golden-trainx" / "single-species-bfgs" / "expected" / "train.restart"
+    shutil.copyfile(single, folder / "train.restart")
+    status, out, _ = train(folder, monkeypatch, capfdbinary)
+    assert status == 0
+    assert " Incompatible restart file.  Not restarting L-BFGS.\n" in out
+
+
+def test_new_networks_and_test_set(tmp_path, monkeypatch, capfdbinary):
+    folder = prepare(BEHLER, tmp_path, ITERATIONS="30")
+    for name in ("Ti.nn", "O.nn", "train.rngstate"):
+        (folder / name).unlink()
+    status, out, err = train(folder, monkeypatch, capfdbinary)
+    assert (status, err) == (0, "")
+    assert " Creating a new Ti network\n" in out
+    assert " Testing set : \n\n" in out
+    assert len((folder / "train.rngstate").read_bytes()) == 52
+    errors = rows(out)
+    assert min(rmse for _, rmse, _, _ in errors.values()) < 0.5 * errors[0][1]
+    network = potential.read(str(folder / "O.nn")).network
+    assert (network.nodes.tolist(), network.activations.tolist()) == ([19, 5, 4, 1], [2, 0, 0])
+
+
+def test_without_test_set(tmp_path, monkeypatch, capfdbinary):
+    status, out, _ = train(prepare(BEHLER, tmp_path, ITERATIONS="1", TESTPERCENT="0"), monkeypatch, capfdbinary)
+    assert status == 0
+    assert out.count("    0.000000E+00             NaN <\n") == 2
+    assert " Final RMSE of testing set  =      NaN meV/atom\n" in out
+
+
+def test_stop_file(tmp_path, monkeypatch, capfdbinary):
+    folder = prepare(BEHLER, tmp_path)
+    (folder / "STOP").touch()
+    status, out, _ = train(folder, monkeypatch, capfdbinary)
+    assert status == 0
+    assert list(rows(out)) == [0, 1]
+    assert " File `STOP' detected.  Training halted.\n\n Training finished.\n" in out
+
+
+def test_maxenergy(tmp_path, monkeypatch, capfdbinary):
+    folder = prepare(BEHLER, tmp_path, ITERATIONS="0", TESTPERCENT="0\nMAXENERGY -1.5")
+    status, out, _ = train(folder, monkeypatch, capfdbinary)
+    assert status == 0
+    assert " 5 high-energy structures will be removed from the scaled training set.\n" in out
+    assert "   Energy scaling factor: f = 2.226358\n   Atomic energy shift  : s = -1.949164\n" in out
+    scaled = trainset.read(str(folder / "behler.train.scaled"))
+    assert len(scaled.structures.entries) == scaled.header.n_structures == 3
+    assert (scaled.footer.energies.low, scaled.footer.n_atoms) == (-1.0, len(scaled.structures.atoms))
+
+
+def test_convergence(tmp_path, monkeypatch, capfdbinary):
+    folder = prepare(BEHLER, tmp_path, ITERATIONS="3000")
+    status, out, _ = train(folder, monkeypatch, capfdbinary)
+    assert status == 0
+    assert " The optimization has converged. Training stopped.\n\n\n Training finished.\n" in out
+    last = max(rows(out))
+    assert 20 < last < 3000
+    assert rows(out)[last][1] < 1e-4
+
+
+def test_timing(tmp_path, monkeypatch, capfdbinary):
+    train(prepare(BEHLER, tmp_path, ITERATIONS="1"), monkeypatch, capfdbinary)
+    lines = [re.sub(r"\d+\.\d\d s", "T s", line) for line in (tmp_path / "train.time").read_text().splitlines()]
+    assert lines == [
+        "       T s     Training set initialized.",
+        "       T s     Structures distributed over processes",
+        "       T s     Optimization method (bfgs) initialized.",
+        "       T s     Initial energies evaluated (before training)",
+        f"       T s     Starting epoch {'1':<50}",
+        "           T s Done with training iteration.",
+        "           T s Done with training set energies.",
+        "           T s Done with testing set energies.",
+        "           T s Done with epoch 1",
+        "       T s     Training finished.",
+        "       T s     Total time spent for training set.",
+        "       T s     Total time spent for testing set.",
+        "       T s     Stored energies of all structures.",
+        "       T s     Timing finished.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        ("bfgs", "lm batchsize=50", ":8: found METHOD lm; this train.x has bfgs only; for lm, use train.x of ænet, or "
+         "aenet_pytorch.py with method=adamw"),
+        ("METHOD\nbfgs", "METHOD ekf", ":7: found METHOD ekf; this train.x has bfgs only; for ekf, use train.x of "
+         "ænet, or aenet_pytorch.py with method=adamw"),
+        ("bfgs", "bgfs", ":8: found 'bgfs' after METHOD; expected bfgs"),
+        ("bfgs", "method=adamw lr=0.1", ":8: this deck is for aenet_pytorch.py; run that instead, or write METHOD "
+         "bfgs"),
+        ("ITERATIONS 12", "ITERATIONS many", ":3: found ITERATIONS many; expected a whole number, at least 0"),
+        ("TESTPERCENT 20", "TESTPERCENT 100", ":2: found TESTPERCENT 100; expected a percentage, below 100"),
+        ("TIMING", "SAMPLING sorted", ":5: found SAMPLING sorted; expected one of sequential, random, weighted, "
+         "energy"),
+        ("TRAININGSET", "TRAININGSETS", ":1: no TRAININGSET found; expected 'TRAININGSET <training set>'; did you mean "
+         "'TRAININGSETS'?"),
+        ("behler.train", "other.train", "other.train: no such file"),
+        ("4:linear", "4:relu", ":12: found activation 'relu'; expected one of linear, tanh, sigmoid, mtanh, twist"),
+        ("2 5:sigmoid", "3 5:sigmoid", ":12: found 2 layers; expected 3"),
+        ("  O   O.nn  2 5:sigmoid 4:linear", "", "train.in: NETWORKS has no network for O, a species of behler.train"),
+        ("  O   O.nn", "  N   N.nn", "train.in: NETWORKS has no network for O, a species of behler.train"),
+        ("  O   O.nn", "  O   Ti.nn", ":13: found Ti.nn for a second network; expected a file for each"),
+        ("  O   O.nn", "  Ti  O.nn", ":13: found a second network for Ti; expected one"),
+        ("O.nn", "behler.train", "train.in: the network of O would replace the input behler.train; rename one of them"),
+        ("TIMING", "MAXENERGY -9", "cannot normalise the energies: no energy per atom lies from -2.3983"),
+    ],
+)  # fmt: skip
+def test_bad_decks(before, after, message, tmp_path, monkeypatch, capfdbinary):
+    folder = prepare(BEHLER, tmp_path)
+    deck = (folder / "train.in").read_text()
+    assert before in deck
+    (folder / "train.in").write_text(deck.replace(before, after))
+    kept = sorted(path.name for path in folder.iterdir())
+    status, _, err = train(folder, monkeypatch, capfdbinary)
+    assert status == 1
+    assert message in err
+    assert len(err.splitlines()) == 1
+    assert sorted(path.name for path in folder.iterdir()) in (kept, sorted([*kept, "behler.train.scaled"]))
+
+
+@pytest.mark.parametrize("name", ["Ti.nn", "train.rngstate", "train.restart"])
+def test_damaged_files(name, tmp_path, monkeypatch, capfdbinary):
+    folder = prepare(BEHLER, tmp_path)
+    shutil.copyfile(BEHLER / "expected" / "train.restart", folder / "train.restart")
+    (folder / name).write_bytes((folder / name).read_bytes()[:-9])
+    status, _, err = train(folder, monkeypatch, capfdbinary)
+    assert status == 1
+    assert err.startswith(f"Error: {name}: record ")
+    assert len(err.splitlines()) == 1
+
+
+def test_warnings(tmp_path, monkeypatch, capfdbinary):
+    folder = prepare(BEHLER, tmp_path, ITERATIONS="0", TIMING="\nSAMPLING random\nTIMINGS")
+    (folder / "train.in").write_text(
+        (folder / "train.in").read_text().replace("5:sigmoid 4:linear", "6:sigmoid 4:tanh")
+    )
+    status, _, err = train(folder, monkeypatch, capfdbinary)
+    assert status == 0
+    assert err.splitlines() == [
+        "Warning: train.in:7: ignoring 'TIMINGS', which is not a keyword; did you mean TIMING?",
+        "Warning: Ti.nn exists; its layers are used, not those in train.in",
+        "Warning: O.nn exists; its layers are used, not those in train.in",
+        "Warning: SAMPLING has no effect on bfgs, which uses all structures in each epoch",
+    ]
+
+
+def test_launcher(tmp_path):
+    done = run(tmp_path, "nothing.in", program="train.x")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "Error: nothing.in: no such file; expected an input file of train.x, train.in\n"
