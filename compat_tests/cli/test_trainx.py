@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 import shutil
 from pathlib import Path
@@ -286,6 +287,46 @@ def test_warnings(tmp_path, monkeypatch, capfdbinary):
         "Warning: O.nn exists; its layers are used, not those in train.in",
         "Warning: SAMPLING has no effect on bfgs, which uses all structures in each epoch",
     ]
+
+
+def test_a_set_that_lacks_structures(tmp_path, monkeypatch, capfdbinary):
+    shutil.copyfile(FIXTURES / "edges" / "expected" / "edges.train", tmp_path / "edges.train")
+    lines = ["TRAININGSET edges.train", "TESTPERCENT 30", "ITERATIONS 2", "NETWORKS", "Cu Cu.nn 1 3:w", "O O.nn 0"]
+    (tmp_path / "train.in").write_text("\n".join(lines))
+    status, out, err = train(tmp_path, monkeypatch, capfdbinary)
+    assert status == 0
+    assert list(rows(out)) == [0, 1, 2]
+    assert err.startswith("Warning: edges.train: the header counts 1 structure more than the file holds")
+
+
+def test_an_old_normalised_set(tmp_path, monkeypatch, capfdbinary):
+    folder = prepare(BEHLER, tmp_path, ITERATIONS="0")
+    train(folder, monkeypatch, capfdbinary)
+    os.utime(folder / "behler.train.scaled", (1, 1))
+    status, _, err = train(folder, monkeypatch, capfdbinary)
+    assert status == 0
+    message = "behler.train.scaled is older than behler.train; remove it to normalise the training set again"
+    assert err == f"Warning: {message}\n"
+
+
+def test_a_constant_feature(tmp_path, monkeypatch, capfdbinary):
+    folder = prepare(BEHLER, tmp_path, ITERATIONS="2")
+    given = trainset.read(str(folder / "behler.train"))
+    features = given.structures.atoms.features.copy()
+    features[given.structures.atoms.types == 0, 3] = 0.7
+    statistics = list(given.footer.statistics)
+    mean, square = statistics[0].mean.copy(), statistics[0].square.copy()
+    mean[3], square[3] = 0.7, 0.7 * 0.7 * (1 + 1e-15)
+    statistics[0] = dataclasses.replace(statistics[0], mean=mean, square=square)
+    atoms = dataclasses.replace(given.structures.atoms, features=features)
+    structures = trainset.StructureBatch(given.structures.entries, atoms)
+    footer = dataclasses.replace(given.footer, statistics=tuple(statistics))
+    data = [trainset.header(given.header), *trainset.structures(structures), trainset.footer(footer)]
+    (folder / "behler.train").write_bytes(b"".join(data))
+    status, _, err = train(folder, monkeypatch, capfdbinary)
+    assert (status, err) == (0, "Warning: 1 feature of Ti did not vary in the training set; set to zero\n")
+    scaled = trainset.read(str(folder / "behler.train.scaled")).structures.atoms
+    assert not scaled.features[scaled.types == 0, 3].any()
 
 
 def test_launcher(tmp_path):
