@@ -263,6 +263,20 @@ def test_bad_decks(before, after, message, tmp_path, monkeypatch, capfdbinary):
     assert sorted(path.name for path in folder.iterdir()) in (kept, sorted([*kept, "behler.train.scaled"]))
 
 
+@pytest.mark.parametrize("place", [2, 5, 14, 26, 27, 28, 37, 40])
+@pytest.mark.parametrize("value", [-5, 10_000])
+def test_a_damaged_state_is_an_error(place, value, tmp_path, monkeypatch, capfdbinary):
+    folder = prepare(BEHLER, tmp_path, ITERATIONS="1")
+    state = optimizer_state.read_lbfgsb(str(BEHLER / "expected" / "train.restart"))
+    integers = state.integers.copy()
+    integers[place] = value
+    damaged = dataclasses.replace(state, integers=integers)
+    (folder / "train.restart").write_bytes(optimizer_state.to_binary(damaged, 0.0, 1e-6))
+    status, _, err = train(folder, monkeypatch, capfdbinary)
+    assert status == 1
+    assert err == "Error: train.restart: the state of L-BFGS-B is damaged; remove the file to begin with a new one\n"
+
+
 @pytest.mark.parametrize("name", ["Ti.nn", "train.rngstate", "train.restart"])
 def test_damaged_files(name, tmp_path, monkeypatch, capfdbinary):
     folder = prepare(BEHLER, tmp_path)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import _lbfgsb
 
+from aenet_py.errors import InputError
 from aenet_py.formats import optimizer_state
 from aenet_py.formats.optimizer_state import LbfgsbState
 
@@ -21,7 +22,10 @@ LINE_STEPS = 20  # evaluations in a line search, at most
 TASKS = {"START": (0, 0), "NEW_X": (1, 0), "FG_START": (3, 301), "FG_LNSRCH": (3, 302), "CONVERGENCE": (4, 0)}
 START, NEW, EVALUATE, CONVERGED = 0, 1, 3, 4  # first integer of a task
 STOPPED = "ABNORMAL_TERMINATION_IN_LNSRCH"
-_PLACES = [*range(3, 16), 26, 28, 39]  # in isave: where arrays begin, and indices of corrections and parameters
+_N_ARRAYS = 16  # in isave: sizes of arrays and where each begins
+_HEAD, _N_KEPT, _TAIL = 26, 27, 28  # first, number and last of the corrections
+_FREE = [37, 38, 39, 40]  # numbers of free and other parameters, and places among them
+_PLACES = [*range(3, _N_ARRAYS), _HEAD, _TAIL, 39]  # which count from 0 or 1
 _EPSILON = 4  # in dsave
 
 
@@ -94,9 +98,9 @@ def state_of(arrays: Lbfgsb) -> LbfgsbState:
     )
 
 
-def restored(state: LbfgsbState) -> Lbfgsb:
-    """The arrays of a state."""
-    return Lbfgsb(
+def restored(path: str, state: LbfgsbState) -> Lbfgsb:
+    """The arrays of a state; InputError, with the path of its file, if they would make the code leave them."""
+    arrays = Lbfgsb(
         task=np.array(TASKS.get(state.task, TASKS["CONVERGENCE"]), np.int32),
         line_task=np.array([EVALUATE if state.line_task == "FG" else START, 0], np.int32),
         work=state.work.copy(),
@@ -104,6 +108,26 @@ def restored(state: LbfgsbState) -> Lbfgsb:
         logicals=state.logicals.copy(),
         integers=_moved(state.integers, -1),
         reals=state.reals.copy(),
+    )
+    if state.task != "FG_LNSRCH":  # in a line search only, indices have been set
+        arrays.indices[:] = 0
+    if not _is_sound(arrays, state.n):
+        raise InputError(path, "the state of L-BFGS-B is damaged; remove the file to begin with a new one")
+    return arrays
+
+
+def _is_sound(arrays: Lbfgsb, n: int) -> bool:
+    """Whether all places lie in the arrays."""
+    fresh = start(n)
+    _advance(fresh, np.zeros(n), 0.0, np.zeros(n))
+    integers, n_kept = arrays.integers, arrays.integers[_N_KEPT]
+    ends = integers[[_HEAD, _TAIL]]
+    return bool(
+        np.array_equal(integers[:_N_ARRAYS], fresh.integers[:_N_ARRAYS])
+        and (n_kept == 0 or (0 < n_kept <= M and ends.min() >= 0 and ends.max() < M))
+        and (arrays.task[1] != TASKS["FG_LNSRCH"][1] or (integers[_FREE].min() >= 0 and integers[_FREE].max() <= n))
+        and arrays.indices.min() >= -1
+        and arrays.indices.max() <= n
     )
 
 

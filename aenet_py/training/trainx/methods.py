@@ -42,7 +42,7 @@ def _bfgs(n_weights: int) -> Method:
             outcome = "Incompatible restart file.  Not restarting L-BFGS."
             stored = optimizer_state.read_lbfgsb(STATE_FILE)
             if (stored.m, stored.n) == (bfgs.M, n_weights):
-                arrays, outcome = bfgs.restored(stored), "Restarting L-BFGS."
+                arrays, outcome = bfgs.restored(STATE_FILE, stored), "Restarting L-BFGS."
     return Method(
         epoch=lambda weights, found: bfgs.step(arrays, weights, found.loss, found.gradient),
         state=lambda: optimizer_state.to_binary(bfgs.state_of(arrays), bfgs.FACTR, bfgs.PGTOL),

@@ -217,7 +217,7 @@ def _train(problem: Problem, log: TimingLog | None, say: Say, warn: Say) -> tupl
         warn("SAMPLING has no effect on bfgs, which uses all structures in each epoch")
     times.steps(f"Optimization method ({deck.method}) initialized.")
     say(report.training(METHODS[deck.method], deck.epochs, "sequential"))
-    found, test_errors = _evaluated(problem, weights)
+    found, test_errors = _evaluated(problem, weights), _tested(problem, weights)
     say(_row(problem, 0, found, test_errors))
     times.steps("Initial energies evaluated (before training)")
     files, is_final = problem.files, False
@@ -228,10 +228,10 @@ def _train(problem: Problem, log: TimingLog | None, say: Say, warn: Say) -> tupl
         times.steps(f"Starting epoch {number:<50}")
         new, is_final = method.epoch(weights, found)
         times.part("Done with training iteration.", TRAINING)
-        if not np.array_equal(new, weights):
-            weights = new
-            found, test_errors = _evaluated(problem, weights)
+        is_same, weights = np.array_equal(new, weights), new
+        found = found if is_same else _evaluated(problem, weights)
         times.part("Done with training set energies.", TRAINING)
+        test_errors = test_errors if is_same else _tested(problem, weights)
         times.part("Done with testing set energies.", TESTING)
         say(_row(problem, number, found, test_errors))
         files = _with_weights(problem, weights)
@@ -252,12 +252,17 @@ def _train(problem: Problem, log: TimingLog | None, say: Say, warn: Say) -> tupl
     return files
 
 
-def _evaluated(problem: Problem, weights: np.ndarray) -> tuple[networks.Evaluation, np.ndarray]:
-    """The training set with its gradient, and the errors of the test set."""
+def _evaluated(problem: Problem, weights: np.ndarray) -> networks.Evaluation:
+    """Errors of the training set, and their gradient."""
     found = networks.evaluate(problem.train.structures, problem.layers, weights)
     if not np.isfinite(found.loss):
         raise AenetError("the energies of the networks are not finite; use the networks of an earlier epoch")
-    return found, networks.errors(problem.test.structures, problem.layers, weights)
+    return found
+
+
+def _tested(problem: Problem, weights: np.ndarray) -> np.ndarray:
+    """Errors of the test set."""
+    return networks.errors(problem.test.structures, problem.layers, weights)
 
 
 def _row(problem: Problem, number: int, found: networks.Evaluation, test_errors: np.ndarray) -> str:
