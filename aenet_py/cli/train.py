@@ -9,7 +9,7 @@ from aenet_py.cli import common
 from aenet_py.inputs import trainx_deck
 
 DESCRIPTION = """Train potentials on the energies of a training set. The input file is that of the original train.x;
-this version has METHOD bfgs."""
+this version has METHOD bfgs and lm."""
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import difflib
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from aenet_py.errors import InputError
@@ -11,8 +13,14 @@ from aenet_py.formats.potential import ACTIVATIONS
 from aenet_py.inputs.keywords import Deck, KeywordLine, Line, content_lines, first_word, nobody, words
 from aenet_py.inputs.train import NetworkInput, hidden_layers, natural
 
-METHODS = {"bfgs": "Limited Memory BFGS"}  # those of this version, with their names in the report
-OTHER_METHODS = ("ekf", "lm", "online_sd", "online_gd", "adam")  # of the original
+METHODS = {  # those of this version, with their names in the report
+    "bfgs": "Limited Memory BFGS",
+    "lm": "Levenberg-Marquardt",
+}
+SETTINGS: dict[str, dict[str, float]] = {  # of a method, with their defaults
+    "lm": {"batchsize": 1000.0, "learnrate": 0.1, "iter": 1.0, "conv": 1e-3, "adjust": 10.0},
+}
+OTHER_METHODS = ("ekf", "online_sd", "online_gd", "adam")  # of the original
 SAMPLINGS = ("sequential", "random", "weighted", "energy")
 FLAGS = ("timing", "debug", "save_energies")
 VALUES = ("trainingset", "testpercent", "iterations", "maxenergy", "sampling", "verbosity")
@@ -40,6 +48,8 @@ class TrainxInput:
         Order of the structures, one of SAMPLINGS.
     method : str
         One of METHODS.
+    settings : mapping of str to float
+        The method's settings.
     save_energies, timing : bool
         Write tables of energies, and the log of times.
     networks : tuple of NetworkInput
@@ -53,6 +63,7 @@ class TrainxInput:
     max_energy: float | None
     sampling: str
     method: str
+    settings: Mapping[str, float]
     save_energies: bool
     timing: bool
     networks: tuple[NetworkInput, ...]
@@ -64,7 +75,7 @@ def read(path: str, warn: Callable[[str], None] = nobody) -> TrainxInput:
     warn : called with a warning for each line without a keyword.
     """
     deck = _split(path, content_lines(path, "an input file of train.x, train.in"))
-    method = _method(deck)
+    method, settings = _method(deck)
     deck.require("trainingset", "'TRAININGSET <training set>'")
     sampling = (deck.argument("sampling", str, "the order of the structures") or SAMPLINGS[0]).lower()
     if sampling not in SAMPLINGS:
@@ -82,6 +93,7 @@ def read(path: str, warn: Callable[[str], None] = nobody) -> TrainxInput:
         max_energy=deck.argument("maxenergy", listio.real, "an energy in eV per atom"),
         sampling=sampling,
         method=method,
+        settings=settings,
         save_energies=bool(deck.flag("save_energies")),
         timing=bool(deck.flag("timing")),
         networks=_networks(deck),
@@ -113,22 +125,47 @@ def _split(path: str, lines: list[Line]) -> Deck:
     return Deck(path, entries, KEYWORDS, tuple(unknown))
 
 
-def _method(deck: Deck) -> str:
-    """The method, on the line of METHOD or the next one."""
+def _method(deck: Deck) -> tuple[str, Mapping[str, float]]:
+    """The method, on the line of METHOD or the next one, and its settings."""
     entry = deck.entries.get("method")
     if entry is None:
-        return "bfgs"
+        return "bfgs", {}
     line, text = (entry.body[0], entry.body[0].text) if entry.body else (entry.line, entry.rest)
     name = first_word(text).lower()
     if name in METHODS:
-        return name
+        return name, _settings(deck, line, text, name)
     if name in OTHER_METHODS:
         others = f"for {name}, use train.x of ænet, or aenet_pytorch.py with method=adamw"
-        raise InputError(deck.path, f"found METHOD {name}; this train.x has bfgs only; {others}", line.number)
+        raise InputError(
+            deck.path, f"found METHOD {name}; this train.x has {' and '.join(METHODS)} only; {others}", line.number
+        )
     if name.startswith(("method=", "lr=")):
         message = "this deck is for aenet_pytorch.py; run that instead, or write METHOD bfgs"
         raise InputError(deck.path, message, line.number)
-    raise InputError(deck.path, f"found {name or 'nothing'!r} after METHOD; expected bfgs", line.number)
+    raise InputError(
+        deck.path, f"found {name or 'nothing'!r} after METHOD; expected {' or '.join(METHODS)}", line.number
+    )
+
+
+def _settings(deck: Deck, line: Line, text: str, method: str) -> Mapping[str, float]:
+    """The settings after a method, 'name=number', of which the first of each name counts."""
+    values: dict[str, float] = {}
+    defaults = SETTINGS.get(method, {})
+    given = re.sub(r"\s*=\s*", "=", text.partition("!")[0]).replace(",", " ").split()[1:] if defaults else []
+    for word in given:
+        name, sign, number = word.partition("=")
+        if not sign or name.lower() not in defaults:
+            near = difflib.get_close_matches(name.lower(), defaults, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            expected = ", ".join(f"{setting}=" for setting in defaults)
+            raise InputError(deck.path, f"found {word!r} after {method}; expected {expected}{hint}", line.number)
+        parse, what = _RANGES[name.lower()]
+        try:
+            values.setdefault(name.lower(), parse(number))
+        except ValueError:
+            message = f"found {number or 'nothing'!r} for {name}; expected {what}"
+            raise InputError(deck.path, message, line.number) from None
+    return {**defaults, **values}
 
 
 def _networks(deck: Deck) -> tuple[NetworkInput, ...]:
@@ -177,3 +214,33 @@ def _percentage(text: str) -> float:
     if not 0 <= value < 100:
         raise ValueError(text)
     return value
+
+
+def _whole(text: str) -> float:
+    value = listio.real(text)
+    if not (value >= 1 and value.is_integer()):
+        raise ValueError(text)
+    return value
+
+
+def _positive(text: str) -> float:
+    value = listio.real(text)
+    if not value > 0:
+        raise ValueError(text)
+    return value
+
+
+def _factor(text: str) -> float:
+    value = listio.real(text)
+    if not value >= 1:
+        raise ValueError(text)
+    return value
+
+
+_RANGES: dict[str, tuple[Callable[[str], float], str]] = {
+    "batchsize": (_whole, "a whole number, at least 1"),
+    "iter": (_whole, "a whole number, at least 1"),
+    "learnrate": (_positive, "a number above 0"),
+    "conv": (listio.real, "a number"),
+    "adjust": (_factor, "a number, at least 1"),
+}

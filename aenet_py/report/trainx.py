@@ -7,11 +7,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from aenet_py.formats import decimals
 from aenet_py.formats.potential import Network
+from aenet_py.inputs.trainx_deck import TrainxInput
 from aenet_py.report.blocks import NOTICE, network_info
 from aenet_py.report.layout import banner, fixed, integer, real, scientific, timestamp
 
 PER_LINE = 8  # structures of the test set
+_SETTINGS = {  # of print_training_info
+    "lm": (
+        ("Batch size", "batchsize"), ("Batch iterations", "iter"), ("Initial learning rate", "learnrate"),
+        ("Target error", "conv"),
+    ),
+}  # fmt: skip
+_WHOLE = ("batchsize", "iter")  # numbers printed as integers
 _HEADER = (
     "  Ref(eV)        ANN(eV)      #atoms  Ref(eV/atom)   ANN(eV/atom) Ref-ANN(eV/atom)    Cost-Func{species}"
     "    Path-of-input-file\n"
@@ -78,13 +87,24 @@ def storing(symbols: Sequence[str], paths: Sequence[str]) -> str:
     return banner("Storing networks") + "\n" + "".join(lines) + "\n"
 
 
-def details(method: str, epochs: int, in_test_set: np.ndarray, restarted: bool) -> str:
+def settings(deck: TrainxInput) -> str:
+    """The settings of a method in print_training_info."""
+    text = ""
+    for title, name in _SETTINGS.get(deck.method, ()):
+        value = deck.settings[name]
+        shown = integer(int(value), 12) if name in _WHOLE else decimals.text(value).decode()
+        text += f"   {title:<22}: {shown}\n"
+    return text
+
+
+def details(method: str, epochs: int, in_test_set: np.ndarray, restarted: bool, settings: str) -> str:
     """print_training_info; in_test_set (n_structures,) bool; restarted : whether ``train.rngstate`` was read."""
     numbers = (np.flatnonzero(in_test_set) + 1).tolist()
     rows = [numbers[i : i + PER_LINE] for i in range(0, len(numbers), PER_LINE)]
     restart = " (restarted from previous run)" if restarted else " "
     return (
-        banner("Training details") + f"\n Training method         : {method}\n\n Number of iterations    : {epochs}\n\n"
+        banner("Training details")
+        + f"\n Training method         : {method}\n{settings}\n Number of iterations    : {epochs}\n\n"
         f" Training structures     : {len(in_test_set) - len(numbers)}\n Testing  structures     : {len(numbers)}\n\n"
         f" Testing set{restart}: \n"
         + "".join("\n" + "".join(integer(number, 8) + " " for number in row) for row in rows)

@@ -21,7 +21,8 @@ GOLDEN = [
     path
     for folder in (ROOT / "fixtures", SHARED)
     if (folder / "golden-trainx").exists()
-    for path in sorted((folder / "golden-trainx").glob("*-bfgs"))
+    for path in sorted((folder / "golden-trainx").glob("*-*"))
+    if path.name.endswith(("-bfgs", "-lm"))
 ]
 BEHLER = ROOT / "fixtures" / "golden-trainx" / "behler2011-bfgs"
 ROW = re.compile(r" +(\d+)((?: +\d\.\d{6}E[+-]\d\d){4}) <$")
@@ -34,8 +35,8 @@ def prepare(case: Path, folder: Path, **changes: str) -> Path:
     shutil.copytree(case / "start", folder, copy_function=shutil.copyfile, dirs_exist_ok=True)
     deck = (case / "train.in").read_text()
     name = trainx_deck.read(str(case / "train.in")).training_set
-    source = FIXTURES / case.name.removesuffix("-bfgs") / "expected" / name
-    shared = SHARED / "golden" / case.name.removesuffix("-bfgs") / "expected" / name
+    source = FIXTURES / case.name.rpartition("-")[0] / "expected" / name
+    shared = SHARED / "golden" / case.name.rpartition("-")[0] / "expected" / name
     shutil.copyfile(source if source.exists() else shared, folder / name)
     for keyword, value in changes.items():
         deck = re.sub(rf"(?m)^{keyword}\b.*$", f"{keyword} {value}", deck)
@@ -89,7 +90,38 @@ def test_golden(case, tmp_path, monkeypatch, capfdbinary):
         for mine, other in zip(ours[1:], theirs[1:], strict=True):
             assert reference(mine) == reference(other)
     assert (tmp_path / "train.rngstate").read_bytes() == (case / "start" / "train.rngstate").read_bytes()
+    assert (tmp_path / "train.restart").exists() == case.name.endswith("-bfgs")
     assert not bad_files(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ("batchsize=2 learnrate=1.d-2, adjust = 5", [2.349469e-01, 3.357452e-01, 2.016360e-01, 2.085059e-01]),
+        ("batchsize=4 iter=3 batchsize=1 ! batchsize=9", [6.454229e-01, 1.108484e-01, 1.036948e-01, 1.021914e-01]),
+    ],
+)
+def test_batches_of_lm(settings, expected, tmp_path, monkeypatch, capfdbinary):
+    """RMSE of the original."""
+    folder = prepare(BEHLER, tmp_path, ITERATIONS="4")
+    (folder / "train.in").write_text((folder / "train.in").read_text().replace("bfgs", f"lm {settings}"))
+    status, out, err = train(folder, monkeypatch, capfdbinary)
+    assert (status, err) == (0, "")
+    np.testing.assert_allclose([rows(out)[epoch][1] for epoch in (1, 2, 3, 4)], expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("sampling", ["random", "weighted", "energy"])
+@pytest.mark.parametrize("learnrate", ["0.1", "1e-300"])
+def test_lm_with_sampling(sampling, learnrate, tmp_path, monkeypatch, capfdbinary):
+    folder = prepare(BEHLER, tmp_path, ITERATIONS=f"30\nSAMPLING {sampling}")
+    settings = f"lm batchsize=3 learnrate={learnrate}"
+    (folder / "train.in").write_text((folder / "train.in").read_text().replace("bfgs", settings))
+    status, out, err = train(folder, monkeypatch, capfdbinary)
+    assert (status, err) == (0, "")
+    assert f" Sampling type               : {sampling}\n" in out
+    assert np.isfinite(list(rows(out).values())).all()
+    for symbol in ("Ti", "O"):
+        assert np.isfinite(potential.read(str(folder / f"{symbol}.nn-00030")).network.weights).all()
 
 
 def potential_symbols(case: Path) -> list[str]:
@@ -226,11 +258,19 @@ def test_timing(tmp_path, monkeypatch, capfdbinary):
 @pytest.mark.parametrize(
     ("before", "after", "message"),
     [
-        ("bfgs", "lm batchsize=50", ":8: found METHOD lm; this train.x has bfgs only; for lm, use train.x of ænet, or "
-         "aenet_pytorch.py with method=adamw"),
-        ("METHOD\nbfgs", "METHOD ekf", ":7: found METHOD ekf; this train.x has bfgs only; for ekf, use train.x of "
-         "ænet, or aenet_pytorch.py with method=adamw"),
-        ("bfgs", "bgfs", ":8: found 'bgfs' after METHOD; expected bfgs"),
+        ("METHOD\nbfgs", "METHOD ekf", ":7: found METHOD ekf; this train.x has bfgs and lm only; for ekf, use train.x "
+         "of ænet, or aenet_pytorch.py with method=adamw"),
+        ("bfgs", "bgfs", ":8: found 'bgfs' after METHOD; expected bfgs or lm"),
+        ("bfgs", "lm batchsizes=50", ":8: found 'batchsizes=50' after lm; expected batchsize=, learnrate=, iter=, "
+         "conv=, adjust=; did you mean batchsize?"),
+        ("bfgs", "lm iter 3", ":8: found 'iter' after lm; expected batchsize=, learnrate=, iter=, conv=, adjust=; did "
+         "you mean iter?"),
+        ("bfgs", "lm batchsize=2.5", ":8: found '2.5' for batchsize; expected a whole number, at least 1"),
+        ("METHOD\nbfgs", "METHOD lm iter = 0", ":7: found '0' for iter; expected a whole number, at least 1"),
+        ("bfgs", "lm learnrate=0", ":8: found '0' for learnrate; expected a number above 0"),
+        ("bfgs", "lm learnrate=", ":8: found 'nothing' for learnrate; expected a number above 0"),
+        ("bfgs", "lm adjust=0.1", ":8: found '0.1' for adjust; expected a number, at least 1"),
+        ("bfgs", "lm conv=low", ":8: found 'low' for conv; expected a number"),
         ("bfgs", "method=adamw lr=0.1", ":8: this deck is for aenet_pytorch.py; run that instead, or write METHOD "
          "bfgs"),
         ("ITERATIONS 12", "ITERATIONS many", ":3: found ITERATIONS many; expected a whole number, at least 0"),

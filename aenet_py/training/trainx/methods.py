@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from aenet_py.formats import optimizer_state
-from aenet_py.training.trainx.networks import Evaluation
+from aenet_py.formats import optimizer_state, rngstate
+from aenet_py.inputs.trainx_deck import TrainxInput
+from aenet_py.training.trainx import networks, sampling
+from aenet_py.training.trainx.networks import Evaluation, Layer, Structures
 
 STATE_FILE = "train.restart"
 
@@ -19,17 +21,19 @@ class Method:
     """A method that has begun.
 
     epoch : next weights, and whether these are final, given the current ones and their evaluation; state : bytes of
-    ``train.restart``; outcome : of reading this file, None without one.
+    ``train.restart``, None for a method without; outcome : of reading this file, None without one.
     """
 
     epoch: Callable[[np.ndarray, Evaluation], tuple[np.ndarray, bool]]
-    state: Callable[[], bytes]
+    state: Callable[[], bytes] | None
     outcome: str | None
 
 
-def begin(name: str, n_weights: int) -> Method:
-    """Begin training n_weights with a method, from ``train.restart`` if this file has its state."""
-    return {"bfgs": _bfgs}[name](n_weights)
+def begin(deck: TrainxInput, structures: Structures, layers: Sequence[Sequence[Layer]], n_weights: int) -> Method:
+    """Begin training n_weights with the deck's method, from ``train.restart`` if this file has its state."""
+    if deck.method == "lm":
+        return _lm(deck, structures, layers)
+    return _bfgs(n_weights)
 
 
 def _bfgs(n_weights: int) -> Method:
@@ -48,3 +52,19 @@ def _bfgs(n_weights: int) -> Method:
         state=lambda: optimizer_state.to_binary(bfgs.state_of(arrays), bfgs.FACTR, bfgs.PGTOL),
         outcome=outcome,
     )
+
+
+def _lm(deck: TrainxInput, structures: Structures, layers: Sequence[Sequence[Layer]]) -> Method:
+    from aenet_py.training.trainx import lm  # scipy is slow to import
+
+    size, adjust = int(deck.settings["batchsize"]), deck.settings["adjust"]
+    state, numbers = lm.State(deck.settings["learnrate"]), rngstate.uniform(rngstate.fresh())
+
+    def epoch(weights: np.ndarray, found: Evaluation) -> tuple[np.ndarray, bool]:
+        nonlocal state
+        order = sampling.order(deck.sampling, structures.energies, found.errors, numbers)
+        for chosen in lm.batches(order, size):
+            state, weights = lm.step(state, networks.take(structures, chosen), layers, weights, adjust)
+        return weights, False
+
+    return Method(epoch=epoch, state=None, outcome=None)

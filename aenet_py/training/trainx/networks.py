@@ -97,6 +97,21 @@ def select(training_set: TrainingSet, chosen: np.ndarray) -> Structures:
     )
 
 
+def take(structures: Structures, order: np.ndarray) -> Structures:
+    """Structures in another order, (n,) int, of which some may occur more than once."""
+    n = len(structures.energies)
+    if np.array_equal(order, np.arange(n)):
+        return structures
+    features, new_owners = [], []
+    for values, owners in zip(structures.features, structures.owners, strict=True):
+        starts = np.searchsorted(owners, np.arange(n + 1))
+        sizes = np.diff(starts)[order]
+        ends = np.cumsum(sizes)
+        features.append(values[np.arange(sizes.sum()) + np.repeat(starts[order] - ends + sizes, sizes)])
+        new_owners.append(np.repeat(np.arange(len(order)), sizes))
+    return Structures(structures.energies[order], structures.sizes[order], tuple(features), tuple(new_owners))
+
+
 def activate(function: int, x: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
     """Values of an activation function, in place of x, and its slopes; None where these are 1 (ff_activate)."""
     if function == LINEAR:
@@ -163,6 +178,50 @@ def evaluate(structures: Structures, networks: Sequence[Sequence[Layer]], weight
             if layer is not layers[0]:
                 pull = pull @ layer.matrix(weights)[:-1].T
     return Evaluation(found, gradient)
+
+
+def jacobian(
+    structures: Structures, networks: Sequence[Sequence[Layer]], weights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Errors of the normalised energies per atom, and their derivatives by the weights.
+
+    Parameters
+    ----------
+    structures : Structures
+        The structures; the atoms of each follow one another.
+    networks : sequence of sequence of Layer
+        The layers of each species.
+    weights : array, shape (n_weights,)
+        The weights of all networks.
+
+    Returns
+    -------
+    errors : array, shape (n,)
+        Errors (reference - network).
+    derivatives : array, shape (n, n_weights)
+        Derivatives of the errors.
+    """
+    n = len(structures.energies)
+    predicted = np.zeros(n)
+    derivatives = np.zeros((n, len(weights)))
+    for layers, values, owners in zip(networks, structures.features, structures.owners, strict=True):
+        steps = []
+        for layer in layers:
+            inputs = values
+            values, slopes = _outputs(layer, weights, inputs)
+            steps.append((inputs, slopes))
+        predicted += np.bincount(owners, values[:, 0], n)
+        starts = np.searchsorted(owners, np.arange(n + 1)).tolist()
+        pull = -1.0 / structures.sizes[owners][:, np.newaxis]
+        for layer, (inputs, slopes) in zip(reversed(layers), reversed(steps), strict=True):
+            if slopes is not None:
+                pull = slopes * pull
+            with_bias = np.column_stack((inputs, np.ones(len(inputs))))
+            for row, (start, stop) in zip(derivatives, itertools.pairwise(starts), strict=True):
+                np.matmul(with_bias[start:stop].T, pull[start:stop], out=layer.matrix(row))
+            if layer is not layers[0]:
+                pull = pull @ layer.matrix(weights)[:-1].T
+    return (structures.energies - predicted) / structures.sizes, derivatives
 
 
 def _outputs(layer: Layer, weights: np.ndarray, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:

@@ -82,6 +82,7 @@ def run(deck: TrainxInput, say: Say, warn: Say) -> int:
     deck = _ordered(deck, data)
     files = _networks(deck, data, say, warn)
     with contextlib.ExitStack() as stack:
+        stack.enter_context(np.errstate(over="ignore", invalid="ignore"))  # energies that are not finite are an error
         log = stack.enter_context(TimingLog("train.time")) if deck.timing else None
         if deck.timing:
             say(report.timing())
@@ -194,7 +195,7 @@ def _problem(deck: TrainxInput, data: ScaledSet, files: tuple[PotentialFile, ...
             (values.header.scale, values.header.shift),
         )
     )  # fmt: skip
-    say(report.details(METHODS[deck.method], deck.epochs, in_test, restarted))
+    say(report.details(METHODS[deck.method], deck.epochs, in_test, restarted, report.settings(deck)))
     return Problem(
         deck=deck,
         data=data,
@@ -210,13 +211,13 @@ def _train(problem: Problem, log: TimingLog | None, say: Say, warn: Say) -> tupl
     deck, times = problem.deck, Times(log)
     times.steps("Training set initialized.", "Structures distributed over processes")
     weights = np.concatenate([file.network.weights for file in problem.files])
-    method = methods.begin(deck.method, len(weights))
+    method = methods.begin(deck, problem.train.structures, problem.layers, len(weights))
     if method.outcome is not None:
         say(report.restart(methods.STATE_FILE, method.outcome))
-    if deck.sampling != "sequential":
+    if deck.method == "bfgs" and deck.sampling != "sequential":
         warn("SAMPLING has no effect on bfgs, which uses all structures in each epoch")
     times.steps(f"Optimization method ({deck.method}) initialized.")
-    say(report.training(METHODS[deck.method], deck.epochs, "sequential"))
+    say(report.training(METHODS[deck.method], deck.epochs, "sequential" if deck.method == "bfgs" else deck.sampling))
     found, test_errors = _evaluated(problem, weights), _tested(problem, weights)
     say(_row(problem, 0, found, test_errors))
     times.steps("Initial energies evaluated (before training)")
@@ -235,7 +236,8 @@ def _train(problem: Problem, log: TimingLog | None, say: Say, warn: Say) -> tupl
         times.part("Done with testing set energies.", TESTING)
         say(_row(problem, number, found, test_errors))
         files = _with_weights(problem, weights)
-        _write(methods.STATE_FILE, method.state())
+        if method.state is not None:
+            _write(methods.STATE_FILE, method.state())
         _write_networks(deck, files, f"-{number:05d}")
         times.part(f"Done with epoch {number}")
         if os.path.exists(STOP_FILE):
