@@ -8,8 +8,8 @@ from aenet_py import __version__
 from aenet_py.cli import common
 from aenet_py.inputs import trainx_deck
 
-DESCRIPTION = """Train potentials on the energies of a training set. The input file is that of the original train.x;
-this version has METHOD bfgs and lm."""
+DESCRIPTION = f"""Train potentials on the energies of a training set. The input file is that of the original train.x;
+this version has METHOD {trainx_deck.listed(trainx_deck.METHODS, "and")}."""
 
 
 def main(argv: list[str] | None = None) -> int:

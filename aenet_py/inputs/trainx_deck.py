@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from aenet_py.errors import InputError
@@ -16,11 +17,13 @@ from aenet_py.inputs.train import NetworkInput, hidden_layers, natural
 METHODS = {  # those of this version, with their names in the report
     "bfgs": "Limited Memory BFGS",
     "lm": "Levenberg-Marquardt",
+    "ekf": "Extended Kalman Filter",
 }
 SETTINGS: dict[str, dict[str, float]] = {  # of a method, with their defaults
     "lm": {"batchsize": 1000.0, "learnrate": 0.1, "iter": 1.0, "conv": 1e-3, "adjust": 10.0},
+    "ekf": {"lambda": 0.999, "lambda0": 0.97, "state": 10.0, "pnoise": 0.0, "adaptive": 0.6, "wgroup": 100.0},
 }
-OTHER_METHODS = ("ekf", "online_sd", "online_gd", "adam")  # of the original
+OTHER_METHODS = ("online_sd", "online_gd", "adam")  # of the original
 SAMPLINGS = ("sequential", "random", "weighted", "energy")
 FLAGS = ("timing", "debug", "save_energies")
 VALUES = ("trainingset", "testpercent", "iterations", "maxenergy", "sampling", "verbosity")
@@ -104,6 +107,29 @@ def read(path: str, warn: Callable[[str], None] = nobody) -> TrainxInput:
     return result
 
 
+def listed(names: Iterable[str], conjunction: str) -> str:
+    """Names in a sentence.
+
+    Parameters
+    ----------
+    names : iterable of str
+        The names, at least one.
+    conjunction : str
+        Word before the last name.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> listed(["bfgs", "lm", "ekf"], "or")
+    'bfgs, lm or ekf'
+    """
+    *first, last = names
+    return f"{', '.join(first)} {conjunction} {last}" if first else last
+
+
 def _split(path: str, lines: list[Line]) -> Deck:
     """Keywords with their lines: one after METHOD, all up to the next keyword after NETWORKS."""
     entries: dict[str, KeywordLine] = {}
@@ -136,36 +162,41 @@ def _method(deck: Deck) -> tuple[str, Mapping[str, float]]:
         return name, _settings(deck, line, text, name)
     if name in OTHER_METHODS:
         others = f"for {name}, use train.x of ænet, or aenet_pytorch.py with method=adamw"
-        raise InputError(
-            deck.path, f"found METHOD {name}; this train.x has {' and '.join(METHODS)} only; {others}", line.number
-        )
+        message = f"found METHOD {name}; this train.x has {listed(METHODS, 'and')} only; {others}"
+        raise InputError(deck.path, message, line.number)
     if name.startswith(("method=", "lr=")):
         message = "this deck is for aenet_pytorch.py; run that instead, or write METHOD bfgs"
         raise InputError(deck.path, message, line.number)
-    raise InputError(
-        deck.path, f"found {name or 'nothing'!r} after METHOD; expected {' or '.join(METHODS)}", line.number
-    )
+    message = f"found {name or 'nothing'!r} after METHOD; expected {listed(METHODS, 'or')}"
+    raise InputError(deck.path, message, line.number)
 
 
 def _settings(deck: Deck, line: Line, text: str, method: str) -> Mapping[str, float]:
     """The settings after a method, 'name=number', of which the first of each name counts."""
-    values: dict[str, float] = {}
+    given: dict[str, str] = {}
     defaults = SETTINGS.get(method, {})
-    given = re.sub(r"\s*=\s*", "=", text.partition("!")[0]).replace(",", " ").split()[1:] if defaults else []
-    for word in given:
+    pairs = re.sub(r"\s*=\s*", "=", text.partition("!")[0]).replace(",", " ").split()[1:] if defaults else []
+    for word in pairs:
         name, sign, number = word.partition("=")
         if not sign or name.lower() not in defaults:
             near = difflib.get_close_matches(name.lower(), defaults, n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
             expected = ", ".join(f"{setting}=" for setting in defaults)
             raise InputError(deck.path, f"found {word!r} after {method}; expected {expected}{hint}", line.number)
-        parse, what = _RANGES[name.lower()]
+        given.setdefault(name.lower(), number)
+    for name in given:
+        if name.startswith("lambda"):  # the original finds lambda in lambda0, too
+            given["lambda"] = given[name]
+            break
+    values = dict(defaults)
+    for name, number in given.items():
+        parse, what = _RANGES[name]
         try:
-            values.setdefault(name.lower(), parse(number))
+            values[name] = parse(number)
         except ValueError:
             message = f"found {number or 'nothing'!r} for {name}; expected {what}"
             raise InputError(deck.path, message, line.number) from None
-    return {**defaults, **values}
+    return values
 
 
 def _networks(deck: Deck) -> tuple[NetworkInput, ...]:
@@ -216,31 +247,31 @@ def _percentage(text: str) -> float:
     return value
 
 
-def _whole(text: str) -> float:
-    value = listio.real(text)
-    if not (value >= 1 and value.is_integer()):
-        raise ValueError(text)
-    return value
+def _where(valid: Callable[[float], bool]) -> Callable[[str], float]:
+    """A parser of finite numbers that are valid; ValueError for others."""
+
+    def parse(text: str) -> float:
+        value = listio.real(text)
+        if not (math.isfinite(value) and valid(value)):
+            raise ValueError(text)
+        return value
+
+    return parse
 
 
-def _positive(text: str) -> float:
-    value = listio.real(text)
-    if not value > 0:
-        raise ValueError(text)
-    return value
-
-
-def _factor(text: str) -> float:
-    value = listio.real(text)
-    if not value >= 1:
-        raise ValueError(text)
-    return value
-
-
+_WHOLE = (_where(lambda value: value >= 1 and value.is_integer()), "a whole number, at least 1")
+_POSITIVE = (_where(lambda value: value > 0), "a number above 0")
+_NUMBER = (_where(math.isfinite), "a number")
 _RANGES: dict[str, tuple[Callable[[str], float], str]] = {
-    "batchsize": (_whole, "a whole number, at least 1"),
-    "iter": (_whole, "a whole number, at least 1"),
-    "learnrate": (_positive, "a number above 0"),
-    "conv": (listio.real, "a number"),
-    "adjust": (_factor, "a number, at least 1"),
+    "batchsize": _WHOLE,
+    "iter": _WHOLE,
+    "learnrate": _POSITIVE,
+    "conv": _NUMBER,
+    "adjust": (_where(lambda value: value >= 1), "a number, at least 1"),
+    "lambda": (_where(lambda value: 0 < value <= 1), "a number above 0, at most 1"),
+    "lambda0": (_where(lambda value: 0 <= value <= 1), "a number from 0 to 1"),
+    "state": _POSITIVE,
+    "pnoise": (_where(lambda value: value >= 0), "a number, at least 0"),
+    "adaptive": _NUMBER,
+    "wgroup": _WHOLE,
 }

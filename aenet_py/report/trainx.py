@@ -19,6 +19,10 @@ _SETTINGS = {  # of print_training_info
         ("Batch size", "batchsize"), ("Batch iterations", "iter"), ("Initial learning rate", "learnrate"),
         ("Target error", "conv"),
     ),
+    "ekf": (  # the second and third titles are those of other settings
+        ("Forgetting factor", "lambda"), ("Ini. state covariance", "lambda0"), ("Measuring noise", "state"),
+        ("Process noise", "pnoise"), ("Adaptive EKF threshold", "adaptive"),
+    ),
 }  # fmt: skip
 _WHOLE = ("batchsize", "iter")  # numbers printed as integers
 _HEADER = (

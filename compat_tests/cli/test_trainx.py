@@ -21,8 +21,8 @@ GOLDEN = [
     path
     for folder in (ROOT / "fixtures", SHARED)
     if (folder / "golden-trainx").exists()
-    for path in sorted((folder / "golden-trainx").glob("*-*"))
-    if path.name.endswith(("-bfgs", "-lm"))
+    for method in trainx_deck.METHODS
+    for path in sorted((folder / "golden-trainx").glob(f"*-{method}"))
 ]
 BEHLER = ROOT / "fixtures" / "golden-trainx" / "behler2011-bfgs"
 ROW = re.compile(r" +(\d+)((?: +\d\.\d{6}E[+-]\d\d){4}) <$")
@@ -90,7 +90,7 @@ def test_golden(case, tmp_path, monkeypatch, capfdbinary):
         for mine, other in zip(ours[1:], theirs[1:], strict=True):
             assert reference(mine) == reference(other)
     assert (tmp_path / "train.rngstate").read_bytes() == (case / "start" / "train.rngstate").read_bytes()
-    assert (tmp_path / "train.restart").exists() == case.name.endswith("-bfgs")
+    assert (tmp_path / "train.restart").exists() == (not case.name.endswith("-lm"))
     assert not bad_files(tmp_path)
 
 
@@ -258,9 +258,9 @@ def test_timing(tmp_path, monkeypatch, capfdbinary):
 @pytest.mark.parametrize(
     ("before", "after", "message"),
     [
-        ("METHOD\nbfgs", "METHOD ekf", ":7: found METHOD ekf; this train.x has bfgs and lm only; for ekf, use train.x "
-         "of ænet, or aenet_pytorch.py with method=adamw"),
-        ("bfgs", "bgfs", ":8: found 'bgfs' after METHOD; expected bfgs or lm"),
+        ("METHOD\nbfgs", "METHOD adam", ":7: found METHOD adam; this train.x has bfgs, lm and ekf only; for adam, use "
+         "train.x of ænet, or aenet_pytorch.py with method=adamw"),
+        ("bfgs", "bgfs", ":8: found 'bgfs' after METHOD; expected bfgs, lm or ekf"),
         ("bfgs", "lm batchsizes=50", ":8: found 'batchsizes=50' after lm; expected batchsize=, learnrate=, iter=, "
          "conv=, adjust=; did you mean batchsize?"),
         ("bfgs", "lm iter 3", ":8: found 'iter' after lm; expected batchsize=, learnrate=, iter=, conv=, adjust=; did "

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aenet_py.formats import optimizer_state, rngstate
+from aenet_py.formats import ekf_state, optimizer_state, rngstate
 from aenet_py.inputs.trainx_deck import TrainxInput
 from aenet_py.training.trainx import networks, sampling
 from aenet_py.training.trainx.networks import Evaluation, Layer, Structures
@@ -33,6 +33,8 @@ def begin(deck: TrainxInput, structures: Structures, layers: Sequence[Sequence[L
     """Begin training n_weights with the deck's method, from ``train.restart`` if this file has its state."""
     if deck.method == "lm":
         return _lm(deck, structures, layers)
+    if deck.method == "ekf":
+        return _ekf(deck, structures, layers, n_weights)
     return _bfgs(n_weights)
 
 
@@ -68,3 +70,25 @@ def _lm(deck: TrainxInput, structures: Structures, layers: Sequence[Sequence[Lay
         return weights, False
 
     return Method(epoch=epoch, state=None, outcome=None)
+
+
+def _ekf(deck: TrainxInput, structures: Structures, layers: Sequence[Sequence[Layer]], n_weights: int) -> Method:
+    from aenet_py.training.trainx import ekf
+
+    parts, numbers = networks.singles(structures), rngstate.uniform(rngstate.fresh())
+    current, outcome = ekf.start(n_weights, deck.settings), None
+    if os.path.exists(STATE_FILE):
+        outcome = "Optimization method has changed.  Not restarting."
+        if optimizer_state.method_of(STATE_FILE) == ekf_state.METHOD:
+            outcome = "Incompatible restart file.  Not restarting."
+            stored = ekf_state.read(STATE_FILE, n_weights, current.covariance.shape)
+            if stored is not None:
+                current, outcome = stored, "Restarting Extended Kalman Filter."
+
+    def epoch(weights: np.ndarray, found: Evaluation) -> tuple[np.ndarray, bool]:
+        nonlocal current
+        order = sampling.order(deck.sampling, structures.energies, found.errors, numbers)
+        new, current = ekf.epoch(current, deck.settings, [parts[i] for i in order], layers, weights)
+        return new, False
+
+    return Method(epoch=epoch, state=lambda: ekf_state.to_binary(current, n_weights), outcome=outcome)

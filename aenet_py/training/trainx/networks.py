@@ -154,6 +154,38 @@ def evaluate(structures: Structures, networks: Sequence[Sequence[Layer]], weight
     -------
     Evaluation
     """
+    deviations, kept = _forward(structures, networks, weights)
+    return Evaluation(deviations, _backward(structures, networks, weights, kept, -deviations / structures.sizes))
+
+
+def sensitivity(
+    structure: Structures, networks: Sequence[Sequence[Layer]], weights: np.ndarray
+) -> tuple[float, np.ndarray]:
+    """The error of one structure, and the derivative of its predicted energy per atom by the weights, (n_weights,)."""
+    deviations, kept = _forward(structure, networks, weights)
+    return float(deviations[0]), _backward(structure, networks, weights, kept, 1.0 / structure.sizes)
+
+
+def singles(structures: Structures) -> list[Structures]:
+    """Each structure on its own."""
+    n = len(structures.energies)
+    edges = [np.searchsorted(owners, np.arange(n + 1)).tolist() for owners in structures.owners]
+    parts = []
+    for i in range(n):
+        rows = [slice(edge[i], edge[i + 1]) for edge in edges]
+        features = tuple(f[r] for f, r in zip(structures.features, rows, strict=True))
+        owners = tuple(np.zeros(len(f), dtype=int) for f in features)
+        parts.append(Structures(structures.energies[i : i + 1], structures.sizes[i : i + 1], features, owners))
+    return parts
+
+
+_Steps = list[list[tuple[np.ndarray, np.ndarray | None]]]
+
+
+def _forward(
+    structures: Structures, networks: Sequence[Sequence[Layer]], weights: np.ndarray
+) -> tuple[np.ndarray, _Steps]:
+    """Errors, and inputs and slopes of each layer."""
     predicted = np.zeros(len(structures.energies))
     kept = []
     for layers, values, owners in zip(networks, structures.features, structures.owners, strict=True):
@@ -164,9 +196,18 @@ def evaluate(structures: Structures, networks: Sequence[Sequence[Layer]], weight
             steps.append((inputs, slopes))
         predicted += np.bincount(owners, values[:, 0], len(predicted))
         kept.append(steps)
-    found = (structures.energies - predicted) / structures.sizes
+    return (structures.energies - predicted) / structures.sizes, kept
+
+
+def _backward(
+    structures: Structures,
+    networks: Sequence[Sequence[Layer]],
+    weights: np.ndarray,
+    kept: _Steps,
+    by_energy: np.ndarray,
+) -> np.ndarray:
+    """Gradient by the weights of a sum of energies, each multiplied by by_energy (n,)."""
     gradient = np.empty(len(weights))
-    by_energy = -found / structures.sizes
     for layers, steps, owners in zip(networks, kept, structures.owners, strict=True):
         pull = by_energy[owners][:, np.newaxis]
         for layer, (inputs, slopes) in zip(reversed(layers), reversed(steps), strict=True):
@@ -177,7 +218,7 @@ def evaluate(structures: Structures, networks: Sequence[Sequence[Layer]], weight
             np.sum(pull, axis=0, out=matrix[-1])
             if layer is not layers[0]:
                 pull = pull @ layer.matrix(weights)[:-1].T
-    return Evaluation(found, gradient)
+    return gradient
 
 
 def jacobian(
@@ -202,15 +243,9 @@ def jacobian(
         Derivatives of the errors.
     """
     n = len(structures.energies)
-    predicted = np.zeros(n)
+    deviations, kept = _forward(structures, networks, weights)
     derivatives = np.zeros((n, len(weights)))
-    for layers, values, owners in zip(networks, structures.features, structures.owners, strict=True):
-        steps = []
-        for layer in layers:
-            inputs = values
-            values, slopes = _outputs(layer, weights, inputs)
-            steps.append((inputs, slopes))
-        predicted += np.bincount(owners, values[:, 0], n)
+    for layers, steps, owners in zip(networks, kept, structures.owners, strict=True):
         starts = np.searchsorted(owners, np.arange(n + 1)).tolist()
         pull = -1.0 / structures.sizes[owners][:, np.newaxis]
         for layer, (inputs, slopes) in zip(reversed(layers), reversed(steps), strict=True):
@@ -221,7 +256,7 @@ def jacobian(
                 np.matmul(with_bias[start:stop].T, pull[start:stop], out=layer.matrix(row))
             if layer is not layers[0]:
                 pull = pull @ layer.matrix(weights)[:-1].T
-    return (structures.energies - predicted) / structures.sizes, derivatives
+    return deviations, derivatives
 
 
 def _outputs(layer: Layer, weights: np.ndarray, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:

@@ -47,6 +47,16 @@ def test_gradient_by_finite_differences(problem):
         assert abs((up - down) / (2 * STEP) - gradient[place]) < TOLERANCE * max(1.0, abs(gradient[place]))
 
 
+def test_sensitivities_of_single_structures(problem):
+    structures, given, weights = problem
+    layers = networks.layers_of(given)
+    whole = networks.evaluate(structures, layers, weights)
+    parts = [networks.sensitivity(part, layers, weights) for part in networks.singles(structures)]
+    np.testing.assert_allclose([error for error, _ in parts], whole.errors, rtol=1e-12, atol=1e-13)
+    gradient = -sum(error * slopes for error, slopes in parts)
+    np.testing.assert_allclose(gradient, whole.gradient, rtol=1e-11, atol=1e-12)
+
+
 def test_errors_are_those_of_the_atoms_one_by_one(problem):
     structures, given, weights = problem
     predicted = np.zeros(5)
