@@ -18,12 +18,14 @@ METHODS = {  # those of this version, with their names in the report
     "bfgs": "Limited Memory BFGS",
     "lm": "Levenberg-Marquardt",
     "ekf": "Extended Kalman Filter",
+    "online_sd": "Gradient Descent (online)",
 }
 SETTINGS: dict[str, dict[str, float]] = {  # of a method, with their defaults
     "lm": {"batchsize": 1000.0, "learnrate": 0.1, "iter": 1.0, "conv": 1e-3, "adjust": 10.0},
     "ekf": {"lambda": 0.999, "lambda0": 0.97, "state": 10.0, "pnoise": 0.0, "adaptive": 0.6, "wgroup": 100.0},
+    "online_sd": {"alpha": 0.01, "gamma": 0.9},
 }
-OTHER_METHODS = ("online_sd", "online_gd", "adam")  # of the original
+OTHER_METHODS = ("adam",)  # of the original
 SAMPLINGS = ("sequential", "random", "weighted", "energy")
 FLAGS = ("timing", "debug", "save_energies")
 VALUES = ("trainingset", "testpercent", "iterations", "maxenergy", "sampling", "verbosity")
@@ -167,6 +169,8 @@ def _method(deck: Deck) -> tuple[str, Mapping[str, float]]:
     if name.startswith(("method=", "lr=")):
         message = "this deck is for aenet_pytorch.py; run that instead, or write METHOD bfgs"
         raise InputError(deck.path, message, line.number)
+    if name == "online_gd":
+        raise InputError(deck.path, "found METHOD online_gd; write online_sd", line.number)
     message = f"found {name or 'nothing'!r} after METHOD; expected {listed(METHODS, 'or')}"
     raise InputError(deck.path, message, line.number)
 
@@ -261,6 +265,7 @@ def _where(valid: Callable[[float], bool]) -> Callable[[str], float]:
 
 _WHOLE = (_where(lambda value: value >= 1 and value.is_integer()), "a whole number, at least 1")
 _POSITIVE = (_where(lambda value: value > 0), "a number above 0")
+_NON_NEGATIVE = (_where(lambda value: value >= 0), "a number, at least 0")
 _NUMBER = (_where(math.isfinite), "a number")
 _RANGES: dict[str, tuple[Callable[[str], float], str]] = {
     "batchsize": _WHOLE,
@@ -271,7 +276,9 @@ _RANGES: dict[str, tuple[Callable[[str], float], str]] = {
     "lambda": (_where(lambda value: 0 < value <= 1), "a number above 0, at most 1"),
     "lambda0": (_where(lambda value: 0 <= value <= 1), "a number from 0 to 1"),
     "state": _POSITIVE,
-    "pnoise": (_where(lambda value: value >= 0), "a number, at least 0"),
+    "pnoise": _NON_NEGATIVE,
     "adaptive": _NUMBER,
     "wgroup": _WHOLE,
+    "alpha": _NON_NEGATIVE,
+    "gamma": _NON_NEGATIVE,
 }

@@ -23,6 +23,7 @@ _SETTINGS = {  # of print_training_info
         ("Forgetting factor", "lambda"), ("Ini. state covariance", "lambda0"), ("Measuring noise", "state"),
         ("Process noise", "pnoise"), ("Adaptive EKF threshold", "adaptive"),
     ),
+    "online_sd": (("Learning rate", "gamma"), ("Momentum rate", "alpha")),
 }  # fmt: skip
 _WHOLE = ("batchsize", "iter")  # numbers printed as integers
 _HEADER = (

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from aenet_py.cli.train import main
-from aenet_py.formats import optimizer_state, potential, trainset
+from aenet_py.formats import optimizer_state, potential, records, rngstate, trainset
 from aenet_py.inputs import trainx_deck
 from compat_tests.cli.cases import FIXTURES, ROOT, SHARED, bad_files, run
 from compat_tests.compare import assert_same_bits
@@ -22,7 +22,7 @@ GOLDEN = [
     for folder in (ROOT / "fixtures", SHARED)
     if (folder / "golden-trainx").exists()
     for method in trainx_deck.METHODS
-    for path in sorted((folder / "golden-trainx").glob(f"*-{method}"))
+    for path in sorted((folder / "golden-trainx").glob(f"*-{method.removeprefix('online_')}"))
 ]
 BEHLER = ROOT / "fixtures" / "golden-trainx" / "behler2011-bfgs"
 ROW = re.compile(r" +(\d+)((?: +\d\.\d{6}E[+-]\d\d){4}) <$")
@@ -90,7 +90,7 @@ def test_golden(case, tmp_path, monkeypatch, capfdbinary):
         for mine, other in zip(ours[1:], theirs[1:], strict=True):
             assert reference(mine) == reference(other)
     assert (tmp_path / "train.rngstate").read_bytes() == (case / "start" / "train.rngstate").read_bytes()
-    assert (tmp_path / "train.restart").exists() == (not case.name.endswith("-lm"))
+    assert (tmp_path / "train.restart").exists() == case.name.endswith(("-bfgs", "-ekf"))
     assert not bad_files(tmp_path)
 
 
@@ -122,6 +122,45 @@ def test_lm_with_sampling(sampling, learnrate, tmp_path, monkeypatch, capfdbinar
     assert np.isfinite(list(rows(out).values())).all()
     for symbol in ("Ti", "O"):
         assert np.isfinite(potential.read(str(folder / f"{symbol}.nn-00030")).network.weights).all()
+
+
+@pytest.mark.parametrize(
+    ("sampling", "expected"),
+    [
+        ("random", [9.688079e-01, 9.403189e-01, 8.800441e-01]),
+        ("weighted", [8.578197e-01, 7.265369e-01, 7.153352e-01]),
+        ("energy", [8.568047e-01, 7.268893e-01, 7.150106e-01]),
+    ],
+)
+def test_sampling(sampling, expected, tmp_path, monkeypatch, capfdbinary):
+    """RMSE of the original, with clock_gettime replaced: its clock is the seed."""
+    folder = prepare(BEHLER, tmp_path, ITERATIONS=f"3\nSAMPLING {sampling}")
+    deck = (folder / "train.in").read_text()
+    (folder / "train.in").write_text(deck.replace("bfgs", "online_sd gamma=0.02 alpha=0.3"))
+    seed_by_clock(folder, monkeypatch)
+    status, out, err = train(folder, monkeypatch, capfdbinary)
+    assert (status, err) == (0, "")
+    assert f" Sampling type               : {sampling}\n" in out
+    assert "   Learning rate         :    2.0000000000000000E-002\n" in out
+    assert "   Momentum rate         :   0.29999999999999999     \n" in out
+    np.testing.assert_allclose([rows(out)[epoch][1] for epoch in (1, 2, 3)], expected, rtol=2e-6)
+
+
+def test_a_rate_that_is_too_large(tmp_path, monkeypatch, capfdbinary):
+    folder = prepare(BEHLER, tmp_path)
+    (folder / "train.in").write_text((folder / "train.in").read_text().replace("bfgs", "online_sd gamma=90"))
+    status, out, err = train(folder, monkeypatch, capfdbinary)
+    assert status == 1
+    assert list(rows(out)) == [0]
+    assert err == "Error: the energies of the networks are not finite; use the networks of an earlier epoch\n"
+
+
+def seed_by_clock(folder: Path, monkeypatch) -> None:
+    """Random numbers of the original at a clock of 12.345 s (random_init)."""
+    seed = records.integers([8]) + records.integers([12345 + 37 * i for i in range(8)])
+    (folder / "seed").write_bytes(seed)
+    state = rngstate.read(str(folder / "seed"))
+    monkeypatch.setattr(rngstate, "fresh", lambda: state)
 
 
 def potential_symbols(case: Path) -> list[str]:
@@ -258,9 +297,15 @@ def test_timing(tmp_path, monkeypatch, capfdbinary):
 @pytest.mark.parametrize(
     ("before", "after", "message"),
     [
-        ("METHOD\nbfgs", "METHOD adam", ":7: found METHOD adam; this train.x has bfgs, lm and ekf only; for adam, use "
-         "train.x of ænet, or aenet_pytorch.py with method=adamw"),
-        ("bfgs", "bgfs", ":8: found 'bgfs' after METHOD; expected bfgs, lm or ekf"),
+        ("METHOD\nbfgs", "METHOD adam", ":7: found METHOD adam; this train.x has bfgs, lm, ekf and online_sd only; for "
+         "adam, use train.x of ænet, or aenet_pytorch.py with method=adamw"),
+        ("bfgs", "bgfs", ":8: found 'bgfs' after METHOD; expected bfgs, lm, ekf or online_sd"),
+        ("bfgs", "online_gd", ":8: found METHOD online_gd; write online_sd"),
+        ("bfgs", "online_sd gama=0.1", ":8: found 'gama=0.1' after online_sd; expected alpha=, gamma=; did you mean "
+         "gamma?"),
+        ("bfgs", "online_sd gamma = 0.1 fast", ":8: found 'fast' after online_sd; expected alpha=, gamma="),
+        ("bfgs", "online_sd gamma=", ":8: found 'nothing' for gamma; expected a number, at least 0"),
+        ("METHOD\nbfgs", "METHOD online_sd gamma=-1", ":7: found '-1' for gamma; expected a number, at least 0"),
         ("bfgs", "lm batchsizes=50", ":8: found 'batchsizes=50' after lm; expected batchsize=, learnrate=, iter=, "
          "conv=, adjust=; did you mean batchsize?"),
         ("bfgs", "lm iter 3", ":8: found 'iter' after lm; expected batchsize=, learnrate=, iter=, conv=, adjust=; did "

@@ -10,7 +10,7 @@ import numpy as np
 
 from aenet_py.formats import ekf_state, optimizer_state, rngstate
 from aenet_py.inputs.trainx_deck import TrainxInput
-from aenet_py.training.trainx import networks, sampling
+from aenet_py.training.trainx import networks, online_sd, sampling
 from aenet_py.training.trainx.networks import Evaluation, Layer, Structures
 
 STATE_FILE = "train.restart"
@@ -35,6 +35,8 @@ def begin(deck: TrainxInput, structures: Structures, layers: Sequence[Sequence[L
         return _lm(deck, structures, layers)
     if deck.method == "ekf":
         return _ekf(deck, structures, layers, n_weights)
+    if deck.method == "online_sd":
+        return _online_sd(deck, structures, layers, n_weights)
     return _bfgs(n_weights)
 
 
@@ -92,3 +94,14 @@ def _ekf(deck: TrainxInput, structures: Structures, layers: Sequence[Sequence[La
         return new, False
 
     return Method(epoch=epoch, state=lambda: ekf_state.to_binary(current, n_weights), outcome=outcome)
+
+
+def _online_sd(deck: TrainxInput, structures: Structures, layers: Sequence[Sequence[Layer]], n_weights: int) -> Method:
+    numbers, parts, change = rngstate.uniform(rngstate.fresh()), networks.singles(structures), np.zeros(n_weights)
+
+    def epoch(weights: np.ndarray, found: Evaluation) -> tuple[np.ndarray, bool]:
+        order = sampling.order(deck.sampling, structures.energies, found.errors, numbers)
+        samples = [parts[i] for i in order]
+        return online_sd.epoch(samples, layers, weights, change, deck.settings["gamma"], deck.settings["alpha"]), False
+
+    return Method(epoch=epoch, state=None, outcome=None)
