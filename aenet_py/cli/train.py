@@ -9,7 +9,7 @@ from aenet_py.cli import common
 from aenet_py.inputs import trainx_deck
 
 DESCRIPTION = f"""Train potentials on the energies of a training set. The input file is that of the original train.x;
-this version has METHOD {trainx_deck.listed(trainx_deck.METHODS, "and")}."""
+METHOD is {trainx_deck.one_of(trainx_deck.METHODS)}."""
 
 
 def main(argv: list[str] | None = None) -> int:

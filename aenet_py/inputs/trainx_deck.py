@@ -14,18 +14,19 @@ from aenet_py.formats.potential import ACTIVATIONS
 from aenet_py.inputs.keywords import Deck, KeywordLine, Line, content_lines, first_word, nobody, words
 from aenet_py.inputs.train import NetworkInput, hidden_layers, natural
 
-METHODS = {  # those of this version, with their names in the report
+METHODS = {  # with their names in the report
     "bfgs": "Limited Memory BFGS",
     "lm": "Levenberg-Marquardt",
     "ekf": "Extended Kalman Filter",
     "online_sd": "Gradient Descent (online)",
+    "adam": "Adaptive Moment Estimation (Adam)",
 }
 SETTINGS: dict[str, dict[str, float]] = {  # of a method, with their defaults
     "lm": {"batchsize": 1000.0, "learnrate": 0.1, "iter": 1.0, "conv": 1e-3, "adjust": 10.0},
     "ekf": {"lambda": 0.999, "lambda0": 0.97, "state": 10.0, "pnoise": 0.0, "adaptive": 0.6, "wgroup": 100.0},
     "online_sd": {"alpha": 0.01, "gamma": 0.9},
+    "adam": {"mu": 0.001, "b1": 0.9, "b2": 0.999, "eps": 1e-8, "samplesize": 500.0, "batchsize": 1.0},
 }
-OTHER_METHODS = ("adam",)  # of the original
 SAMPLINGS = ("sequential", "random", "weighted", "energy")
 FLAGS = ("timing", "debug", "save_energies")
 VALUES = ("trainingset", "testpercent", "iterations", "maxenergy", "sampling", "verbosity")
@@ -82,7 +83,7 @@ def read(path: str, warn: Callable[[str], None] = nobody) -> TrainxInput:
     deck = _split(path, content_lines(path, "an input file of train.x, train.in"))
     method, settings = _method(deck)
     deck.require("trainingset", "'TRAININGSET <training set>'")
-    sampling = (deck.argument("sampling", str, "the order of the structures") or SAMPLINGS[0]).lower()
+    sampling = (deck.argument("sampling", str, "the order of the structures") or _default_sampling(method)).lower()
     if sampling not in SAMPLINGS:
         line = deck.entries["sampling"].line.number
         raise InputError(path, f"found SAMPLING {sampling}; expected one of {', '.join(SAMPLINGS)}", line)
@@ -109,15 +110,13 @@ def read(path: str, warn: Callable[[str], None] = nobody) -> TrainxInput:
     return result
 
 
-def listed(names: Iterable[str], conjunction: str) -> str:
-    """Names in a sentence.
+def one_of(names: Iterable[str]) -> str:
+    """Names to choose from, in a sentence.
 
     Parameters
     ----------
     names : iterable of str
-        The names, at least one.
-    conjunction : str
-        Word before the last name.
+        The names, at least two.
 
     Returns
     -------
@@ -125,11 +124,11 @@ def listed(names: Iterable[str], conjunction: str) -> str:
 
     Examples
     --------
-    >>> listed(["bfgs", "lm", "ekf"], "or")
+    >>> one_of(["bfgs", "lm", "ekf"])
     'bfgs, lm or ekf'
     """
     *first, last = names
-    return f"{', '.join(first)} {conjunction} {last}" if first else last
+    return f"{', '.join(first)} or {last}"
 
 
 def _split(path: str, lines: list[Line]) -> Deck:
@@ -162,17 +161,17 @@ def _method(deck: Deck) -> tuple[str, Mapping[str, float]]:
     name = first_word(text).lower()
     if name in METHODS:
         return name, _settings(deck, line, text, name)
-    if name in OTHER_METHODS:
-        others = f"for {name}, use train.x of ænet, or aenet_pytorch.py with method=adamw"
-        message = f"found METHOD {name}; this train.x has {listed(METHODS, 'and')} only; {others}"
-        raise InputError(deck.path, message, line.number)
     if name.startswith(("method=", "lr=")):
         message = "this deck is for aenet_pytorch.py; run that instead, or write METHOD bfgs"
         raise InputError(deck.path, message, line.number)
     if name == "online_gd":
         raise InputError(deck.path, "found METHOD online_gd; write online_sd", line.number)
-    message = f"found {name or 'nothing'!r} after METHOD; expected {listed(METHODS, 'or')}"
+    message = f"found {name or 'nothing'!r} after METHOD; expected {one_of(METHODS)}"
     raise InputError(deck.path, message, line.number)
+
+
+def _default_sampling(method: str) -> str:
+    return "random" if method == "adam" else "sequential"
 
 
 def _settings(deck: Deck, line: Line, text: str, method: str) -> Mapping[str, float]:
@@ -265,6 +264,7 @@ def _where(valid: Callable[[float], bool]) -> Callable[[str], float]:
 
 _WHOLE = (_where(lambda value: value >= 1 and value.is_integer()), "a whole number, at least 1")
 _POSITIVE = (_where(lambda value: value > 0), "a number above 0")
+_SHARE = (_where(lambda value: 0 <= value < 1), "a number, at least 0 and below 1")
 _NON_NEGATIVE = (_where(lambda value: value >= 0), "a number, at least 0")
 _NUMBER = (_where(math.isfinite), "a number")
 _RANGES: dict[str, tuple[Callable[[str], float], str]] = {
@@ -281,4 +281,9 @@ _RANGES: dict[str, tuple[Callable[[str], float], str]] = {
     "wgroup": _WHOLE,
     "alpha": _NON_NEGATIVE,
     "gamma": _NON_NEGATIVE,
+    "mu": _NON_NEGATIVE,
+    "b1": _SHARE,
+    "b2": _SHARE,
+    "eps": _NON_NEGATIVE,
+    "samplesize": _WHOLE,
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -122,11 +122,23 @@ def restart(path: str, outcome: str) -> str:
     return f" Attempting restart of optimization algorithm from file: {path}\n {outcome}\n\n"
 
 
-def training(method: str, epochs: int, sampling: str) -> str:
+def adam(settings: Mapping[str, float], n_samples: int, batch: int) -> str:
+    """opt_print_info_adam"""
+    return (
+        f" Learning rate               : {scientific(settings['mu'], 9, 3)}\n"
+        f" Gradient decay rate (b1)    : {fixed(settings['b1'], 4)}\n"
+        f" Sq. gradient decay rate (b1): {fixed(settings['b2'], 4)}\n"
+        f" Epsilon                     : {scientific(settings['eps'], 9, 3)}\n"
+        f" Sample size                 : {n_samples} ({n_samples})\n"
+        f" Mini-batch size             : {batch} ({batch})\n"
+    )
+
+
+def training(method: str, epochs: int, sampling: str, settings: str) -> str:
     """print_training_header"""
     return (
         banner("Training process") + f"\n Weight optimization for {epochs} epochs using the {method} method.\n\n"
-        f" Sampling type               : {sampling}\n\n"
+        f" Sampling type               : {sampling}\n{settings}\n"
         "        |------------TRAIN-----------|  |------------TEST------------|\n"
         " epoch             MAE          <RMSE>             MAE          <RMSE>\n"
     )

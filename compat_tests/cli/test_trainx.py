@@ -146,6 +146,49 @@ def test_sampling(sampling, expected, tmp_path, monkeypatch, capfdbinary):
     np.testing.assert_allclose([rows(out)[epoch][1] for epoch in (1, 2, 3)], expected, rtol=2e-6)
 
 
+@pytest.mark.parametrize(
+    ("settings", "sampling", "sizes", "expected"),
+    [
+        ("", "", (7, 1), [7.400710e-01, 6.280984e-01, 5.123957e-01]),
+        ("batchsize=3", "", (7, 3), [9.870757e-01, 8.800631e-01, 7.896830e-01]),
+        ("batchsize=3", "SAMPLING sequential", (7, 3), [9.809936e-01, 8.375236e-01, 7.246261e-01]),
+        ("samplesize=3 batchsize=2", "SAMPLING sequential", (2, 2), [1.062073e00, 9.795831e-01, 9.029111e-01]),
+    ],
+)
+def test_adam(settings, sampling, sizes, expected, tmp_path, monkeypatch, capfdbinary):
+    """RMSE of the original, as in test_sampling."""
+    folder = prepare(BEHLER, tmp_path, ITERATIONS=f"3\n{sampling}")
+    deck = (folder / "train.in").read_text()
+    (folder / "train.in").write_text(deck.replace("bfgs", f"adam mu=0.01 {settings}"))
+    seed_by_clock(folder, monkeypatch)
+    status, out, err = train(folder, monkeypatch, capfdbinary)
+    assert (status, err) == (0, "")
+    lines = [
+        f" Sampling type               : {sampling.removeprefix('SAMPLING ') or 'random'}",
+        " Learning rate               : 1.000E-02",
+        " Gradient decay rate (b1)    : 0.9000",
+        " Sq. gradient decay rate (b1): 0.9990",
+        " Epsilon                     : 1.000E-08",
+        f" Sample size                 : {sizes[0]} ({sizes[0]})",
+        f" Mini-batch size             : {sizes[1]} ({sizes[1]})",
+    ]
+    method = "Adaptive Moment Estimation (Adam)"
+    assert f" Training method         : {method}\n\n Number of iterations" in out
+    assert f" epochs using the {method} method.\n\n" + "\n".join(lines) + "\n\n        |---" in out
+    np.testing.assert_allclose([rows(out)[epoch][1] for epoch in (1, 2, 3)], expected, rtol=2e-6)
+    assert not (folder / "train.restart").exists()
+
+
+def test_adam_on_a_sample(tmp_path, monkeypatch, capfdbinary):
+    folder = prepare(BEHLER, tmp_path, ITERATIONS="30")
+    deck = (folder / "train.in").read_text()
+    (folder / "train.in").write_text(deck.replace("bfgs", "adam mu=0.01 samplesize=3"))
+    status, out, err = train(folder, monkeypatch, capfdbinary)
+    assert (status, err) == (0, "")
+    errors = rows(out)
+    assert errors[30][1] < 0.5 * errors[0][1]
+
+
 def test_a_rate_that_is_too_large(tmp_path, monkeypatch, capfdbinary):
     folder = prepare(BEHLER, tmp_path)
     (folder / "train.in").write_text((folder / "train.in").read_text().replace("bfgs", "online_sd gamma=90"))
@@ -297,12 +340,12 @@ def test_timing(tmp_path, monkeypatch, capfdbinary):
 @pytest.mark.parametrize(
     ("before", "after", "message"),
     [
-        ("METHOD\nbfgs", "METHOD adam", ":7: found METHOD adam; this train.x has bfgs, lm, ekf and online_sd only; for "
-         "adam, use train.x of ænet, or aenet_pytorch.py with method=adamw"),
-        ("bfgs", "bgfs", ":8: found 'bgfs' after METHOD; expected bfgs, lm, ekf or online_sd"),
+        ("bfgs", "bgfs", ":8: found 'bgfs' after METHOD; expected bfgs, lm, ekf, online_sd or adam"),
         ("bfgs", "online_gd", ":8: found METHOD online_gd; write online_sd"),
         ("bfgs", "online_sd gama=0.1", ":8: found 'gama=0.1' after online_sd; expected alpha=, gamma=; did you mean "
          "gamma?"),
+        ("bfgs", "adam b1=1", ":8: found '1' for b1; expected a number, at least 0 and below 1"),
+        ("bfgs", "adam batchsize=0", ":8: found '0' for batchsize; expected a whole number, at least 1"),
         ("bfgs", "online_sd gamma = 0.1 fast", ":8: found 'fast' after online_sd; expected alpha=, gamma="),
         ("bfgs", "online_sd gamma=", ":8: found 'nothing' for gamma; expected a number, at least 0"),
         ("METHOD\nbfgs", "METHOD online_sd gamma=-1", ":7: found '-1' for gamma; expected a number, at least 0"),

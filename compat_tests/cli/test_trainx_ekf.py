@@ -177,11 +177,11 @@ def test_schedules():
     state = rngstate.read(str(SINGLE / "start" / "train.rngstate"))
     energies, errors = np.array([3.0, -1.0, 2.0, 0.5]), np.array([0.1, -0.9, 0.3, -0.2])
     draws = list(itertools.islice(rngstate.uniform(state), 4))
-    first = {kind: list(sampling.order(kind, energies, errors, rngstate.uniform(state))) for kind in
+    first = {kind: list(sampling.order(kind, energies, errors, rngstate.uniform(state), 4)) for kind in
              trainx_deck.SAMPLINGS}  # fmt: skip
     assert first["sequential"] == [0, 1, 2, 3]
     assert first["random"] == [max(int(np.ceil(r * 4)), 1) - 1 for r in draws]
     by_energy, by_error = [1, 3, 2, 0], [0, 3, 2, 1]
     assert first["energy"] == [by_energy[max(int(np.ceil(r**4 * 4)), 1) - 1] for r in draws]
     assert first["weighted"] == [by_error[4 - max(int(np.ceil(r**4 * 4)), 1)] for r in draws]
-    assert list(sampling.order("random", energies, errors, iter([0.0, 0.25, 0.26, 0.99]))) == [0, 0, 1, 3]
+    assert list(sampling.order("random", energies, errors, iter([0.0, 0.25, 0.26, 0.99]), 4)) == [0, 0, 1, 3]

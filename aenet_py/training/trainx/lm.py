@@ -41,32 +41,6 @@ class State:
     pending: Equations | None = None
 
 
-def batches(order: np.ndarray, size: int) -> list[np.ndarray]:
-    """The structures of each batch.
-
-    Their number is n / size, rounded; the last batch continues with the first structures or some are left out.
-
-    Parameters
-    ----------
-    order : array of int, shape (n,)
-        The structures of an epoch.
-    size : int
-        Structures per batch, at most n.
-
-    Returns
-    -------
-    list of array of int, shape (size,)
-
-    Examples
-    --------
-    >>> [batch.tolist() for batch in batches(np.arange(5), 2)]
-    [[0, 1], [2, 3], [4, 0]]
-    """
-    size = min(size, len(order))
-    count = int(len(order) / size + 0.5)
-    return [order[(start * size + np.arange(size)) % len(order)] for start in range(count)]
-
-
 def step(
     state: State, batch: Structures, layers: Sequence[Sequence[Layer]], weights: np.ndarray, adjust: float
 ) -> tuple[State, np.ndarray]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ import numpy as np
 
 from aenet_py.formats import ekf_state, optimizer_state, rngstate
 from aenet_py.inputs.trainx_deck import TrainxInput
-from aenet_py.training.trainx import networks, online_sd, sampling
+from aenet_py.training.trainx import adam, networks, online_sd, sampling
 from aenet_py.training.trainx.networks import Evaluation, Layer, Structures
 
 STATE_FILE = "train.restart"
@@ -37,6 +38,8 @@ def begin(deck: TrainxInput, structures: Structures, layers: Sequence[Sequence[L
         return _ekf(deck, structures, layers, n_weights)
     if deck.method == "online_sd":
         return _online_sd(deck, structures, layers, n_weights)
+    if deck.method == "adam":
+        return _adam(deck, structures, layers, n_weights)
     return _bfgs(n_weights)
 
 
@@ -66,8 +69,8 @@ def _lm(deck: TrainxInput, structures: Structures, layers: Sequence[Sequence[Lay
 
     def epoch(weights: np.ndarray, found: Evaluation) -> tuple[np.ndarray, bool]:
         nonlocal state
-        order = sampling.order(deck.sampling, structures.energies, found.errors, numbers)
-        for chosen in lm.batches(order, size):
+        order = sampling.order(deck.sampling, structures.energies, found.errors, numbers, len(structures.energies))
+        for chosen in sampling.batches(order, size):
             state, weights = lm.step(state, networks.take(structures, chosen), layers, weights, adjust)
         return weights, False
 
@@ -89,7 +92,7 @@ def _ekf(deck: TrainxInput, structures: Structures, layers: Sequence[Sequence[La
 
     def epoch(weights: np.ndarray, found: Evaluation) -> tuple[np.ndarray, bool]:
         nonlocal current
-        order = sampling.order(deck.sampling, structures.energies, found.errors, numbers)
+        order = sampling.order(deck.sampling, structures.energies, found.errors, numbers, len(structures.energies))
         new, current = ekf.epoch(current, deck.settings, [parts[i] for i in order], layers, weights)
         return new, False
 
@@ -100,8 +103,21 @@ def _online_sd(deck: TrainxInput, structures: Structures, layers: Sequence[Seque
     numbers, parts, change = rngstate.uniform(rngstate.fresh()), networks.singles(structures), np.zeros(n_weights)
 
     def epoch(weights: np.ndarray, found: Evaluation) -> tuple[np.ndarray, bool]:
-        order = sampling.order(deck.sampling, structures.energies, found.errors, numbers)
+        order = sampling.order(deck.sampling, structures.energies, found.errors, numbers, len(structures.energies))
         samples = [parts[i] for i in order]
         return online_sd.epoch(samples, layers, weights, change, deck.settings["gamma"], deck.settings["alpha"]), False
+
+    return Method(epoch=epoch, state=None, outcome=None)
+
+
+def _adam(deck: TrainxInput, structures: Structures, layers: Sequence[Sequence[Layer]], n_weights: int) -> Method:
+    numbers, parts, moments = rngstate.uniform(rngstate.fresh()), networks.singles(structures), np.zeros((2, n_weights))
+    n_samples, size = adam.sizes(deck.settings, len(parts))
+    steps = itertools.count(1, len(sampling.batches(np.arange(n_samples), size)))
+
+    def epoch(weights: np.ndarray, found: Evaluation) -> tuple[np.ndarray, bool]:
+        order = sampling.order(deck.sampling, structures.energies, found.errors, numbers, n_samples)
+        batches = [[parts[i] for i in chosen] for chosen in sampling.batches(order, size)]
+        return adam.epoch(batches, layers, weights, moments, next(steps), deck.settings), False
 
     return Method(epoch=epoch, state=None, outcome=None)

@@ -21,7 +21,7 @@ from aenet_py.report import trainx as report
 from aenet_py.report.blocks import training_set_info
 from aenet_py.report.timing import TimingLog
 from aenet_py.runtime.output import PendingFile
-from aenet_py.training.trainx import methods, networks, scaling, split
+from aenet_py.training.trainx import adam, methods, networks, scaling, split
 from aenet_py.training.trainx.networks import Layer, Structures
 from aenet_py.training.trainx.scaling import ScaledSet
 from aenet_py.training.trainx.times import TESTING, TRAINING, Times
@@ -82,7 +82,7 @@ def run(deck: TrainxInput, say: Say, warn: Say) -> int:
     deck = _ordered(deck, data)
     files = _networks(deck, data, say, warn)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(np.errstate(over="ignore", invalid="ignore"))  # energies that are not finite are an error
+        stack.enter_context(np.errstate(over="ignore", divide="ignore", invalid="ignore"))  # _evaluated checks
         log = stack.enter_context(TimingLog("train.time")) if deck.timing else None
         if deck.timing:
             say(report.timing())
@@ -217,7 +217,10 @@ def _train(problem: Problem, log: TimingLog | None, say: Say, warn: Say) -> tupl
     if deck.method == "bfgs" and deck.sampling != "sequential":
         warn("SAMPLING has no effect on bfgs, which uses all structures in each epoch")
     times.steps(f"Optimization method ({deck.method}) initialized.")
-    say(report.training(METHODS[deck.method], deck.epochs, "sequential" if deck.method == "bfgs" else deck.sampling))
+    sampling, settings = ("sequential" if deck.method == "bfgs" else deck.sampling), ""
+    if deck.method == "adam":
+        settings = report.adam(deck.settings, *adam.sizes(deck.settings, len(problem.train.structures.energies)))
+    say(report.training(METHODS[deck.method], deck.epochs, sampling, settings))
     found, test_errors = _evaluated(problem, weights), _tested(problem, weights)
     say(_row(problem, 0, found, test_errors))
     times.steps("Initial energies evaluated (before training)")

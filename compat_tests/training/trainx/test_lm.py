@@ -100,7 +100,7 @@ def test_energies_that_are_not_finite_restore_the_weights(problem):
 
 def test_batches_wrap_around_or_leave_out():
     def of(n, size):
-        return [batch.tolist() for batch in lm.batches(np.arange(n), size)]
+        return [batch.tolist() for batch in sampling.batches(np.arange(n), size)]
 
     assert of(5, 100) == [[0, 1, 2, 3, 4]]
     assert of(8, 3) == [[0, 1, 2], [3, 4, 5], [6, 7, 0]]
@@ -118,7 +118,7 @@ def test_structures_that_are_taken(problem):
 def test_sampling_prefers_large_errors_or_low_energies():
     draws = iter(np.random.default_rng(0).random(4000))
     values = np.linspace(-1.0, 2.0, 1000)
-    assert sampling.order("sequential", values, values, draws).tolist() == list(range(1000))
-    assert abs(np.mean(sampling.order("random", values, values, draws)) - 499.5) < 50
-    assert values[sampling.order("energy", values, values, draws)].mean() < 0
-    assert np.abs(values[sampling.order("weighted", values, values, draws)]).mean() > 1.2
+    assert sampling.order("sequential", values, values, draws, 1000).tolist() == list(range(1000))
+    assert abs(np.mean(sampling.order("random", values, values, draws, 1000)) - 499.5) < 50
+    assert values[sampling.order("energy", values, values, draws, 1000)].mean() < 0
+    assert np.abs(values[sampling.order("weighted", values, values, draws, 1000)]).mean() > 1.2

@@ -69,6 +69,15 @@ def test_errors_are_those_of_the_atoms_one_by_one(problem):
     np.testing.assert_allclose(networks.evaluate(structures, layers, weights).errors, expected, rtol=1e-12, atol=1e-13)
 
 
+def test_structures_one_by_one(problem):
+    structures, given, weights = problem
+    layers = networks.layers_of(given)
+    whole = networks.evaluate(structures, layers, weights)
+    parts = [networks.evaluate(single, layers, weights) for single in networks.singles(structures)]
+    np.testing.assert_allclose(np.concatenate([part.errors for part in parts]), whole.errors, rtol=1e-12, atol=1e-13)
+    np.testing.assert_allclose(sum(part.gradient for part in parts), whole.gradient, rtol=1e-10, atol=1e-12)
+
+
 def energy(network: Network, values: np.ndarray) -> float:
     start = 0
     for n, after, function in zip(network.nodes, network.nodes[1:], network.activations, strict=False):
