@@ -5,8 +5,9 @@ The atoms of each species are evaluated together, layer by layer, as products of
 
 from __future__ import annotations
 
+import functools
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,10 +58,15 @@ class Structures:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Errors (reference - network) of the energies per atom, (n,), and the gradient of `loss`, (n_weights,)."""
+    """Errors (reference - network) of the energies per atom, (n,), and what computes the gradient of `loss`."""
 
     errors: np.ndarray
-    gradient: np.ndarray
+    differentiate: Callable[[], np.ndarray]
+
+    @functools.cached_property
+    def gradient(self) -> np.ndarray:
+        """Gradient of `loss` by the weights, (n_weights,), computed when a method first asks for it."""
+        return self.differentiate()
 
     @property
     def loss(self) -> float:
@@ -130,12 +136,7 @@ def activate(function: int, x: np.ndarray) -> tuple[np.ndarray, np.ndarray | Non
 
 def errors(structures: Structures, networks: Sequence[Sequence[Layer]], weights: np.ndarray) -> np.ndarray:
     """Errors (reference - network) of the normalised energies per atom, (n,)."""
-    predicted = np.zeros(len(structures.energies))
-    for layers, values, owners in zip(networks, structures.features, structures.owners, strict=True):
-        for layer in layers:
-            values, _ = _outputs(layer, weights, values)
-        predicted += np.bincount(owners, values[:, 0], len(predicted))
-    return (structures.energies - predicted) / structures.sizes
+    return _forward(structures, networks, weights)[0]
 
 
 def evaluate(structures: Structures, networks: Sequence[Sequence[Layer]], weights: np.ndarray) -> Evaluation:
@@ -155,7 +156,8 @@ def evaluate(structures: Structures, networks: Sequence[Sequence[Layer]], weight
     Evaluation
     """
     deviations, kept = _forward(structures, networks, weights)
-    return Evaluation(deviations, _backward(structures, networks, weights, kept, -deviations / structures.sizes))
+    by_energy = -deviations / structures.sizes
+    return Evaluation(deviations, lambda: _backward(structures, networks, weights, kept, by_energy))
 
 
 def sensitivity(

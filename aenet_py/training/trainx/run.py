@@ -258,7 +258,7 @@ def _train(problem: Problem, log: TimingLog | None, say: Say, warn: Say) -> tupl
 
 
 def _evaluated(problem: Problem, weights: np.ndarray) -> networks.Evaluation:
-    """Errors of the training set, and their gradient."""
+    """Errors of the training set, and their gradient on request."""
     found = networks.evaluate(problem.train.structures, problem.layers, weights)
     if not np.isfinite(found.loss):
         raise AenetError("the energies of the networks are not finite; use the networks of an earlier epoch")
