@@ -4,11 +4,9 @@ import math
 
 from aenet_py.descriptors.constants import COINCIDENT
 from aenet_py.descriptors.moments_kernels import atom_features, atom_pull
+from aenet_py.potentials.constants import MTANH, SIGMOID, TANH, TWIST, A, B, C
 from aenet_py.runtime.accelerate import jit
 from aenet_py.runtime.signatures import f8, i4, i8, out, rows
-
-LINEAR, TANH, SIGMOID, MTANH, TWIST = 0, 1, 2, 3, 4  # as in formats.potential
-A, B, C = 1.7159, 0.666666666666667, 0.1  # ff_activate
 
 
 @jit

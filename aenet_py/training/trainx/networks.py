@@ -12,11 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aenet_py.formats.potential import ACTIVATIONS, Network
+from aenet_py.formats.potential import Network
 from aenet_py.formats.trainset import TrainingSet
-
-LINEAR, TANH, SIGMOID, MTANH, TWIST = range(len(ACTIVATIONS))
-A, B, C = 1.7159, 0.666666666666667, 0.1  # ff_activate
+from aenet_py.potentials.constants import LINEAR, MTANH, SIGMOID, TANH, A, B, C
 
 
 @dataclass(frozen=True)
