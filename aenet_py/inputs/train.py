@@ -7,13 +7,13 @@ import difflib
 import functools
 import itertools
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from aenet_py.errors import InputError
 from aenet_py.formats import listio
-from aenet_py.inputs import model_transfer, trainx
+from aenet_py.inputs import model_transfer, second_order, trainx
 from aenet_py.inputs.keywords import Line, TrainKeyword, content_lines, nobody
 from aenet_py.inputs.model_transfer import EnergyRange, ModelTransfer
 
@@ -30,6 +30,7 @@ MODES = ("train", "batches", "transfer")
 ENERGIES = ("align", "source", "target")  # origin of the energy scale and shifts in a transfer
 HIDDEN = -1  # layers to freeze: all but the last
 MOST = 2**63 - 1  # of whole numbers
+EVERY = 2**31 - 1  # structures per batch, if all are in one
 MOST_NUMPY_SEED, MOST_TORCH_SEED = 2**32 - 1, 2**64 - 1
 MEMORY_MODES = ("cpu", "gpu", "disk", "recompute")
 SCHEDULES = {"plateau": ("factor", "patience", "min_lr"), "cosine": ("min_lr",)}
@@ -107,7 +108,7 @@ class TrainInput:
     memory_mode : str
         Where gradients are kept, one of MEMORY_MODES.
     method, learning_rate, regularization : str, float, float
-        Optimizer (one of METHODS), learning rate and weight decay.
+        Optimizer (one of METHODS or `second_order.METHODS`), learning rate and weight decay.
     save_energies, save_forces : bool
         Write tables of energies, and of forces.
     verbose : bool
@@ -132,6 +133,8 @@ class TrainInput:
         Draw the test set again, even if model.restart contains one.
     energy_range : EnergyRange or None
         Normalise energies with these values (E_NORMALIZATION), not those of the training set.
+    settings : mapping of str to float
+        Settings of the methods without a learning rate (`second_order`).
     """
 
     path: str
@@ -165,6 +168,7 @@ class TrainInput:
     forces_seed: int | None = None
     new_split: bool = False
     energy_range: EnergyRange | None = None
+    settings: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def reduces_rate(self) -> bool:
@@ -210,7 +214,8 @@ def parse(path: str, lines: list[Line], warn: Callable[[str], None] = nobody) ->
         return value(keyword, None)
 
     def settings(keyword: str) -> tuple[int, dict[str, str]]:
-        entry, names = entries[keyword], SETTINGS[keyword]
+        entry = entries[keyword]
+        names = _settings_of_method(entry) if keyword == "method" else SETTINGS[keyword]
         expected = " and ".join(f"{name}=" for name in names)
         given: dict[str, str] = {}
         for word in entry.words:
@@ -244,13 +249,23 @@ def parse(path: str, lines: list[Line], warn: Callable[[str], None] = nobody) ->
         raise InputError(path, "no METHOD found; expected it, with method=... lr=... after it or on the next line")
     method_place, method = settings("method")
     name = method.get("method", "").lower()
-    if name not in METHODS:
-        raise InputError(path, f"found method {name!r}; expected one of {', '.join(METHODS)}", method_place)
+    if name not in METHODS and name not in second_order.METHODS:
+        expected = ", ".join((*METHODS, *second_order.METHODS))
+        raise InputError(path, f"found method {name!r}; expected one of {expected}", method_place)
+    of_method, rate = {}, 0.0
+    if name in METHODS:
+        rate = number(method_place, method, "lr")
+    else:
+        of_method = second_order.settings(path, method_place, name, method)
+        second_order.check(path, name, entries, value("regularization", 0.0) != 0)
+    if name == "lbfgs" and "batchsize" in entries:
+        line = entries["batchsize"].line.number
+        warn(f"{path}:{line}: BATCHSIZE has no effect with method=lbfgs, which uses all structures in each step")
     alpha = number(*settings("forces"), "alpha") if "forces" in entries else None
     if alpha is not None and alpha > 1:
         raise InputError(path, f"found alpha={alpha:g}; expected 0 to 1", entries["forces"].number)
     schedule = _schedule(path, entries["schedule"]) if "schedule" in entries else None
-    if schedule is not None and schedule.least > number(method_place, method, "lr"):
+    if schedule is not None and schedule.least > rate:
         raise InputError(path, f"found min_lr={schedule.least:g}; expected less than lr", entries["schedule"].number)
     if "transfer" in entries and mode != "transfer":
         message = f"found TRANSFER in MODE {mode}; expected MODE transfer"
@@ -277,7 +292,7 @@ def parse(path: str, lines: list[Line], warn: Callable[[str], None] = nobody) ->
         test_fraction=required("testpercent") / 100,
         epochs=required("iterations"),
         write_every=value("iterwrite", 1),
-        batch_size=value("batchsize", 256),
+        batch_size=EVERY if name == "lbfgs" else value("batchsize", EVERY if name == "lm" else 256),
         max_energy=value("maxenergy", None) or None,
         max_forces=value("maxforces", None) or None,
         alpha=alpha,
@@ -285,7 +300,7 @@ def parse(path: str, lines: list[Line], warn: Callable[[str], None] = nobody) ->
         torch_seed=value("phseed", 22),
         memory_mode=memory_mode,
         method=name,
-        learning_rate=number(method_place, method, "lr"),
+        learning_rate=rate,
         regularization=value("regularization", 0.0),
         save_energies="save_energies" in entries,
         save_forces="save_forces" in entries,
@@ -303,7 +318,15 @@ def parse(path: str, lines: list[Line], warn: Callable[[str], None] = nobody) ->
         forces_seed=value("forcesseed", None),
         new_split="new_split" in entries,
         energy_range=energy_range,
+        settings=of_method,
     )
+
+
+def _settings_of_method(entry: TrainKeyword) -> tuple[str, ...]:
+    """Names of the settings of the method that an entry gives."""
+    names = [word.lower().removeprefix("method=") for word in entry.words if word.lower().startswith("method=")]
+    own = second_order.METHODS.get(names[-1]) if names else None
+    return SETTINGS["method"] if own is None else ("method", *own)
 
 
 def to_text(deck: TrainInput) -> str:
@@ -311,7 +334,8 @@ def to_text(deck: TrainInput) -> str:
     recompute = deck.memory_mode == "recompute"
     values: list[tuple[str, object]] = [
         ("TRAININGSET", deck.training_set), ("TESTPERCENT", f"{deck.test_fraction * 100:.15g}"),
-        ("ITERATIONS", deck.epochs), ("ITERWRITE", deck.write_every), ("BATCHSIZE", deck.batch_size),
+        ("ITERATIONS", deck.epochs), ("ITERWRITE", deck.write_every),
+        ("BATCHSIZE", None if deck.batch_size == EVERY else deck.batch_size),
         ("MAXENERGY", deck.max_energy), ("MAXFORCES", deck.max_forces),
         ("NPSEED", deck.numpy_seed), ("PHSEED", deck.torch_seed),
         ("MEMORY_MODE", deck.memory_mode), ("FORCESPERCENT", deck.forces_percent if recompute else None),
@@ -324,7 +348,8 @@ def to_text(deck: TrainInput) -> str:
         given = dict(zip(("factor", "patience", "min_lr"), dataclasses.astuple(deck.schedule)[1:], strict=True))
         settings = [f"{name}={given[name]}" for name in SCHEDULES[deck.schedule.kind]]
         lines.append(" ".join(["SCHEDULE", deck.schedule.kind, *settings]))
-    lines += ["METHOD", f"method={deck.method} lr={deck.learning_rate}"]
+    of_method = deck.settings if deck.method in second_order.METHODS else {"lr": deck.learning_rate}
+    lines += ["METHOD", " ".join([f"method={deck.method}", *(f"{name}={value}" for name, value in of_method.items())])]
     if deck.alpha is not None:
         lines += ["FORCES", f"alpha={deck.alpha}"]
     if deck.energy_range is not None:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from aenet_py.errors import InputError
+from aenet_py.inputs import second_order
 from aenet_py.inputs.keywords import Line
 
 IGNORED = ("timing", "debug", "sampling", "verbosity")  # keywords without effect in the PyTorch trainer
@@ -48,6 +49,8 @@ def _method(line: Line, before: Line | None) -> tuple[str, str] | None:
     elif before is None or before.text.lower().split()[0] != "method":
         return None
     name = words[0].removeprefix("method=") if words else ""
+    if words and words[0] != name and name in second_order.METHODS:
+        return None
     if name in _METHODS:
         return name, f"method=adamw lr={_DEFAULT_RATE}"
     settings = dict(word.partition("=")[::2] for word in words)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from aenet_py.errors import InputError
 from aenet_py.formats import listio
 from aenet_py.formats.potential import ACTIVATIONS
+from aenet_py.inputs import ranges
 from aenet_py.inputs.keywords import Deck, KeywordLine, Line, content_lines, first_word, nobody, words
 from aenet_py.inputs.train import NetworkInput, hidden_layers, natural
 
@@ -250,40 +250,23 @@ def _percentage(text: str) -> float:
     return value
 
 
-def _where(valid: Callable[[float], bool]) -> Callable[[str], float]:
-    """A parser of finite numbers that are valid; ValueError for others."""
-
-    def parse(text: str) -> float:
-        value = listio.real(text)
-        if not (math.isfinite(value) and valid(value)):
-            raise ValueError(text)
-        return value
-
-    return parse
-
-
-_WHOLE = (_where(lambda value: value >= 1 and value.is_integer()), "a whole number, at least 1")
-_POSITIVE = (_where(lambda value: value > 0), "a number above 0")
-_SHARE = (_where(lambda value: 0 <= value < 1), "a number, at least 0 and below 1")
-_NON_NEGATIVE = (_where(lambda value: value >= 0), "a number, at least 0")
-_NUMBER = (_where(math.isfinite), "a number")
-_RANGES: dict[str, tuple[Callable[[str], float], str]] = {
-    "batchsize": _WHOLE,
-    "iter": _WHOLE,
-    "learnrate": _POSITIVE,
-    "conv": _NUMBER,
-    "adjust": (_where(lambda value: value >= 1), "a number, at least 1"),
-    "lambda": (_where(lambda value: 0 < value <= 1), "a number above 0, at most 1"),
-    "lambda0": (_where(lambda value: 0 <= value <= 1), "a number from 0 to 1"),
-    "state": _POSITIVE,
-    "pnoise": _NON_NEGATIVE,
-    "adaptive": _NUMBER,
-    "wgroup": _WHOLE,
-    "alpha": _NON_NEGATIVE,
-    "gamma": _NON_NEGATIVE,
-    "mu": _NON_NEGATIVE,
-    "b1": _SHARE,
-    "b2": _SHARE,
-    "eps": _NON_NEGATIVE,
-    "samplesize": _WHOLE,
+_RANGES: dict[str, ranges.Range] = {
+    "batchsize": ranges.WHOLE,
+    "iter": ranges.WHOLE,
+    "learnrate": ranges.POSITIVE,
+    "conv": ranges.NUMBER,
+    "adjust": ranges.FROM_ONE,
+    "lambda": ranges.FORGETTING,
+    "lambda0": ranges.FRACTION,
+    "state": ranges.POSITIVE,
+    "pnoise": ranges.NON_NEGATIVE,
+    "adaptive": ranges.NUMBER,
+    "wgroup": ranges.WHOLE,
+    "alpha": ranges.NON_NEGATIVE,
+    "gamma": ranges.NON_NEGATIVE,
+    "mu": ranges.NON_NEGATIVE,
+    "b1": ranges.SHARE,
+    "b2": ranges.SHARE,
+    "eps": ranges.NON_NEGATIVE,
+    "samplesize": ranges.WHOLE,
 }

@@ -6,7 +6,8 @@ import datetime
 from collections.abc import Sequence
 
 from aenet_py.formats.potential import Training
-from aenet_py.inputs.train import TrainInput, Transfer
+from aenet_py.inputs.second_order import METHODS as SECOND_ORDER
+from aenet_py.inputs.train import EVERY, TrainInput, Transfer
 
 WIDTH = 70
 LINE, DOUBLE_LINE = "-" * WIDTH + "\n", "=" * WIDTH + "\n"
@@ -42,7 +43,7 @@ def parameters(deck: TrainInput) -> str:
         ("TESTPERCENT", deck.test_fraction),
         ("ITERATIONS", deck.epochs),
         ("ITERWRITE", deck.write_every),
-        ("BATCHSIZE", deck.batch_size),
+        ("BATCHSIZE", _size(deck.batch_size)),
         ("MEMORY_MODE", deck.memory_mode),
     ]
     text = _title("Reading input information")
@@ -53,6 +54,11 @@ def parameters(deck: TrainInput) -> str:
             values.append(("maxforces", deck.max_forces))
         text += _list(values) + "\n"
     return text
+
+
+def _size(batch: int) -> int | str:
+    """Requested structures per batch."""
+    return "all" if batch == EVERY else batch
 
 
 def _list(values: Sequence[tuple[str, object]]) -> str:
@@ -100,7 +106,7 @@ def preparing() -> str:
 
 def batches(requested: int, n_batches: int, energy_size: int, force_size: int) -> str:
     text = (
-        f"Requested batch size: {requested}\n"
+        f"Requested batch size: {_size(requested)}\n"
         f"Actual batch size   : {energy_size + force_size}\n"
         f"Number of batches   : {n_batches}\n\n"
     )
@@ -150,10 +156,13 @@ def reading_source() -> str:
 
 
 def details(deck: TrainInput, device: str) -> str:
+    settings = {"Learning rate": deck.learning_rate, "Regularization": deck.regularization}
+    if deck.method in SECOND_ORDER:
+        settings = dict(deck.settings)
     return _title("Training details") + (
         f"Training method : {deck.method:>12}\n"
-        f"Learning rate   : {deck.learning_rate: 12.6f}\n"
-        f"Regularization  : {deck.regularization: 12.6f}\n\n"
+        + "".join(f"{name:<16}: {value: 12.6f}\n" for name, value in settings.items())
+        + f"\n"
         f"Training device : {device}\n"
         f"Memory mode     : {deck.memory_mode}\n\n"
     )

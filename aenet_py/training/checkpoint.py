@@ -22,7 +22,10 @@ from aenet_py.training.data.dataset import Data
 from aenet_py.training.data.splits import Draw
 from aenet_py.training.data.test_set import Split
 from aenet_py.training.loop import Sums
+from aenet_py.training.optimizers import Optimizer
 from aenet_py.training.schema import DamagedError
+from aenet_py.training.secondorder import methods
+from aenet_py.training.secondorder.methods import SecondOrder
 from aenet_py.training.serialisation import from_dict, to_dict
 from aenet_py.training.state import TrainingState, Watch
 
@@ -72,7 +75,7 @@ def content(
     """
     stored: dict[str, Any] = {
         "model": state.networks.state(),
-        "optimizer": optimizers.state(state.optimizer, state.networks),
+        "optimizer": _of_optimizer(state),
         "split": to_dict(split),
     }
     kept: dict[str, Any] = {
@@ -94,6 +97,12 @@ def content(
     file = io.BytesIO()
     torch.save(stored, file)
     return file.getvalue()
+
+
+def _of_optimizer(state: TrainingState) -> dict[str, Any]:
+    if isinstance(state.optimizer, SecondOrder):
+        return methods.state(state.optimizer)
+    return optimizers.state(state.optimizer, state.networks)
 
 
 def read(path: str) -> dict[str, Any] | None:
@@ -134,7 +143,12 @@ def take(state: TrainingState, stored: dict[str, Any], path: str) -> None:
             if parameters[name].shape != view.shape:
                 raise ValueError(f"{name} is {tuple(parameters[name].shape)}, not {tuple(view.shape)}")
             view.copy_(parameters[name])
-        optimizers.load(state.optimizer, stored["optimizer"], state.networks)
+        if isinstance(state.optimizer, SecondOrder):
+            methods.load(state.optimizer, stored["optimizer"], len(state.networks.values), path)
+        elif "method" in stored["optimizer"]:
+            raise ValueError("it was saved by another method")
+        else:
+            optimizers.load(state.optimizer, stored["optimizer"], state.networks)
 
 
 @contextlib.contextmanager
@@ -142,6 +156,8 @@ def explained(path: str) -> Iterator[None]:
     """Report errors of torch, which are of many kinds for unsuitable files, in one line."""
     try:
         yield
+    except AenetError:
+        raise
     except DamagedError as error:
         raise AenetError(f"{path} is damaged: {error}") from None
     except pickle.UnpicklingError:
@@ -168,7 +184,7 @@ def _take(state: TrainingState, progress: dict[str, Any], deck: TrainInput, batc
     training = progress.get("training")
     if training is None:
         return
-    if training["learning_rate"] != deck.learning_rate:
+    if isinstance(state.optimizer, Optimizer) and training["learning_rate"] != deck.learning_rate:
         state.optimizer.settings["lr"] = deck.learning_rate  # changed in the deck
     if fits:
         if training["batch"] > n_batches:

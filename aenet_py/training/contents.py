@@ -47,12 +47,31 @@ _SETTINGS = {
     "initial_accumulator_value": _POSITIVE, "amsgrad": flag, "maximize": flag, "capturable": flag,
     "differentiable": flag, "decoupled_weight_decay": flag, "foreach": _SWITCH, "fused": _SWITCH,
 }  # fmt: skip
-_OPTIMIZER = record(
+_OF_TORCH = record(
     {
         "state": each(whole(), record({"step": _step}, _ARRAYS)),
         "param_groups": items(record({"lr": _POSITIVE, "weight_decay": _POSITIVE}, _SETTINGS)),
     }
 )
+_ARRAY32, _MOMENTS = array(torch.int32, (None,)), array(DOUBLE, (None,), infinite=True)
+_LBFGSB = record(
+    {
+        "m": whole(1, 1000), "n": whole(1), "task": text, "line_task": text, "work": _MOMENTS,
+        "indices": _ARRAY32, "logicals": _ARRAY32, "integers": _ARRAY32, "reals": _MOMENTS,
+    }
+)  # fmt: skip
+_SECOND_ORDER = record(
+    {"method": text, "settings": each(text, number(0))},
+    {"covariance": array(DOUBLE, (None, None, None)), "lbfgsb": _LBFGSB},
+)
+
+
+def _optimizer(value: Any, place: str) -> None:
+    """The state of torch's optimizers, or that of METHOD lbfgs, lm and ekf."""
+    of_ours = isinstance(value, dict) and "method" in value
+    (_SECOND_ORDER if of_ours else _OF_TORCH)(value, place)
+
+
 _WATCH = record({"smallest": _SUM, "since": whole()})
 _SUMS = record({"energy": _SUM, "force": _SUM, "n_energies": whole(), "n_forces": whole()})
 _TRAINING = record(
@@ -94,7 +113,7 @@ _TRANSFER = record(
     }
 )  # fmt: skip
 _STATE = record(
-    {"model": each(text, array(DOUBLE)), "optimizer": _OPTIMIZER},
+    {"model": each(text, array(DOUBLE)), "optimizer": _optimizer},
     {"progress": _PROGRESS, "split": _SPLIT, "transfer": _TRANSFER},
 )
 

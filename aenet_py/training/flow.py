@@ -23,7 +23,7 @@ from aenet_py.training.data.splits import Draw
 from aenet_py.training.events import EpochErrors, Events
 from aenet_py.training.outcome import CALLER, PATIENCE, SIGNAL, Outcome
 from aenet_py.training.preparation import prepare
-from aenet_py.training.ranks import LostError, Ranks
+from aenet_py.training.ranks import LostError, Ranks, SharedError
 
 if TYPE_CHECKING:
     import torch
@@ -62,6 +62,10 @@ def run(deck: TrainInput, ranks: Ranks, events: Events) -> Outcome | None:
         memory does not suffice, or if the loss is not finite.  With several processes, a SharedError in each of them.
     """
     ranks.agree(f"decks {deck.path}", lambda: deck)
+    if deck.method == "ekf" and ranks.size > 1:
+        raise SharedError(
+            f"{deck.path}: found method=ekf in {ranks.size} processes; it learns one structure after another"
+        )
     with contextlib.ExitStack() as stack:
         alone = locks.held(TABLE, "training")
         ranks.together(lambda: stack.enter_context(alone) if ranks.rank == 0 else None)

@@ -16,7 +16,10 @@ from aenet_py.training.data.batches import Batch
 from aenet_py.training.data.dataset import Data
 from aenet_py.training.data.splits import Draw
 from aenet_py.training.data.test_set import Split
+from aenet_py.training.optimizers import Optimizer
 from aenet_py.training.ranks import Ranks
+from aenet_py.training.secondorder import methods
+from aenet_py.training.secondorder.methods import SecondOrder
 from aenet_py.training.state import TrainingState
 from aenet_py.training.transfer import Origin
 
@@ -98,7 +101,11 @@ def initialise(
     train, test = (batches.assemble(data, part, as_tensors, ranks) for part in (draw.train, draw.test))
     if deck.memory_mode == "gpu":
         train, test = ([batch.to(device) for batch in part] for part in (train, test))
-    optimizer = optimizers.start(method, networks, deck.learning_rate, deck.regularization, free)
+    optimizer: Optimizer | SecondOrder
+    if method in methods.NAMES:
+        optimizer = methods.start(method, deck.settings, networks, free)
+    else:
+        optimizer = optimizers.start(method, networks, deck.learning_rate, deck.regularization, free)
     state, mark = TrainingState(networks, optimizer), checkpoint.mark(deck, draw, data)
     before = checkpoint.split_of(stored)
     if before is not None:
@@ -149,6 +156,8 @@ def _another_training(
 def _other_settings(deck: TrainInput, state: TrainingState, path: str) -> Iterator[str]:
     """Warnings if the deck has other settings than the state, which are used."""
     settings = state.optimizer.settings
+    if isinstance(state.optimizer, SecondOrder):
+        return
     if settings["lr"] != deck.learning_rate and deck.schedule is None:
         rates = f"lr={deck.learning_rate:g} is not used, but {settings['lr']:g} from {path}"
         yield f"{deck.path}: {rates}, as in the original"

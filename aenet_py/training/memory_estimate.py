@@ -16,6 +16,7 @@ from aenet_py.runtime import memory
 from aenet_py.training.data.dataset import Data
 from aenet_py.training.data.packing import layout_of, most_words
 from aenet_py.training.ranks import Ranks
+from aenet_py.training.secondorder.constants import MOST_ROWS, MOST_VALUES
 
 PROGRAM = 400e6  # bytes of Python, torch and the program itself
 COPIES = 3  # of the features: as read, normalised, in batches
@@ -27,6 +28,9 @@ COPIES_OF_TEXT = 3  # while writing potentials: this state, the last one, the fi
 AVERAGES = 4  # arrays of EMA and of PATIENCE each, at most
 TEXT_WEIGHT, TEXT_LIST = 25, 160  # characters per weight in a potential; bytes per weight while one is written
 LARGER_BATCH = 1.5  # times BATCHSIZE: the remainder is spread over the batches
+CORRECTIONS = 45  # arrays like the weights in L-BFGS-B
+COPIES_OF_EQUATIONS = 3  # of Levenberg-Marquardt: as they are, with damping, factorised
+COPIES_OF_EXPANDED = 3  # of the gradients of a part of a batch: by component, joined, scaled
 MOST_WEIGHTS = 2**31 - 1  # of a network in a potential
 
 
@@ -74,7 +78,21 @@ def of_networks(
     averages = AVERAGES * ((deck.average is not None) + (deck.patience is not None))
     as_state = 8 * (COPIES_OF_STATE * STATE + averages) * total
     as_text = (8 * (COPIES_OF_TEXT * STATE + averages) + TEXT_WEIGHT) * total + TEXT_LIST * max(weights)
-    return float(max(as_state, as_text)), layers
+    n_rows = share * (n_structures + (3 * sum(n_atoms) if deck.alpha is not None else 0))
+    return float(max(as_state, as_text)) + _of_second_order(deck, total, n_rows), layers
+
+
+def _of_second_order(deck: TrainInput, n_weights: int, n_rows: float) -> float:
+    """Bytes of METHOD lbfgs, lm and ekf, beyond those of the others; n_rows : errors of a batch."""
+    if deck.method == "lbfgs":
+        return 8.0 * COPIES_OF_STATE * CORRECTIONS * n_weights
+    expanded = 8.0 * COPIES_OF_EXPANDED * MOST_VALUES if deck.alpha is not None else 0.0
+    if deck.method == "lm":
+        n_unknowns = min(n_rows, n_weights)
+        return expanded + 8.0 * (n_unknowns + MOST_ROWS) * n_weights + 8.0 * COPIES_OF_EQUATIONS * n_unknowns**2
+    if deck.method == "ekf":
+        return expanded + 8.0 * COPIES_OF_STATE * n_weights * deck.settings["wgroup"]
+    return 0.0
 
 
 def estimate(deck: TrainInput) -> MemoryEstimate:

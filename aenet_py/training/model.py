@@ -117,27 +117,93 @@ def add_gradient(
     by_energy (n,), by_slopes (m, n_features) : derivatives of the loss by the energies, and by the slopes of the first
     m atoms; derivatives : of these atoms, as `slopes` returns them.
     """
-    changes = []  # along by_slopes: of each layer's inputs and sums
+    changed, n = [], 0
     if derivatives is not None and by_slopes is not None:
-        change = by_slopes
-        for layer, value in zip(layers, values[1:], strict=True):
-            sums = change @ layer.weight.T
-            changes.append((change, sums))
-            change = _chained(layer, sums, value[: len(change)])
+        n = len(by_slopes)
+        changed = changes(layers, [value[:n] for value in values], by_slopes)
     by_sums = _chained(layers[-1], by_energy[:, None], values[-1])
     for number in range(len(layers) - 1, -1, -1):
         into[number].weight.addmm_(by_sums.T, values[number])
         into[number].bias.add_(by_sums.sum(dim=0))
-        if changes:
+        if changed:
             assert derivatives is not None
-            into[number].weight.addmm_(derivatives[1][number].T, changes[number][0])
+            into[number].weight.addmm_(derivatives[1][number].T, changed[number][0])
         if number:
             by_sums = _chained(layers[number - 1], by_sums @ layers[number].weight, values[number])
-            second = _SECOND.get(layers[number - 1].activation)
-            if changes and second:
+            if changed:
                 assert derivatives is not None
-                n = len(changes[0][0])
-                by_sums[:n] += derivatives[0][number] * changes[number - 1][1] * second(values[number][:n])
+                bent = _bent(layers[number - 1], values[number][:n], derivatives[0][number], changed[number - 1][1])
+                if bent is not None:
+                    by_sums[:n] += bent
+
+
+def fill_gradient(
+    into: torch.Tensor, layers: Sequence[Layer], values: list[torch.Tensor],
+    derivatives: tuple[list[torch.Tensor], list[torch.Tensor]],
+) -> None:  # fmt: skip
+    """Fill in the gradient of the sum of these atoms' energies by the weights and biases, (n_weights,)."""
+    end = 0
+    for layer, inputs, by_sums in zip(layers, values, derivatives[1], strict=False):
+        middle = end + layer.weight.numel()
+        into[end:middle] = (by_sums.T @ inputs).flatten()
+        end = middle + len(layer.bias)
+        into[middle:end] = by_sums.sum(dim=0)
+
+
+def fill_gradients_along(
+    into: torch.Tensor, layers: Sequence[Layer], values: list[torch.Tensor],
+    derivatives: tuple[list[torch.Tensor], list[torch.Tensor]], along: torch.Tensor,
+) -> None:  # fmt: skip
+    """Fill in the gradients, by the weights and biases, of sums of directional derivatives of these atoms' energies.
+
+    Parameters
+    ----------
+    into : Tensor, shape (m, n_weights)
+        Where they go, for the weights and biases of this network in the order of `Networks.values`.
+    layers : sequence of Layer
+        The network.
+    values : list of Tensor
+        Of these atoms, as `outputs` returns them.
+    derivatives : tuple of list of Tensor
+        Of these atoms, as `slopes` returns them.
+    along : Tensor, shape (m, n, n_features)
+        The direction of each derivative, per sum and atom.
+    """
+    changed, end = changes(layers, values, along), into.shape[1]
+    by_sums = torch.zeros_like(changed[-1][1])  # of the last layer, which is linear
+    for number in range(len(layers) - 1, -1, -1):
+        middle = end - len(layers[number].bias)
+        begin = middle - layers[number].weight.numel()
+        into[:, middle:end] = by_sums.sum(dim=1)
+        weights = by_sums.transpose(1, 2) @ values[number] + derivatives[1][number].T @ changed[number][0]
+        into[:, begin:middle] = weights.flatten(1)
+        end = begin
+        if number:
+            by_sums = _chained(layers[number - 1], by_sums @ layers[number].weight, values[number])
+            bent = _bent(layers[number - 1], values[number], derivatives[0][number], changed[number - 1][1])
+            if bent is not None:
+                by_sums = by_sums + bent
+
+
+def changes(
+    layers: Sequence[Layer], values: list[torch.Tensor], along: torch.Tensor
+) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Changes of each layer's inputs and sums along a direction of the features, (..., n, n_features)."""
+    found, change = [], along
+    for layer, value in zip(layers, values[1:], strict=True):
+        sums = change @ layer.weight.T
+        found.append((change, sums))
+        change = _chained(layer, sums, value)
+    return found
+
+
+def _bent(layer: Layer, values: torch.Tensor, by_values: torch.Tensor, sums: torch.Tensor) -> torch.Tensor | None:
+    """What the curvature of a layer's activation function adds to the derivatives by its sums; None if it is linear.
+
+    by_values : derivatives of the energy by the layer's values; sums : change of the layer's sums.
+    """
+    second = _SECOND.get(layer.activation)
+    return by_values * sums * second(values) if second else None
 
 
 def stored_weights(parameters: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> np.ndarray:

@@ -6,6 +6,7 @@ form that they store, which makes model.restart interchangeable.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -67,6 +68,15 @@ class Optimizer:
     arrays: list[torch.Tensor]
     free: tuple[bool, ...]
     parts: list[tuple[torch.Tensor | None, list[int]]]
+
+    def copy(self) -> Optimizer:
+        """A copy whose arrays are its own."""
+        return dataclasses.replace(
+            self,
+            settings=dict(self.settings),
+            n_steps=self.n_steps.clone(),
+            arrays=[array.clone() for array in self.arrays],
+        )
 
 
 def start(

@@ -12,6 +12,7 @@ from typing import Any
 from aenet_py.errors import AenetError, InputError
 from aenet_py.formats import potential, potential_files, trainset
 from aenet_py.formats.text import foreign
+from aenet_py.inputs import second_order
 from aenet_py.inputs import train as inputs
 from aenet_py.inputs.keywords import Line
 from aenet_py.inputs.train import TrainInput, Transfer
@@ -122,7 +123,9 @@ def _lines(caller: str, options: Mapping[str, Any]) -> list[str]:
             continue
         lines.append(keyword if value is True else f"{keyword} {value}")
     method, rate = options.get("method") or METHOD, options.get("lr")
-    lines.append(f"METHOD method={method} lr={RATE if rate is None else rate}")
+    if rate is None and method.split()[0] not in second_order.METHODS:
+        rate = RATE
+    lines.append(f"METHOD method={method}" + ("" if rate is None else f" lr={rate}"))
     if options.get("forces_weight") is not None:
         lines.append(f"FORCES alpha={options['forces_weight']}")
     return lines

@@ -17,6 +17,8 @@ from aenet_py.training.loop import Errors, Sums
 from aenet_py.training.model import Networks
 from aenet_py.training.outcome import ALL_EPOCHS, CALLER, PATIENCE, SIGNAL
 from aenet_py.training.ranks import Ranks, SharedError
+from aenet_py.training.secondorder import methods
+from aenet_py.training.secondorder.methods import SecondOrder
 from aenet_py.training.state import TrainingState
 
 
@@ -140,13 +142,20 @@ def _step(
     """
     evaluation = loop.evaluate(state.networks, batch, scales)
     terms = loop.terms(batch, evaluation, ranks)
-    gradient = loop.gradient(state.networks, batch, evaluation, terms, scales, alpha)
-    if gradient is None:
-        raise DivergedError(state, good)
-    # One sum for both: all processes stop after the same batch.
-    sums = ranks.sum(torch.cat([gradient, gradient.new_tensor([stop()])]))
-    before = states.copy(state)
-    optimizers.step(state.optimizer, state.networks.values, sums[:-1])
+    if isinstance(state.optimizer, SecondOrder):
+        if not math.isfinite(Sums().plus(terms).errors(alpha).total):
+            raise DivergedError(state, good)
+        before, stopped = states.copy(state), bool(ranks.sum(torch.tensor([float(stop())])))
+        new = methods.step(state.optimizer, state.networks, batch, evaluation, terms, scales, alpha, ranks)
+        state.networks.values.copy_(new)
+    else:
+        gradient = loop.gradient(state.networks, batch, evaluation, terms, scales, alpha)
+        if gradient is None:
+            raise DivergedError(state, good)
+        # One sum for both: all processes stop after the same batch.
+        sums = ranks.sum(torch.cat([gradient, gradient.new_tensor([stop()])]))
+        before, stopped = states.copy(state), bool(sums[-1])
+        optimizers.step(state.optimizer, state.networks.values, sums[:-1])
     if not torch.isfinite(state.networks.values).all():
         raise DivergedError(state, before)
     if deck.average is not None:
@@ -154,7 +163,7 @@ def _step(
         state.averaged = values.clone() if state.averaged is None else torch.lerp(values, state.averaged, deck.average)
     state.sums = state.sums.plus(terms)
     state.batch += 1
-    return before, bool(sums[-1])
+    return before, stopped
 
 
 def checksum(state: TrainingState) -> int:

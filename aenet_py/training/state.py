@@ -12,6 +12,7 @@ from aenet_py.inputs.train import Schedule
 from aenet_py.training.loop import Sums
 from aenet_py.training.model import Networks
 from aenet_py.training.optimizers import Optimizer
+from aenet_py.training.secondorder.methods import SecondOrder
 
 LESS = 1e-4  # fraction by which an error must fall for a plateau to end
 
@@ -41,7 +42,7 @@ class TrainingState:
     """
 
     networks: Networks
-    optimizer: Optimizer
+    optimizer: Optimizer | SecondOrder
     epoch: int = 0
     batch: int = 0
     sums: Sums = field(default_factory=Sums)
@@ -64,16 +65,11 @@ class TrainingState:
 
 def copy(state: TrainingState) -> TrainingState:
     """A copy of the state; arrays that are never changed in place are shared."""
-    networks, optimizer = state.networks, state.optimizer
+    networks = state.networks
     return dataclasses.replace(
         state,
         networks=networks.like(networks.values.clone()),
-        optimizer=dataclasses.replace(
-            optimizer,
-            settings=dict(optimizer.settings),
-            n_steps=optimizer.n_steps.clone(),
-            arrays=[array.clone() for array in optimizer.arrays],
-        ),
+        optimizer=state.optimizer.copy(),
         table=list(state.table),
     )
 

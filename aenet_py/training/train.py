@@ -99,8 +99,9 @@ def train(
         Settings by the names of the keywords in docs/train.md, which describes them:
 
         - ``iterations`` (default 100), ``test_percent`` (10), ``batch_size`` (256), ``write_every`` (1),
-        - ``method`` ("adamw"), ``lr`` (0.001), ``regularization`` (0), ``schedule`` (None; for example
-          ``"cosine min_lr=1e-5"``), ``ema`` (None), ``patience`` (None), ``checkpoint`` (None),
+        - ``method`` ("adamw"; those without a learning rate with their settings, ``"ekf state=1"``), ``lr`` (0.001),
+          ``regularization`` (0), ``schedule`` (None; for example ``"cosine min_lr=1e-5"``), ``ema`` (None),
+          ``patience`` (None), ``checkpoint`` (None),
         - ``forces_weight`` (None, energies only; otherwise the setting ``alpha`` of FORCES, 0 to 1), ``max_energy``
           (eV/atom), ``max_forces`` (eV/Å), ``forces_percent``, ``forces_seed``,
         - ``numpy_seed`` (11; NPSEED), ``torch_seed`` (22; PHSEED), ``new_split`` (False),

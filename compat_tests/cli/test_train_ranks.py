@@ -130,6 +130,7 @@ def decks(forces: Path) -> dict[str, Path]:
         "more": copied(forces, "more", ("VERBOSE", more), ("MEMORY_MODE cpu", ""), ("lr=0.001", "lr=0.05")),
         "batches": copied(forces, "batches", ("VERBOSE", "SAVE_BATCHES")),
     }
+    found["lbfgs"] = copied(forces, "lbfgs", *second_order("lbfgs"))
     found["recompute"] = copied(forces, "recompute", ("MEMORY_MODE cpu", "MEMORY_MODE recompute\nFORCESPERCENT 60"))
     shutil.copytree(CLUSTER / "xsf", found["recompute"] / "xsf")
     (found["recompute"] / "cluster.train.forces").unlink()
@@ -152,6 +153,40 @@ def test_two_processes_train_as_one(forces, monkeypatch):
         compare(folders[name], single)
     stored = [(where["batches"] / "tmp_batches/gradients").read_bytes() for where in (folders, singles)]
     assert stored[0] == stored[1]
+
+
+def second_order(method: str) -> list[tuple[str, str]]:
+    return [("method=adamw   lr=0.001", f"method={method}"), ("REGULARIZATION 0.001", "")]
+
+
+@pytest.mark.slow
+@pytest.mark.mpi
+def test_other_equations_of_the_same_step(forces, monkeypatch):
+    """With several processes, lm solves in the weights, here otherwise in the errors: the same but for rounding."""
+    edited(forces, *second_order("lm"))
+    single = copied(forces, "single")
+    statuses, _, errors = ended(start(forces))
+    assert statuses == [0, 0], errors
+    monkeypatch.chdir(single)
+    assert main([]) == 0
+    tables = [np.loadtxt(folder / "train.error") for folder in (forces, single)]
+    np.testing.assert_allclose(*tables, rtol=0, atol=1e-5)
+    ours, theirs = trained(forces), trained(single)
+    for name, weights in theirs.items():
+        assert abs(ours[name] - weights).max() <= 1e-5 * abs(weights).max(), name
+
+
+@pytest.mark.slow
+@pytest.mark.mpi
+def test_a_method_for_one_process(forces):
+    edited(forces, *second_order("ekf"))
+    statuses, said, errors = ended(start(forces))
+    assert statuses == [1, 1]
+    assert errors_in(errors[0]) == [
+        "Error: train.in: found method=ekf in 2 processes; it learns one structure after another"
+    ]
+    assert said[1] == errors[1] == ""
+    assert not (forces / "model.restart").exists()
 
 
 @pytest.mark.slow

@@ -126,6 +126,14 @@ def _epoch(name: str, described: dict[str, Any], of: str = "components") -> list
     return lines
 
 
+def _settings(optimizer: dict[str, Any]) -> list[str]:
+    """Settings of an optimizer, and its steps."""
+    if "settings" in optimizer:
+        return [f"{name} {value:g}" for name, value in optimizer["settings"].items()]
+    settings = [f"lr {optimizer['learning_rate']:g}", f"weight decay {optimizer['weight_decay']:g}"]
+    return settings + ([] if optimizer["steps"] is None else [f"{optimizer['steps']:,} steps"])
+
+
 def _state(described: dict[str, Any]) -> list[str]:
     if described["contents"] == "batches":
         return [
@@ -133,12 +141,10 @@ def _state(described: dict[str, Any]) -> list[str]:
             *(_row(str(k), str(v)) for k, v in described["settings"].items()),
         ]
     optimizer = described["optimizer"]
-    settings = f"lr {optimizer['learning_rate']:g}, weight decay {optimizer['weight_decay']:g}"
-    steps = "" if optimizer["steps"] is None else f", {optimizer['steps']:,} steps"
     lines = [_row("network", " - ".join(map(str, nodes))) for nodes in described["networks"]]
     lines += [
         _row("weights", f"{described['weights']:,}"),
-        _row("optimizer", f"{optimizer['method'] or 'not started'}, {settings}{steps}"),
+        _row("optimizer", ", ".join([optimizer["method"] or "not started", *_settings(optimizer)])),
     ]
     lines += [_row("transfer", "yes")] if described["transfer"] else []
     if "settings" in described:

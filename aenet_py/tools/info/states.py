@@ -54,6 +54,8 @@ def _networks(parameters: Mapping[str, Tensor]) -> list[list[int]]:
 
 
 def _optimizer(file: TorchFile, stored: Mapping[str, Any]) -> dict[str, Any]:
+    if "method" in stored:
+        return {"method": stored["method"], "settings": dict(stored["settings"])}
     (group,) = stored["param_groups"]
     kept = stored["state"].get(0, {})
     name = next((method for array, method in _METHODS.items() if array in kept), None)

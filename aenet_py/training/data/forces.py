@@ -70,6 +70,16 @@ class Packed:
         species = tuple(_pairs(centers, values) for centers in self.species)
         return OnDevice(species, tuple(centers.layout for centers in self.species), self.n_atoms)
 
+    def part(self, begin: int, end: int) -> Packed:
+        """Those of some consecutive atoms, which must be whole structures."""
+        species = []
+        for centers in self.species:
+            rows = slice(*np.searchsorted(centers.first, [begin, end]).tolist())
+            moved = (centers.own[rows] - begin, centers.first[rows] - begin)
+            species.append(Centers(centers.layout, centers.starts[rows], *moved))
+        shares = [[0] * len(species), [len(centers.starts) for centers in species]]
+        return Packed(tuple(species), end - begin, shares, self.values)
+
     def forces(self, slopes: Sequence[torch.Tensor]) -> torch.Tensor:
         """Forces (n_atoms, 3) from the slopes of each species, (n, n_features) float64."""
         forces = np.zeros((self.n_atoms, 3))

@@ -44,19 +44,19 @@ def begin(deck: TrainxInput, structures: Structures, layers: Sequence[Sequence[L
 
 
 def _bfgs(n_weights: int) -> Method:
-    from aenet_py.training.trainx import bfgs  # scipy is slow to import
+    from aenet_py.training.secondorder import lbfgsb  # scipy is slow to import
 
-    arrays, outcome = bfgs.start(n_weights), None
+    arrays, outcome = lbfgsb.start(n_weights), None
     if os.path.exists(STATE_FILE):
         outcome = "Optimization method has changed.  Not restarting."
         if optimizer_state.method_of(STATE_FILE) == "bfgs":
             outcome = "Incompatible restart file.  Not restarting L-BFGS."
             stored = optimizer_state.read_lbfgsb(STATE_FILE)
-            if (stored.m, stored.n) == (bfgs.M, n_weights):
-                arrays, outcome = bfgs.restored(STATE_FILE, stored), "Restarting L-BFGS."
+            if (stored.m, stored.n) == (lbfgsb.M, n_weights):
+                arrays, outcome = lbfgsb.restored(STATE_FILE, stored), "Restarting L-BFGS."
     return Method(
-        epoch=lambda weights, found: bfgs.step(arrays, weights, found.loss, found.gradient),
-        state=lambda: optimizer_state.to_binary(bfgs.state_of(arrays), bfgs.FACTR, bfgs.PGTOL),
+        epoch=lambda weights, found: lbfgsb.step(arrays, weights, found.loss, found.gradient),
+        state=lambda: optimizer_state.to_binary(lbfgsb.state_of(arrays), lbfgsb.FACTR, lbfgsb.PGTOL),
         outcome=outcome,
     )
 

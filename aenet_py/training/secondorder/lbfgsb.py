@@ -1,4 +1,4 @@
-"""METHOD bfgs: L-BFGS-B without bounds, one evaluation per epoch (opt_bfgs_weights).
+"""METHOD bfgs of train.x and lbfgs: L-BFGS-B without bounds, one evaluation per epoch (opt_bfgs_weights).
 
 Byrd, Lu, Nocedal and Zhu, SIAM J. Sci. Comput. 16, 1190 (1995); version 3.0, which scipy has in C.  Its arrays are
 those of the Fortran code except that indices count from 0; `state_of` and `restored` convert them for
@@ -21,6 +21,7 @@ FACTR, PGTOL = 0.0, 1.0e-6  # tolerances of the loss and its gradient
 LINE_STEPS = 20  # evaluations in a line search, at most
 TASKS = {"START": (0, 0), "NEW_X": (1, 0), "FG_START": (3, 301), "FG_LNSRCH": (3, 302), "CONVERGENCE": (4, 0)}
 START, NEW, EVALUATE, CONVERGED = 0, 1, 3, 4  # first integer of a task
+DAMAGED = "the state of L-BFGS-B is damaged; remove the file to begin with a new one"
 STOPPED = "ABNORMAL_TERMINATION_IN_LNSRCH"
 _N_ARRAYS = 16  # in isave: sizes of arrays and where each begins
 _HEAD, _N_KEPT, _TAIL = 26, 27, 28  # first, number and last of the corrections
@@ -40,6 +41,9 @@ class Lbfgsb:
     logicals: np.ndarray
     integers: np.ndarray
     reals: np.ndarray
+
+    def copy(self) -> Lbfgsb:
+        return Lbfgsb(*(array.copy() for array in vars(self).values()))
 
 
 def start(n: int) -> Lbfgsb:
@@ -109,10 +113,11 @@ def restored(path: str, state: LbfgsbState) -> Lbfgsb:
         integers=_moved(state.integers, -1),
         reals=state.reals.copy(),
     )
-    if state.task != "FG_LNSRCH":  # in a line search only, indices have been set
-        arrays.indices[:] = 0
+    if state.task != "FG_LNSRCH":  # in a line search only, lists of indices have been set
+        arrays.indices[: state.n] = 0
+        arrays.indices[2 * state.n :] = 0
     if not _is_sound(arrays, state.n):
-        raise InputError(path, "the state of L-BFGS-B is damaged; remove the file to begin with a new one")
+        raise InputError(path, DAMAGED)
     return arrays
 
 

@@ -1,0 +1,1 @@
+"""Methods that use second derivatives or their estimates, for energies and forces."""
