@@ -42,6 +42,17 @@ def read(path: str, n_weights: int, shape: tuple[int, ...]) -> EkfState | None:
     return EkfState(forgetting, np.ascontiguousarray(covariance.transpose(0, 2, 1)))
 
 
+def sizes(path: str) -> tuple[int, int, int]:
+    """Numbers of weights, of weights in a group and of groups; InputError if they do not fit together."""
+    with RecordReader(path) as source:
+        source.text(METHOD_LENGTH, "method")
+        n_weights, size, n_groups = source.integers(3, "numbers of weights and groups").tolist()
+        if n_weights < 1 or size < 1 or n_groups != -(-n_weights // size):
+            message = f"found {n_weights} weights in {n_groups} groups of {size}"
+            raise source.error(f"{message}; expected as many groups as the weights fill")
+    return n_weights, size, n_groups
+
+
 def to_binary(state: EkfState, n_weights: int) -> bytes:
     """The bytes of the file."""
     n_groups, size, _ = state.covariance.shape

@@ -7,7 +7,18 @@ from collections.abc import Iterator, Sequence
 from enum import Enum
 
 from aenet_py.errors import InputError
-from aenet_py.formats import databases, frames, gradients, listio, potential, torchfile, trainset
+from aenet_py.formats import (
+    databases,
+    frames,
+    gradients,
+    listio,
+    optimizer_state,
+    potential,
+    records,
+    rngstate,
+    torchfile,
+    trainset,
+)
 from aenet_py.formats.lines import ListReader
 from aenet_py.formats.records import RecordReader
 from aenet_py.formats.source import ByteSource, Field, Window
@@ -29,6 +40,8 @@ class FileType(Enum):
     FORCES = "forces of a training"
     ERRORS = "errors of a training"
     STATE = "state of a training"
+    OPTIMIZER = "state of the optimizer of train.x"
+    GENERATOR = "state of the random numbers of train.x"
     XSF = "structure in XSF"
     FRAMES = "structures in extended XYZ"
     DATABASE = "structures in a database of ASE"
@@ -43,8 +56,9 @@ def glance(path: str) -> tuple[FileType | None, int]:
     """Type of a file by its name and beginning, None for the first three and unknown ones, and its size in bytes."""
     with Window(path) as window:
         head, size = bytes(window.view(0, GLANCE_BYTES)), window.size
-    if head.startswith(torchfile.MAGIC):
-        return FileType.STATE, size
+    state = _of_state(head)
+    if state is not None:
+        return state, size
     if databases.is_database(path):  # ase opens databases by their names only
         return FileType.DATABASE, size
     if frames.is_frames(path):
@@ -53,6 +67,16 @@ def glance(path: str) -> tuple[FileType | None, int]:
         return None, size
     lines = [line for line in head.decode("latin-1").splitlines() if line.strip()]
     return (_of_table(lines) or _of_structure(lines) or _of_deck(lines)) if lines else None, size
+
+
+def _of_state(head: bytes) -> FileType | None:
+    if head.startswith(torchfile.MAGIC):
+        return FileType.STATE
+    if head[:4] == head[54:58] == records.MARKER.pack(optimizer_state.METHOD_LENGTH):
+        return FileType.OPTIMIZER
+    if head.startswith(records.integers([rngstate.N_INTEGERS]) + records.MARKER.pack(4 * rngstate.N_INTEGERS)):
+        return FileType.GENERATOR
+    return None
 
 
 def _of_table(lines: Sequence[str]) -> FileType | None:

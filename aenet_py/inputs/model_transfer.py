@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aenet_py.errors import InputError, counted
 from aenet_py.inputs.keywords import TrainKeyword
@@ -26,11 +26,14 @@ class ModelTransfer:
         The source's potential of each network, as text: statistics of the features.
     freeze : tuple of bool
         Whether each hidden layer is frozen.
+    line : int or None
+        The line of TRANSFER_MODEL in the deck.
     """
 
     model: str
     potentials: tuple[str, ...]
     freeze: tuple[bool, ...]
+    line: int | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,8 @@ def read(path: str, entries: Mapping[str, TrainKeyword], n_hidden: Mapping[str, 
             raise InputError(path, f"no {keyword.upper()} found; expected it, with {expected[keyword]}")
     potentials = _potentials(path, entries["transfer_networks"], tuple(n_hidden))
     freeze = _freeze(path, entries["freeze_layers"], max(n_hidden.values()))
-    return ModelTransfer(entries["transfer_model"].words[0], potentials, freeze)
+    model = entries["transfer_model"]
+    return ModelTransfer(model.words[0], potentials, freeze, model.line.number)
 
 
 def energy_range(path: str, line_number: int, given: Mapping[str, str]) -> EnergyRange:

@@ -41,12 +41,13 @@ Parse = Callable[[str], Any]
 
 @dataclass(frozen=True)
 class NetworkInput:
-    """The network of a species: its file, and nodes and activation function of each hidden layer."""
+    """The network of a species: its file, nodes and activation function of each hidden layer, and its line if known."""
 
     symbol: str
     path: str
     nodes: tuple[int, ...]
     activations: tuple[str, ...]
+    line: int | None = field(default=None, repr=False, compare=False)
 
     @property
     def layers(self) -> list[str]:
@@ -492,7 +493,7 @@ def _networks(path: str, entries: dict[str, TrainKeyword]) -> tuple[NetworkInput
             raise InputError(path, f"found {words[1]} for a second network; expected a file for each", line.number)
         if any(network.symbol == words[0] for network in networks):
             raise InputError(path, f"found a second network for {words[0]}; expected one", line.number)
-        networks.append(NetworkInput(words[0], words[1], nodes, activations))
+        networks.append(NetworkInput(words[0], words[1], nodes, activations, line.number))
     return tuple(networks)
 
 

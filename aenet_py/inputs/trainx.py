@@ -1,4 +1,4 @@
-"""Recognises input files of train.x, the Fortran trainer, and tells what to write for the PyTorch trainer."""
+"""Recognises input files of train.x, and tells what to write for aenet_pytorch.py."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ def check(path: str, lines: Sequence[Line]) -> None:
             first = first or line
     if first is not None:
         advice = ", ".join(f"{ours} for {theirs}" for theirs, ours in replaced.items())
-        raise InputError(path, f"this deck is for train.x, the Fortran trainer; write {advice}", first.number)
+        message = "this deck is for train.x, which runs it as it is; for aenet_pytorch.py"
+        raise InputError(path, f"{message}, write {advice}", first.number)
 
 
 def without_ignored(path: str, lines: Sequence[Line], warn: Callable[[str], None]) -> list[Line]:

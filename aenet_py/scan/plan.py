@@ -190,7 +190,8 @@ def _check(deck: ScanInput, base: Base) -> None:
         message = f"LR must be at least min_lr={train.schedule.least:g} of {deck.train}"
         raise InputError(deck.path, message, deck.lines["lr"])
     if train.mode != "train":
-        raise InputError(deck.train, f"a scan requires MODE train, not MODE {train.mode}")
+        advice = "; run each transfer in a folder of its own" if train.mode == "transfer" else ""
+        raise InputError(deck.train, f"a scan requires MODE train, not MODE {train.mode}{advice}")
     if train.load_batches or train.save_batches:
         raise InputError(deck.train, "remove LOAD_BATCHES and SAVE_BATCHES: each run of a scan draws its own batches")
     if train.test_fraction == 0:

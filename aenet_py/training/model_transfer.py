@@ -76,9 +76,8 @@ def read(deck: TrainInput, wanted: ModelTransfer, data: Data, stored: dict[str, 
     path = native(wanted.model) if stored is None else checkpoint.path_of(deck)
     state = checkpoint.read(path) if stored is None else stored
     if state is None:
-        raise InputError(
-            deck.path, f"TRANSFER_MODEL {wanted.model}: no such file; give the model.restart of the source"
-        )
+        message = f"TRANSFER_MODEL {wanted.model}: no such file; give the model.restart of the source"
+        raise InputError(deck.path, message, wanted.line)
     if stored is not None and "transfer" in stored:
         raise AenetError(f"{path}: the state of a transfer with TRANSFER; use the same deck, or move {path} away")
     before = checkpoint.split_of(state)

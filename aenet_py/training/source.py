@@ -102,9 +102,8 @@ def compare(deck: TrainInput, network: NetworkInput, data: Data, number: int, pa
             path, "its last layer is not a single linear node; only networks of this trainer can be transferred"
         )
     if form != wanted:
-        raise InputError(
-            deck.path, f"the network of {symbol} is {wanted}, but that in {path} is {form}; use the latter"
-        )
+        message = f"the network of {symbol} is {wanted}, but that in {path} is {form}; use the latter"
+        raise InputError(deck.path, message, network.line)
 
 
 def _atomic_energy(path: str, file: PotentialFile, symbol: str) -> float:

@@ -115,7 +115,8 @@ def test_forces_on_one_line(capsys):
 @pytest.mark.usefixtures("case")
 def test_a_deck_of_train_x(capsys):
     advice = "method=adamw lr=0.001 for bfgs, REGULARIZATION 0.0001 for l2=0.0001, tanh for twist"
-    refused(capsys, f"train.in:7: this deck is for train.x, the Fortran trainer; write {advice}")
+    message = "train.in:7: this deck is for train.x, which runs it as it is; for aenet_pytorch.py"
+    refused(capsys, f"{message}, write {advice}")
     deck = Path("train.in").read_text().replace("bfgs", "method=adamw lr=0.001").replace("twist", "tanh")
     deck = deck.replace("REGULARIZATION\nl2=0.0001", "REGULARIZATION 0.0001").replace("500", "1")
     Path("train.in").write_text(deck)

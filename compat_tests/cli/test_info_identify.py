@@ -12,10 +12,12 @@ import pytest
 import torch
 
 from aenet_py.cli.aenet_pytorch import main
+from aenet_py.formats import ekf_state, records
 from compat_tests.cli.cases import FIXTURES, in_process
 
 CLUSTER = FIXTURES / "cluster-cuau-h2o"
 TRAINED = CLUSTER / "train-forces-adamw/expected"
+TRAINX = FIXTURES.parent / "golden-trainx" / "behler2011-bfgs"
 SHOWN = {
     TRAINED / "energies.test": ["energies of a training, 178 bytes", "structures      2\n", "RMSE 0.005472", "eV/atom"],
     TRAINED / "forces.test": ["forces of a training", "largest force   0.434189 eV/Å", "RMSE 0.173065"],
@@ -35,6 +37,14 @@ SHOWN = {
     CLUSTER / "xsf/s000.xsf": [
         "structure in XSF", "structures      1, 0 of them periodic\n", "atoms           Cu 4, Au 4, O 2, H 4\n",
         "energy per atom -690.985430 eV, total\n", "with forces     1\n",
+    ],
+    TRAINX / "expected/train.restart": [
+        "state of the optimizer of train.x", "method          bfgs\n", "weights         258\n",
+        "progress        12 evaluations, 9 iterations; in a line search\n",
+        "last iteration  loss 0.0186142, gradient at most 0.0318003\n", "corrections     9 of at most 20\n",
+    ],
+    TRAINX / "start/train.rngstate": [
+        "state of the random numbers of train.x", "next numbers    0.12288342128404461 0.19989097055010496 0.226586",
     ],
 }  # fmt: skip
 
@@ -56,6 +66,39 @@ def test_other_names(tmp_path, capsys):
         status, out, _ = in_process(capsys, "info", tmp_path / "file")
         assert status == 0
         assert all(text in out for text in SHOWN[path])
+
+
+KALMAN = ekf_state.to_binary(ekf_state.EkfState(0.75, np.array([np.diag([0.5, 2.0]), np.diag([1.0, 0.0])])), 3)
+
+
+def test_state_of_a_kalman_filter(tmp_path, capsys):
+    (tmp_path / "file").write_bytes(KALMAN)
+    status, out, error = in_process(capsys, "info", tmp_path / "file")
+    assert (status, error) == (0, "")
+    assert "method          ekf\n  weights         3\n" in out
+    assert "covariance      2 groups of up to 2 weights, variances 0.5 to 2\n  forgetting      factor 0.75\n" in out
+
+
+@pytest.mark.parametrize("name", ["bfgs", "ekf", "rngstate"])
+def test_damaged_states_of_train_x(name, tmp_path, capsys):
+    path = tmp_path / "file"
+    files = {"bfgs": TRAINX / "expected/train.restart", "rngstate": TRAINX / "start/train.rngstate"}
+    content = KALMAN if name == "ekf" else files[name].read_bytes()
+    for n in [*range(1, min(len(content), 200), 3), len(content) - 1]:
+        path.write_bytes(content[:n])
+        status, out, error = in_process(capsys, "info", path)
+        assert (status, out, error.count("\n")) == (1, "", 1)
+        assert error.startswith(f"Error: {path}:")
+
+
+def test_states_of_train_x_that_cannot_be_read(tmp_path, capsys):
+    path = tmp_path / "file"
+    path.write_bytes(KALMAN.replace(b"ekf", b"lm "))
+    assert in_process(capsys, "info", path)[::2] == (
+        1, f"Error: {path}: found the state of method 'lm'; expected bfgs or ekf\n"
+    )  # fmt: skip
+    path.write_bytes(KALMAN.replace(records.integers([3, 2, 2]), records.integers([3, 2, 9])))
+    assert "found 3 weights in 9 groups of 2; expected as many groups as" in in_process(capsys, "info", path)[2]
 
 
 FRAMES = """2

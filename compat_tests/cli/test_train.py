@@ -188,6 +188,10 @@ BAD = [
         "no network for H, a species in cluster.train.ascii; add it to NETWORKS",
     ),
     (("  H   H.", "  N   H."), "no network for H, a species in cluster.train.ascii; add it to NETWORKS"),
+    (
+        ("  H   H.", "  N   N.nn 1 3:tanh\n  H   H."),
+        "train.in:28: NETWORKS has N, but the species in cluster.train.ascii are Cu Au O H",
+    ),
     (("  H   H.pytorch.nn   2 10:tanh 10:tanh", "PATIENCES 5"), "nodes:activation for each, did you mean PATIENCE?"),
     (("  H   H.pytorch.nn   2 10:tanh", "  H   H.pytorch.nn   2 10:relu"), "found activation 'relu'; expected one of"),
     (("  H   H.pytorch.nn   2 ", "  H   H.pytorch.nn   3 "), "found 2 layers; expected 3"),

@@ -338,6 +338,23 @@ def test_timing(tmp_path, monkeypatch, capfdbinary):
 
 
 @pytest.mark.parametrize(
+    ("method", "n"), [("lm batchsize=2", 4), ("lm batchsize=5", 1), ("adam batchsize=3", 2), ("ekf", 1)]
+)
+def test_timing_of_batches(method, n, tmp_path, monkeypatch, capfdbinary):
+    """A line per batch: of seven structures, those that do not fill the last one are left out, or some repeated."""
+    folder = prepare(BEHLER, tmp_path, ITERATIONS="2")
+    (folder / "train.in").write_text((folder / "train.in").read_text().replace("bfgs", method))
+    assert train(folder, monkeypatch, capfdbinary)[0] == 0
+    lines = [line.partition(" s ")[2].strip() for line in (tmp_path / "train.time").read_text().splitlines()]
+    for epoch in (1, 2):
+        begin = lines.index(f"Starting epoch {epoch}")
+        assert lines[begin + 1 : lines.index(f"Done with epoch {epoch}")] == [
+            *["Done with training iteration."] * n, "Done with training set energies.",
+            "Done with testing set energies.",
+        ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
     ("before", "after", "message"),
     [
         ("bfgs", "bgfs", ":8: found 'bgfs' after METHOD; expected bfgs, lm, ekf, online_sd or adam"),

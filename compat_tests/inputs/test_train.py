@@ -101,7 +101,8 @@ TRAIN_X = [
 def test_decks_of_train_x(lines, line, advice, read):
     with pytest.raises(InputError) as found:
         read(lines)
-    assert str(found.value).endswith(f"{line}this deck is for train.x, the Fortran trainer; write {advice}")
+    message = "this deck is for train.x, which runs it as it is; for aenet_pytorch.py"
+    assert str(found.value).endswith(f"{line}{message}, write {advice}")
 
 
 @pytest.mark.skipif(not (SHARED / "golden-trainx").exists(), reason="the decks of train.x are not at hand")

@@ -15,7 +15,8 @@ from aenet_py.errors import AenetError
 from aenet_py.inputs import generate, setup
 from aenet_py.inputs import scan as inputs
 from aenet_py.scan import plan as plans
-from compat_tests.cli.cases import FIXTURES, copy_case
+from compat_tests.cli.cases import FIXTURES, ROOT, copy_case
+from compat_tests.cli.test_transfer_decks import prepare as prepare_transfer
 
 VALUES = st.dictionaries(
     st.sampled_from(inputs.SCANNED), st.lists(st.integers(0, 5), min_size=1, max_size=3, unique=True), max_size=4
@@ -193,7 +194,9 @@ def test_bad_decks(text):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("MODE transfer", "train.in: a scan requires MODE train, not MODE transfer"),
+        ("MODE transfer", "train.in: a scan requires MODE train, not MODE transfer; run each transfer in a folder of"),
+        ("MODE transfer\nTRANSFER source=..", "train.in: a scan requires MODE train, not MODE transfer"),
+        ("MODE batches", "train.in: a scan requires MODE train, not MODE batches$"),
         ("LOAD_BATCHES", "train.in: remove LOAD_BATCHES and SAVE_BATCHES"),
         ("TESTPERCENT 0", "train.in: set TESTPERCENT above 0"),
         (
@@ -208,6 +211,14 @@ def test_training_decks_that_cannot_be_scanned(line, message):
     path.write_text(path.read_text().replace("NPSEED", f"{line}\nNPSEED"))
     with pytest.raises(AenetError, match=message):
         runs(DECK + "LR 0.0001 0.01\n")
+
+
+def test_transfer_decks_of_the_authors_cannot_be_scanned(tmp_path, monkeypatch):
+    folder = prepare_transfer(ROOT / "fixtures/golden-transfer/target-freeze", tmp_path)
+    monkeypatch.chdir(folder)
+    with pytest.raises(AenetError, match=r"^train.in: a scan requires MODE train, not MODE transfer; run each"):
+        runs("TRAIN train.in\nLR 0.1 0.01\n")
+    assert not (folder / "scan").exists()
 
 
 @pytest.mark.usefixtures("case")

@@ -11,6 +11,14 @@ from aenet_py.formats.identify import FileType
 
 COLUMNS, MARGIN = 80, 18  # of the terminal, and of the names of rows
 TIE = "\0"  # a blank where no line may be broken
+_STAGES = {  # of L-BFGS-B, by its task
+    "START": "not started",
+    "FG_START": "at the first evaluation",
+    "FG_LNSRCH": "in a line search",
+    "NEW_X": "between two iterations",
+    "CONVERGENCE": "converged",
+    "ABNORMAL_TERMINATION_IN_LNSRCH": "the line search failed",
+}
 
 
 def report(described: dict[str, Any]) -> str:
@@ -159,6 +167,26 @@ def _state(described: dict[str, Any]) -> list[str]:
     return lines + (_epoch("last epoch", described["last"], "vectors") if "last" in described else [])
 
 
+def _optimizer(described: dict[str, Any]) -> list[str]:
+    lines = [_row("method", described["method"]), _row("weights", f"{described['weights']:,}")]
+    if "groups" in described:
+        groups = f"{counted(described['groups'], 'group')} of up to {described['weights_per_group']:,} weights"
+        return [
+            *lines,
+            _row("covariance", f"{groups}, variances {_range(described['variances'], 'g')}"),
+            _row("forgetting", f"factor {described['forgetting_factor']:g}"),
+        ]
+    done = f"{counted(described['evaluations'], 'evaluation')}, {counted(described['iterations'], 'iteration')}"
+    stage = _STAGES.get(described["task"], described["task"])
+    corrections = f"{described['corrections']} of at most {described['most_corrections']}"
+    return [
+        *lines,
+        _row("progress", f"{done}; {stage}"),
+        _row("last iteration", f"loss {described['loss']:g}, gradient at most {described['largest_gradient']:g}"),
+        _row("corrections", corrections),
+    ]
+
+
 def _structures(described: dict[str, Any]) -> list[str]:
     n = described["structures"]
     species = ", ".join(f"{symbol} {count:,}" for symbol, count in described["species"].items())
@@ -207,6 +235,7 @@ _OF_KIND: dict[FileType, Callable[[dict[str, Any]], list[str]]] = {
     FileType.FORCES: _table,
     FileType.ERRORS: _errors,
     FileType.STATE: _state,
+    FileType.OPTIMIZER: _optimizer,
     FileType.XSF: _structures,
     FileType.FRAMES: _structures,
     FileType.DATABASE: _structures,

@@ -9,13 +9,15 @@ from aenet_py.errors import AenetError
 from aenet_py.formats import identify
 from aenet_py.formats.identify import FileType
 from aenet_py.formats.source import Advance
-from aenet_py.tools.info import binary, decks, states, structures, tables
+from aenet_py.tools.info import binary, decks, restarts, states, structures, tables
 
 _OF_KIND: dict[FileType, Callable[[str, Advance], dict[str, Any]]] = {
     FileType.ENERGIES: tables.energies,
     FileType.FORCES: tables.forces,
     FileType.ERRORS: tables.errors,
     FileType.STATE: states.state,
+    FileType.OPTIMIZER: restarts.optimizer,
+    FileType.GENERATOR: restarts.generator,
     FileType.XSF: structures.xsf_file,
     FileType.FRAMES: structures.frames_file,
     FileType.DATABASE: structures.database,

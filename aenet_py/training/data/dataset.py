@@ -303,10 +303,10 @@ def _order_of_species(deck: TrainInput, training_set: TrainingSet) -> np.ndarray
         if symbol not in given:
             message = f"no network for {symbol}, a species in {deck.training_set}; add it to NETWORKS"
             raise InputError(deck.path, message)
-    for symbol in given:
-        if symbol not in wanted:
-            message = f"NETWORKS has {symbol}, but the species in {deck.training_set} are {' '.join(wanted)}"
-            raise InputError(deck.path, message)
+    for network in deck.networks:
+        if network.symbol not in wanted:
+            message = f"NETWORKS has {network.symbol}, but the species in {deck.training_set} are {' '.join(wanted)}"
+            raise InputError(deck.path, message, network.line)
     return np.array([given.index(symbol) for symbol in wanted])
 
 

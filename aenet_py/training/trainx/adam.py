@@ -5,7 +5,7 @@ Kingma and Ba, arXiv:1412.6980 (2014), algorithm 1; the gradient is the sum over
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -21,7 +21,7 @@ def sizes(settings: Mapping[str, float], n: int) -> tuple[int, int]:
 
 
 def epoch(
-    batches: Sequence[Sequence[Structures]],
+    batches: Iterable[Sequence[Structures]],
     layers: Sequence[Sequence[Layer]],
     weights: np.ndarray,
     moments: np.ndarray,
@@ -32,7 +32,7 @@ def epoch(
 
     Parameters
     ----------
-    batches : sequence of sequence of Structures
+    batches : iterable of sequence of Structures
         The structures of each mini-batch, one by one.
     layers : sequence of sequence of Layer
         The layers of each species.

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -15,6 +16,10 @@ from aenet_py.training.trainx import adam, networks, online_sd, sampling
 from aenet_py.training.trainx.networks import Evaluation, Layer, Structures
 
 STATE_FILE = "train.restart"
+
+Batch = TypeVar("Batch")
+Layers = Sequence[Sequence[Layer]]
+Pause = Callable[[], None]
 
 
 @dataclass(frozen=True)
@@ -30,16 +35,19 @@ class Method:
     outcome: str | None
 
 
-def begin(deck: TrainxInput, structures: Structures, layers: Sequence[Sequence[Layer]], n_weights: int) -> Method:
-    """Begin training n_weights with the deck's method, from ``train.restart`` if this file has its state."""
+def begin(deck: TrainxInput, structures: Structures, layers: Layers, n_weights: int, between: Pause) -> Method:
+    """Begin training n_weights with the deck's method, from ``train.restart`` if this file has its state.
+
+    between : called between two batches of an epoch.
+    """
     if deck.method == "lm":
-        return _lm(deck, structures, layers)
+        return _lm(deck, structures, layers, between)
     if deck.method == "ekf":
         return _ekf(deck, structures, layers, n_weights)
     if deck.method == "online_sd":
         return _online_sd(deck, structures, layers, n_weights)
     if deck.method == "adam":
-        return _adam(deck, structures, layers, n_weights)
+        return _adam(deck, structures, layers, n_weights, between)
     return _bfgs(n_weights)
 
 
@@ -61,7 +69,7 @@ def _bfgs(n_weights: int) -> Method:
     )
 
 
-def _lm(deck: TrainxInput, structures: Structures, layers: Sequence[Sequence[Layer]]) -> Method:
+def _lm(deck: TrainxInput, structures: Structures, layers: Layers, between: Pause) -> Method:
     from aenet_py.training.trainx import lm  # scipy is slow to import
 
     size, adjust = int(deck.settings["batchsize"]), deck.settings["adjust"]
@@ -70,7 +78,7 @@ def _lm(deck: TrainxInput, structures: Structures, layers: Sequence[Sequence[Lay
     def epoch(weights: np.ndarray, found: Evaluation) -> tuple[np.ndarray, bool]:
         nonlocal state
         order = sampling.order(deck.sampling, structures.energies, found.errors, numbers, len(structures.energies))
-        for chosen in sampling.batches(order, size):
+        for chosen in _separated(sampling.batches(order, size), between):
             state, weights = lm.step(state, networks.take(structures, chosen), layers, weights, adjust)
         return weights, False
 
@@ -110,7 +118,7 @@ def _online_sd(deck: TrainxInput, structures: Structures, layers: Sequence[Seque
     return Method(epoch=epoch, state=None, outcome=None)
 
 
-def _adam(deck: TrainxInput, structures: Structures, layers: Sequence[Sequence[Layer]], n_weights: int) -> Method:
+def _adam(deck: TrainxInput, structures: Structures, layers: Layers, n_weights: int, between: Pause) -> Method:
     numbers, parts, moments = rngstate.uniform(rngstate.fresh()), networks.singles(structures), np.zeros((2, n_weights))
     n_samples, size = adam.sizes(deck.settings, len(parts))
     steps = itertools.count(1, len(sampling.batches(np.arange(n_samples), size)))
@@ -118,6 +126,13 @@ def _adam(deck: TrainxInput, structures: Structures, layers: Sequence[Sequence[L
     def epoch(weights: np.ndarray, found: Evaluation) -> tuple[np.ndarray, bool]:
         order = sampling.order(deck.sampling, structures.energies, found.errors, numbers, n_samples)
         batches = [[parts[i] for i in chosen] for chosen in sampling.batches(order, size)]
-        return adam.epoch(batches, layers, weights, moments, next(steps), deck.settings), False
+        return adam.epoch(_separated(batches, between), layers, weights, moments, next(steps), deck.settings), False
 
     return Method(epoch=epoch, state=None, outcome=None)
+
+
+def _separated(batches: Sequence[Batch], between: Pause) -> Iterator[Batch]:
+    for number, batch in enumerate(batches):
+        if number > 0:
+            between()
+        yield batch

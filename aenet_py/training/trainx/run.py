@@ -211,7 +211,11 @@ def _train(problem: Problem, log: TimingLog | None, say: Say, warn: Say) -> tupl
     deck, times = problem.deck, Times(log)
     times.steps("Training set initialized.", "Structures distributed over processes")
     weights = np.concatenate([file.network.weights for file in problem.files])
-    method = methods.begin(deck, problem.train.structures, problem.layers, len(weights))
+
+    def trained() -> None:
+        times.part("Done with training iteration.", TRAINING)
+
+    method = methods.begin(deck, problem.train.structures, problem.layers, len(weights), trained)
     if method.outcome is not None:
         say(report.restart(methods.STATE_FILE, method.outcome))
     if deck.method == "bfgs" and deck.sampling != "sequential":
@@ -231,7 +235,7 @@ def _train(problem: Problem, log: TimingLog | None, say: Say, warn: Say) -> tupl
             break
         times.steps(f"Starting epoch {number:<50}")
         new, is_final = method.epoch(weights, found)
-        times.part("Done with training iteration.", TRAINING)
+        trained()
         is_same, weights = np.array_equal(new, weights), new
         found = found if is_same else _evaluated(problem, weights)
         times.part("Done with training set energies.", TRAINING)
