@@ -117,6 +117,8 @@ def close_packing(r_min: float, r_max: float) -> int:
     atom = (0.5 * r_min) * (0.5 * r_min) * (0.5 * r_min)
     reach = r_max + 0.5 * r_min
     ratio = reach * reach * reach / atom * 0.7405 if atom > 0.0 else math.inf
+    if math.isnan(ratio):  # both volumes overflow
+        return 1
     return math.ceil(min(ratio, UNCOUNTABLE))
 
 

@@ -113,6 +113,7 @@ def folder(tmp_path_factory):
 @given(st.sampled_from(list(FIELDS)), st.dictionaries(st.integers(0, 10), NUMBERS, min_size=1, max_size=2))
 @example("generate.in", {1: "1e308"})
 @example("Chebyshev", {0: "1e-300"})
+@example("Chebyshev", {0: "1e103"})
 @example("Chebyshev", {2: "1" + "0" * 30})
 @example("Chebyshev", {2: "1000000000"})
 @example("Behler2011", {7: "1e308"})
