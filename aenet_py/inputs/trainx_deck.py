@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -30,7 +31,9 @@ SETTINGS: dict[str, dict[str, float]] = {  # of a method, with their defaults
 SAMPLINGS = ("sequential", "random", "weighted", "energy")
 FLAGS = ("timing", "debug", "save_energies")
 VALUES = ("trainingset", "testpercent", "iterations", "maxenergy", "sampling", "verbosity")
-KEYWORDS = frozenset((*FLAGS, *VALUES, "method", "networks"))
+KEYWORDS = frozenset((*FLAGS, *VALUES, "method", "networks", "forces"))
+WITH_FORCES = ("bfgs", "lm", "ekf")  # methods that can train on forces
+FORCES_ACTIVATIONS = ("linear", "tanh", "sigmoid")  # of their networks
 _NETWORK = "expected: symbol, file, number of hidden layers, and nodes:activation for each"
 
 
@@ -60,6 +63,8 @@ class TrainxInput:
         Write tables of energies, and the log of times.
     networks : tuple of NetworkInput
         The network of each species.
+    alpha : float or None
+        Weight of the force error, None without FORCES.
     """
 
     path: str
@@ -73,6 +78,7 @@ class TrainxInput:
     save_energies: bool
     timing: bool
     networks: tuple[NetworkInput, ...]
+    alpha: float | None = None
 
 
 def read(path: str, warn: Callable[[str], None] = nobody) -> TrainxInput:
@@ -103,6 +109,7 @@ def read(path: str, warn: Callable[[str], None] = nobody) -> TrainxInput:
         save_energies=bool(deck.flag("save_energies")),
         timing=bool(deck.flag("timing")),
         networks=_networks(deck),
+        alpha=_alpha(deck, method),
     )
     deck.flag("debug")
     if not deck.is_quiet(warn):
@@ -132,7 +139,7 @@ def one_of(names: Iterable[str]) -> str:
 
 
 def _split(path: str, lines: list[Line]) -> Deck:
-    """Keywords with their lines: one after METHOD, all up to the next keyword after NETWORKS."""
+    """Keywords with their lines: one after METHOD and FORCES, all up to the next keyword after NETWORKS."""
     entries: dict[str, KeywordLine] = {}
     unknown: list[Line] = []
     position = 0
@@ -144,8 +151,8 @@ def _split(path: str, lines: list[Line]) -> Deck:
             unknown.append(line)
             continue
         start = position
-        if keyword in ("method", "networks") and not (keyword == "method" and len(words(line.text)) > 1):
-            most = 1 if keyword == "method" else len(lines)
+        if keyword == "networks" or (keyword in ("method", "forces") and len(words(line.text)) == 1):
+            most = len(lines) if keyword == "networks" else 1
             while position < min(start + most, len(lines)) and first_word(lines[position].text).lower() not in KEYWORDS:
                 position += 1
         entries.setdefault(keyword, KeywordLine(line, tuple(lines[start:position])))
@@ -168,6 +175,31 @@ def _method(deck: Deck) -> tuple[str, Mapping[str, float]]:
         raise InputError(deck.path, "found METHOD online_gd; write online_sd", line.number)
     message = f"found {name or 'nothing'!r} after METHOD; expected {one_of(METHODS)}"
     raise InputError(deck.path, message, line.number)
+
+
+def _alpha(deck: Deck, method: str) -> float | None:
+    """The weight of the force error, on the line of FORCES or the next one; None without FORCES."""
+    entry = deck.entries.get("forces")
+    if entry is None:
+        return None
+    line, text = (entry.body[0], entry.body[0].text) if entry.body else (entry.line, entry.rest)
+    name, _, number = re.sub(r"\s*=\s*", "=", text.partition("!")[0]).strip().partition("=")
+    try:
+        alpha = ranges.FRACTION[0](number)
+    except ValueError:
+        alpha = math.nan
+    if name.lower() != "alpha" or math.isnan(alpha):
+        message = f"found {text.strip() or 'nothing'!r} after FORCES; expected alpha=, {ranges.FRACTION[1]}"
+        raise InputError(deck.path, message, line.number)
+    if method not in WITH_FORCES:
+        message = f"found FORCES with METHOD {method}; expected {one_of(WITH_FORCES)}"
+        raise InputError(deck.path, message, entry.line.number)
+    for network in _networks(deck):
+        for activation in network.activations:
+            if activation not in FORCES_ACTIVATIONS:
+                message = f"found activation {activation} with FORCES; expected one of {', '.join(FORCES_ACTIVATIONS)}"
+                raise InputError(deck.path, message, network.line)
+    return alpha
 
 
 def _default_sampling(method: str) -> str:
@@ -230,7 +262,8 @@ def _network(deck: Deck, line: Line) -> NetworkInput:
         raise InputError(deck.path, f"found {line.text!r}; {_NETWORK}{hint}", line.number) from None
     if len(nodes) != n_layers:
         raise InputError(deck.path, f"found {len(nodes)} layers; expected {n_layers}", line.number)
-    return NetworkInput(given[0], given[1], nodes, tuple(_activation(deck, line, name) for name in names))
+    activations = tuple(_activation(deck, line, name) for name in names)
+    return NetworkInput(given[0], given[1], nodes, activations, line.number)
 
 
 def _activation(deck: Deck, line: Line, name: str) -> str:

@@ -134,19 +134,25 @@ def adam(settings: Mapping[str, float], n_samples: int, batch: int) -> str:
     )
 
 
-def training(method: str, epochs: int, sampling: str, settings: str) -> str:
-    """print_training_header"""
+def training(method: str, epochs: int, sampling: str, settings: str, with_forces: bool = False) -> str:
+    """print_training_header; with_forces : with columns of their errors, which the original lacks."""
+    titles = [
+        "        |------------TRAIN-----------|  |------------TEST------------|",
+        " epoch             MAE          <RMSE>             MAE          <RMSE>",
+    ]
+    if with_forces:
+        titles[0] += "  |-----------FORCES-----------|"
+        titles[1] += "          <TRAIN>          <TEST>"
     return (
         banner("Training process") + f"\n Weight optimization for {epochs} epochs using the {method} method.\n\n"
-        f" Sampling type               : {sampling}\n{settings}\n"
-        "        |------------TRAIN-----------|  |------------TEST------------|\n"
-        " epoch             MAE          <RMSE>             MAE          <RMSE>\n"
+        f" Sampling type               : {sampling}\n{settings}\n" + "".join(f"{title}\n" for title in titles)
     )
 
 
-def epoch(number: int, train: Deviations, test: Deviations) -> str:
-    """print_energies"""
-    values = "".join(f"  {scientific(v, 14, 6)}" for v in (train.mae, train.rmse, test.mae, test.rmse))
+def epoch(number: int, train: Deviations, test: Deviations, forces: Sequence[float] = ()) -> str:
+    """print_energies; forces : root mean squares of the lengths of force errors of both sets, eV/Å."""
+    shown = (train.mae, train.rmse, test.mae, test.rmse, *forces)
+    values = "".join(f"  {scientific(v, 14, 6)}" for v in shown)
     return f" {integer(number, 5)}{values} <\n"
 
 

@@ -48,10 +48,11 @@ def begin(deck: TrainxInput, structures: Structures, layers: Layers, n_weights: 
         return _online_sd(deck, structures, layers, n_weights)
     if deck.method == "adam":
         return _adam(deck, structures, layers, n_weights, between)
-    return _bfgs(n_weights)
+    return bfgs(n_weights)
 
 
-def _bfgs(n_weights: int) -> Method:
+def bfgs(n_weights: int) -> Method:
+    """Begin or resume METHOD bfgs."""
     from aenet_py.training.secondorder import lbfgsb  # scipy is slow to import
 
     arrays, outcome = lbfgsb.start(n_weights), None

@@ -56,20 +56,21 @@ class Structures:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Errors (reference - network) of the energies per atom, (n,), and what computes the gradient of `loss`."""
+    """Errors of the training set, the loss, and what computes its gradient.
+
+    errors : reference - network of the energies per atom, (n,); forces : root mean square of the lengths of force
+    errors, normalised, None without FORCES.
+    """
 
     errors: np.ndarray
+    loss: float
     differentiate: Callable[[], np.ndarray]
+    forces: float | None = None
 
     @functools.cached_property
     def gradient(self) -> np.ndarray:
-        """Gradient of `loss` by the weights, (n_weights,), computed when a method first asks for it."""
+        """Gradient of the loss by the weights, (n_weights,), computed when a method first asks for it."""
         return self.differentiate()
-
-    @property
-    def loss(self) -> float:
-        """Half the sum of the squared errors."""
-        return 0.5 * float(self.errors @ self.errors)
 
 
 def layers_of(networks: Sequence[Network]) -> tuple[tuple[Layer, ...], ...]:
@@ -154,8 +155,8 @@ def evaluate(structures: Structures, networks: Sequence[Sequence[Layer]], weight
     Evaluation
     """
     deviations, kept = _forward(structures, networks, weights)
-    by_energy = -deviations / structures.sizes
-    return Evaluation(deviations, lambda: _backward(structures, networks, weights, kept, by_energy))
+    by_energy, loss = -deviations / structures.sizes, 0.5 * float(deviations @ deviations)
+    return Evaluation(deviations, loss, lambda: _backward(structures, networks, weights, kept, by_energy))
 
 
 def sensitivity(

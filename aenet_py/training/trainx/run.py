@@ -21,8 +21,9 @@ from aenet_py.report import trainx as report
 from aenet_py.report.blocks import training_set_info
 from aenet_py.report.timing import TimingLog
 from aenet_py.runtime.output import PendingFile
-from aenet_py.training.trainx import adam, methods, networks, scaling, split
-from aenet_py.training.trainx.networks import Layer, Structures
+from aenet_py.training.trainx import adam, energies, methods, networks, scaling, split
+from aenet_py.training.trainx.energies import Model
+from aenet_py.training.trainx.networks import Evaluation
 from aenet_py.training.trainx.scaling import ScaledSet
 from aenet_py.training.trainx.times import TESTING, TRAINING, Times
 
@@ -32,23 +33,18 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Set:
-    """The training or the test set: which structures of the training set's file, and these."""
-
-    chosen: np.ndarray
-    structures: Structures
-
-
-@dataclass(frozen=True)
 class Problem:
-    """What is trained: the deck with its networks in the order of the training set's species, both sets, and files."""
+    """What is trained.
+
+    deck : with its networks in the order of the training set's species; files : of the networks; in_test (n,) bool :
+    the structures of the test set.
+    """
 
     deck: TrainxInput
     data: ScaledSet
     files: tuple[PotentialFile, ...]
-    layers: tuple[tuple[Layer, ...], ...]
-    train: Set
-    test: Set
+    in_test: np.ndarray
+    model: Model
 
     @property
     def scale(self) -> float:
@@ -87,6 +83,10 @@ def run(deck: TrainxInput, say: Say, warn: Say) -> int:
         if deck.timing:
             say(report.timing())
         _store(deck, files, say)
+        if deck.alpha is not None:
+            from aenet_py.training.trainx import forces  # torch is slow to import
+
+            stack.enter_context(forces.without_graph())
         problem = _problem(deck, data, files, say)
         files = _train(problem, log, say, warn)
         _store(deck, files, say)
@@ -188,10 +188,10 @@ def _problem(deck: TrainxInput, data: ScaledSet, files: tuple[PotentialFile, ...
         state = rngstate.fresh()
         _write(RNG_FILE, rngstate.to_binary(state))
     in_test = split.draw(len(values.structures.entries), deck.test_percent, state)
-    n, energies = len(in_test), values.footer.energies
+    n, of_set = len(in_test), values.footer.energies
     say(
         training_set_info(
-            foreign(data.path), values.header.types, n, n, (energies.mean, energies.low, energies.high),
+            foreign(data.path), values.header.types, n, n, (of_set.mean, of_set.low, of_set.high),
             (values.header.scale, values.header.shift),
         )
     )  # fmt: skip
@@ -200,10 +200,17 @@ def _problem(deck: TrainxInput, data: ScaledSet, files: tuple[PotentialFile, ...
         deck=deck,
         data=data,
         files=files,
-        layers=networks.layers_of([file.network for file in files]),
-        train=Set(~in_test, networks.select(values, ~in_test)),
-        test=Set(in_test, networks.select(values, in_test)),
+        in_test=in_test,
+        model=_model(deck, data, files, in_test),
     )
+
+
+def _model(deck: TrainxInput, data: ScaledSet, files: tuple[PotentialFile, ...], in_test: np.ndarray) -> Model:
+    if deck.alpha is None:
+        return energies.of(data.training_set, in_test, networks.layers_of([file.network for file in files]))
+    from aenet_py.training.trainx import forces  # torch is slow to import
+
+    return forces.of(deck, data, files, in_test)
 
 
 def _train(problem: Problem, log: TimingLog | None, say: Say, warn: Say) -> tuple[PotentialFile, ...]:
@@ -215,7 +222,7 @@ def _train(problem: Problem, log: TimingLog | None, say: Say, warn: Say) -> tupl
     def trained() -> None:
         times.part("Done with training iteration.", TRAINING)
 
-    method = methods.begin(deck, problem.train.structures, problem.layers, len(weights), trained)
+    method = problem.model.begin(deck, len(weights), trained)
     if method.outcome is not None:
         say(report.restart(methods.STATE_FILE, method.outcome))
     if deck.method == "bfgs" and deck.sampling != "sequential":
@@ -223,10 +230,10 @@ def _train(problem: Problem, log: TimingLog | None, say: Say, warn: Say) -> tupl
     times.steps(f"Optimization method ({deck.method}) initialized.")
     sampling, settings = ("sequential" if deck.method == "bfgs" else deck.sampling), ""
     if deck.method == "adam":
-        settings = report.adam(deck.settings, *adam.sizes(deck.settings, len(problem.train.structures.energies)))
-    say(report.training(METHODS[deck.method], deck.epochs, sampling, settings))
-    found, test_errors = _evaluated(problem, weights), _tested(problem, weights)
-    say(_row(problem, 0, found, test_errors))
+        settings = report.adam(deck.settings, *adam.sizes(deck.settings, int(np.count_nonzero(~problem.in_test))))
+    say(report.training(METHODS[deck.method], deck.epochs, sampling, settings, deck.alpha is not None))
+    found, tested = _evaluated(problem, weights), problem.model.tested(weights)
+    say(_row(problem, 0, found, tested))
     times.steps("Initial energies evaluated (before training)")
     files, is_final = problem.files, False
     for number in range(1, deck.epochs + 1):
@@ -239,9 +246,9 @@ def _train(problem: Problem, log: TimingLog | None, say: Say, warn: Say) -> tupl
         is_same, weights = np.array_equal(new, weights), new
         found = found if is_same else _evaluated(problem, weights)
         times.part("Done with training set energies.", TRAINING)
-        test_errors = test_errors if is_same else _tested(problem, weights)
+        tested = tested if is_same else problem.model.tested(weights)
         times.part("Done with testing set energies.", TESTING)
-        say(_row(problem, number, found, test_errors))
+        say(_row(problem, number, found, tested))
         files = _with_weights(problem, weights)
         if method.state is not None:
             _write(methods.STATE_FILE, method.state())
@@ -254,28 +261,29 @@ def _train(problem: Problem, log: TimingLog | None, say: Say, warn: Say) -> tupl
     times.steps("Training finished.")
     times.totals()
     if deck.save_energies:
-        for name, part, errors in (("train", problem.train, found.errors), ("test", problem.test, test_errors)):
-            _write(f"energies.{name}.0", _table(problem, part, errors).encode("latin-1"))
-        say(report.final_energies(*(report.deviations(e, problem.scale) for e in (found.errors, test_errors))))
+        for name, chosen, errors in (
+            ("train", ~problem.in_test, found.errors), ("test", problem.in_test, tested.errors)
+        ):  # fmt: skip
+            _write(f"energies.{name}.0", _table(problem, chosen, errors).encode("latin-1"))
+        say(report.final_energies(*(report.deviations(e, problem.scale) for e in (found.errors, tested.errors))))
         times.steps("Stored energies of all structures.")
     return files
 
 
 def _evaluated(problem: Problem, weights: np.ndarray) -> networks.Evaluation:
     """Errors of the training set, and their gradient on request."""
-    found = networks.evaluate(problem.train.structures, problem.layers, weights)
+    found = problem.model.evaluate(weights)
     if not np.isfinite(found.loss):
         raise AenetError("the energies of the networks are not finite; use the networks of an earlier epoch")
     return found
 
 
-def _tested(problem: Problem, weights: np.ndarray) -> np.ndarray:
-    """Errors of the test set."""
-    return networks.errors(problem.test.structures, problem.layers, weights)
-
-
-def _row(problem: Problem, number: int, found: networks.Evaluation, test_errors: np.ndarray) -> str:
-    return report.epoch(number, *(report.deviations(errors, problem.scale) for errors in (found.errors, test_errors)))
+def _row(problem: Problem, number: int, found: Evaluation, tested: Evaluation) -> str:
+    train, test = (report.deviations(each.errors, problem.scale) for each in (found, tested))
+    if problem.deck.alpha is None:
+        return report.epoch(number, train, test)
+    of_forces = (float("nan") if each.forces is None else each.forces / problem.scale for each in (found, tested))
+    return report.epoch(number, train, test, tuple(of_forces))
 
 
 def _with_weights(problem: Problem, weights: np.ndarray) -> tuple[PotentialFile, ...]:
@@ -285,11 +293,13 @@ def _with_weights(problem: Problem, weights: np.ndarray) -> tuple[PotentialFile,
     return tuple(replace(file, network=replace(file.network, weights=part)) for file, part in pairs)
 
 
-def _table(problem: Problem, part: Set, errors: np.ndarray) -> str:
-    """The table of energies of a set; errors (n,) : of its normalised energies per atom."""
-    header, structures = problem.data.training_set.header, part.structures
-    entries = [problem.data.training_set.structures.entries[i] for i in np.flatnonzero(part.chosen)]
-    counts = np.array([np.bincount(owners, minlength=len(entries)) for owners in structures.owners]).T
+def _table(problem: Problem, chosen: np.ndarray, errors: np.ndarray) -> str:
+    """The table of energies of chosen structures, (n,) bool; errors : of their normalised energies per atom."""
+    header, structures = problem.data.training_set.header, problem.data.training_set.structures
+    owners = np.repeat(np.arange(len(chosen)), np.diff(structures.starts))
+    counts = np.zeros((len(chosen), len(header.types)), dtype=int)
+    np.add.at(counts, (owners, structures.atoms.types), 1)
+    entries, counts = [structures.entries[i] for i in np.flatnonzero(chosen)], counts[chosen]
     rows = [report.table_header(header.types)]
     for entry, error, row in zip(entries, errors.tolist(), counts.tolist(), strict=True):
         shift = entry.n_atoms * header.shift
