@@ -28,6 +28,7 @@ SETTINGS: dict[str, dict[str, float]] = {  # of a method, with their defaults
     "online_sd": {"alpha": 0.01, "gamma": 0.9},
     "adam": {"mu": 0.001, "b1": 0.9, "b2": 0.999, "eps": 1e-8, "samplesize": 500.0, "batchsize": 1.0},
 }
+WITHOUT_EFFECT = {"ekf": ("p", "mnoise", "wgmax")}  # settings that aenet-python writes and train.x does not know
 SAMPLINGS = ("sequential", "random", "weighted", "energy")
 FLAGS = ("timing", "debug", "save_energies")
 VALUES = ("trainingset", "testpercent", "iterations", "maxenergy", "sampling", "verbosity")
@@ -84,10 +85,11 @@ class TrainxInput:
 def read(path: str, warn: Callable[[str], None] = nobody) -> TrainxInput:
     """Read a deck of train.x; InputError with the line of whatever is missing or invalid.
 
-    warn : called with a warning for each line without a keyword.
+    warn : called with a warning for each line without a keyword, and for settings without effect.
     """
     deck = _split(path, content_lines(path, "an input file of train.x, train.in"))
-    method, settings = _method(deck)
+    heed = nobody if deck.is_quiet(warn) else warn
+    method, settings = _method(deck, heed)
     deck.require("trainingset", "'TRAININGSET <training set>'")
     sampling = (deck.argument("sampling", str, "the order of the structures") or _default_sampling(method)).lower()
     if sampling not in SAMPLINGS:
@@ -112,8 +114,7 @@ def read(path: str, warn: Callable[[str], None] = nobody) -> TrainxInput:
         alpha=_alpha(deck, method),
     )
     deck.flag("debug")
-    if not deck.is_quiet(warn):
-        deck.warn_of_unknown(warn)
+    deck.warn_of_unknown(heed)
     return result
 
 
@@ -159,7 +160,7 @@ def _split(path: str, lines: list[Line]) -> Deck:
     return Deck(path, entries, KEYWORDS, tuple(unknown))
 
 
-def _method(deck: Deck) -> tuple[str, Mapping[str, float]]:
+def _method(deck: Deck, warn: Callable[[str], None]) -> tuple[str, Mapping[str, float]]:
     """The method, on the line of METHOD or the next one, and its settings."""
     entry = deck.entries.get("method")
     if entry is None:
@@ -167,7 +168,7 @@ def _method(deck: Deck) -> tuple[str, Mapping[str, float]]:
     line, text = (entry.body[0], entry.body[0].text) if entry.body else (entry.line, entry.rest)
     name = first_word(text).lower()
     if name in METHODS:
-        return name, _settings(deck, line, text, name)
+        return name, _settings(deck, line, text, name, warn)
     if name.startswith(("method=", "lr=")):
         message = "this deck is for aenet_pytorch.py; run that instead, or write METHOD bfgs"
         raise InputError(deck.path, message, line.number)
@@ -206,13 +207,16 @@ def _default_sampling(method: str) -> str:
     return "random" if method == "adam" else "sequential"
 
 
-def _settings(deck: Deck, line: Line, text: str, method: str) -> Mapping[str, float]:
+def _settings(deck: Deck, line: Line, text: str, method: str, warn: Callable[[str], None]) -> Mapping[str, float]:
     """The settings after a method, 'name=number', of which the first of each name counts."""
     given: dict[str, str] = {}
     defaults = SETTINGS.get(method, {})
     pairs = re.sub(r"\s*=\s*", "=", text.partition("!")[0]).replace(",", " ").split()[1:] if defaults else []
     for word in pairs:
         name, sign, number = word.partition("=")
+        if sign and name.lower() in WITHOUT_EFFECT.get(method, ()):
+            warn(f"{deck.path}:{line.number}: {name} of {method} has no effect, as in the original")
+            continue
         if not sign or name.lower() not in defaults:
             near = difflib.get_close_matches(name.lower(), defaults, n=1)
             hint = f"; did you mean {near[0]}?" if near else ""

@@ -148,6 +148,23 @@ def test_bad_settings(text, message, tmp_path, monkeypatch, capfdbinary):
     assert (status, err) == (1, f"Error: train.in:8: {message}\n")
 
 
+AS_IN_AENET_PYTHON = "ekf lambda0=0.999 P=100.0 mnoise=0.0 pnoise=1e-05 wgmax=500 lambda=0.99"
+
+
+@pytest.mark.parametrize("verbosity", ["", "\nVERBOSITY low"])
+def test_settings_without_effect(verbosity, tmp_path, monkeypatch, capfdbinary):
+    results = []
+    for number, method in enumerate((AS_IN_AENET_PYTHON, "ekf lambda0=0.999 pnoise=1e-05")):
+        folder = with_method(prepare(SINGLE, tmp_path / str(number), TIMING=verbosity), method)
+        status, out, err = train(folder, monkeypatch, capfdbinary)
+        assert status == 0
+        results.append((rows(out), potential.read(str(folder / "Si.nn")).network.weights.tolist()))
+        names = [] if number or verbosity else ["P", "mnoise", "wgmax"]
+        what = "of ekf has no effect, as in the original"
+        assert err == "".join(f"Warning: train.in:8: {name} {what}\n" for name in names)
+    assert results[0] == results[1]
+
+
 def test_divergence_is_an_error(tmp_path, monkeypatch, capfdbinary):
     folder = with_method(prepare(SINGLE, tmp_path, ITERATIONS="400"), "ekf lambda=0.01 lambda0=1")
     before = potential.read(str(folder / "Si.nn")).network.weights
