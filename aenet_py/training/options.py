@@ -123,7 +123,7 @@ def _lines(caller: str, options: Mapping[str, Any]) -> list[str]:
             continue
         lines.append(keyword if value is True else f"{keyword} {value}")
     method, rate = options.get("method") or METHOD, options.get("lr")
-    if rate is None and method.split()[0] not in second_order.METHODS:
+    if rate is None and method.split()[0].lower() not in second_order.METHODS:
         rate = RATE
     lines.append(f"METHOD method={method}" + ("" if rate is None else f" lr={rate}"))
     if options.get("forces_weight") is not None:

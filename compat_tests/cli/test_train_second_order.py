@@ -200,7 +200,7 @@ def test_the_deck_as_text_is_the_same_deck(name, forces):
 @pytest.mark.usefixtures("forces")
 def test_from_python(tmp_path):
     networks = {symbol: [(5, "tanh")] for symbol in ("Cu", "Au", "O", "H")}
-    for given in ("lbfgs", "lm damping=0.5", "ekf"):
+    for given in ("LBFGS", "lm damping=0.5", "ekf"):
         folder = tmp_path / given.split()[0]
         result = train.train("cluster.train", networks, method=given, iterations=4, folder=folder)
         assert result.learning_curve.total[-1, 0] < result.learning_curve.total[0, 0]

@@ -53,7 +53,7 @@ def weights_of(alpha: float, energy: float, force: float, n_structures: int, n_a
     """Weights with which least squares lowers the loss.
 
     The loss is a weighted sum of the roots of two means.  This weighted sum of squares has, up to a factor, the same
-    gradient, and by its concavity the loss falls at least as much.  Without forces, the weight of the energies is 1.
+    gradient, and by its concavity the loss falls at least as much.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def weights_of(alpha: float, energy: float, force: float, n_structures: int, n_a
     Weights
     """
     if not n_atoms or not force:
-        return Weights(1.0, 0.0)
+        return Weights(1.0 - alpha, 0.0)
     return Weights(1.0 - alpha, alpha * (energy / force) * (n_structures / n_atoms))
 
 

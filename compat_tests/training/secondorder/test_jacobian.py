@@ -104,4 +104,5 @@ def test_weights_give_the_gradient_of_the_loss(alpha, deck):
 
 
 def test_weights_without_forces():
-    assert jacobian.weights_of(0.3, 0.1, 0.0, 5, 0) == jacobian.Weights(1.0, 0.0)
+    assert jacobian.weights_of(0.25, 0.1, 0.0, 5, 0) == jacobian.Weights(0.75, 0.0)
+    assert jacobian.weights_of(0.25, 0.1, 0.0, 5, 9) == jacobian.Weights(0.75, 0.0)
