@@ -20,7 +20,7 @@ from aenet_py.runtime.signals import stopping, uninterrupted
 from aenet_py.training.data import dataset
 from aenet_py.training.data.dataset import Data
 from aenet_py.training.data.splits import Draw
-from aenet_py.training.events import EpochErrors, Events
+from aenet_py.training.events import EpochErrors, Events, filter_diverged
 from aenet_py.training.outcome import CALLER, PATIENCE, SIGNAL, Outcome
 from aenet_py.training.preparation import prepare
 from aenet_py.training.ranks import LostError, Ranks, SharedError
@@ -169,6 +169,7 @@ def _epochs(
 ) -> str:  # fmt: skip
     """Train; returns why the training ended."""
     from aenet_py.training import run as epochs
+    from aenet_py.training.secondorder.methods import SecondOrder
 
     state, n_batches, unit = training.state, len(training.train), training.data.training.scale
     done = state.epoch + state.batch / max(1, n_batches)
@@ -182,6 +183,9 @@ def _epochs(
             forces = "" if errors.forces_train is None else f", {1e3 * errors.forces_train:.0f} meV/Å"
             advance(0.0, f"{1e3 * errors.energy_train:.1f} meV/atom{forces}")
             stops = events.epoch(epoch, dataclasses.replace(errors, line=line))
+            if isinstance(state.optimizer, SecondOrder) and state.optimizer.n_diverged:
+                events.warn(filter_diverged(state.optimizer.n_diverged))
+                state.optimizer.n_diverged = 0
             if deck.checkpoint is not None and state.epoch % deck.checkpoint == 0 and state.epoch < deck.epochs:
                 try:
                     files.save()

@@ -204,3 +204,11 @@ def test_from_python(tmp_path):
         folder = tmp_path / given.split()[0]
         result = train.train("cluster.train", networks, method=given, iterations=4, folder=folder)
         assert result.learning_curve.total[-1, 0] < result.learning_curve.total[0, 0]
+
+
+def test_a_filter_that_diverges(forces, capsys):
+    """It forgets 99 % in each step, until its covariance overflows: such steps are left out."""
+    edited(forces, method("ekf lambda=0.01 lambda0=1"), ("ITERATIONS 6", "ITERATIONS 60"))
+    assert main([]) == 0
+    assert "Warning: the Kalman filter diverged: " in capsys.readouterr().err
+    assert np.isfinite(errors()).all()

@@ -34,7 +34,8 @@ class SecondOrder:
     """The state of a method.
 
     settings : of METHOD, with the last values of those that change; covariance (n_groups, size, size) : of ekf;
-    lbfgsb : of lbfgs, None before its first step; trained (n_weights,) bool : which weights are trained, None for all.
+    lbfgsb : of lbfgs, None before its first step; trained (n_weights,) bool : which weights are trained, None for all;
+    n_diverged : steps of ekf that were left out since somebody set it to zero.
     """
 
     name: str
@@ -42,6 +43,7 @@ class SecondOrder:
     covariance: torch.Tensor | None = None
     lbfgsb: Lbfgsb | None = None
     trained: torch.Tensor | None = None
+    n_diverged: int = 0
 
     def copy(self) -> SecondOrder:
         """A copy; the covariance is never changed in place."""
@@ -62,10 +64,12 @@ def start(name: str, settings: Mapping[str, float], networks: Networks, free: Se
         trained = torch.zeros_like(networks.values, dtype=torch.bool)
         for view, is_free in zip(networks.views(trained), free, strict=True):
             view.fill_(is_free)
-    covariance = None
-    if name == "ekf":
-        covariance = ekf.start(networks.values, int(settings["wgroup"]), 1.0 / settings["state"])
+    covariance = _covariance(settings, networks) if name == "ekf" else None
     return SecondOrder(name, dict(settings), covariance, None, trained)
+
+
+def _covariance(settings: Mapping[str, float], networks: Networks) -> torch.Tensor:
+    return ekf.start(networks.values, int(settings["wgroup"]), 1.0 / settings["state"])
 
 
 def step(
@@ -165,7 +169,9 @@ def _ekf(
             rows *= method.trained
         assert method.covariance is not None
         found = ekf.step(method.covariance, errors, rows, settings["lambda"], settings["pnoise"])
-        if found is not None:
+        if found is None:
+            method.covariance, method.n_diverged = _covariance(settings, networks), method.n_diverged + 1
+        else:
             values, method.covariance = values + found[0], found[1]
         settings["lambda"] = settings["lambda0"] * (settings["lambda"] - 1.0) + 1.0
     return values

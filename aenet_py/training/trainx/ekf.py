@@ -10,11 +10,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from aenet_py.errors import AenetError
 from aenet_py.formats.ekf_state import EkfState
 from aenet_py.training.trainx.networks import Layer, Structures, sensitivity
-
-_DIVERGES = "the Kalman filter diverges; increase lambda or state, or use the networks of an earlier epoch"
 
 
 def start(n_weights: int, settings: Mapping[str, float]) -> EkfState:
@@ -33,8 +30,10 @@ def epoch(
     structures: Sequence[Structures],
     networks: Sequence[Sequence[Layer]],
     weights: np.ndarray,
-) -> tuple[np.ndarray, EkfState]:
+) -> tuple[np.ndarray, EkfState, int]:
     """Learn structures one after the other.
+
+    Where a step diverges, it is left out, and the covariance is again that before the first structure.
 
     Parameters
     ----------
@@ -53,16 +52,13 @@ def epoch(
     -------
     weights : array, shape (n_weights,)
     state : EkfState
-
-    Raises
-    ------
-    AenetError
-        If a step diverges.
+    n_diverged : int
+        Number of steps that were left out.
     """
     n = len(weights)
     forgetting, covariance = state.forgetting, state.covariance.copy()
     n_groups, size, _ = covariance.shape
-    weights = weights.copy()
+    weights, n_diverged = weights.copy(), 0
     padded, change = np.zeros(n_groups * size), np.empty_like(covariance)
     slopes = padded.reshape(n_groups, size)
     group, place = np.divmod(np.arange(n), size)
@@ -72,7 +68,8 @@ def epoch(
             product = np.matmul(covariance, slopes[:, :, np.newaxis])[:, :, 0]
             variances = np.einsum("gi,gi->g", slopes, product) + forgetting
             if not ((variances > 0) & np.isfinite(variances)).all():
-                raise AenetError(_DIVERGES)
+                covariance, n_diverged = start(n, settings).covariance, n_diverged + 1
+                continue
             gain = product / variances[:, np.newaxis]
             weights += error * gain.reshape(-1)[:n]
             np.multiply(gain[:, :, np.newaxis], product[:, np.newaxis, :], out=change)
@@ -81,4 +78,4 @@ def epoch(
             if settings["pnoise"] > 0:
                 covariance[group, place, place] += settings["pnoise"]
             forgetting = settings["lambda0"] * (forgetting - 1.0) + 1.0
-    return weights, EkfState(forgetting, covariance)
+    return weights, EkfState(forgetting, covariance), n_diverged

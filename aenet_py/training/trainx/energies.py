@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,7 +10,7 @@ import numpy as np
 from aenet_py.formats.trainset import TrainingSet
 from aenet_py.inputs.trainx_deck import TrainxInput
 from aenet_py.training.trainx import methods, networks
-from aenet_py.training.trainx.methods import Method
+from aenet_py.training.trainx.methods import Method, Pause, Warn
 from aenet_py.training.trainx.networks import Evaluation, Layer, Structures
 
 
@@ -26,7 +25,7 @@ class Model(Protocol):
         """Errors of the test set; its loss is not used."""
         ...
 
-    def begin(self, deck: TrainxInput, n_weights: int, between: Callable[[], None]) -> Method:
+    def begin(self, deck: TrainxInput, n_weights: int, between: Pause, warn: Warn) -> Method:
         """Begin training (`methods.begin`)."""
         ...
 
@@ -45,8 +44,8 @@ class Energies:
     def tested(self, weights: np.ndarray) -> Evaluation:
         return networks.evaluate(self.test, self.layers, weights)
 
-    def begin(self, deck: TrainxInput, n_weights: int, between: Callable[[], None]) -> Method:
-        return methods.begin(deck, self.train, self.layers, n_weights, between)
+    def begin(self, deck: TrainxInput, n_weights: int, between: Pause, warn: Warn) -> Method:
+        return methods.begin(deck, self.train, self.layers, n_weights, between, warn)
 
 
 def of(values: TrainingSet, in_test: np.ndarray, layers: tuple[tuple[Layer, ...], ...]) -> Energies:

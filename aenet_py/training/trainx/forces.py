@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,12 +20,13 @@ from aenet_py.training import loop, model, options
 from aenet_py.training.data import batches, dataset
 from aenet_py.training.data.batches import Batch
 from aenet_py.training.data.dataset import Data
+from aenet_py.training.events import filter_diverged
 from aenet_py.training.loop import Sums
 from aenet_py.training.model import Networks
 from aenet_py.training.ranks import ALONE
 from aenet_py.training.secondorder import methods as secondorder
 from aenet_py.training.trainx import methods, sampling
-from aenet_py.training.trainx.methods import Method
+from aenet_py.training.trainx.methods import Method, Pause, Warn
 from aenet_py.training.trainx.networks import Evaluation
 from aenet_py.training.trainx.scaling import ScaledSet
 
@@ -66,7 +67,7 @@ class Forces:
             return Evaluation(np.zeros(0), 0.0, lambda: np.zeros_like(weights))
         return self._evaluated(self.test, weights)
 
-    def begin(self, deck: TrainxInput, n_weights: int, between: Callable[[], None]) -> Method:
+    def begin(self, deck: TrainxInput, n_weights: int, between: Pause, warn: Warn) -> Method:
         """Begin training; lm and ekf keep no state in a file."""
         if deck.method == "bfgs":
             return methods.bfgs(n_weights)
@@ -89,6 +90,9 @@ class Forces:
                 terms = loop.terms(batch, evaluation, ALONE)
                 new = secondorder.step(method, networks, batch, evaluation, terms, self.scales, self.alpha, ALONE)
                 networks = networks.like(new)
+            if method.n_diverged:
+                warn(filter_diverged(method.n_diverged))
+                method.n_diverged = 0
             return _stored(networks), False
 
         return Method(epoch=epoch, state=None, outcome=None)

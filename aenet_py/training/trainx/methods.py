@@ -12,6 +12,7 @@ import numpy as np
 
 from aenet_py.formats import ekf_state, optimizer_state, rngstate
 from aenet_py.inputs.trainx_deck import TrainxInput
+from aenet_py.training.events import filter_diverged
 from aenet_py.training.trainx import adam, networks, online_sd, sampling
 from aenet_py.training.trainx.networks import Evaluation, Layer, Structures
 
@@ -20,6 +21,7 @@ STATE_FILE = "train.restart"
 Batch = TypeVar("Batch")
 Layers = Sequence[Sequence[Layer]]
 Pause = Callable[[], None]
+Warn = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -35,15 +37,17 @@ class Method:
     outcome: str | None
 
 
-def begin(deck: TrainxInput, structures: Structures, layers: Layers, n_weights: int, between: Pause) -> Method:
+def begin(
+    deck: TrainxInput, structures: Structures, layers: Layers, n_weights: int, between: Pause, warn: Warn
+) -> Method:
     """Begin training n_weights with the deck's method, from ``train.restart`` if this file has its state.
 
-    between : called between two batches of an epoch.
+    between : called between two batches of an epoch; warn : with warnings.
     """
     if deck.method == "lm":
         return _lm(deck, structures, layers, between)
     if deck.method == "ekf":
-        return _ekf(deck, structures, layers, n_weights)
+        return _ekf(deck, structures, layers, n_weights, warn)
     if deck.method == "online_sd":
         return _online_sd(deck, structures, layers, n_weights)
     if deck.method == "adam":
@@ -86,7 +90,7 @@ def _lm(deck: TrainxInput, structures: Structures, layers: Layers, between: Paus
     return Method(epoch=epoch, state=None, outcome=None)
 
 
-def _ekf(deck: TrainxInput, structures: Structures, layers: Sequence[Sequence[Layer]], n_weights: int) -> Method:
+def _ekf(deck: TrainxInput, structures: Structures, layers: Layers, n_weights: int, warn: Warn) -> Method:
     from aenet_py.training.trainx import ekf
 
     parts, numbers = networks.singles(structures), rngstate.uniform(rngstate.fresh())
@@ -102,7 +106,9 @@ def _ekf(deck: TrainxInput, structures: Structures, layers: Sequence[Sequence[La
     def epoch(weights: np.ndarray, found: Evaluation) -> tuple[np.ndarray, bool]:
         nonlocal current
         order = sampling.order(deck.sampling, structures.energies, found.errors, numbers, len(structures.energies))
-        new, current = ekf.epoch(current, deck.settings, [parts[i] for i in order], layers, weights)
+        new, current, n_diverged = ekf.epoch(current, deck.settings, [parts[i] for i in order], layers, weights)
+        if n_diverged:
+            warn(filter_diverged(n_diverged))
         return new, False
 
     return Method(epoch=epoch, state=lambda: ekf_state.to_binary(current, n_weights), outcome=outcome)

@@ -222,7 +222,7 @@ def _train(problem: Problem, log: TimingLog | None, say: Say, warn: Say) -> tupl
     def trained() -> None:
         times.part("Done with training iteration.", TRAINING)
 
-    method = problem.model.begin(deck, len(weights), trained)
+    method = problem.model.begin(deck, len(weights), trained, warn)
     if method.outcome is not None:
         say(report.restart(methods.STATE_FILE, method.outcome))
     if deck.method == "bfgs" and deck.sampling != "sequential":
