@@ -37,7 +37,10 @@ def test_from_a_database_to_a_simulation(tmp_path):
     ways = [row["way"] for row in rows]
     assert ways == ["scratch"] * 2 + ["random"] * 2 + ["any"] * 2 + ["both"] * 2 + ["EMT"]
     assert all(0 < float(row["6: force RMSE, eV/Å"]) < 5 and float(row["1: temperature, K"]) > 0 for row in rows[:-1])
-    assert 1.5 < float(rows[-1]["1: Cu-O, Å"]) < 2.5
+    # Which metal the molecule is close to, in so short a simulation, depends on the processor's rounding.
+    distances = [float(text) for pair in ("Cu-O", "Au-O") if (text := rows[-1][f"1: {pair}, Å"])]
+    assert distances
+    assert all(1.5 < distance < 2.5 for distance in distances)
     assert all(f"\n| {way} |" in said for way in ("random", "any", "both", "EMT"))
     for name in (
         "any.extxyz",
