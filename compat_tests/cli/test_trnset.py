@@ -89,6 +89,14 @@ def test_the_first_lines():
     assert lines[18].endswith("E-01 ")
 
 
+@pytest.mark.usefixtures("folder")
+def test_empty_arguments_are_ignored():
+    """A package for ænet calls the program with one unless it wants --raw."""
+    shutil.copyfile(SETUPS, "in.train")
+    assert program("", "in.train", "sc.txt") == 0
+    checked("per-species-setups", "sc.txt")
+
+
 SPECIAL = (
     0.0, -0.0, 1e-99, 1e-100, -1e100, 5e-324, 1.7976931348623157e308, np.inf, -np.inf, np.nan, 9.9999999999999999e99,
     1e22, 1e23, 123456789012345678.0, 2.0**-60, 0.1, -1 / 3,
@@ -187,12 +195,24 @@ def test_a_skipped_structure(capsys):
     shutil.copyfile(FIXTURES / "edges/expected/edges.train", "in.train")
     for options in (["--raw"], []):
         assert program(*options, "in.train", "text") == 0
-        assert "in.train: the header counts 1 structure more than the file holds" in capsys.readouterr().err
+        said = capsys.readouterr()
+        assert " Warning: in.train: the header counts 1 structure more than the file holds" in said.out
+        assert said.err == ""  # aenet-python takes any output there for a failure
         lines = Path("text").read_text().splitlines()
         assert lines[9] == "           7"
         assert sum(line.endswith(".xsf") for line in lines) == 7
         assert program("--to-binary", "text", "b.train") == 0
         os.unlink("b.train")
+
+
+@pytest.mark.usefixtures("folder")
+def test_names_beyond_latin_1():
+    """The name stands in the first line and in messages, byte for byte."""
+    shutil.copyfile(FIXTURES / "edges/expected/edges.train", "łódź.train")
+    assert run(Path(), "łódź.train", "text", program="trnset2ASCII.x", text=False).stdout.count("łódź".encode()) == 2
+    assert Path("text").read_bytes().startswith("łódź.train.scaled\n".encode())
+    assert program("--raw", "łódź.train", "text") == 0
+    assert Path("text").read_bytes().startswith("łódź.train\n".encode())
 
 
 @pytest.mark.usefixtures("folder")
