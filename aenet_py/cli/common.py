@@ -46,10 +46,10 @@ def warn_of_repeated(paths: Sequence[str]) -> None:
         warn(f"{which}: {message}; leave more vacuum, or use extended XYZ")
 
 
-def warn_of_missing(path: str, n: int) -> None:
+def warn_of_missing(path: str, n: int, tell: Callable[[str], None] = warn) -> None:
     """Say that a training set holds n structures fewer than its header counts."""
     more = f"{counted(n, 'structure')} more than the file holds"
-    warn(f"{path}: the header counts {more}, because generate.x counts skipped structures, too")
+    tell(f"{path}: the header counts {more}, because generate.x counts skipped structures, too")
 
 
 def note(message: str) -> None:

@@ -29,6 +29,10 @@ def trainbin2ascii() -> int:
     return _start_alone("trainbin2ascii", "trainbin2ASCII.x")
 
 
+def trnset2ascii() -> int:
+    return _start_alone("trnset2ascii", "trnset2ASCII.x")
+
+
 def nnascii2bin() -> int:
     return _start_alone("nnascii2bin", "nnASCII2bin.x")
 

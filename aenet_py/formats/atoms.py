@@ -9,10 +9,11 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
+from types import ModuleType
 
 import numpy as np
 
-from aenet_py.formats import decimals, lines
+from aenet_py.formats import decimals, lines, scientific
 
 RECORDS = 5  # records or lines of an atom
 
@@ -111,33 +112,60 @@ def from_binary(block: np.ndarray) -> Atoms:
 @functools.cache
 def text_layout(n_features: int) -> np.dtype:
     """Five lines with their ends."""
+    return _lines(n_features, decimals.FIELD, "S1")
+
+
+@functools.cache
+def trnset_layout(n_features: int) -> np.dtype:
+    """As `text_layout`, in the text of trnset2ASCII.x, where a blank follows the features."""
+    return _lines(n_features, scientific.FIELD, "S2")
+
+
+def _lines(n_features: int, of_features: np.dtype, last: str) -> np.dtype:
+    """Five lines, the last of which has numbers of another kind and another end."""
+    integer, real, features = (_INTEGER, "S1"), (decimals.FIELD, "S1"), (of_features, last)
     fields: list[tuple] = []
-    for name, shape in zip(_PIECES, _shapes(n_features), strict=True):
-        kind = _INTEGER if shape == () else decimals.FIELD
-        fields += [(name, kind, shape), (name + "_newline", "u1")]
+    for name, (kind, end), shape in zip(
+        _PIECES, (integer, real, real, integer, features), _shapes(n_features), strict=True
+    ):
+        fields += [(name, kind, shape), (name + "_end", end)]
     return np.dtype(fields)
 
 
 def to_text(atoms: Atoms) -> np.ndarray:
     """As `to_binary`, in text."""
-    block = np.empty(len(atoms), text_layout(atoms.features.shape[1]))
+    return _to_lines(atoms, text_layout(atoms.features.shape[1]))
+
+
+def to_trnset(atoms: Atoms) -> np.ndarray:
+    """As `to_text`, in the text of trnset2ASCII.x."""
+    return _to_lines(atoms, trnset_layout(atoms.features.shape[1]))
+
+
+def _to_lines(atoms: Atoms, layout: np.dtype) -> np.ndarray:
+    block = np.empty(len(atoms), layout)
     for name, value in zip(_PIECES, _written(atoms), strict=True):
         if value.ndim == 1:
             block[name] = _integer_fields(value)
         else:
-            decimals.write(value, block[name])
-        block[name + "_newline"] = ord("\n")
+            _numbers_of(layout[name]).write(value, block[name])
+        block[name + "_end"] = b"\n".rjust(layout[name + "_end"].itemsize)
     return block
 
 
+def _numbers_of(kind: np.dtype) -> ModuleType:
+    """The module that converts numbers with these columns."""
+    return decimals if kind.base == decimals.FIELD else scientific
+
+
 def from_text(block: np.ndarray) -> Atoms:
-    """Decode a block that `fits`; ValueError if the columns are not those of gfortran."""
+    """Decode a block of either text that `fits`; ValueError if the columns are not those of gfortran."""
     return Atoms(
         types=_integers(block["species"]) - 1,
         positions=decimals.read(block["position"]),
         forces=decimals.read(block["forces"]),
         sizes=np.full(len(block), _width(block.dtype), dtype=np.int32),
-        features=decimals.read(block["features"]),
+        features=_numbers_of(block.dtype["features"]).read(block["features"]),
     )
 
 
@@ -150,7 +178,7 @@ def fits(block: np.ndarray) -> bool:
 @functools.cache
 def _fixed_bytes(layout: np.dtype) -> tuple[np.ndarray, np.ndarray]:
     """Positions and values of the bytes of an atom that do not depend on its values."""
-    encode = to_text if layout["features"].base == decimals.FIELD else to_binary
+    encode = {decimals.FIELD: to_text, scientific.FIELD: to_trnset}.get(layout["features"].base, to_binary)
     zero, n = np.zeros((1, 3)), _width(layout)
     example = encode(Atoms(np.array([0]), zero, zero, np.array([n]), np.zeros((1, n)))).view(np.uint8)
     assert layout.names is not None

@@ -15,8 +15,9 @@ import re
 
 import numpy as np
 
+from aenet_py.formats import eights
+
 WIDTH = 26
-CHUNK = 16384  # numbers converted at once
 
 # A number in overlapping pieces: columns 0 to 3, 3 to 10, 11 to 18, 18 to 25.  In the order head, tail, first, middle,
 # each piece overwrites the surplus columns of those before.  (NumPy corrupts memory when it concatenates arrays of
@@ -28,7 +29,6 @@ FIELD = np.dtype(
 
 _LEAST, _MOST = -6, 6  # decimal exponents of the numbers converted as arrays: the point is in the first eight columns
 _U = np.uint64
-_ASCII_ZEROS = _U(0x3030303030303030)
 
 
 def text(value: float) -> bytes:
@@ -50,21 +50,13 @@ def write(values: np.ndarray, out: np.ndarray) -> None:
 
     values (n, ...) float64; out : `FIELD` of the same shape, with any strides.
     """
-    for rows in _chunks(values):
-        _write(values[rows], out[rows])
+    eights.write(_write, values, out)
 
 
 def _write(values: np.ndarray, out: np.ndarray) -> None:
-    flat = np.ascontiguousarray(values, dtype=np.float64).ravel()
-    size = np.abs(flat)
-    bits = flat.view(_U)
-    binary = ((bits >> _U(52)) & _U(0x7FF)).astype(np.intp)
-    others = ((binary < _LOWEST_BINARY) | (binary > _HIGHEST_BINARY)) & (size != 0)
-    size[others] = 1.0
-    place = _FIRST_PLACE.take(binary)
-    place += size >= _NEXT_POWER.take(binary)
+    bits, size, place, others = _BY_BINARY.of(values)
     # 17 digits as an integer: product with a power of ten, whose rounding error is known exactly (Dekker 1971).
-    scaled, error = _exact_product(size, _SCALE.take(place), _SCALE_HIGH.take(place), _SCALE_LOW.take(place))
+    scaled, error = eights.exact_product(size, _SCALE.take(place), _SCALE_HIGH.take(place), _SCALE_LOW.take(place))
     digits = scaled.astype(np.int64)
     digits += np.rint(error).astype(np.int64)
     others |= ((digits < 10**16) & (size != 0)) | (digits >= 10**17)
@@ -72,8 +64,8 @@ def _write(values: np.ndarray, out: np.ndarray) -> None:
     leading = digits // _U(100)
     last_two = digits - leading * _U(100)
     first_seven = leading // _U(10**8)
-    first = _to_text(first_seven)
-    middle = _to_text(leading - first_seven * _U(10**8))
+    first = eights.to_text(first_seven)
+    middle = eights.to_text(leading - first_seven * _U(10**8))
     tens = (last_two * _U(205)) >> _U(11)
     last_two -= tens * _U(10)
     tail = _TAIL.take(place) | (((last_two << _U(8)) | tens) << _U(8))
@@ -85,7 +77,7 @@ def _write(values: np.ndarray, out: np.ndarray) -> None:
     out["first"] = with_point.reshape(out.shape)
     out["middle"] = middle.reshape(out.shape)
     for index in np.flatnonzero(others).tolist():
-        field = np.frombuffer(text(float(flat[index])), FIELD)[0]
+        field = np.frombuffer(text(float(bits.view(np.float64)[index])), FIELD)[0]
         for name in ("head", "tail", "first", "middle"):
             out[name][np.unravel_index(index, out.shape)] = field[name]
 
@@ -95,16 +87,7 @@ def read(fields: np.ndarray) -> np.ndarray:
 
     fields (n, ...) `FIELD` with any strides.  Returns float64 of the same shape; ValueError if a field is not a number.
     """
-    values = np.empty(fields.shape)
-    for rows in _chunks(fields):
-        values[rows] = _read(fields[rows])
-    return values
-
-
-def _chunks(values: np.ndarray) -> list[slice]:
-    """Chunks of rows whose intermediate results fit into the processor's cache."""
-    rows = max(1, CHUNK * len(values) // max(1, values.size))
-    return [slice(start, start + rows) for start in range(0, len(values), rows)]
+    return eights.read(_read, fields)
 
 
 def _read(fields: np.ndarray) -> np.ndarray:
@@ -121,7 +104,7 @@ def _read(fields: np.ndarray) -> np.ndarray:
     first &= ~(before | (point * _U(255)))
     first |= leading | _U(ord("0"))
     last = tail >> _U(8)
-    wrong = _not_digits(first) | _not_digits(middle) | (_not_digits(last) & _U(0xFFFF))
+    wrong = eights.not_digits(first) | eights.not_digits(middle) | (eights.not_digits(last) & _U(0xFFFF))
     wrong &= _HIGH_BITS
     tail >>= _U(24)
     head &= np.uint32(0xFFFFFF)
@@ -135,9 +118,9 @@ def _read(fields: np.ndarray) -> np.ndarray:
         place = exponents >> _U(32)
         others[with_exponent] |= ((exponents & _U(0xFFFFFFFF)) != 0) | (place > -_LEAST)
         n_decimals[with_exponent] += place.astype(np.intp)
-    digits = _to_number(first)
+    digits = eights.to_number(first)
     digits *= _U(10**8)
-    digits += _to_number(middle)
+    digits += eights.to_number(middle)
     digits *= _U(100)
     digits += (last & _U(15)) * _U(10)
     digits += (last >> _U(8)) & _U(15)
@@ -157,22 +140,6 @@ def _number(field: bytes) -> float:
     if field[:1] != b" " or not _NUMBER.fullmatch(field):
         raise ValueError(field)
     return float(field)
-
-
-def _split(value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A number as the sum of two of 26 bits (Veltkamp 1968)."""
-    carried = value * 134217729.0
-    high = carried - (carried - value)
-    return high, value - high
-
-
-def _exact_product(
-    a: np.ndarray, b: np.ndarray, b_high: np.ndarray, b_low: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """a b rounded, and the rounding error (Dekker 1971)."""
-    product = a * b
-    a_high, a_low = _split(a)
-    return product, ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low
 
 
 def _exact_quotient(digits: np.ndarray, n_decimals: np.ndarray) -> np.ndarray:
@@ -195,39 +162,7 @@ def _exact_quotient(digits: np.ndarray, n_decimals: np.ndarray) -> np.ndarray:
     return values
 
 
-def _to_text(number: np.ndarray) -> np.ndarray:
-    """Eight digits as text, with the first in the lowest byte; number : uint64 below 1e8."""
-    high = number // _U(10000)
-    pairs = high | ((number - high * _U(10000)) << _U(32))
-    high = ((pairs * _U(10486)) >> _U(20)) & _U(0x7F0000007F)
-    pairs = high | ((pairs - high * _U(100)) << _U(16))
-    high = ((pairs * _U(103)) >> _U(10)) & _U(0x000F000F000F000F)
-    return high | ((pairs - high * _U(10)) << _U(8)) | _ASCII_ZEROS
-
-
-def _to_number(digits: np.ndarray) -> np.ndarray:
-    """Inverse of `_to_text`: digits are joined to pairs, pairs to fours, fours to eight digits."""
-    number = digits & _U(0x0F0F0F0F0F0F0F0F)
-    number *= _U(10 * 2**8 + 1)
-    number >>= _U(8)
-    number &= _U(0x00FF00FF00FF00FF)
-    number *= _U(100 * 2**16 + 1)
-    number >>= _U(16)
-    number &= _U(0x0000FFFF0000FFFF)
-    number *= _U(10000 * 2**32 + 1)
-    number >>= _U(32)
-    return number
-
-
-def _not_digits(eight: np.ndarray) -> np.ndarray:
-    """Set the high bit of bytes that are not digits, and of some others if there are any."""
-    return (eight + _U(0x4646464646464646)) | (eight - _ASCII_ZEROS)
-
-
-def _bytes(text: bytes) -> int:
-    return int.from_bytes(text, "little")
-
-
+_bytes = eights.as_integer
 _NUMBER = re.compile(rb" *[+-]?(\d+\.\d*(E[+-]\d{3})?|Infinity|NaN) *")
 _ONES, _POINTS, _HIGH_BITS = _U(_bytes(b"\1" * 8)), _U(_bytes(b"." * 8)), _U(_bytes(b"\x80" * 8))
 _PLACE_OF_BIT = _U(0x0001020304050607)
@@ -242,7 +177,7 @@ _FIVES = np.array([5**n for n in range(23)])
 _EXPONENTS = range(_LEAST, _MOST + 1)
 _PLACES = [e + 1 if e >= 0 else 0 if e == -1 else 1 for e in _EXPONENTS]
 _SCALE = _TENS[[16 - e for e in _EXPONENTS]]
-_SCALE_HIGH, _SCALE_LOW = _split(_SCALE)
+_SCALE_HIGH, _SCALE_LOW = eights.split(_SCALE)
 _BEFORE_POINT = np.array([(1 << 8 * p) - 1 for p in _PLACES], _U)
 _AFTER_POINT = np.array([(1 << 64) - (1 << 8 * (p + 1)) for p in _PLACES], _U)
 _POINT = np.array([ord(".") << 8 * p for p in _PLACES], _U)
@@ -259,6 +194,7 @@ for _binary in range(_LOWEST_BINARY, _HIGHEST_BINARY + 1):
     _FIRST_PLACE[_binary] = _exponent - _LEAST
     if float(f"1e{_exponent + 1}") < 2.0 ** (_binary - 1022):
         _NEXT_POWER[_binary] = float(f"1e{_exponent + 1}")
+_BY_BINARY = eights.Exponents(_LOWEST_BINARY, _HIGHEST_BINARY, _FIRST_PLACE, _NEXT_POWER)
 
 # Before a large block was freed once, glibc returns memory at once, and every intermediate array is mapped anew.
 np.empty(30 << 17)

@@ -365,19 +365,20 @@ def read_atoms(source: ByteSource, number: int, n_atoms: int, n_types: int) -> A
     return blocks.join(rows)
 
 
-def batches(source: ByteSource, of: Header) -> Iterator[StructureBatch]:
-    """Read the structures, several at a time.
+def batches(source: ByteSource, of: Header, form: Form | None = None) -> Iterator[StructureBatch]:
+    """Read the structures, several at a time; form : if it is neither BINARY nor TEXT, as the source suggests.
 
     There may be fewer than announced, because generate.x also counts skipped structures.
     """
+    form = form or (BINARY if isinstance(source, RecordReader) else TEXT)
     number, room, most = 1, np.empty(2 * BATCH_BYTES, np.uint8), of.n_structures
     while number <= of.n_structures and not _structures_end(source):
         batch = None
         if source.log is None:
-            batch = _read_blocks(source, number, of, room, most)
+            batch = _read_blocks(source, form, number, of, room, most)
             if batch is None and most > 1:
                 most = 1  # the numbers of features differ, so structures are read one by one
-                batch = _read_blocks(source, number, of, room, most)
+                batch = _read_blocks(source, form, number, of, room, most)
         batch = batch or _read_one(source, number, len(of.types))
         yield batch
         number += len(batch.entries)
@@ -395,16 +396,18 @@ def _structures_end(source: ByteSource) -> bool:
     return source.at_end()
 
 
-def _read_blocks(source: ByteSource, number: int, of: Header, room: np.ndarray, most: int) -> StructureBatch | None:
+def _read_blocks(
+    source: ByteSource, form: Form, number: int, of: Header, room: np.ndarray, most: int
+) -> StructureBatch | None:
     """Read structures as a block of atoms with equal numbers of features; None if they differ.
 
     room : for the bytes of the block; most : number of structures.
     """
     start = source.mark()
     with contextlib.suppress(InputError, ValueError):
-        entries, block = _gather(source, number, min(most, of.n_structures - number + 1), room)
+        entries, block = _gather(source, form, number, min(most, of.n_structures - number + 1), room)
         if len(block) and blocks.fits(block):
-            atoms = _form(source).decode(block)
+            atoms = form.decode(block)
             if atoms.types.min() >= 0 and atoms.types.max() < len(of.types):
                 return StructureBatch(entries, atoms)
     source.reset(start)
@@ -412,14 +415,14 @@ def _read_blocks(source: ByteSource, number: int, of: Header, room: np.ndarray, 
 
 
 def _gather(
-    source: ByteSource, number: int, most: int, room: np.ndarray
+    source: ByteSource, form: Form, number: int, most: int, room: np.ndarray
 ) -> tuple[tuple[StructureEntry, ...], np.ndarray]:
     """Read structures, and their atoms unchecked as a block, which is in room unless it is too large.
 
     ValueError, or InputError at the next structure, if these are not atoms with as many features as the first.
     """
     first = read_entry(source, number)
-    layout = _layout_ahead(source, _form(source))
+    layout = _layout_ahead(source, form)
     entries, n_bytes, size = [first], 0, first.n_atoms * layout.itemsize
     while True:
         if source.offset + size > source.window.size:
@@ -441,10 +444,6 @@ def _gather(
     return tuple(entries), room[:n_bytes].view(layout)
 
 
-def _form(source: ByteSource) -> Form:
-    return BINARY if isinstance(source, RecordReader) else TEXT
-
-
 def _usual_entry(source: ByteSource) -> StructureEntry | None:
     """The values of the next structure if they are text as written by gfortran; otherwise nothing is read."""
     if not isinstance(source, ListReader):
@@ -463,6 +462,15 @@ def _layout_ahead(source: ByteSource, form: Form) -> np.dtype:
     """The layout of the next atom; ValueError if it is not plausible."""
     single = form.layout(1)
     return form.layout(blocks.first_width(source.window.view(source.offset, single.itemsize), single))
+
+
+def energy_statistics(entries: Sequence[StructureEntry]) -> EnergyStatistics:
+    """Statistics of these structures, added one by one as in the original (ts_write_structure_info)."""
+    per_atom = [entry.energy / entry.n_atoms for entry in entries]
+    mean = 0.0
+    for energy in per_atom:
+        mean += energy / len(per_atom)
+    return EnergyStatistics(mean, min(per_atom), max(per_atom))
 
 
 class TrainingSetTotals:

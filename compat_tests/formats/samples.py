@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -115,6 +117,16 @@ def small_training_set(n_structures: int = 2) -> TrainingSet:
         Footer(3, EnergyStatistics(-8.5, -9.0, -8.0), tuple(s for s, _ in described), tuple(s for _, s in described)),
         StructureBatch((StructureEntry("a.xsf", 2, 2, -17.0), StructureEntry("dir/b c.xsf", 1, 1, -8.0)), join(parts)),
     )
+
+
+def next_to_the_middle(value: float, n_digits: int, shift: int) -> tuple[int, int]:
+    """So many digits times 10**exponent in the middle between a number and the next one, and the exponent.
+
+    shift : units in the last place from there; the digits may be one more or one less.
+    """
+    middle = (Fraction(value) + Fraction(np.nextafter(value, np.inf))) / 2
+    exponent = int(f"{value:.{n_digits - 1}e}".partition("e")[2]) + 1 - n_digits
+    return round(middle / Fraction(10) ** exponent) + shift, exponent
 
 
 def small_potential() -> PotentialFile:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from aenet_py.formats import decimals
+from compat_tests.formats.samples import next_to_the_middle
 
 # Output of write(*,*) with gfortran 12.2.
 PRINTED = [
@@ -94,9 +95,7 @@ def test_any_digits_are_rounded_correctly(numbers):
 
 @given(st.floats(1.1e-6, 9e6), st.integers(-3, 3))
 def test_digits_next_to_the_middle_of_two_numbers(value, shift):
-    middle = (Fraction(value) + Fraction(np.nextafter(value, np.inf))) / 2
-    exponent = int(f"{value:.16e}"[-3:]) - 16
-    digits = round(middle / Fraction(10) ** exponent) + shift
+    digits, exponent = next_to_the_middle(value, 17, shift)
     if not 10**16 <= digits < 10**17:
         return
     read = decimals.read(np.frombuffer(field(digits, exponent), decimals.FIELD))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from aenet_py.errors import AenetError, InputError, counted
+from aenet_py.errors import AenetError, InputError
 from aenet_py.formats import potential, rngstate
 from aenet_py.formats.potential import ACTIVATIONS, Network, PotentialFile, Training
 from aenet_py.formats.records import RecordReader
@@ -105,15 +105,10 @@ def _data(deck: TrainxInput, say: Say, warn: Say) -> ScaledSet:
     header, shown = data.training_set.header, foreign(data.path)
     if data.stored:
         say(report.loading(shown))
-        if os.path.exists(path) and os.path.getmtime(path) > os.path.getmtime(data.path):
-            warn(f"{data.path} is older than {path}; remove it to normalise the training set again")
+        scaling.warn_of_age(path, data.path, warn)
     if not os.path.exists(data.path):
         say(report.normalization(shown, header.scale, header.shift, data.n_removed))
-        for setup, statistics in zip(data.training_set.footer.setups, data.training_set.footer.statistics, strict=True):
-            n_constant = int(np.count_nonzero(statistics.factors == 0))
-            if n_constant:
-                which = f"{counted(n_constant, 'feature')} of {setup.atom_type}"
-                warn(f"{which} did not vary in the training set; set to zero")
+        scaling.warn_of_constant_features(data.training_set.footer, warn)
         scaling.write(data)
     return data
 

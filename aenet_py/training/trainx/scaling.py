@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from aenet_py.errors import InputError
+from aenet_py.errors import InputError, counted
 from aenet_py.formats import trainset
 from aenet_py.formats.atoms import Atoms
 from aenet_py.formats.trainset import (
     SCALED,
-    EnergyStatistics,
     Footer,
     Header,
     StructureBatch,
@@ -92,7 +91,7 @@ def scaled(path: str, given: TrainingSet, max_energy: float | None) -> TrainingS
             entries.append(StructureEntry(old.path, old.n_atoms, old.n_types, energy))
     atoms = _scaled_atoms(given, np.repeat(kept, np.diff(given.structures.starts)), scale)
     header = Header(given.header.types, given.header.atomic_energies, len(entries), True, scale, shift)
-    footer = Footer(len(atoms), _statistics(entries), given.footer.setups, given.footer.statistics)
+    footer = Footer(len(atoms), trainset.energy_statistics(entries), given.footer.setups, given.footer.statistics)
     return TrainingSet(header, footer, StructureBatch(tuple(entries), atoms))
 
 
@@ -105,14 +104,6 @@ def _scaled_atoms(given: TrainingSet, kept: np.ndarray, scale: float) -> Atoms:
     return Atoms(types, atoms.positions[kept], scale * atoms.forces[kept], sizes, features)
 
 
-def _statistics(entries: Sequence[StructureEntry]) -> EnergyStatistics:
-    per_atom = [entry.energy / entry.n_atoms for entry in entries]
-    mean = 0.0
-    for energy in per_atom:  # one by one, as the original adds them
-        mean += energy / len(per_atom)
-    return EnergyStatistics(mean, min(per_atom), max(per_atom))
-
-
 def write(given: ScaledSet) -> None:
     """Write a normalised training set."""
     values = given.training_set
@@ -122,3 +113,18 @@ def write(given: ScaledSet) -> None:
             file.write(data)
         file.write(trainset.footer(values.footer))
         file.complete(replace=True)
+
+
+def warn_of_age(path: str, scaled_path: str, warn: Callable[[str], object]) -> None:
+    """Warn if the training set at path is newer than its normalised form."""
+    if os.path.exists(path) and os.path.getmtime(path) > os.path.getmtime(scaled_path):
+        warn(f"{scaled_path} is older than {path}; remove it to normalise the training set again")
+
+
+def warn_of_constant_features(footer: Footer, warn: Callable[[str], object]) -> None:
+    """Warn of each species with features that normalising sets to zero."""
+    for setup, statistics in zip(footer.setups, footer.statistics, strict=True):
+        n_constant = int(np.count_nonzero(statistics.factors == 0))
+        if n_constant:
+            which = f"{counted(n_constant, 'feature')} of {setup.atom_type}"
+            warn(f"{which} did not vary in the training set; set to zero")
