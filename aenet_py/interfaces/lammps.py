@@ -351,7 +351,7 @@ class _External:
 
     def evaluate(self, around: Atoms, types: np.ndarray) -> Prediction:
         """Energies of the own atoms, and forces on distinct atoms; around : all atoms and ghosts."""
-        if self.pairs is None or not self.pairs.hold(around):
+        if self.pairs is None or not self.pairs.search.holds(around):
             self.pairs = verlet.pairs(around, self.potential.model.r_max, self.skin, self.n_local)
         environments = verlet.environments(self.pairs, around, self.potential.needs_positions)
         distinct = dataclasses.replace(environments, index=self.numbers[environments.index])

@@ -3,7 +3,8 @@
 import math
 
 from aenet_py.descriptors.constants import COINCIDENT
-from aenet_py.descriptors.moments_kernels import atom_features, atom_pull
+from aenet_py.descriptors.moments_kernels import PULL_X, atom_features, atom_pull, gather, gather_known, spread
+from aenet_py.neighbors.patch_kernels import place_members
 from aenet_py.potentials.constants import MTANH, SIGMOID, TANH, TWIST, A, B, C
 from aenet_py.runtime.accelerate import jit
 from aenet_py.runtime.signatures import f8, i4, i8, out, rows
@@ -128,48 +129,129 @@ def evaluate(
     return 0
 
 
+@jit
+def atom_through_moments(
+    t, reach, cutoffs, orders, species, recurrence, norms, expansion, layers, nodes, functions, starts, weights, means,
+    factors, low, high, energy, work, places, ends, accumulators, radial, moments, slopes, chain, features,
+):  # fmt: skip
+    """Energy and number of features out of range of an atom whose neighbours were gathered; fills the rows of pulls."""
+    atom_features(
+        ends[0], species[t], reach, cutoffs[t], orders[t], recurrence[t], norms[t], expansion[t], work, places[1],
+        ends[1], accumulators, radial, moments[:4], features,
+    )  # fmt: skip
+    value, beyond, start, place = network_energy(
+        t, features, layers, nodes, functions, weights, starts[t], means, factors, low, high, energy, chain[0], chain[1]
+    )
+    backward(t, layers, nodes, weights, start, place, energy[t, 0], factors[t], chain[1], slopes)
+    atom_pull(
+        ends[0], ends[1], species[t], cutoffs[t], orders[t], recurrence[t], norms[t], expansion[t], work, places[1],
+        moments[:4], slopes, moments[4:], radial,
+    )  # fmt: skip
+    return value, beyond
+
+
 def through_moments(
     types: i8[:], first: i8[:], index: i4[:], vectors: rows(f8[:, :]), cutoffs: f8[:, 4], orders: i8[:, 3],
-    species: f8[:, :], norms: f8[:, :], expansion: f8[:, :], layers: i8[:], nodes: i8[:, :], functions: i8[:, :],
-    starts: i8[:], weights: f8[:], means: f8[:, :], factors: f8[:, :], low: f8[:, :], high: f8[:, :], energy: f8[:, 3],
-    work: out(f8[:, :]), near: out(i8[2, :]), sums: out(f8[4, :]), slopes: out(f8[:]), chain: out(f8[2, :]),
+    species: f8[:, :], recurrence: f8[:, :], norms: f8[:, :], expansion: f8[:, :], layers: i8[:], nodes: i8[:, :],
+    functions: i8[:, :], starts: i8[:], weights: f8[:], means: f8[:, :], factors: f8[:, :], low: f8[:, :],
+    high: f8[:, :], energy: f8[:, 3], work: out(f8[:, :]), places: out(i8[2, :]), ends: out(i8[2, :]),
+    accumulators: out(f8[:]), radial: out(f8[:]), moments: out(f8[8, :]), slopes: out(f8[:]), chain: out(f8[2, :]),
     features: out(f8[:, :]), energies: out(f8[:]), outside: out(i8[:]), forces: out(f8[:, 3]), virial: out(f8[3, 3]),
 ):  # fmt: skip
     """Energies of the first atoms, as many as first has, and what these add to forces and virial, through moments.
 
     Returns 0, or 1 + an atom that coincides with another.  Arguments as of `evaluate` and `chebyshev_kernels.features`,
-    whose weights are species (n_types, n_types) here; norms, expansion (n_types, n_table): see `atom_features`.
-    Scratch: work (2 n_rows + 3, stride), near (2, stride), sums (4, n_moments), slopes (width), chain (2, most_values).
-    Writes features (n_centers, width), energies and outside (n_centers); adds to forces (n_atoms, 3) and virial (3, 3),
-    the derivative of the energy by the strain.
+    whose weights are species (n_types, n_types) here; recurrence, norms, expansion (n_types, n_table): see
+    `atom_features`.  Scratch: work to moments as `moments.scratch_of` makes them, slopes (width), chain (2,
+    most_values).  Writes features (n_centers, width), energies and outside (n_centers); adds to forces (n_atoms, 3) and
+    virial (3, 3), the derivative of the energy by the strain.
     """
-    n_centers, n_rows = len(energies), (len(work) - 3) // 2
-    radial, angular, pull = work[:n_rows], work[n_rows : 2 * n_rows], work[2 * n_rows :]
-    moments, coefficients, values, slopes_of = sums[:2], sums[2:], chain[0], chain[1]
-    for atom in range(n_centers):
+    for atom in range(len(energies)):
         t, begin, end = types[atom], first[atom], first[atom + 1]
-        for k in range(begin, end):
-            if vectors[3, k] < COINCIDENT:
-                return 1 + atom
-        n_radial, n_angular = atom_features(
-            begin, end, index, vectors, types, species[t], cutoffs[t], orders[t], norms[t], expansion[t], radial,
-            near[0], angular, near[1], moments, features[atom],
+        reach = max(cutoffs[t, 0], cutoffs[t, 1])
+        least = gather_known(begin, end, index, vectors, types, len(species), reach, work, places[0], ends[0])
+        if least < COINCIDENT * COINCIDENT:
+            return 1 + atom
+        energies[atom], outside[atom] = atom_through_moments(
+            t, reach, cutoffs, orders, species, recurrence, norms, expansion, layers, nodes, functions, starts, weights,
+            means, factors, low, high, energy, work, places, ends, accumulators, radial, moments, slopes, chain,
+            features[atom],
         )  # fmt: skip
-        energies[atom], outside[atom], start, place = network_energy(
-            t, features[atom], layers, nodes, functions, weights, starts[t], means, factors, low, high, energy, values,
-            slopes_of,
-        )  # fmt: skip
-        backward(t, layers, nodes, weights, start, place, energy[t, 0], factors[t], slopes_of, slopes)
-        atom_pull(
-            n_radial, n_angular, begin, end, orders[t], cutoffs[t, 0], norms[t], expansion[t], radial, near[0], angular,
-            near[1], moments, slopes, coefficients, pull,
-        )  # fmt: skip
-        for k in range(end - begin):
-            neighbor = index[begin + k]
+        for k in range(ends[0, len(species)]):
+            place = places[0, k]
+            neighbor = index[place]
             for x in range(3):
-                force = pull[x, k]
+                force = work[PULL_X + x, k]
                 forces[atom, x] += force
                 forces[neighbor, x] -= force
                 for y in range(3):
-                    virial[y, x] += vectors[y, begin + k] * force
+                    virial[y, x] += vectors[y, place] * force
+    return 0
+
+
+@jit
+def largest_excess(n, features, factors, low, high):
+    """How far the features that vary leave their range at most, in widths of the range."""
+    most = 0.0
+    for f in range(n):
+        width = high[f] - low[f]
+        if factors[f] > 0.0 and width > 0.0:
+            most = max(most, max(low[f] - features[f], features[f] - high[f]) / width)
+    return most
+
+
+def through_patches(
+    begin: i8, end: i8, positions: f8[:, 3], types: i8[:], centers: i8[:], ends_of: i8[:], members: i8[:],
+    atoms: i8[:], offsets: f8[:, 3], first: i8[:], partners: i4[:], cutoffs: f8[:, 4], orders: i8[:, 3],
+    species: f8[:, :], recurrence: f8[:, :], norms: f8[:, :], expansion: f8[:, :], layers: i8[:], nodes: i8[:, :],
+    functions: i8[:, :], starts: i8[:], weights: f8[:], means: f8[:, :], factors: f8[:, :], low: f8[:, :],
+    high: f8[:, :], energy: f8[:, 3], work: out(f8[:, :]), places: out(i8[2, :]), ends: out(i8[2, :]),
+    accumulators: out(f8[:]), radial: out(f8[:]), moments: out(f8[8, :]), slopes: out(f8[:]), chain: out(f8[2, :]),
+    features: out(f8[:]), moved: out(f8[:, 4]), pulls: out(f8[:, 4]), virials: out(f8[:, :]), energies: out(f8[:]),
+    outside: out(i8[:]), excess: out(f8[:]),
+):  # fmt: skip
+    """Energies of the centres of patches begin .. end - 1, and what these add to the forces on their members.
+
+    Returns 0, or 1 + an atom that coincides with another.  types (n_atoms); centers to partners: as of `Patches`, but
+    ends_of for its ends; species (n_types, n_kinds): weight of each kind; others as of `through_moments`, and features
+    (width), moved (n, 4) scratch, too.  Writes energies, outside and excess (n_centers): how far features leave their
+    range at most, in widths of it; pulls (n, 4): forces of the members of these patches, from 0; virials (n_patches, 9
+    LANES): sums of the virial, row by row.
+    """
+    n_kinds, offset = species.shape[1], members[begin]
+    for patch in range(begin, end):
+        start, stop = members[patch], members[patch + 1]
+        place_members(start, stop, positions, atoms, offsets, moved)
+        forces, virial = pulls[start - offset : stop - offset], virials[patch]
+        for i in range(len(forces)):
+            forces[i, 0], forces[i, 1], forces[i, 2], forces[i, 3] = 0.0, 0.0, 0.0, 0.0
+        for i in range(len(virial)):
+            virial[i] = 0.0
+        for c in range(ends_of[patch], ends_of[patch + 1]):
+            own, atom = c - ends_of[patch], centers[c]
+            t = types[atom]
+            reach = max(cutoffs[t, 0], cutoffs[t, 1])
+            pairs = first[c * n_kinds : (c + 1) * n_kinds + 1]
+            least = gather(own, pairs[:-1], pairs[1:], partners, moved, reach, work, places[0], ends[0])
+            if least < COINCIDENT * COINCIDENT:
+                return 1 + atom
+            energies[atom], outside[atom] = atom_through_moments(
+                t, reach, cutoffs, orders, species, recurrence, norms, expansion, layers, nodes, functions, starts,
+                weights, means, factors, low, high, energy, work, places, ends, accumulators, radial, moments, slopes,
+                chain, features,
+            )  # fmt: skip
+            excess[atom] = 0.0
+            if outside[atom] > 0:
+                excess[atom] = largest_excess(nodes[t, 0], features, factors[t], low[t], high[t])
+            spread(ends[0, n_kinds], own, work, places[0], forces, virial)
+    return 0
+
+
+def collect(begin: i8, end: i8, members: i8[:], atoms: i8[:], pulls: f8[:, 4], forces: out(f8[:, 3])):
+    """Add the forces on the members of patches begin .. end - 1, patch after patch, to those on the atoms they are."""
+    offset = members[begin]
+    for member in range(offset, members[end]):
+        atom = atoms[member]
+        for i in range(3):
+            forces[atom, i] += pulls[member - offset, i]
     return 0

@@ -364,6 +364,31 @@ def evaluate_networks(
     return energies, derivatives, outside
 
 
+def excess(networks: PackedNetworks, types: np.ndarray, features: np.ndarray) -> np.ndarray:
+    """How far the farthest feature of each atom lies outside its range in the training set.
+
+    Features that do not vary in the training set do not count, as the networks ignore them.
+
+    Parameters
+    ----------
+    networks
+        Networks of all species, with the ranges of their features.
+    types
+        (n_atoms,) species of each atom.
+    features
+        (n_atoms, most features) feature values.
+
+    Returns
+    -------
+    numpy.ndarray
+        (n_atoms,) excess in widths of the range; 0 within the range.
+    """
+    width = networks.high - networks.low
+    inverse = np.divide(1.0, width, out=np.zeros_like(width), where=(networks.factors > 0) & (width > 0))
+    beyond = np.maximum(networks.low[types] - features, features - networks.high[types]) * inverse[types]
+    return np.maximum(beyond.max(axis=1), 0.0)
+
+
 def through_moments(
     basis: chebyshev.ChebyshevBasis,
     constants: moments.Tables,
@@ -373,18 +398,14 @@ def through_moments(
 ) -> Prediction:
     """As `Potential.evaluate`, at a cost linear in the neighbours of an atom."""
     n, width = int(environments.starts[-1]), networks.means.shape[1]
-    stride, n_rows = moments.scratch_size(constants, environments.most_neighbors)
-    n_moments = (constants.angular_order + 1) ** 2
     features, energies, outside = np.zeros((n, width)), np.empty(n), np.empty(n, dtype=np.int64)
     forces, virial = np.zeros((len(types), 3)), np.zeros((3, 3))
     failed = _through_moments(
         types=types, **environments.neighbors, cutoffs=basis.cutoffs, orders=basis.orders,
-        species=basis.weights, norms=constants.norms, expansion=constants.expansion,
-        **networks.arrays, work=scratch("work", (2 * n_rows + 3) * stride).reshape(-1, stride),
-        near=scratch("near", 2 * stride, np.int64).reshape(2, stride),
-        sums=scratch("sums", 4 * n_moments).reshape(4, n_moments), slopes=scratch("slopes", width),
-        chain=scratch("chain", 2 * networks.most_values).reshape(2, -1), features=features, energies=energies,
-        outside=outside, forces=forces, virial=virial,
+        species=basis.weights, recurrence=constants.recurrence, norms=constants.norms, expansion=constants.expansion,
+        **networks.arrays, **moments.scratch_of(constants, len(basis.types), environments.most_neighbors),
+        slopes=scratch("slopes", width), chain=scratch("chain", 2 * networks.most_values).reshape(2, -1),
+        features=features, energies=energies, outside=outside, forces=forces, virial=virial,
     )  # fmt: skip
     if failed:
         raise CoincidenceError(environments.starts, failed - 1)

@@ -45,7 +45,7 @@ def arguments_of(function: Callable) -> list[tuple[str, Argument]]:
 
 def compiled(function: Callable, arguments: Arguments, options: dict[str, Any]) -> Any:
     """Numba's C callback of a kernel, which takes the address of the block of its arguments."""
-    names = {"carray": carray, "kernel": numba.jit(inline="always", **options)(function)}
+    names = {"carray": carray, "kernel": numba.jit(**options)(function)}
     given, word = [], 0
     for number, (_, argument) in enumerate(arguments):
         kind = _TYPES[argument.type]

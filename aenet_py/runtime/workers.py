@@ -8,6 +8,8 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from aenet_py.errors import AenetError
+
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
@@ -26,6 +28,15 @@ def affinity() -> frozenset[int]:
 def processors() -> int:
     """Number of processors that this process may use."""
     return len(affinity())
+
+
+def number_of_threads(wanted: int | None) -> int:
+    """How many threads to use: wanted, or by default one per processor; AenetError unless it is a positive integer."""
+    if wanted is None:
+        return processors()
+    if isinstance(wanted, bool) or not isinstance(wanted, int) or wanted < 1:
+        raise AenetError(f"threads must be at least 1, not {wanted!r}")
+    return wanted
 
 
 class Target(Protocol):

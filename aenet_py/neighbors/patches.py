@@ -1,0 +1,159 @@
+"""Neighbour lists for simulations, patch by patch: few atoms close together, and all images of atoms around them.
+
+A kernel moves the members of a patch, once per step, to an array that stays in the processor's cache, where each pair
+is a member's number.  Neither vectors nor distances of pairs are kept.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from ase import Atoms
+
+from aenet_py.neighbors import verlet
+from aenet_py.neighbors.constants import NO_MEMBERS, NO_OTHERS, NO_PAIRS
+from aenet_py.neighbors.search import Environments, check_memory
+from aenet_py.neighbors.verlet import Search
+from aenet_py.runtime.accelerate import Kernel, scratch
+
+_list_patches = Kernel("aenet_py.neighbors.patch_kernels:list_patches")
+_unfold = Kernel("aenet_py.neighbors.patch_kernels:unfold")
+LARGEST, SMALLEST, FEWEST = 256, 24, 16  # centres of a patch, and patches of a structure that has more than the least
+
+
+@dataclass(frozen=True)
+class Patches:
+    """Pairs of atoms closer than reach + skin, patch by patch.
+
+    Parameters
+    ----------
+    search
+        Where they were searched.
+    kinds
+        (n_atoms,) int64, of the atoms, from 0; the pairs of an atom are ordered by them.
+    n_kinds
+        Number of kinds.
+    centers
+        (n_centers,) int64, atoms whose pairs are listed, patch after patch.
+    ends
+        (n_patches + 1,) int64, where each patch begins and ends in centers.
+    members
+        (n_patches + 1,) int64, where the members of each patch begin: its centres, then the images around them.
+    atoms
+        (n_members,) int64, the atom that each member is.
+    offsets
+        (n_members, 3) Å, from the atom to the member.
+    first
+        (n_centers * n_kinds + 1,) int64, where the pairs of each centre with each kind begin.
+    partners
+        (n_pairs,) int32, the other atom of each pair, as a member of the patch, from 0.
+    most_pairs
+        Pairs of the atom that has most.
+    """
+
+    search: Search
+    kinds: np.ndarray
+    n_kinds: int
+    centers: np.ndarray
+    ends: np.ndarray
+    members: np.ndarray
+    atoms: np.ndarray
+    offsets: np.ndarray
+    first: np.ndarray
+    partners: np.ndarray
+    most_pairs: int
+
+
+def patches(atoms: Atoms, kinds: np.ndarray, reach: float, skin: float, n_centers: int | None = None) -> Patches:
+    """Find all pairs closer than reach + skin.
+
+    Parameters
+    ----------
+    atoms
+        The structure.
+    kinds
+        (n_atoms,) int64, by which the pairs of an atom are ordered, from 0 on.
+    reach
+        Cutoff, Å.
+    skin
+        Distance added to the cutoff, Å; the pairs are complete until an atom has moved by half of it.
+    n_centers
+        How many atoms, from the first, need their pairs; None for all.
+
+    Returns
+    -------
+    Patches
+        Their order, and that of all sums, follows from the positions alone.
+
+    Raises
+    ------
+    AenetError
+        As from `verlet.pairs`.
+    """
+    n_centers, n_kinds = len(atoms) if n_centers is None else n_centers, int(kinds.max(initial=0)) + 1
+    grid = verlet.bins(atoms, reach + skin, n_centers)
+    centers, ends = divide((grid["scaled"] @ grid["cell"])[:n_centers])
+    members, first = np.empty(len(ends), dtype=np.int64), np.empty(n_centers * n_kinds + 1, dtype=np.int64)
+    most, sizes = np.zeros(1, dtype=np.int64), [32 * n_centers + 4096, 160 * n_centers + 4096, 1024, 8192]
+    while True:
+        n_members, n_pairs, n_others, n_table = sizes
+        own, images = np.empty(n_members, dtype=np.int64), np.empty((n_members, 3), dtype=np.int64)
+        partners = np.empty(n_pairs, dtype=np.int32)
+        short = _list_patches(
+            **grid, kinds=kinds, n_kinds=n_kinds, centers=centers, ends=ends,
+            table=scratch("table", n_table, np.int64), others=scratch("others", n_others, np.int64),
+            shifts=scratch("shifts", 3 * n_others, np.int64).reshape(-1, 3), members=members, atoms=own, images=images,
+            first=first, partners=partners, most=most,
+        )  # fmt: skip
+        verlet.check_neighbors(int(most[0]), reach + skin)
+        if not short:
+            break
+        number = (NO_MEMBERS, NO_PAIRS, NO_OTHERS).index(short) if short <= NO_OTHERS else 3
+        sizes[number] = 2 * sizes[number]
+        check_memory(sizes[0], 32, reach + skin)
+        check_memory(sizes[1], 4, reach + skin)
+    n_members, n_pairs = int(members[-1]), int(first[-1])
+    offsets = images[:n_members] @ grid["cell"]
+    return Patches(
+        Search.of(atoms, reach, skin), kinds, n_kinds, centers, ends, members, own[:n_members].copy(), offsets, first,
+        partners[:n_pairs].copy(), int(most[0]),
+    )  # fmt: skip
+
+
+def divide(positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Patches of atoms close together: the atoms, patch after patch, and (n_patches + 1,) where the patches begin.
+
+    Their sizes follow from the number of atoms, whatever works on them.
+    """
+    n = len(positions)
+    size = min(max(n // FEWEST, SMALLEST), LARGEST)
+    done: list[np.ndarray] = []
+    waiting = [np.arange(n)] if n else []
+    while waiting:
+        atoms = waiting.pop()
+        if len(atoms) <= size:
+            done.append(np.sort(atoms))
+            continue
+        here = positions[atoms]
+        axis = int(np.argmax(here.max(axis=0) - here.min(axis=0)))
+        half = -(-len(atoms) // size) // 2 * size
+        order = np.argpartition(here[:, axis], half)
+        waiting += [atoms[order[half:]], atoms[order[:half]]]
+    ends = np.concatenate([[0], np.cumsum([len(atoms) for atoms in done])]).astype(np.int64)
+    return np.concatenate([np.empty(0, dtype=np.int64), *done]), ends
+
+
+def environments(known: Patches, atoms: Atoms) -> Environments:
+    """Neighbours closer than reach at the positions of atoms, from patches that still hold, atom by atom."""
+    n, n_centers, m = len(atoms), len(known.centers), len(known.partners)
+    positions = np.ascontiguousarray(atoms.positions)
+    places = np.empty(n_centers, dtype=np.int64)
+    places[known.centers] = np.arange(n_centers)
+    first, index, vectors = np.empty(n_centers + 1, dtype=np.int64), np.empty(m, dtype=np.int32), np.empty((4, m))
+    total = _unfold(
+        reach=known.search.reach, positions=positions, centers=known.centers, ends=known.ends, members=known.members,
+        atoms=known.atoms, offsets=known.offsets, first=known.first, partners=known.partners, places=places,
+        starts=first, index=index, vectors=vectors,
+    )  # fmt: skip
+    return Environments(np.array([0, n_centers]), positions, np.zeros((n, 3)), first, index[:total], vectors[:, :total])

@@ -1,0 +1,165 @@
+"""Energies and forces of patches of atoms, which threads share: simulations.
+
+Each patch has its own sums, which are added patch after patch, so that the bits do not depend on the threads.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass
+
+import numpy as np
+
+from aenet_py.descriptors import chebyshev, moments
+from aenet_py.descriptors.common import CoincidenceError
+from aenet_py.neighbors.patches import Patches
+from aenet_py.neighbors.search import Environments
+from aenet_py.potentials.potential import Potential, excess
+from aenet_py.runtime.accelerate import Kernel, scratch
+from aenet_py.runtime.constants import LANES
+
+_through_patches = Kernel("aenet_py.potentials.kernels:through_patches")
+_collect = Kernel("aenet_py.potentials.kernels:collect")
+ROUND = 60_000  # members of patches whose forces are kept until they are added: 2 MB
+
+
+@dataclass(frozen=True)
+class Forces:
+    """Energies and forces of a structure.
+
+    Parameters
+    ----------
+    atomic_energies
+        (n_centers,) eV, including the energies of the free atoms.
+    forces
+        (n_atoms, 3) eV/Å.
+    virial
+        (3, 3) eV, derivative of the energy with respect to strain.
+    outside
+        (n_centers,) number of features outside the range of the training set.
+    excess
+        (n_centers,) how far the farthest feature lies outside, in widths of the range; features that do not vary in the
+        training set do not count.
+    """
+
+    atomic_energies: np.ndarray
+    forces: np.ndarray
+    virial: np.ndarray
+    outside: np.ndarray
+    excess: np.ndarray
+
+
+def forces_of(potential: Potential, types: np.ndarray, environments: Environments) -> Forces:
+    """The same of a potential that evaluates atom by atom; types (n_atoms,): species."""
+    found = potential.evaluate(types, environments)
+    beyond = excess(potential.networks, types[: len(found.features)], found.features)
+    return Forces(found.atomic_energies, found.forces, found.virial, found.outside, beyond)
+
+
+def applies(potential: Potential) -> bool:
+    """Whether a potential can be evaluated patch by patch."""
+    return potential.tables is not None
+
+
+def evaluate(
+    potential: Potential, known: Patches, positions: np.ndarray, kinds: np.ndarray, threads: int = 1
+) -> Forces:
+    """Energies and forces of atoms at positions, with pairs that still hold.
+
+    Parameters
+    ----------
+    potential
+        One to which this `applies`.
+    known
+        The pairs.
+    positions
+        (n_atoms, 3) Å.
+    kinds
+        (n_kinds,) species, as index into the types of the potential, of each kind of atoms.
+    threads
+        Number of threads; the results do not depend on it.
+
+    Returns
+    -------
+    Forces
+        Energies in eV, forces in eV/Å, virial in eV.
+
+    Raises
+    ------
+    CoincidenceError
+        If two atoms coincide.
+    """
+    basis, tables, networks = potential.model.basis, potential.tables, potential.networks
+    assert isinstance(basis, chebyshev.ChebyshevBasis)
+    assert tables is not None
+    n_centers, n_patches, width = len(known.centers), len(known.ends) - 1, networks.means.shape[1]
+    types, positions = kinds[known.kinds], np.ascontiguousarray(positions)
+    energies, outside, beyond = np.empty(n_centers), np.empty(n_centers, dtype=np.int64), np.empty(n_centers)
+    forces, virials = np.zeros((len(positions), 3)), scratch("virials", 9 * LANES * n_patches).reshape(-1, 9 * LANES)
+    species = np.ascontiguousarray(basis.weights[:, kinds])
+    counts = np.diff(known.members)
+
+    def work(begin: int, end: int, pulls: np.ndarray) -> int:
+        most = int(counts[begin:end].max())
+        return _through_patches(
+            begin=begin, end=end, positions=positions, types=types, centers=known.centers, ends_of=known.ends,
+            members=known.members, atoms=known.atoms, offsets=known.offsets, first=known.first,
+            partners=known.partners, cutoffs=basis.cutoffs, orders=basis.orders, species=species,
+            recurrence=tables.recurrence, norms=tables.norms, expansion=tables.expansion, **networks.arrays,
+            **moments.scratch_of(tables, len(kinds), known.most_pairs), slopes=scratch("slopes", width),
+            chain=scratch("chain", 2 * networks.most_values).reshape(2, -1), features=scratch("features", width),
+            moved=scratch("moved", 4 * most).reshape(-1, 4), pulls=pulls, virials=virials, energies=energies,
+            outside=outside, excess=beyond,
+        )  # fmt: skip
+
+    for begin, end in rounds(known.members):
+        offset = known.members[begin]
+        pulls = scratch("pulls", 4 * int(known.members[end] - offset)).reshape(-1, 4)
+        step = end - begin if threads == 1 else max(1, (end - begin) // (4 * threads))
+        pieces = [
+            (start, min(start + step, end), pulls[known.members[start] - offset :]) for start in range(begin, end, step)
+        ]
+        failed = shared(work, pieces, threads)
+        if failed:
+            raise CoincidenceError(np.array([0, n_centers]), failed - 1)
+        _collect(begin=begin, end=end, members=known.members, atoms=known.atoms, pulls=pulls, forces=forces)
+    virial = np.zeros(9)
+    for each in virials:
+        virial += each.reshape(9, LANES).sum(axis=1)
+    return Forces(energies, forces, virial.reshape(3, 3), outside, beyond)
+
+
+def rounds(members: np.ndarray) -> list[tuple[int, int]]:
+    """Ranges of patches that together have about ROUND members."""
+    found, begin = [], 0
+    while begin < len(members) - 1:
+        end = max(begin + 1, int(np.searchsorted(members, members[begin] + ROUND, side="right")) - 1)
+        found.append((begin, end))
+        begin = end
+    return found
+
+
+def shared(work: Callable[..., int], pieces: Sequence[tuple], threads: int) -> int:
+    """Have threads do all pieces; returns the largest result."""
+    if threads == 1 or len(pieces) == 1:
+        return max(work(*piece) for piece in pieces)
+    waiting = iter(pieces)
+
+    def some() -> int:
+        return max((work(*piece) for piece in waiting), default=0)
+
+    others = [_pool(threads, os.getpid()).submit(some) for _ in range(min(threads, len(pieces)) - 1)]
+    try:
+        return max(some(), *(other.result() for other in others))
+    finally:
+        for _ in waiting:  # after an exception, nothing more is begun
+            pass
+        wait(others)  # as they write to arrays of this thread
+
+
+@functools.cache
+def _pool(threads: int, process: int) -> ThreadPoolExecutor:  # noqa: ARG001 - a forked process has no threads
+    return ThreadPoolExecutor(threads - 1, thread_name_prefix="aenet_py")
