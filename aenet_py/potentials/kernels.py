@@ -151,25 +151,35 @@ def atom_through_moments(
 
 
 def through_moments(
-    types: i8[:], first: i8[:], index: i4[:], vectors: rows(f8[:, :]), cutoffs: f8[:, 4], orders: i8[:, 3],
-    species: f8[:, :], recurrence: f8[:, :], norms: f8[:, :], expansion: f8[:, :], layers: i8[:], nodes: i8[:, :],
-    functions: i8[:, :], starts: i8[:], weights: f8[:], means: f8[:, :], factors: f8[:, :], low: f8[:, :],
-    high: f8[:, :], energy: f8[:, 3], work: out(f8[:, :]), places: out(i8[2, :]), ends: out(i8[2, :]),
-    accumulators: out(f8[:]), radial: out(f8[:]), moments: out(f8[8, :]), slopes: out(f8[:]), chain: out(f8[2, :]),
-    features: out(f8[:, :]), energies: out(f8[:]), outside: out(i8[:]), forces: out(f8[:, 3]), virial: out(f8[3, 3]),
+    begin: i8, end: i8, owners: i8[:], bases: i8[:], types: i8[:], first: i8[:], index: i4[:],
+    vectors: rows(f8[:, :]), cutoffs: f8[:, 4], orders: i8[:, 3], species: f8[:, :], recurrence: f8[:, :],
+    norms: f8[:, :], expansion: f8[:, :], layers: i8[:], nodes: i8[:, :], functions: i8[:, :], starts: i8[:],
+    weights: f8[:], means: f8[:, :], factors: f8[:, :], low: f8[:, :], high: f8[:, :], energy: f8[:, 3],
+    work: out(f8[:, :]), places: out(i8[2, :]), ends: out(i8[2, :]), accumulators: out(f8[:]), radial: out(f8[:]),
+    moments: out(f8[8, :]), slopes: out(f8[:]), chain: out(f8[2, :]), features: out(f8[:, :]), energies: out(f8[:]),
+    outside: out(i8[:]), forces: out(f8[:, 3]), virials: out(f8[:, 3, 3]),
 ):  # fmt: skip
-    """Energies of the first atoms, as many as first has, and what these add to forces and virial, through moments.
+    """Energies of atoms begin .. end - 1, and the forces and the virials that are due to these, through moments.
 
-    Returns 0, or 1 + an atom that coincides with another.  Arguments as of `evaluate` and `chebyshev_kernels.features`,
-    whose weights are species (n_types, n_types) here; recurrence, norms, expansion (n_types, n_table): see
-    `atom_features`.  Scratch: work to moments as `moments.scratch_of` makes them, slopes (width), chain (2,
-    most_values).  Writes features (n_centers, width), energies and outside (n_centers); adds to forces (n_atoms, 3) and
-    virial (3, 3), the derivative of the energy by the strain.
+    Returns 0, or 1 + an atom that coincides with another.  owners (n_centers): the structure of each atom; bases
+    (n_structures): the first atom of each; others as of `evaluate` and `chebyshev_kernels.features`, whose weights are
+    species (n_types, n_types) here; recurrence, norms, expansion (n_types, n_table): see `atom_features`.  Scratch:
+    work to moments as `moments.scratch_of` makes them, slopes (width), chain (2, most_values).  Writes features
+    (n_centers, width), energies and outside (n_centers) of these atoms, forces (n_atoms, 3) and virials (n_structures,
+    3, 3), the derivative of each energy by the strain.
     """
-    for atom in range(len(energies)):
-        t, begin, end = types[atom], first[atom], first[atom + 1]
+    for x in range(3):
+        for atom in range(len(forces)):
+            forces[atom, x] = 0.0
+        for number in range(len(virials)):
+            for y in range(3):
+                virials[number, y, x] = 0.0
+    for atom in range(begin, end):
+        base, virial, t = bases[owners[atom]], virials[owners[atom]], types[atom]
         reach = max(cutoffs[t, 0], cutoffs[t, 1])
-        least = gather_known(begin, end, index, vectors, types, len(species), reach, work, places[0], ends[0])
+        least = gather_known(
+            first[atom], first[atom + 1], index, vectors, types[base:], len(species), reach, work, places[0], ends[0]
+        )
         if least < COINCIDENT * COINCIDENT:
             return 1 + atom
         energies[atom], outside[atom] = atom_through_moments(
@@ -179,7 +189,7 @@ def through_moments(
         )  # fmt: skip
         for k in range(ends[0, len(species)]):
             place = places[0, k]
-            neighbor = index[place]
+            neighbor = base + index[place]
             for x in range(3):
                 force = work[PULL_X + x, k]
                 forces[atom, x] += force

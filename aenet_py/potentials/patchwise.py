@@ -5,10 +5,6 @@ Each patch has its own sums, which are added patch after patch, so that the bits
 
 from __future__ import annotations
 
-import functools
-import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +16,7 @@ from aenet_py.neighbors.search import Environments
 from aenet_py.potentials.potential import Potential, excess
 from aenet_py.runtime.accelerate import Kernel, scratch
 from aenet_py.runtime.constants import LANES
+from aenet_py.runtime.workers import shared
 
 _through_patches = Kernel("aenet_py.potentials.kernels:through_patches")
 _collect = Kernel("aenet_py.potentials.kernels:collect")
@@ -140,26 +137,3 @@ def rounds(members: np.ndarray) -> list[tuple[int, int]]:
         found.append((begin, end))
         begin = end
     return found
-
-
-def shared(work: Callable[..., int], pieces: Sequence[tuple], threads: int) -> int:
-    """Have threads do all pieces; returns the largest result."""
-    if threads == 1 or len(pieces) == 1:
-        return max(work(*piece) for piece in pieces)
-    waiting = iter(pieces)
-
-    def some() -> int:
-        return max((work(*piece) for piece in waiting), default=0)
-
-    others = [_pool(threads, os.getpid()).submit(some) for _ in range(min(threads, len(pieces)) - 1)]
-    try:
-        return max(some(), *(other.result() for other in others))
-    finally:
-        for _ in waiting:  # after an exception, nothing more is begun
-            pass
-        wait(others)  # as they write to arrays of this thread
-
-
-@functools.cache
-def _pool(threads: int, process: int) -> ThreadPoolExecutor:  # noqa: ARG001 - a forked process has no threads
-    return ThreadPoolExecutor(threads - 1, thread_name_prefix="aenet_py")

@@ -6,7 +6,6 @@ import itertools
 import os
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -136,26 +135,6 @@ def test_coinciding_atoms_are_an_error(threads):
         evaluated(potential, atoms, threads=threads)
     assert error.value.atom in (41, 70)
     evaluated(potential, large(), threads=threads)
-
-
-def test_an_error_in_a_thread_is_raised_when_all_have_stopped():
-    working, lock, begun = set(), threading.Lock(), threading.Barrier(2, timeout=30)
-
-    def work(number: int) -> int:
-        with lock:
-            working.add(number)
-        try:
-            if number < 2:
-                begun.wait()
-                raise KeyboardInterrupt
-        finally:
-            with lock:
-                working.remove(number)
-        return 0
-
-    with pytest.raises(KeyboardInterrupt):
-        patchwise.shared(work, [(number,) for number in range(50)], 2)
-    assert not working
 
 
 @pytest.mark.parametrize("n", [1, 5, 24, 25, 100, 5000])
