@@ -6,6 +6,7 @@ from aenet_py.descriptors.constants import COINCIDENT
 from aenet_py.descriptors.moments_kernels import PULL_X, atom_features, atom_pull, gather, gather_known, spread
 from aenet_py.neighbors.patch_kernels import place_members
 from aenet_py.potentials.constants import MTANH, SIGMOID, TANH, TWIST, A, B, C
+from aenet_py.potentials.network_kernels import network
 from aenet_py.runtime.accelerate import jit
 from aenet_py.runtime.signatures import f8, i4, i8, out, rows
 
@@ -26,25 +27,6 @@ def activate(function, x):
         y = math.tanh(B * x)
         return A * y + C * x, A * (1.0 - y * y) * B + C
     return x, 1.0
-
-
-@jit
-def backward(t, layers, nodes, weights, start, place, scale, factors, slopes_of, out):
-    """Derivatives by the features, from the last layer to the first; start, place : ends of weights and values."""
-    slopes_of[place] = slopes_of[place] * scale
-    for layer in range(layers[t] - 1, 0, -1):
-        n_in, n_out = nodes[t, layer - 1], nodes[t, layer]
-        start -= (n_in + 1) * n_out
-        above = slopes_of[place : place + n_out]
-        place -= n_in
-        for j in range(n_in):
-            total = 0.0
-            for i in range(n_out):
-                total += weights[start + j * n_out + i] * above[i]
-            if layer > 1:
-                slopes_of[place + j] = slopes_of[place + j] * total
-            else:
-                out[j] = factors[j] * total
 
 
 @jit
@@ -131,18 +113,18 @@ def evaluate(
 
 @jit
 def atom_through_moments(
-    t, reach, cutoffs, orders, species, recurrence, norms, expansion, layers, nodes, functions, starts, weights, means,
-    factors, low, high, energy, work, places, ends, accumulators, radial, moments, slopes, chain, features,
+    t, reach, cutoffs, orders, species, recurrence, norms, expansion, layers, nodes, functions, starts, weights, normal,
+    energy, work, places, ends, accumulators, radial, moments, slopes, chain, features,
 ):  # fmt: skip
     """Energy and number of features out of range of an atom whose neighbours were gathered; fills the rows of pulls."""
     atom_features(
         ends[0], species[t], reach, cutoffs[t], orders[t], recurrence[t], norms[t], expansion[t], work, places[1],
         ends[1], accumulators, radial, moments[:4], features,
     )  # fmt: skip
-    value, beyond, start, place = network_energy(
-        t, features, layers, nodes, functions, weights, starts[t], means, factors, low, high, energy, chain[0], chain[1]
-    )
-    backward(t, layers, nodes, weights, start, place, energy[t, 0], factors[t], chain[1], slopes)
+    value, beyond = network(
+        layers[t], nodes[t], functions[t], weights, starts[t], normal[t], energy[t], features, chain[0], chain[1],
+        slopes,
+    )  # fmt: skip
     atom_pull(
         ends[0], ends[1], species[t], cutoffs[t], orders[t], recurrence[t], norms[t], expansion[t], work, places[1],
         moments[:4], slopes, moments[4:], radial,
@@ -154,19 +136,19 @@ def through_moments(
     begin: i8, end: i8, owners: i8[:], bases: i8[:], types: i8[:], first: i8[:], index: i4[:],
     vectors: rows(f8[:, :]), cutoffs: f8[:, 4], orders: i8[:, 3], species: f8[:, :], recurrence: f8[:, :],
     norms: f8[:, :], expansion: f8[:, :], layers: i8[:], nodes: i8[:, :], functions: i8[:, :], starts: i8[:],
-    weights: f8[:], means: f8[:, :], factors: f8[:, :], low: f8[:, :], high: f8[:, :], energy: f8[:, 3],
-    work: out(f8[:, :]), places: out(i8[2, :]), ends: out(i8[2, :]), accumulators: out(f8[:]), radial: out(f8[:]),
-    moments: out(f8[8, :]), slopes: out(f8[:]), chain: out(f8[2, :]), features: out(f8[:, :]), energies: out(f8[:]),
-    outside: out(i8[:]), forces: out(f8[:, 3]), virials: out(f8[:, 3, 3]),
+    weights: f8[:], normal: f8[:, 4, :], energy: f8[:, 3], work: out(f8[:, :]), places: out(i8[2, :]),
+    ends: out(i8[2, :]), accumulators: out(f8[:]), radial: out(f8[:]), moments: out(f8[8, :]), slopes: out(f8[:]),
+    chain: out(f8[2, :]), values: out(f8[:]), features: out(f8[:, :]), energies: out(f8[:]), outside: out(i8[:]),
+    forces: out(f8[:, 3]), virials: out(f8[:, 3, 3]),
 ):  # fmt: skip
     """Energies of atoms begin .. end - 1, and the forces and the virials that are due to these, through moments.
 
     Returns 0, or 1 + an atom that coincides with another.  owners (n_centers): the structure of each atom; bases
     (n_structures): the first atom of each; others as of `evaluate` and `chebyshev_kernels.features`, whose weights are
-    species (n_types, n_types) here; recurrence, norms, expansion (n_types, n_table): see `atom_features`.  Scratch:
-    work to moments as `moments.scratch_of` makes them, slopes (width), chain (2, most_values).  Writes features
-    (n_centers, width), energies and outside (n_centers) of these atoms, forces (n_atoms, 3) and virials (n_structures,
-    3, 3), the derivative of each energy by the strain.
+    species (n_types, n_types) here, and weights, starts, normal of `network`; recurrence, norms, expansion (n_types,
+    n_table): see `atom_features`.  Scratch: work to moments as `moments.scratch_of` makes them, slopes, values
+    (width8), chain (2, most_values).  Writes features (n_centers, width), energies and outside (n_centers) of these
+    atoms, forces (n_atoms, 3) and virials (n_structures, 3, 3), the derivative of each energy by the strain.
     """
     for x in range(3):
         for atom in range(len(forces)):
@@ -184,9 +166,10 @@ def through_moments(
             return 1 + atom
         energies[atom], outside[atom] = atom_through_moments(
             t, reach, cutoffs, orders, species, recurrence, norms, expansion, layers, nodes, functions, starts, weights,
-            means, factors, low, high, energy, work, places, ends, accumulators, radial, moments, slopes, chain,
-            features[atom],
+            normal, energy, work, places, ends, accumulators, radial, moments, slopes, chain, values,
         )  # fmt: skip
+        for f in range(nodes[t, 0]):
+            features[atom, f] = values[f]
         for k in range(ends[0, len(species)]):
             place = places[0, k]
             neighbor = base + index[place]
@@ -200,13 +183,13 @@ def through_moments(
 
 
 @jit
-def largest_excess(n, features, factors, low, high):
-    """How far the features that vary leave their range at most, in widths of the range."""
+def largest_excess(n, features, normal):
+    """How far the features that vary leave their range at most, in widths of the range; normal: as of `network`."""
     most = 0.0
     for f in range(n):
-        width = high[f] - low[f]
-        if factors[f] > 0.0 and width > 0.0:
-            most = max(most, max(low[f] - features[f], features[f] - high[f]) / width)
+        low, high = normal[2, f], normal[3, f]
+        if normal[1, f] > 0.0 and high > low:
+            most = max(most, max(low - features[f], features[f] - high) / (high - low))
     return most
 
 
@@ -214,17 +197,16 @@ def through_patches(
     begin: i8, end: i8, positions: f8[:, 3], types: i8[:], centers: i8[:], ends_of: i8[:], members: i8[:],
     atoms: i8[:], offsets: f8[:, 3], first: i8[:], partners: i4[:], cutoffs: f8[:, 4], orders: i8[:, 3],
     species: f8[:, :], recurrence: f8[:, :], norms: f8[:, :], expansion: f8[:, :], layers: i8[:], nodes: i8[:, :],
-    functions: i8[:, :], starts: i8[:], weights: f8[:], means: f8[:, :], factors: f8[:, :], low: f8[:, :],
-    high: f8[:, :], energy: f8[:, 3], work: out(f8[:, :]), places: out(i8[2, :]), ends: out(i8[2, :]),
-    accumulators: out(f8[:]), radial: out(f8[:]), moments: out(f8[8, :]), slopes: out(f8[:]), chain: out(f8[2, :]),
-    features: out(f8[:]), moved: out(f8[:, 4]), pulls: out(f8[:, 4]), virials: out(f8[:, :]), energies: out(f8[:]),
-    outside: out(i8[:]), excess: out(f8[:]),
+    functions: i8[:, :], starts: i8[:], weights: f8[:], normal: f8[:, 4, :], energy: f8[:, 3], work: out(f8[:, :]),
+    places: out(i8[2, :]), ends: out(i8[2, :]), accumulators: out(f8[:]), radial: out(f8[:]), moments: out(f8[8, :]),
+    slopes: out(f8[:]), chain: out(f8[2, :]), values: out(f8[:]), moved: out(f8[:, 4]), pulls: out(f8[:, 4]),
+    virials: out(f8[:, :]), energies: out(f8[:]), outside: out(i8[:]), excess: out(f8[:]),
 ):  # fmt: skip
     """Energies of the centres of patches begin .. end - 1, and what these add to the forces on their members.
 
     Returns 0, or 1 + an atom that coincides with another.  types (n_atoms); centers to partners: as of `Patches`, but
-    ends_of for its ends; species (n_types, n_kinds): weight of each kind; others as of `through_moments`, and features
-    (width), moved (n, 4) scratch, too.  Writes energies, outside and excess (n_centers): how far features leave their
+    ends_of for its ends; species (n_types, n_kinds): weight of each kind; others as of `through_moments`, and moved
+    (n, 4) scratch, too.  Writes energies, outside and excess (n_centers): how far features leave their
     range at most, in widths of it; pulls (n, 4): forces of the members of these patches, from 0; virials (n_patches, 9
     LANES): sums of the virial, row by row.
     """
@@ -247,12 +229,11 @@ def through_patches(
                 return 1 + atom
             energies[atom], outside[atom] = atom_through_moments(
                 t, reach, cutoffs, orders, species, recurrence, norms, expansion, layers, nodes, functions, starts,
-                weights, means, factors, low, high, energy, work, places, ends, accumulators, radial, moments, slopes,
-                chain, features,
+                weights, normal, energy, work, places, ends, accumulators, radial, moments, slopes, chain, values,
             )  # fmt: skip
             excess[atom] = 0.0
             if outside[atom] > 0:
-                excess[atom] = largest_excess(nodes[t, 0], features, factors[t], low[t], high[t])
+                excess[atom] = largest_excess(nodes[t, 0], values, normal[t])
             spread(ends[0, n_kinds], own, work, places[0], forces, virial)
     return 0
 

@@ -92,7 +92,7 @@ def evaluate(
     basis, tables, networks = potential.model.basis, potential.tables, potential.networks
     assert isinstance(basis, chebyshev.ChebyshevBasis)
     assert tables is not None
-    n_centers, n_patches, width = len(known.centers), len(known.ends) - 1, networks.means.shape[1]
+    n_centers, n_patches = len(known.centers), len(known.ends) - 1
     types, positions = kinds[known.kinds], np.ascontiguousarray(positions)
     energies, outside, beyond = np.empty(n_centers), np.empty(n_centers, dtype=np.int64), np.empty(n_centers)
     forces, virials = np.zeros((len(positions), 3)), scratch("virials", 9 * LANES * n_patches).reshape(-1, 9 * LANES)
@@ -105,9 +105,8 @@ def evaluate(
             begin=begin, end=end, positions=positions, types=types, centers=known.centers, ends_of=known.ends,
             members=known.members, atoms=known.atoms, offsets=known.offsets, first=known.first,
             partners=known.partners, cutoffs=basis.cutoffs, orders=basis.orders, species=species,
-            recurrence=tables.recurrence, norms=tables.norms, expansion=tables.expansion, **networks.arrays,
-            **moments.scratch_of(tables, len(kinds), known.most_pairs), slopes=scratch("slopes", width),
-            chain=scratch("chain", 2 * networks.most_values).reshape(2, -1), features=scratch("features", width),
+            recurrence=tables.recurrence, norms=tables.norms, expansion=tables.expansion, **networks.by_lanes,
+            **networks.scratch_by_lanes(), **moments.scratch_of(tables, len(kinds), known.most_pairs),
             moved=scratch("moved", 4 * most).reshape(-1, 4), pulls=pulls, virials=virials, energies=energies,
             outside=outside, excess=beyond,
         )  # fmt: skip

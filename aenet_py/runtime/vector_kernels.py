@@ -24,6 +24,8 @@ class Lanes(types.Type):
         super().__init__(name="Lanes")
 
 
+SHIFT = 6755399441055744.0  # 1.5 2^52: adding it rounds to a whole number, the low bits of the sum
+
 LANES_TYPE = Lanes()
 _VECTOR = ir.VectorType(ir.DoubleType(), LANES)
 _I32 = ir.IntType(32)
@@ -72,6 +74,11 @@ def root(v):
 def where_below(v, limit, inside, outside):
     """inside in the lanes where v < limit, outside elsewhere."""
     return np.where(v < limit, inside, outside)
+
+
+def power_of_two(n):
+    """2^n of whole numbers to which SHIFT was added."""
+    return np.exp2(n - SHIFT)
 
 
 def total(v):
@@ -126,6 +133,12 @@ def _splat(builder, number):
     return builder.shuffle_vector(single, nothing, ir.Constant(ir.VectorType(_I32, LANES), [0] * LANES))
 
 
+def _exponents(builder, v):
+    whole = ir.VectorType(ir.IntType(64), LANES)
+    low = builder.shl(builder.bitcast(v, whole), ir.Constant(whole, [52] * LANES))
+    return builder.bitcast(builder.add(low, ir.Constant(whole, [1023 << 52] * LANES)), _VECTOR)
+
+
 def _call(builder, name, *vectors):
     kind = ir.FunctionType(_VECTOR, [_VECTOR] * len(vectors))
     return builder.call(cgutils.get_or_insert_function(builder.module, kind, f"llvm.{name}.v{LANES}f64"), vectors)
@@ -146,6 +159,7 @@ _elementwise(root, 1, lambda builder, v: _call(builder, "sqrt", v))
 _elementwise(
     where_below, 4, lambda builder, v, limit, a, b: builder.select(builder.fcmp_ordered("<", v, limit), a, b)
 )  # fmt: skip
+_elementwise(power_of_two, 1, lambda builder, v: _exponents(builder, v))
 _typed(splat, LANES_TYPE, lambda _: [types.float64])
 _typed(load, LANES_TYPE, lambda arguments: [arguments[0], types.intp])
 _typed(store, types.none, lambda arguments: [arguments[0], types.intp, LANES_TYPE])
