@@ -122,6 +122,15 @@ class ANNCalculator(Calculator):
         with self._lock:
             return super().calculate_properties(atoms, properties)
 
+    def check_state(self, atoms: Atoms, tol: float = 0.0) -> list[str]:  # noqa: ARG002 - of ASE; every bit counts
+        """What has changed since the last calculation, of all that energy and forces depend on."""
+        known = self.atoms
+        if known is None:
+            return list(all_changes)
+        values = {"cell": (known.cell.array, atoms.cell.array), "pbc": (known.pbc, atoms.pbc)}
+        values.update({name: (known.arrays[name], atoms.arrays[name]) for name in ("positions", "numbers")})
+        return [name for name, (before, now) in values.items() if not np.array_equal(before, now)]
+
     @property
     def searched_at(self) -> np.ndarray | None:
         """Positions (n_atoms, 3), Å, at the last neighbour search, which fixes the order of all sums until the next."""
@@ -167,7 +176,11 @@ class ANNCalculator(Calculator):
     def _calculate(self, atoms: Atoms | None, properties: Sequence[str], system_changes: Sequence[str]) -> None:
         if not len(atoms or self.atoms or ()):
             raise AenetError("cannot evaluate an empty structure")
-        super().calculate(atoms, properties, system_changes)
+        known = self.atoms
+        if atoms is not None and known and len(known) == len(atoms) and list(system_changes) == ["positions"]:
+            known.arrays["positions"][:] = atoms.arrays["positions"]
+        else:
+            super().calculate(atoms, properties, system_changes)
         structure: Atoms = self.atoms  # type: ignore[assignment]
         if not self._known.hold(structure):
             self.search(structure)
