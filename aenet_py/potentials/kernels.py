@@ -113,21 +113,24 @@ def evaluate(
 
 @jit
 def atom_through_moments(
-    t, reach, cutoffs, orders, species, recurrence, norms, expansion, layers, nodes, functions, starts, weights, normal,
-    energy, work, places, ends, accumulators, radial, moments, slopes, chain, features,
+    t, row, reach, cutoffs, orders, species, recurrence, norms, expansion, layers, nodes, functions, starts, weights,
+    normal, energy, work, places, ends, accumulators, radial, moments, slopes, chain, features,
 ):  # fmt: skip
-    """Energy and number of features out of range of an atom whose neighbours were gathered; fills the rows of pulls."""
+    """Energy and number of features out of range of an atom whose neighbours were gathered; fills the rows of pulls.
+
+    t, row: its species, and the row of the set-ups and layers that are its.
+    """
     atom_features(
-        ends[0], species[t], reach, cutoffs[t], orders[t], recurrence[t], norms[t], expansion[t], work, places[1],
+        ends[0], species[t], reach, cutoffs[row], orders[row], recurrence[t], norms[t], expansion[t], work, places[1],
         ends[1], accumulators, radial, moments[:4], features,
     )  # fmt: skip
     value, beyond = network(
-        layers[t], nodes[t], functions[t], weights, starts[t], normal[t], energy[t], features, chain[0], chain[1],
+        layers[row], nodes[row], functions[row], weights, starts[t], normal[t], energy[t], features, chain[0], chain[1],
         slopes,
     )  # fmt: skip
     atom_pull(
-        ends[0], ends[1], species[t], cutoffs[t], orders[t], recurrence[t], norms[t], expansion[t], work, places[1],
-        moments[:4], slopes, moments[4:], radial,
+        ends[0], ends[1], species[t], cutoffs[row], orders[row], recurrence[t], norms[t], expansion[t], work,
+        places[1], moments[:4], slopes, moments[4:], radial,
     )  # fmt: skip
     return value, beyond
 
@@ -165,8 +168,8 @@ def through_moments(
         if least < COINCIDENT * COINCIDENT:
             return 1 + atom
         energies[atom], outside[atom] = atom_through_moments(
-            t, reach, cutoffs, orders, species, recurrence, norms, expansion, layers, nodes, functions, starts, weights,
-            normal, energy, work, places, ends, accumulators, radial, moments, slopes, chain, values,
+            t, t, reach, cutoffs, orders, species, recurrence, norms, expansion, layers, nodes, functions, starts,
+            weights, normal, energy, work, places, ends, accumulators, radial, moments, slopes, chain, values,
         )  # fmt: skip
         for f in range(nodes[t, 0]):
             features[atom, f] = values[f]
@@ -194,7 +197,7 @@ def largest_excess(n, features, normal):
 
 
 def through_patches(
-    begin: i8, end: i8, positions: f8[:, 3], types: i8[:], centers: i8[:], ends_of: i8[:], members: i8[:],
+    begin: i8, end: i8, alike: i8, positions: f8[:, 3], types: i8[:], centers: i8[:], ends_of: i8[:], members: i8[:],
     atoms: i8[:], offsets: f8[:, 3], first: i8[:], partners: i4[:], cutoffs: f8[:, 4], orders: i8[:, 3],
     species: f8[:, :], recurrence: f8[:, :], norms: f8[:, :], expansion: f8[:, :], layers: i8[:], nodes: i8[:, :],
     functions: i8[:, :], starts: i8[:], weights: f8[:], normal: f8[:, 4, :], energy: f8[:, 3], work: out(f8[:, :]),
@@ -204,7 +207,8 @@ def through_patches(
 ):  # fmt: skip
     """Energies of the centres of patches begin .. end - 1, and what these add to the forces on their members.
 
-    Returns 0, or 1 + an atom that coincides with another.  types (n_atoms); centers to partners: as of `Patches`, but
+    Returns 0, or 1 + an atom that coincides with another.  alike: whether set-ups and layers
+    of all species are the same; types (n_atoms); centers to partners: as of `Patches`, but
     ends_of for its ends; species (n_types, n_kinds): weight of each kind; others as of `through_moments`, and moved
     (n, 4) scratch, too.  Writes energies, outside and excess (n_centers): how far features leave their
     range at most, in widths of it; pulls (n, 4): forces of the members of these patches, from 0; virials (n_patches, 9
@@ -222,13 +226,14 @@ def through_patches(
         for c in range(ends_of[patch], ends_of[patch + 1]):
             own, atom = c - ends_of[patch], centers[c]
             t = types[atom]
-            reach = max(cutoffs[t, 0], cutoffs[t, 1])
+            row = 0 if alike else t
+            reach = max(cutoffs[row, 0], cutoffs[row, 1])
             pairs = first[c * n_kinds : (c + 1) * n_kinds + 1]
             least = gather(own, pairs[:-1], pairs[1:], partners, moved, reach, work, places[0], ends[0])
             if least < COINCIDENT * COINCIDENT:
                 return 1 + atom
             energies[atom], outside[atom] = atom_through_moments(
-                t, reach, cutoffs, orders, species, recurrence, norms, expansion, layers, nodes, functions, starts,
+                t, row, reach, cutoffs, orders, species, recurrence, norms, expansion, layers, nodes, functions, starts,
                 weights, normal, energy, work, places, ends, accumulators, radial, moments, slopes, chain, values,
             )  # fmt: skip
             excess[atom] = 0.0

@@ -6,6 +6,7 @@ Each patch has its own sums, which are added patch after patch, so that the bits
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from aenet_py.neighbors.search import Environments
 from aenet_py.potentials.potential import Potential, excess
 from aenet_py.runtime.accelerate import Kernel, scratch
 from aenet_py.runtime.constants import LANES
+from aenet_py.runtime.specialise import Specialised
 from aenet_py.runtime.workers import shared
 
 _through_patches = Kernel("aenet_py.potentials.kernels:through_patches")
@@ -96,19 +98,19 @@ def evaluate(
     types, positions = kinds[known.kinds], np.ascontiguousarray(positions)
     energies, outside, beyond = np.empty(n_centers), np.empty(n_centers, dtype=np.int64), np.empty(n_centers)
     forces, virials = np.zeros((len(positions), 3)), scratch("virials", 9 * LANES * n_patches).reshape(-1, 9 * LANES)
-    species = np.ascontiguousarray(basis.weights[:, kinds])
     counts = np.diff(known.members)
+    constants = constants_of(potential, kinds)
+    kernel, arguments = special(constants), {**networks.by_lanes, **constants}
 
     def work(begin: int, end: int, pulls: np.ndarray) -> int:
         most = int(counts[begin:end].max())
-        return _through_patches(
+        return kernel(
             begin=begin, end=end, positions=positions, types=types, centers=known.centers, ends_of=known.ends,
             members=known.members, atoms=known.atoms, offsets=known.offsets, first=known.first,
-            partners=known.partners, cutoffs=basis.cutoffs, orders=basis.orders, species=species,
-            recurrence=tables.recurrence, norms=tables.norms, expansion=tables.expansion, **networks.by_lanes,
-            **networks.scratch_by_lanes(), **moments.scratch_of(tables, len(kinds), known.most_pairs),
-            moved=scratch("moved", 4 * most).reshape(-1, 4), pulls=pulls, virials=virials, energies=energies,
-            outside=outside, excess=beyond,
+            partners=known.partners, recurrence=tables.recurrence, norms=tables.norms, expansion=tables.expansion,
+            **arguments, **networks.scratch_by_lanes(),
+            **moments.scratch_of(tables, len(kinds), known.most_pairs), moved=scratch("moved", 4 * most).reshape(-1, 4),
+            pulls=pulls, virials=virials, energies=energies, outside=outside, excess=beyond,
         )  # fmt: skip
 
     for begin, end in rounds(known.members):
@@ -126,6 +128,27 @@ def evaluate(
     for each in virials:
         virial += each.reshape(9, LANES).sum(axis=1)
     return Forces(energies, forces, virial.reshape(3, 3), outside, beyond)
+
+
+_SPECIAL: dict[tuple, Specialised] = {}  # by their constants, which members of a committee often share
+
+
+def special(constants: dict[str, Any]) -> Specialised:
+    """The kernel with these constants."""
+    key = tuple((name, np.shape(value), np.asarray(value).tobytes()) for name, value in constants.items())
+    if key not in _SPECIAL:
+        _SPECIAL[key] = Specialised(_through_patches, constants)
+    return _SPECIAL[key]
+
+
+def constants_of(potential: Potential, kinds: np.ndarray) -> dict[str, Any]:
+    """Arguments of the kernel that follow from set-ups and layers alone, for structures with some species."""
+    basis, networks = potential.model.basis, potential.networks
+    assert isinstance(basis, chebyshev.ChebyshevBasis)
+    arrays = {"cutoffs": basis.cutoffs, "orders": basis.orders}
+    arrays.update({name: networks.by_lanes[name] for name in ("layers", "nodes", "functions")})
+    alike = all((array == array[0]).all() for array in arrays.values())
+    return {**arrays, "alike": int(alike), "species": np.ascontiguousarray(basis.weights[:, kinds])}
 
 
 def rounds(members: np.ndarray) -> list[tuple[int, int]]:

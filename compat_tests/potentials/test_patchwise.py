@@ -113,6 +113,27 @@ def test_the_bits_do_not_depend_on_the_rounds(monkeypatch):
     assert_same_bits(evaluated(potential, atoms).forces, expected, "forces")
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("alike", [True, False])
+def test_the_special_kernel_gives_the_same_bits(alike, tmp_path, monkeypatch):
+    """With constants as a part of it, for species with the same set-ups and for others."""
+    monkeypatch.setattr(patchwise, "_SPECIAL", {})
+    generator, species = np.random.default_rng(0), ("Cu", "Au", "O", "H")
+    files = made.potential_files(generator, species, (4.0, 7), (3.5, 4))
+    if not alike:
+        files[1] = made.potential_files(generator, species, (3.7, 5), (3.2, 3), [4], [4, 0])[1]
+    potential, atoms = made.loaded(files, tmp_path), large()
+    expected = evaluated(potential, atoms)
+    constants = patchwise.constants_of(potential, np.arange(4))
+    assert bool(constants["alike"]) == alike
+    kernel = patchwise.special(constants)
+    kernel.compile().join()
+    assert kernel.is_special
+    found = evaluated(potential, atoms)
+    for name in ("atomic_energies", "forces", "virial", "outside", "excess"):
+        assert_same_bits(getattr(found, name), getattr(expected, name), name)
+
+
 def test_moved_atoms_keep_their_pairs():
     """Forces after a move with the pairs found before it are those with pairs found after it."""
     potential, atoms = Potential.load(networks()), large()
