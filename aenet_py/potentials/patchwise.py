@@ -34,7 +34,7 @@ class Forces:
     atomic_energies
         (n_centers,) eV, including the energies of the free atoms.
     forces
-        (n_atoms, 3) eV/Å.
+        (n_atoms, 3) eV/Å; of the owners, if there are some.
     virial
         (3, 3) eV, derivative of the energy with respect to strain.
     outside
@@ -64,8 +64,9 @@ def applies(potential: Potential) -> bool:
 
 
 def evaluate(
-    potential: Potential, known: Patches, positions: np.ndarray, kinds: np.ndarray, threads: int = 1
-) -> Forces:
+    potential: Potential, known: Patches, positions: np.ndarray, kinds: np.ndarray, threads: int = 1,
+    owners: np.ndarray | None = None,
+) -> Forces:  # fmt: skip
     """Energies and forces of atoms at positions, with pairs that still hold.
 
     Parameters
@@ -80,6 +81,9 @@ def evaluate(
         (n_kinds,) species, as index into the types of the potential, of each kind of atoms.
     threads
         Number of threads; the results do not depend on it.
+    owners
+        (n_atoms,) int64, the row of the forces to which the force on each atom belongs, where some are copies of
+        others; None if there are none.
 
     Returns
     -------
@@ -97,7 +101,10 @@ def evaluate(
     n_centers, n_patches = len(known.centers), len(known.ends) - 1
     types, positions = kinds[known.kinds], np.ascontiguousarray(positions)
     energies, outside, beyond = np.empty(n_centers), np.empty(n_centers, dtype=np.int64), np.empty(n_centers)
-    forces, virials = np.zeros((len(positions), 3)), scratch("virials", 9 * LANES * n_patches).reshape(-1, 9 * LANES)
+    atoms, n_forces = known.atoms, len(positions)
+    if owners is not None:
+        atoms, n_forces = owners[atoms], int(owners.max(initial=-1)) + 1
+    forces, virials = np.zeros((n_forces, 3)), scratch("virials", 9 * LANES * n_patches).reshape(-1, 9 * LANES)
     counts = np.diff(known.members)
     constants = constants_of(potential, kinds)
     kernel, arguments = special(constants), {**networks.by_lanes, **constants}
@@ -123,7 +130,7 @@ def evaluate(
         failed = shared(work, pieces, threads)
         if failed:
             raise CoincidenceError(np.array([0, n_centers]), failed - 1)
-        _collect(begin=begin, end=end, members=known.members, atoms=known.atoms, pulls=pulls, forces=forces)
+        _collect(begin=begin, end=end, members=known.members, atoms=atoms, pulls=pulls, forces=forces)
     virial = np.zeros(9)
     for each in virials:
         virial += each.reshape(9, LANES).sum(axis=1)
