@@ -74,11 +74,16 @@ def scratch_of(constants: Tables, n_types: int, most_neighbors: int) -> dict[str
     stride = 2 * LANES * ((most_neighbors + LANES * n_types) // (2 * LANES)) + 3 * LANES
     order, terms = constants.angular_order, constants.radial_terms
     n_pairs = (order + 1) * (order + 2) // 2
+    rows = terms + 2 * n_pairs + 1
     return {
-        "work": scratch("moments work", ROWS * stride).reshape(ROWS, stride),
-        "places": scratch("moments places", 2 * stride, np.int64).reshape(2, stride),
-        "ends": scratch("moments ends", 2 * (n_types + 1), np.int64).reshape(2, n_types + 1),
+        "work": scratch("moments work", LANES * ROWS * stride).reshape(LANES, ROWS, stride),
+        "places": scratch("moments places", LANES * 2 * stride, np.int64).reshape(LANES, 2, stride),
+        "ends": scratch("moments ends", LANES * 2 * (n_types + 1), np.int64).reshape(LANES, 2, n_types + 1),
+        "filled": scratch("moments filled", n_types, np.int64),
         "accumulators": scratch("moments accumulators", 2 * n_pairs * LANES),
-        "radial": scratch("moments radial", terms * LANES),
-        "moments": scratch("moments", 8 * n_pairs).reshape(8, n_pairs),
+        "radial": scratch("moments radial", 2 * terms * LANES),
+        "moments": scratch("moments", 8 * n_pairs * LANES).reshape(8, n_pairs * LANES),
+        "lanes": scratch("moments lanes", 3 * (order + 1) * LANES).reshape(3, (order + 1) * LANES),
+        "sums": scratch("moments sums", n_types * rows * LANES).reshape(n_types, rows * LANES),
+        "results": scratch("moments results", 3 * LANES),
     }

@@ -14,8 +14,10 @@ The neighbours of an atom come in groups of one species each, which begin at mul
 scratch array and are filled up with neighbours at the cutoff, which count for nothing.  Pairs (l, m) are numbered with
 l fastest, from (0, 0), (1, 0) to (L, L).
 
-An atom goes through `gather` or `gather_known`, `atom_features` and, once the derivatives of its energy are known,
-`atom_pull`, which reads the scratch arrays that the others filled.
+Each of some atoms of the same species, at most LANES, goes through `gather` or `gather_known` and `atom_sums`, all
+together through `features_of_sums` and, once the derivatives of their energies are known, `add_pulls`, which reads the
+scratch arrays that the others filled; there and in `spread` each has its own again.  What holds for all neighbours of
+an atom is thus computed for LANES atoms side by side.
 """
 
 from aenet_py.runtime.accelerate import jit
@@ -180,39 +182,30 @@ def angular_sums(begin, end, rc, order, recurrence, work, real, imaginary):
 
 
 @jit
-def atom_features(
-    ends, types_weights, reach, cutoffs, orders, recurrence, norms, expansion, work, places, angular_ends,
-    accumulators, radial, moments, values,
+def atom_sums(
+    lane, ends, reach, cutoffs, orders, recurrence, work, places, angular_ends, accumulators, radial, sums, filled
 ):  # fmt: skip
-    """Features of the atom whose neighbours were gathered.
+    """Sums over the gathered neighbours of an atom, which becomes a lane of sums (n_groups, rows LANES).
 
-    ends (n + 1): of the groups; types_weights (n): of the groups' species; cutoffs (2), orders (3): as of
-    `chebyshev_kernels.features`; recurrence, norms: b_lm and N_lm^2; expansion: coefficient of P_l in T_n at
-    n (n + 1) / 2 + l.  Writes angular_ends (n + 1) and places of the angular neighbours, moments (4, n_lm): real and
-    imaginary parts, plain, then weighted; and values, the features.
+    Its rows are T_n f, real parts of the moments without N_lm, imaginary parts, and sum of f^2.  ends (n_groups + 1):
+    of the groups; cutoffs (2), orders (3): as of `chebyshev_kernels.features`; recurrence: b_lm.  Writes angular_ends
+    (n_groups + 1) and places of the angular neighbours, and filled (n_groups): 1 where a group has neighbours.
     """
-    n_groups, terms, order, weighted = len(types_weights), orders[0] + 1, orders[1], orders[2] != 0
-    half, n_pairs = terms + order + 1, (order + 1) * (order + 2) // 2
+    terms, order = orders[0] + 1, orders[1]
+    n_pairs = (order + 1) * (order + 2) // 2
     real, imaginary = accumulators[: n_pairs * LANES], accumulators[n_pairs * LANES :]
-    for f in range(2 * half if weighted else half):
-        values[f] = 0.0
-    for i in range(n_pairs):
-        moments[0, i], moments[1, i], moments[2, i], moments[3, i] = 0.0, 0.0, 0.0, 0.0
-    own, own_weighted = 0.0, 0.0
     angular_ends[0] = 0
-    for group in range(n_groups):
-        begin, end, weight = ends[group], ends[group + 1], types_weights[group]
+    for group in range(len(filled)):
+        begin, end, here = ends[group], ends[group + 1], sums[group]
         angular_ends[group + 1] = angular_ends[group]
         if begin == end:
             continue
+        filled[group] = 1
         for n in range(terms):
             store(radial, n * LANES, splat(0.0))
         radial_sums(begin, end, cutoffs[0], terms, work, radial)
         for n in range(terms):
-            value = total(load(radial, n * LANES))
-            values[n] += value
-            if weighted:
-                values[half + n] += weight * value
+            here[n * LANES + lane] = total(load(radial, n * LANES))
         begin, end = angular_ends[group], narrow(begin, end, angular_ends[group], reach, cutoffs[1], work, places)
         angular_ends[group + 1] = end
         if begin == end:
@@ -221,42 +214,75 @@ def atom_features(
             store(real, i * LANES, splat(0.0))
             store(imaginary, i * LANES, splat(0.0))
         squares = angular_sums(begin, end, cutoffs[1], order, recurrence, work, real, imaginary)
-        own += squares
-        own_weighted += weight * weight * squares
         for i in range(n_pairs):
-            value = total(load(real, i * LANES))
-            moments[0, i] += value
-            moments[2, i] += weight * value
+            here[(terms + i) * LANES + lane] = total(load(real, i * LANES))
         for i in range(order + 1, n_pairs):
-            value = total(load(imaginary, i * LANES))
-            moments[1, i] += value
-            moments[3, i] += weight * value
-    for kind in range(2 if weighted else 1):
-        a, b, result = moments[2 * kind], moments[2 * kind + 1], values[half * kind + terms :]
-        same = own if kind == 0 else own_weighted
-        for l in range(order + 1):
-            square, i = 0.0, l
-            for m in range(l + 1):
-                square += norms[i] * (a[i] * a[i] + b[i] * b[i])
-                i += order - m
-            pairs = 0.5 * (square - same)
-            for f in range(l, order + 1):
-                result[f] += expansion[f * (f + 1) // 2 + l] * pairs
+            here[(terms + n_pairs + i) * LANES + lane] = total(load(imaginary, i * LANES))
+        here[(terms + 2 * n_pairs) * LANES + lane] = squares
 
 
 @jit
-def radial_pull(begin, end, terms, slopes, work):
-    """Writes dE/dr of a group through the radial features; slopes (2 terms): of the energy by T_n and by T_n'."""
+def features_of_sums(weights, filled, orders, norms, expansion, sums, moments, features):
+    """Features of LANES atoms of one species from `atom_sums`.
+
+    weights (n_groups): of the groups' species; norms: N_lm^2; expansion: coefficient of P_l in T_n at n (n + 1) / 2 +
+    l.  Writes moments (4, n_lm LANES): real and imaginary parts, plain, then weighted, and features (n LANES).
+    """
+    terms, order, weighted = orders[0] + 1, orders[1], orders[2] != 0
+    half, n_pairs = terms + order + 1, (order + 1) * (order + 2) // 2
+    for f in range(2 * half if weighted else half):
+        store(features, f * LANES, splat(0.0))
+    for i in range(n_pairs):
+        for part in range(4):
+            store(moments[part], i * LANES, splat(0.0))
+    own, own_weighted = splat(0.0), splat(0.0)
+    for group in range(len(filled)):
+        if filled[group] == 0:
+            continue
+        weight, here = weights[group], sums[group]
+        for n in range(terms):
+            value = load(here, n * LANES)
+            store(features, n * LANES, load(features, n * LANES) + value)
+            if weighted:
+                store(features, (half + n) * LANES, fma(weight, value, load(features, (half + n) * LANES)))
+        for i in range(n_pairs):
+            a, b = load(here, (terms + i) * LANES), load(here, (terms + n_pairs + i) * LANES)
+            store(moments[0], i * LANES, load(moments[0], i * LANES) + a)
+            store(moments[1], i * LANES, load(moments[1], i * LANES) + b)
+            store(moments[2], i * LANES, fma(weight, a, load(moments[2], i * LANES)))
+            store(moments[3], i * LANES, fma(weight, b, load(moments[3], i * LANES)))
+        squares = load(here, (terms + 2 * n_pairs) * LANES)
+        own, own_weighted = own + squares, fma(weight * weight, squares, own_weighted)
+    for kind in range(2 if weighted else 1):
+        real, imaginary, first = moments[2 * kind], moments[2 * kind + 1], half * kind + terms
+        same = own if kind == 0 else own_weighted
+        for l in range(order + 1):
+            square, i = splat(0.0), l
+            for m in range(l + 1):
+                a, b = load(real, i * LANES), load(imaginary, i * LANES)
+                square = fma(norms[i], fma(a, a, b * b), square)
+                i += order - m
+            pairs = 0.5 * (square - same)
+            for f in range(l, order + 1):
+                place = (first + f) * LANES
+                store(features, place, fma(expansion[f * (f + 1) // 2 + l], pairs, load(features, place)))
+
+
+@jit
+def radial_pull(begin, end, lane, terms, slopes, work):
+    """Writes dE/dr of a group through the radial features; slopes (2 terms LANES): of the energy by T_n and by T_n'."""
     arguments, cutoffs, cutoff_slopes = work[ARGUMENT], work[CUTOFF], work[SLOPE]
     for k in range(begin, end, LANES):
         x2 = load(arguments, k)
         older, old = splat(1.0), 0.5 * x2
-        value, slope = splat(slopes[0]), splat(slopes[terms])
+        value, slope = splat(slopes[lane]), splat(slopes[terms * LANES + lane])
         if terms > 1:
-            value, slope = fma(slopes[1], old, value), fma(slopes[terms + 1], old, slope)
+            value = fma(slopes[LANES + lane], old, value)
+            slope = fma(slopes[(terms + 1) * LANES + lane], old, slope)
         for n in range(2, terms):
             new = fms(x2, old, older)
-            value, slope = fma(slopes[n], new, value), fma(slopes[terms + n], new, slope)
+            value = fma(slopes[n * LANES + lane], new, value)
+            slope = fma(slopes[(terms + n) * LANES + lane], new, slope)
             older, old = old, new
         g = fma(load(cutoff_slopes, k), value, load(cutoffs, k) * slope)
         store(work[PULL_X], k, g * load(work[X], k))
@@ -265,28 +291,28 @@ def radial_pull(begin, end, terms, slopes, work):
 
 
 @jit
-def angular_pull(begin, end, order, same, recurrence, coefficients, work, places):
-    """Adds dE/dr of a group through the angular features; coefficients (4, n_lm): of Q_lm and, with m - 1, Q_lm'."""
+def angular_pull(begin, end, lane, order, same, recurrence, coefficients, work, places):
+    """Adds dE/dr of a group through the angular features.
+
+    coefficients (4, n_lm LANES): of Q_lm with real and imaginary parts, and with m - 1 of its derivative.
+    """
     c, s, dc, ds = coefficients[0], coefficients[1], coefficients[2], coefficients[3]
     pull_x, pull_y, pull_z = work[ANGULAR_DISTANCE], work[ANGULAR_INVERSE], work[ANGULAR_SLOPE]
     for k in range(begin, end, LANES):
         x, y, z = load(work[ANGULAR_X], k), load(work[ANGULAR_Y], k), load(work[ANGULAR_Z], k)
         value, gx, gy, gz = splat(0.0), splat(0.0), splat(0.0), splat(0.0)
-        a, b, a_before, b_before, place = splat(1.0), splat(0.0), splat(0.0), splat(0.0), 0
+        a, b, a_before, b_before = splat(1.0), splat(0.0), splat(0.0), splat(0.0)
+        number, place = 0, lane
         for m in range(order + 1):
             older, old = splat(0.0), splat(1.0)
             p, q, dp, dq = splat(c[place]), splat(s[place]), splat(dc[place]), splat(ds[place])
-            place += 1
+            number, place = number + 1, place + LANES
             for _ in range(m, order):
-                new = fms(z, old, recurrence[place] * older)
-                p, q, dp, dq = (
-                    fma(c[place], new, p),
-                    fma(s[place], new, q),
-                    fma(dc[place], new, dp),
-                    fma(ds[place], new, dq),
-                )
+                new = fms(z, old, recurrence[number] * older)
+                p, q = fma(c[place], new, p), fma(s[place], new, q)
+                dp, dq = fma(dc[place], new, dp), fma(ds[place], new, dq)
                 older, old = old, new
-                place += 1
+                number, place = number + 1, place + LANES
             value = fma(p, a, fma(q, b, value))
             gz = fma(dp, a_before, fma(dq, b_before, gz))
             gx = fma(float(m), fma(p, a_before, q * b_before), gx)
@@ -307,46 +333,64 @@ def angular_pull(begin, end, order, same, recurrence, coefficients, work, places
 
 
 @jit
-def atom_pull(
-    ends, angular_ends, types_weights, cutoffs, orders, recurrence, norms, expansion, work, places, moments, slopes,
-    coefficients, radial,
+def add_pulls(
+    n_atoms, ends, weights, filled, cutoffs, orders, recurrence, norms, expansion, work, places, moments, slopes,
+    coefficients, radial, by_legendre,
 ):  # fmt: skip
-    """Writes the rows PULL_X and so on: dE/dr of the gathered neighbours; slopes: of the energy by the features."""
-    n_groups, terms, order, weighted = len(types_weights), orders[0] + 1, orders[1], orders[2] != 0
+    """Writes the rows PULL_X and so on: dE/dr of the gathered neighbours of the first n_atoms lanes.
+
+    slopes (n LANES): of the energy by the features; ends, work, places: of each atom.  Scratch: coefficients (4, n_lm
+    LANES), radial (2 terms LANES), by_legendre (3, (order + 1) LANES).
+    """
+    terms, order, weighted = orders[0] + 1, orders[1], orders[2] != 0
     half = terms + order + 1
-    for group in range(n_groups):
-        begin, end, weight = ends[group], ends[group + 1], types_weights[group]
-        if begin == end:
+    plains, others, same_row = by_legendre[0], by_legendre[1], by_legendre[2]
+    for l in range(order + 1):
+        plain, other = splat(0.0), splat(0.0)
+        for f in range(l, order + 1):
+            factor = expansion[f * (f + 1) // 2 + l]
+            plain = fma(factor, load(slopes, (terms + f) * LANES), plain)
+            if weighted:
+                other = fma(factor, load(slopes, (half + terms + f) * LANES), other)
+        store(plains, l * LANES, plain)
+        store(others, l * LANES, other)
+    for group in range(len(filled)):
+        if filled[group] == 0:
             continue
+        weight = weights[group] if weighted else 0.0
         for n in range(terms):
-            radial[n] = slopes[n] + (weight * slopes[half + n] if weighted else 0.0)
-        older, old = 0.0, 0.0  # of the derivative's series, from above
+            slope = load(slopes, n * LANES)
+            if weighted:
+                slope = fma(weight, load(slopes, (half + n) * LANES), slope)
+            store(radial, n * LANES, slope)
+        older, old = splat(0.0), splat(0.0)  # of the derivative's series, from above
         for n in range(terms - 1, -1, -1):
-            radial[terms + n] = old * (0.5 if n == 0 else 1.0)
-            older, old = old, older + 2.0 * n * (2.0 / cutoffs[0]) * radial[n]
-        radial_pull(begin, end, terms, radial, work)
-        begin, end = angular_ends[group], angular_ends[group + 1]
-        if begin == end:
-            continue
-        same = 0.0
+            store(radial, (terms + n) * LANES, old * (0.5 if n == 0 else 1.0))
+            older, old = old, fma(2.0 * n * (2.0 / cutoffs[0]), load(radial, n * LANES), older)
+        same = splat(0.0)
         for l in range(order + 1):
-            plain, other, i = 0.0, 0.0, l
-            for f in range(l, order + 1):
-                factor = expansion[f * (f + 1) // 2 + l]
-                plain += slopes[terms + f] * factor
-                if weighted:
-                    other += slopes[half + terms + f] * factor
-            same += plain + weight * weight * other
+            plain, other, i = load(plains, l * LANES), load(others, l * LANES), l
+            same = same + fma(weight * weight, other, plain)
             for m in range(l + 1):
-                c = norms[i] * (plain * moments[0, i] + weight * other * moments[2, i])
-                s = norms[i] * (plain * moments[1, i] + weight * other * moments[3, i])
-                coefficients[0, i], coefficients[1, i] = c, s
+                c = norms[i] * fma(weight * other, load(moments[2], i * LANES), plain * load(moments[0], i * LANES))
+                s = norms[i] * fma(weight * other, load(moments[3], i * LANES), plain * load(moments[1], i * LANES))
+                store(coefficients[0], i * LANES, c)
+                store(coefficients[1], i * LANES, s)
                 if m == 0:
-                    coefficients[2, i], coefficients[3, i] = 0.0, 0.0
+                    store(coefficients[2], i * LANES, splat(0.0))
+                    store(coefficients[3], i * LANES, splat(0.0))
                 i += order - m
                 if m < l:
-                    coefficients[2, i], coefficients[3, i] = (l - m) * c, (l - m) * s
-        angular_pull(begin, end, order, same, recurrence, coefficients, work, places)
+                    store(coefficients[2], i * LANES, float(l - m) * c)
+                    store(coefficients[3], i * LANES, float(l - m) * s)
+        store(same_row, 0, same)
+        for atom in range(n_atoms):
+            begin, end = ends[atom, 0, group], ends[atom, 0, group + 1]
+            radial_pull(begin, end, atom, terms, radial, work[atom])
+            begin, end = ends[atom, 1, group], ends[atom, 1, group + 1]
+            angular_pull(
+                begin, end, atom, order, same_row[atom], recurrence, coefficients, work[atom], places[atom, 1]
+            )  # fmt: skip
 
 
 @jit

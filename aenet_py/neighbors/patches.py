@@ -35,7 +35,7 @@ class Patches:
     n_kinds
         Number of kinds.
     centers
-        (n_centers,) int64, atoms whose pairs are listed, patch after patch.
+        (n_centers,) int64, atoms whose pairs are listed, patch after patch and in each by kind.
     ends
         (n_patches + 1,) int64, where each patch begins and ends in centers.
     members
@@ -93,7 +93,7 @@ def patches(atoms: Atoms, kinds: np.ndarray, reach: float, skin: float, n_center
     """
     n_centers, n_kinds = len(atoms) if n_centers is None else n_centers, int(kinds.max(initial=0)) + 1
     grid = verlet.bins(atoms, reach + skin, n_centers)
-    centers, ends = divide((grid["scaled"] @ grid["cell"])[:n_centers])
+    centers, ends = divide((grid["scaled"] @ grid["cell"])[:n_centers], kinds)
     members, first = np.empty(len(ends), dtype=np.int64), np.empty(n_centers * n_kinds + 1, dtype=np.int64)
     most, sizes = np.zeros(1, dtype=np.int64), [32 * n_centers + 4096, 160 * n_centers + 4096, 1024, 8192]
     while True:
@@ -121,10 +121,10 @@ def patches(atoms: Atoms, kinds: np.ndarray, reach: float, skin: float, n_center
     )  # fmt: skip
 
 
-def divide(positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def divide(positions: np.ndarray, kinds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Patches of atoms close together: the atoms, patch after patch, and (n_patches + 1,) where the patches begin.
 
-    Their sizes follow from the number of atoms, whatever works on them.
+    The atoms of a patch are ordered by kind.  Their sizes follow from the number of atoms, whatever works on them.
     """
     n = len(positions)
     size = min(max(n // FEWEST, SMALLEST), LARGEST)
@@ -133,7 +133,8 @@ def divide(positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     while waiting:
         atoms = waiting.pop()
         if len(atoms) <= size:
-            done.append(np.sort(atoms))
+            atoms = np.sort(atoms)
+            done.append(atoms[np.argsort(kinds[atoms], kind="stable")])
             continue
         here = positions[atoms]
         axis = int(np.argmax(here.max(axis=0) - here.min(axis=0)))

@@ -3,11 +3,20 @@
 import math
 
 from aenet_py.descriptors.constants import COINCIDENT
-from aenet_py.descriptors.moments_kernels import PULL_X, atom_features, atom_pull, gather, gather_known, spread
+from aenet_py.descriptors.moments_kernels import (
+    PULL_X,
+    add_pulls,
+    atom_sums,
+    features_of_sums,
+    gather,
+    gather_known,
+    spread,
+)
 from aenet_py.neighbors.patch_kernels import place_members
 from aenet_py.potentials.constants import MTANH, SIGMOID, TANH, TWIST, A, B, C
 from aenet_py.potentials.network_kernels import network
 from aenet_py.runtime.accelerate import jit
+from aenet_py.runtime.constants import LANES
 from aenet_py.runtime.signatures import f8, i4, i8, out, rows
 
 
@@ -112,134 +121,155 @@ def evaluate(
 
 
 @jit
-def atom_through_moments(
-    t, row, reach, cutoffs, orders, species, recurrence, norms, expansion, layers, nodes, functions, starts, weights,
-    normal, energy, work, places, ends, accumulators, radial, moments, slopes, chain, features,
+def lanes_through_moments(
+    n, t, row, cutoffs, orders, species, recurrence, norms, expansion, layers, nodes, functions, starts, weights,
+    normal, energy, work, places, ends, radial, moments, lanes, chain, features, filled, sums, results,
 ):  # fmt: skip
-    """Energy and number of features out of range of an atom whose neighbours were gathered; fills the rows of pulls.
+    """What follows `atom_sums` of the first n lanes: features, results of `network`, and the rows of pulls.
 
-    t, row: its species, and the row of the set-ups and layers that are its.
+    t, row: their species, and the row of the set-ups and layers that are its.
     """
-    atom_features(
-        ends[0], species[t], reach, cutoffs[row], orders[row], recurrence[t], norms[t], expansion[t], work, places[1],
-        ends[1], accumulators, radial, moments[:4], features,
-    )  # fmt: skip
-    value, beyond = network(
+    features_of_sums(species[t], filled, orders[row], norms[t], expansion[t], sums, moments[:4], features)
+    network(
         layers[row], nodes[row], functions[row], weights, starts[t], normal[t], energy[t], features, chain[0], chain[1],
-        slopes,
+        chain[2], results,
     )  # fmt: skip
-    atom_pull(
-        ends[0], ends[1], species[t], cutoffs[row], orders[row], recurrence[t], norms[t], expansion[t], work,
-        places[1], moments[:4], slopes, moments[4:], radial,
+    add_pulls(
+        n, ends, species[t], filled, cutoffs[row], orders[row], recurrence[t], norms[t], expansion[t], work, places,
+        moments[:4], chain[2], moments[4:], radial, lanes,
     )  # fmt: skip
-    return value, beyond
 
 
 def through_moments(
-    begin: i8, end: i8, owners: i8[:], bases: i8[:], types: i8[:], first: i8[:], index: i4[:],
+    begin: i8, end: i8, centers: i8[:], owners: i8[:], bases: i8[:], types: i8[:], first: i8[:], index: i4[:],
     vectors: rows(f8[:, :]), cutoffs: f8[:, 4], orders: i8[:, 3], species: f8[:, :], recurrence: f8[:, :],
     norms: f8[:, :], expansion: f8[:, :], layers: i8[:], nodes: i8[:, :], functions: i8[:, :], starts: i8[:],
-    weights: f8[:], normal: f8[:, 4, :], energy: f8[:, 3], work: out(f8[:, :]), places: out(i8[2, :]),
-    ends: out(i8[2, :]), accumulators: out(f8[:]), radial: out(f8[:]), moments: out(f8[8, :]), slopes: out(f8[:]),
-    chain: out(f8[2, :]), values: out(f8[:]), features: out(f8[:, :]), energies: out(f8[:]), outside: out(i8[:]),
+    weights: f8[:], normal: f8[:, 4, :], energy: f8[:, 3], work: out(f8[LANES, :, :]), places: out(i8[LANES, 2, :]),
+    ends: out(i8[LANES, 2, :]), filled: out(i8[:]), accumulators: out(f8[:]), radial: out(f8[:]),
+    moments: out(f8[8, :]), lanes: out(f8[3, :]), sums: out(f8[:, :]), chain: out(f8[3, :]), values: out(f8[:]),
+    results: out(f8[3 * LANES]), features: out(f8[:, :]), energies: out(f8[:]), outside: out(i8[:]),
     forces: out(f8[:, 3]), virials: out(f8[:, 3, 3]),
 ):  # fmt: skip
-    """Energies of atoms begin .. end - 1, and the forces and the virials that are due to these, through moments.
+    """Energies of the atoms centers[begin:end], and forces and virials that are due to these, through moments.
 
     Returns 0, or 1 + an atom that coincides with another.  owners (n_centers): the structure of each atom; bases
-    (n_structures): the first atom of each; others as of `evaluate` and `chebyshev_kernels.features`, whose weights are
-    species (n_types, n_types) here, and weights, starts, normal of `network`; recurrence, norms, expansion (n_types,
-    n_table): see `atom_features`.  Scratch: work to moments as `moments.scratch_of` makes them, slopes, values
-    (width8), chain (2, most_values).  Writes features (n_centers, width), energies and outside (n_centers) of these
-    atoms, forces (n_atoms, 3) and virials (n_structures, 3, 3), the derivative of each energy by the strain.
+    (n_structures): the first atom of each; species (n_types, n_types): weights; cutoffs, orders: as of
+    `chebyshev_kernels.features`; recurrence, norms, expansion (n_types, n_table): see `moments_kernels`; layers to
+    energy: see `network_kernels.network`.  Scratch: work to results as `moments.scratch_of` and the networks make them.
+    Writes features (n_centers, width), energies and outside (n_centers) of these atoms, forces (n_atoms, 3) and virials
+    (n_structures, 3, 3), the derivative of each energy by the strain.
     """
+    n_types = len(species)
     for x in range(3):
         for atom in range(len(forces)):
             forces[atom, x] = 0.0
         for number in range(len(virials)):
             for y in range(3):
                 virials[number, y, x] = 0.0
-    for atom in range(begin, end):
-        base, virial, t = bases[owners[atom]], virials[owners[atom]], types[atom]
+    start = begin
+    while start < end:
+        stop = start + 1
+        t = types[centers[start]]
+        while stop < min(end, start + LANES) and types[centers[stop]] == t:
+            stop += 1
         reach = max(cutoffs[t, 0], cutoffs[t, 1])
-        least = gather_known(
-            first[atom], first[atom + 1], index, vectors, types[base:], len(species), reach, work, places[0], ends[0]
-        )
-        if least < COINCIDENT * COINCIDENT:
-            return 1 + atom
-        energies[atom], outside[atom] = atom_through_moments(
-            t, t, reach, cutoffs, orders, species, recurrence, norms, expansion, layers, nodes, functions, starts,
-            weights, normal, energy, work, places, ends, accumulators, radial, moments, slopes, chain, values,
+        filled[:] = 0
+        sums[:] = 0.0
+        for lane in range(stop - start):
+            atom = centers[start + lane]
+            least = gather_known(
+                first[atom], first[atom + 1], index, vectors, types[bases[owners[atom]] :], n_types, reach, work[lane],
+                places[lane, 0], ends[lane, 0],
+            )  # fmt: skip
+            if least < COINCIDENT * COINCIDENT:
+                return 1 + atom
+            atom_sums(
+                lane, ends[lane, 0], reach, cutoffs[t], orders[t], recurrence[t], work[lane], places[lane, 1],
+                ends[lane, 1], accumulators, radial, sums, filled,
+            )  # fmt: skip
+        lanes_through_moments(
+            stop - start, t, t, cutoffs, orders, species, recurrence, norms, expansion, layers, nodes, functions,
+            starts, weights, normal, energy, work, places, ends, radial, moments, lanes, chain, values, filled, sums,
+            results,
         )  # fmt: skip
-        for f in range(nodes[t, 0]):
-            features[atom, f] = values[f]
-        for k in range(ends[0, len(species)]):
-            place = places[0, k]
-            neighbor = base + index[place]
-            for x in range(3):
-                force = work[PULL_X + x, k]
-                forces[atom, x] += force
-                forces[neighbor, x] -= force
-                for y in range(3):
-                    virial[y, x] += vectors[y, place] * force
+        for lane in range(stop - start):
+            atom = centers[start + lane]
+            energies[atom], outside[atom] = results[lane], int(results[LANES + lane])
+            for f in range(nodes[t, 0]):
+                features[atom, f] = values[f * LANES + lane]
+            base, virial = bases[owners[atom]], virials[owners[atom]]
+            for k in range(ends[lane, 0, n_types]):
+                place = places[lane, 0, k]
+                neighbor = base + index[place]
+                for x in range(3):
+                    force = work[lane, PULL_X + x, k]
+                    forces[atom, x] += force
+                    forces[neighbor, x] -= force
+                    for y in range(3):
+                        virial[y, x] += vectors[y, place] * force
+        start = stop
     return 0
-
-
-@jit
-def largest_excess(n, features, normal):
-    """How far the features that vary leave their range at most, in widths of the range; normal: as of `network`."""
-    most = 0.0
-    for f in range(n):
-        low, high = normal[2, f], normal[3, f]
-        if normal[1, f] > 0.0 and high > low:
-            most = max(most, max(low - features[f], features[f] - high) / (high - low))
-    return most
 
 
 def through_patches(
     begin: i8, end: i8, alike: i8, positions: f8[:, 3], types: i8[:], centers: i8[:], ends_of: i8[:], members: i8[:],
     atoms: i8[:], offsets: f8[:, 3], first: i8[:], partners: i4[:], cutoffs: f8[:, 4], orders: i8[:, 3],
     species: f8[:, :], recurrence: f8[:, :], norms: f8[:, :], expansion: f8[:, :], layers: i8[:], nodes: i8[:, :],
-    functions: i8[:, :], starts: i8[:], weights: f8[:], normal: f8[:, 4, :], energy: f8[:, 3], work: out(f8[:, :]),
-    places: out(i8[2, :]), ends: out(i8[2, :]), accumulators: out(f8[:]), radial: out(f8[:]), moments: out(f8[8, :]),
-    slopes: out(f8[:]), chain: out(f8[2, :]), values: out(f8[:]), moved: out(f8[:, 4]), pulls: out(f8[:, 4]),
+    functions: i8[:, :], starts: i8[:], weights: f8[:], normal: f8[:, 4, :], energy: f8[:, 3],
+    work: out(f8[LANES, :, :]), places: out(i8[LANES, 2, :]), ends: out(i8[LANES, 2, :]), filled: out(i8[:]),
+    accumulators: out(f8[:]), radial: out(f8[:]), moments: out(f8[8, :]), lanes: out(f8[3, :]), sums: out(f8[:, :]),
+    chain: out(f8[3, :]), values: out(f8[:]), results: out(f8[3 * LANES]), moved: out(f8[:, 4]), pulls: out(f8[:, 4]),
     virials: out(f8[:, :]), energies: out(f8[:]), outside: out(i8[:]), excess: out(f8[:]),
 ):  # fmt: skip
     """Energies of the centres of patches begin .. end - 1, and what these add to the forces on their members.
 
-    Returns 0, or 1 + an atom that coincides with another.  alike: whether set-ups and layers
-    of all species are the same; types (n_atoms); centers to partners: as of `Patches`, but
-    ends_of for its ends; species (n_types, n_kinds): weight of each kind; others as of `through_moments`, and moved
-    (n, 4) scratch, too.  Writes energies, outside and excess (n_centers): how far features leave their
-    range at most, in widths of it; pulls (n, 4): forces of the members of these patches, from 0; virials (n_patches, 9
-    LANES): sums of the virial, row by row.
+    Returns 0, or 1 + an atom that coincides with another.  alike: whether set-ups and layers of all species are the
+    same; types (n_atoms); centers to partners: as of `Patches`, but ends_of for its ends; species (n_types, n_kinds):
+    weight of each kind; others as of `through_moments`, and moved (n, 4) scratch, too.  Writes energies, outside and
+    excess (n_centers): how far features leave their range at most, in widths of it; pulls (n, 4): forces of the members
+    of these patches, from 0; virials (n_patches, 9 LANES): sums of the virial, row by row.
     """
     n_kinds, offset = species.shape[1], members[begin]
     for patch in range(begin, end):
-        start, stop = members[patch], members[patch + 1]
-        place_members(start, stop, positions, atoms, offsets, moved)
-        forces, virial = pulls[start - offset : stop - offset], virials[patch]
-        for i in range(len(forces)):
-            forces[i, 0], forces[i, 1], forces[i, 2], forces[i, 3] = 0.0, 0.0, 0.0, 0.0
-        for i in range(len(virial)):
-            virial[i] = 0.0
-        for c in range(ends_of[patch], ends_of[patch + 1]):
-            own, atom = c - ends_of[patch], centers[c]
-            t = types[atom]
+        place_members(members[patch], members[patch + 1], positions, atoms, offsets, moved)
+        forces, virial = pulls[members[patch] - offset : members[patch + 1] - offset], virials[patch]
+        forces[:] = 0.0
+        virial[:] = 0.0
+        start = ends_of[patch]
+        while start < ends_of[patch + 1]:
+            stop = start + 1
+            t = types[centers[start]]
+            while stop < min(ends_of[patch + 1], start + LANES) and types[centers[stop]] == t:
+                stop += 1
             row = 0 if alike else t
             reach = max(cutoffs[row, 0], cutoffs[row, 1])
-            pairs = first[c * n_kinds : (c + 1) * n_kinds + 1]
-            least = gather(own, pairs[:-1], pairs[1:], partners, moved, reach, work, places[0], ends[0])
-            if least < COINCIDENT * COINCIDENT:
-                return 1 + atom
-            energies[atom], outside[atom] = atom_through_moments(
-                t, row, reach, cutoffs, orders, species, recurrence, norms, expansion, layers, nodes, functions, starts,
-                weights, normal, energy, work, places, ends, accumulators, radial, moments, slopes, chain, values,
+            filled[:] = 0
+            sums[:] = 0.0
+            for lane in range(stop - start):
+                c = start + lane
+                pairs = first[c * n_kinds : (c + 1) * n_kinds + 1]
+                least = gather(
+                    c - ends_of[patch], pairs[:-1], pairs[1:], partners, moved, reach, work[lane], places[lane, 0],
+                    ends[lane, 0],
+                )  # fmt: skip
+                if least < COINCIDENT * COINCIDENT:
+                    return 1 + centers[c]
+                atom_sums(
+                    lane, ends[lane, 0], reach, cutoffs[row], orders[row], recurrence[t], work[lane], places[lane, 1],
+                    ends[lane, 1], accumulators, radial, sums, filled,
+                )  # fmt: skip
+            lanes_through_moments(
+                stop - start, t, row, cutoffs, orders, species, recurrence, norms, expansion, layers, nodes, functions,
+                starts, weights, normal, energy, work, places, ends, radial, moments, lanes, chain, values, filled,
+                sums, results,
             )  # fmt: skip
-            excess[atom] = 0.0
-            if outside[atom] > 0:
-                excess[atom] = largest_excess(nodes[t, 0], values, normal[t])
-            spread(ends[0, n_kinds], own, work, places[0], forces, virial)
+            for lane in range(stop - start):
+                c = start + lane
+                atom = centers[c]
+                energies[atom], outside[atom] = results[lane], int(results[LANES + lane])
+                excess[atom] = results[2 * LANES + lane]
+                spread(ends[lane, 0, n_kinds], c - ends_of[patch], work[lane], places[lane, 0], forces, virial)
+            start = stop
     return 0
 
 

@@ -1,21 +1,12 @@
-"""Networks of single atoms, eight nodes at a time; rounded otherwise than `kernels.evaluate`.
-
-The weights of a species are, layer by layer: biases (n_out8), matrix (n_in, n_out8) and transposed matrix (n_out,
-n_in8), where 8 means that rows are filled up with zeros to a multiple of LANES.
-"""
+"""Networks of several atoms side by side; rounded otherwise than `kernels.evaluate`."""
 
 from aenet_py.potentials.constants import MTANH, SIGMOID, TANH, TWIST, A, B, C
 from aenet_py.runtime.accelerate import jit
 from aenet_py.runtime.constants import LANES
-from aenet_py.runtime.vector_kernels import SHIFT, fma, load, power_of_two, splat, store, total, where_below
+from aenet_py.runtime.vector_kernels import SHIFT, fma, load, power_of_two, splat, store, where_below
 
 LOG2E, LN2_HIGH, LN2_LOW = 1.4426950408889634, 0.6931471803691238, 1.9082149292705877e-10
 LARGEST = 20.0  # tanh is 1 beyond
-
-
-@jit
-def padded(n):
-    return (n + LANES - 1) // LANES * LANES
 
 
 @jit
@@ -55,57 +46,70 @@ def activated(function, x):
 
 
 @jit
-def multiplied(weights, start, stride, factors, place, n, v):
-    """v plus the first n rows of a matrix, LANES numbers stride apart from start on, times factors from place on."""
-    a, b, c = splat(0.0), splat(0.0), splat(0.0)
-    for j in range(0, n - 3, 4):
-        v = fma(factors[place + j], load(weights, start), v)
-        a = fma(factors[place + j + 1], load(weights, start + stride), a)
-        b = fma(factors[place + j + 2], load(weights, start + 2 * stride), b)
-        c = fma(factors[place + j + 3], load(weights, start + 3 * stride), c)
-        start += 4 * stride
-    for j in range(n // 4 * 4, n):
-        v = fma(factors[place + j], load(weights, start), v)
-        start += stride
-    return (v + a) + (b + c)
+def keep(function, x, place, values, slopes_of):
+    """Activate a node."""
+    value, slope = activated(function, x)
+    store(values, place * LANES, value)
+    store(slopes_of, place * LANES, slope)
 
 
 @jit
-def network(layers, nodes, functions, weights, start, normal, energy, features, values, slopes_of, slopes):
-    """Energy of an atom, and how many of its features leave their range; writes slopes, of the energy by the features.
+def network(layers, nodes, functions, weights, start, normal, energy, features, values, slopes_of, slopes, results):
+    """Networks of LANES atoms of a species; writes slopes (n LANES), of the energies by the features, and results.
 
-    layers: of this network; nodes, functions: of each layer; weights: from start on; normal (4, width8): average,
-    factor, lowest and highest value of each feature; energy (3): scale, shift, atomic energy; values, slopes_of:
-    scratch for all nodes, each layer filled up to a multiple of LANES.
+    layers: of the network; nodes, functions: of each layer; weights: from start on; normal (4, n): average, factor,
+    lowest and highest value of each feature; energy (3): scale, shift, atomic energy; values, slopes_of: scratch, LANES
+    for each node.  results (3 LANES): energies, how many features leave their range, and how far they do at most, in
+    widths of it, those that vary.
     """
-    outside = splat(0.0)
-    for k in range(0, padded(nodes[0]), LANES):
-        value = load(features, k)
-        outside = outside + where_below(
-            value, load(normal[2], k), 1.0, where_below(load(normal[3], k), value, 1.0, 0.0)
-        )
-        store(values, k, load(normal[1], k) * (value - load(normal[0], k)))
+    outside, excess = splat(0.0), splat(0.0)
+    for f in range(nodes[0]):
+        value, factor, low, high = load(features, f * LANES), normal[1, f], normal[2, f], normal[3, f]
+        outside = outside + where_below(value, low, 1.0, where_below(high, value, 1.0, 0.0))
+        if factor > 0.0 and high > low:
+            beyond = where_below(value, low, low - value, value - high) / (high - low)
+            excess = where_below(excess, beyond, beyond, excess)
+        store(values, f * LANES, factor * (value - normal[0, f]))
     place = 0
     for layer in range(1, layers):
-        n_in, width_in, n_out, width = nodes[layer - 1], padded(nodes[layer - 1]), nodes[layer], padded(nodes[layer])
-        for k in range(0, width, LANES):
-            v = multiplied(weights, start + width + k, width, values, place, n_in, load(weights, start + k))
-            value, slope = activated(functions[layer], v)
-            store(values, place + width_in + k, value)
-            store(slopes_of, place + width_in + k, slope)
-        start += width * (1 + n_in) + n_out * width_in
-        place += width_in
-    found = (energy[0] * values[place] + energy[1]) + energy[2]
-    slopes_of[place] = slopes_of[place] * energy[0]
+        n_in, n_out, function = nodes[layer - 1], nodes[layer], functions[layer]
+        inputs, bias = values[place * LANES :], start + n_in * n_out
+        place += n_in
+        for i in range(0, n_out - 3, 4):
+            a, b, c, d = (
+                splat(weights[bias + i]),
+                splat(weights[bias + i + 1]),
+                splat(weights[bias + i + 2]),
+                splat(weights[bias + i + 3]),
+            )
+            for j in range(n_in):
+                x, row = load(inputs, j * LANES), start + j * n_out + i
+                a, b = fma(weights[row], x, a), fma(weights[row + 1], x, b)
+                c, d = fma(weights[row + 2], x, c), fma(weights[row + 3], x, d)
+            keep(function, a, place + i, values, slopes_of)
+            keep(function, b, place + i + 1, values, slopes_of)
+            keep(function, c, place + i + 2, values, slopes_of)
+            keep(function, d, place + i + 3, values, slopes_of)
+        for i in range(n_out // 4 * 4, n_out):
+            a = splat(weights[bias + i])
+            for j in range(n_in):
+                a = fma(weights[start + j * n_out + i], load(inputs, j * LANES), a)
+            keep(function, a, place + i, values, slopes_of)
+        start += (n_in + 1) * n_out
+    store(results, 0, (energy[0] * load(values, place * LANES) + energy[1]) + energy[2])
+    store(results, LANES, outside)
+    store(results, 2 * LANES, excess)
+    store(slopes_of, place * LANES, energy[0] * load(slopes_of, place * LANES))
     for layer in range(layers - 1, 0, -1):
-        n_in, width_in, n_out, width = nodes[layer - 1], padded(nodes[layer - 1]), nodes[layer], padded(nodes[layer])
-        start -= n_out * width_in
-        for k in range(0, width_in, LANES):
-            v = multiplied(weights, start + k, width_in, slopes_of, place, n_out, splat(0.0))
+        n_in, n_out = nodes[layer - 1], nodes[layer]
+        start -= (n_in + 1) * n_out
+        above = slopes_of[place * LANES :]
+        place -= n_in
+        for j in range(n_in):
+            v, row = splat(0.0), start + j * n_out
+            for i in range(n_out):
+                v = fma(weights[row + i], load(above, i * LANES), v)
             if layer > 1:
-                store(slopes_of, place - width_in + k, v * load(slopes_of, place - width_in + k))
+                store(slopes_of, (place + j) * LANES, v * load(slopes_of, (place + j) * LANES))
             else:
-                store(slopes, k, v * load(normal[1], k))
-        start -= width * (1 + n_in)
-        place -= width_in
-    return found, int(total(outside))
+                store(slopes, j * LANES, normal[1, j] * v)

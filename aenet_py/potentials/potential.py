@@ -13,7 +13,7 @@ import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -81,54 +81,19 @@ class PackedNetworks:
     @functools.cached_property
     def by_lanes(self) -> dict[str, np.ndarray]:
         """The networks as `network_kernels.network` takes them."""
-        n, width = len(self.layers), _filled(self.means.shape[1])
-        normal = np.zeros((n, 4, width))
-        for place, values in enumerate((self.means, self.factors, self.low, self.high)):
-            normal[:, place, : values.shape[1]] = values
-        for t, size in enumerate(self.nodes[:, 0].tolist()):
-            normal[t, 2, size:], normal[t, 3, size:] = -np.inf, np.inf
-        parts: list[np.ndarray] = []
-        starts = []
-        for t in range(n):
-            starts.append(sum(len(part) for part in parts))
-            begin = int(self.starts[t])
-            for before, after in itertools.pairwise(self.nodes[t, : self.layers[t]].tolist()):
-                end = begin + (before + 1) * after
-                matrix = self.weights[begin:end].reshape(before + 1, after)
-                rows = np.zeros((before + 1, _filled(after)))
-                rows[0, :after], rows[1:, :after] = matrix[-1], matrix[:-1]
-                columns = np.zeros((after, _filled(before)))
-                columns[:, :before] = matrix[:-1].T
-                parts += [rows.ravel(), columns.ravel()]
-                begin = end
-        return {
-            "layers": self.layers,
-            "nodes": self.nodes,
-            "functions": self.functions,
-            "starts": np.array(starts, dtype=np.int64),
-            "weights": np.concatenate(parts),
-            "normal": normal,
-            "energy": self.energy,
-        }
+        names = ("layers", "nodes", "functions", "starts", "weights", "energy")
+        normal = np.stack([self.means, self.factors, self.low, self.high], axis=1)
+        return {**{name: getattr(self, name) for name in names}, "normal": normal}
 
     def scratch_by_lanes(self) -> dict[str, np.ndarray]:
         """Scratch arrays of this thread for these, by the names that kernels give them."""
-        width = _filled(self.means.shape[1])
-        most = int(_filled(self.nodes).sum(axis=1).max())
-        values = scratch("values by lanes", width)
-        values[:] = 0.0
-        chain = scratch("chain", 2 * most).reshape(2, most)
-        return {"slopes": scratch("slopes by lanes", width), "chain": chain, "values": values}
+        width, most = self.means.shape[1] * LANES, self.most_values * LANES
+        return {"chain": scratch("chain", 3 * most).reshape(3, most), "values": scratch("features", width)}
 
     @functools.cached_property
     def most_values(self) -> int:
         """Values of all layers of the largest network."""
         return int(self.nodes.sum(axis=1).max()) + 1
-
-
-def _filled(n: Any) -> Any:
-    """The next multiple of LANES."""
-    return -(-n // LANES) * LANES
 
 
 @dataclass(frozen=True)
@@ -477,13 +442,16 @@ def through_moments(
     size = max(PART, -(-n // MOST_PARTS)) if n_structures == 1 else n
     parts = [(start, min(start + size, n)) for start in range(0, max(n, 1), max(size, 1))]
     owners = np.repeat(np.arange(n_structures), np.diff(environments.starts))
+    by_type = [start + np.argsort(types[start:end], kind="stable") for start, end in parts]
+    centers = np.concatenate(by_type)
     forces, virials = np.empty((len(parts), len(types), 3)), np.empty((len(parts), n_structures, 3, 3))
 
     def work(number: int, begin: int, end: int) -> int:
         return _through_moments(
-            begin=begin, end=end, owners=owners, bases=environments.starts[:-1], types=types, **environments.neighbors,
-            cutoffs=basis.cutoffs, orders=basis.orders, species=basis.weights, recurrence=constants.recurrence,
-            norms=constants.norms, expansion=constants.expansion, **networks.by_lanes, **networks.scratch_by_lanes(),
+            begin=begin, end=end, centers=centers, owners=owners, bases=environments.starts[:-1], types=types,
+            **environments.neighbors, cutoffs=basis.cutoffs, orders=basis.orders, species=basis.weights,
+            recurrence=constants.recurrence, norms=constants.norms, expansion=constants.expansion,
+            **networks.by_lanes, **networks.scratch_by_lanes(),
             **moments.scratch_of(constants, len(basis.types), environments.most_neighbors),
             features=features, energies=energies, outside=outside, forces=forces[number], virials=virials[number],
         )  # fmt: skip

@@ -161,7 +161,10 @@ def test_coinciding_atoms_are_an_error(threads):
 @pytest.mark.parametrize("n", [1, 5, 24, 25, 100, 5000])
 def test_patches_divide_the_atoms(n):
     positions = np.random.default_rng(n).uniform(size=(n, 3)) * [10, 30, 20]
-    centers, ends = patches.divide(positions)
+    kinds = np.random.default_rng(n).integers(0, 3, n)
+    centers, ends = patches.divide(positions, kinds)
+    for begin, end in itertools.pairwise(ends):
+        assert (np.diff(kinds[centers[begin:end]]) >= 0).all()
     assert sorted(centers.tolist()) == list(range(n))
     sizes = np.diff(ends)
     assert ends[0] == 0
