@@ -161,7 +161,7 @@ class ANNCalculator(Calculator):
         known, reach = self._known, max(member.model.r_max for member in self.members)
         known.identify(self.members, atoms.numbers)
         if all(patchwise.applies(member) for member in self.members):
-            known.pairs = patches.patches(atoms, known.kinds, reach, self.skin)
+            known.pairs = patches.patches(atoms, known.kinds, reach, self.skin, threads=self.threads)
         else:
             known.pairs = verlet.pairs(atoms, reach, self.skin)
 

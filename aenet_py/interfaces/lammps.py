@@ -370,7 +370,7 @@ class _External:
         if not isinstance(known, patches.Patches) or not (
             np.array_equal(types, known.kinds) and known.search.holds(around)
         ):
-            known = self.pairs = patches.patches(around, types, reach, self.skin, self.n_local)
+            known = self.pairs = patches.patches(around, types, reach, self.skin, self.n_local, self.threads)
         species = np.arange(known.n_kinds)
         return patchwise.evaluate(self.potential, known, around.positions, species, self.threads, self.rows)
 

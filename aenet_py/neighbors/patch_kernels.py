@@ -26,22 +26,30 @@ def entry(atom, i, j, k, n, atoms, images, table):
     return n
 
 
+def sort_into_bins(
+    cell: f8[3, 3], scaled: f8[:, 3], bins: i8[3], place: i8[:, 3], bin_first: out(i8[:]), order: out(i8[:]),
+    wrapped: out(f8[:, 3]),
+):  # fmt: skip
+    """Write the atoms bin by bin for `list_patches`; arguments as of `verlet_kernels.find`."""
+    fill_bins(bins, place, cell, scaled, bin_first, order, wrapped)
+    return 0
+
+
 def list_patches(
     reach: f8, cell: f8[3, 3], scaled: f8[:, 3], wraps: i8[:, 3], bins: i8[3], periodic: i8[3], extents: i8[3],
-    place: i8[:, 3], head: out(i8[:]), following: out(i8[:]), kinds: i8[:], n_kinds: i8, centers: i8[:], ends: i8[:],
-    table: out(i8[:]), others: out(i8[:]), shifts: out(i8[:, 3]), members: out(i8[:]), atoms: out(i8[:]),
+    place: i8[:, 3], bin_first: i8[:], order: i8[:], wrapped: f8[:, 3], kinds: i8[:], n_kinds: i8, centers: i8[:],
+    ends: i8[:], table: out(i8[:]), others: out(i8[:]), shifts: out(i8[:, 3]), members: out(i8[:]), atoms: out(i8[:]),
     images: out(i8[:, 3]), first: out(i8[:]), partners: out(i4[:]), most: out(i8[1]),
 ):  # fmt: skip
-    """Members and pairs of all patches; returns 0, or which array is too short: NO_MEMBERS and so on.
+    """Members and pairs of some patches; returns 0, or which array is too short: NO_MEMBERS and so on.
 
-    reach to following: as of `verlet_kernels.find`; kinds (n_atoms): from 0 to n_kinds - 1; centers (n_centers): atoms
-    whose pairs are wanted, patch after patch; ends (n_patches + 1): where the patches begin and end.  Scratch: table (a
-    power of two), others, shifts.  Writes members (n_patches + 1): where the members of each patch begin, atoms and
-    images of them, first (n_centers * n_kinds + 1): where the pairs of each centre with each kind begin, partners:
-    members of the patch, from 0, and most: neighbours of the atom that has most of those seen.
+    reach to wrapped: as of `verlet_kernels.find`, after `sort_into_bins`; kinds (n_atoms): from 0 to n_kinds - 1;
+    centers (n_centers): atoms whose pairs are wanted; ends (n_patches + 1): where the patches begin and end in these.
+    Scratch: table (a power of two), others, shifts.  Writes members (n_patches + 1): where the members of each patch
+    begin, atoms and images of them, first: where the pairs of each centre with each kind begin, from that of the first
+    patch on, partners: members of the patch, from 0, and most: neighbours of the atom that has most of those seen.
     """
-    fill_bins(bins, place, head, following)
-    n, n_pairs = 0, 0
+    n, n_pairs, c_first = 0, 0, ends[0]
     most[0] = 0
     for patch in range(len(ends) - 1):
         members[patch] = n
@@ -57,15 +65,16 @@ def list_patches(
         for c in range(ends[patch], ends[patch + 1]):
             atom = centers[c]
             count = around(
-                atom, reach, cell, scaled, wraps, bins, periodic, extents, place, head, following, others, shifts
-            )
+                atom, reach, cell, scaled, wraps, bins, periodic, extents, place, bin_first, order, wrapped, others,
+                shifts,
+            )  # fmt: skip
             most[0] = max(most[0], count)
             if count > len(others):
                 return NO_OTHERS
             if n_pairs + count > len(partners):
                 return NO_PAIRS
             for kind in range(n_kinds):
-                first[c * n_kinds + kind] = n_pairs
+                first[(c - c_first) * n_kinds + kind] = n_pairs
                 for k in range(count):
                     other = others[k]
                     if kinds[other] != kind:

@@ -7,6 +7,7 @@ is a member's number.  Neither vectors nor distances of pairs are kept.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -16,7 +17,9 @@ from aenet_py.neighbors.constants import NO_MEMBERS, NO_OTHERS, NO_PAIRS
 from aenet_py.neighbors.search import Environments, check_memory
 from aenet_py.neighbors.verlet import Search
 from aenet_py.runtime.accelerate import Kernel, scratch
+from aenet_py.runtime.workers import shared
 
+_sort_into_bins = Kernel("aenet_py.neighbors.patch_kernels:sort_into_bins")
 _list_patches = Kernel("aenet_py.neighbors.patch_kernels:list_patches")
 _unfold = Kernel("aenet_py.neighbors.patch_kernels:unfold")
 LARGEST, SMALLEST, FEWEST = 256, 24, 16  # centres of a patch, and patches of a structure that has more than the least
@@ -65,7 +68,9 @@ class Patches:
     most_pairs: int
 
 
-def patches(atoms: Atoms, kinds: np.ndarray, reach: float, skin: float, n_centers: int | None = None) -> Patches:
+def patches(
+    atoms: Atoms, kinds: np.ndarray, reach: float, skin: float, n_centers: int | None = None, threads: int = 1
+) -> Patches:
     """Find all pairs closer than reach + skin.
 
     Parameters
@@ -80,6 +85,8 @@ def patches(atoms: Atoms, kinds: np.ndarray, reach: float, skin: float, n_center
         Distance added to the cutoff, Å; the pairs are complete until an atom has moved by half of it.
     n_centers
         How many atoms, from the first, need their pairs; None for all.
+    threads
+        Number of threads; the result does not depend on it.
 
     Returns
     -------
@@ -94,31 +101,74 @@ def patches(atoms: Atoms, kinds: np.ndarray, reach: float, skin: float, n_center
     n_centers, n_kinds = len(atoms) if n_centers is None else n_centers, int(kinds.max(initial=0)) + 1
     grid = verlet.bins(atoms, reach + skin, n_centers)
     centers, ends = divide((grid["scaled"] @ grid["cell"])[:n_centers], kinds)
-    members, first = np.empty(len(ends), dtype=np.int64), np.empty(n_centers * n_kinds + 1, dtype=np.int64)
-    most, sizes = np.zeros(1, dtype=np.int64), [32 * n_centers + 4096, 160 * n_centers + 4096, 1024, 8192]
+    _sort_into_bins(**{name: grid[name] for name in ("cell", "scaled", "bins", "place", *verlet.SORTED)})
+    size = len(ends) - 1 if threads == 1 else -(-len(ends) // (2 * threads))
+    parts = [ends[start : start + size + 1] for start in range(0, max(len(ends) - 1, 1), max(size, 1))]
+    found: list[_Listed | None] = [None] * len(parts)
+
+    def work(number: int) -> int:
+        found[number] = _listed(grid, kinds, n_kinds, centers, parts[number], reach + skin)
+        return 0
+
+    shared(work, [(number,) for number in range(len(parts))], threads)
+    listed = [each for each in found if each is not None]
+    n_members, n_pairs = ([0, *np.cumsum([len(getattr(each, name)) for each in listed])] for name in _COUNTED)
+    return Patches(
+        Search.of(atoms, reach, skin), kinds, n_kinds, centers, ends,
+        _joined([each.members for each in listed], n_members), np.concatenate([each.atoms for each in listed]),
+        np.concatenate([each.images for each in listed]) @ grid["cell"],
+        _joined([each.first for each in listed], n_pairs), np.concatenate([each.partners for each in listed]),
+        max(each.most for each in listed),
+    )  # fmt: skip
+
+
+_COUNTED = ("atoms", "partners")
+
+
+def _joined(places: list[np.ndarray], offsets: list[int]) -> np.ndarray:
+    """Places in the parts of an array, each with an end, as places in the whole array."""
+    moved = [each[:-1] + offset for each, offset in zip(places, offsets, strict=False)]
+    return np.concatenate([*moved, offsets[-1:]]).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class _Listed:
+    """Members and pairs of some patches, as in `Patches`, and pairs of the atom that has most."""
+
+    members: np.ndarray
+    atoms: np.ndarray
+    images: np.ndarray
+    first: np.ndarray
+    partners: np.ndarray
+    most: int
+
+
+def _listed(
+    grid: dict[str, Any], kinds: np.ndarray, n_kinds: int, centers: np.ndarray, ends: np.ndarray, reach: float
+) -> _Listed:
+    """List patches, whose ends in centers are given."""
+    n = int(ends[-1] - ends[0])
+    members, first = np.empty(len(ends), dtype=np.int64), np.empty(n * n_kinds + 1, dtype=np.int64)
+    most, sizes = np.zeros(1, dtype=np.int64), [32 * n + 4096, 160 * n + 4096, 1024, 8192]
     while True:
         n_members, n_pairs, n_others, n_table = sizes
-        own, images = np.empty(n_members, dtype=np.int64), np.empty((n_members, 3), dtype=np.int64)
+        atoms, images = np.empty(n_members, dtype=np.int64), np.empty((n_members, 3), dtype=np.int64)
         partners = np.empty(n_pairs, dtype=np.int32)
         short = _list_patches(
             **grid, kinds=kinds, n_kinds=n_kinds, centers=centers, ends=ends,
             table=scratch("table", n_table, np.int64), others=scratch("others", n_others, np.int64),
-            shifts=scratch("shifts", 3 * n_others, np.int64).reshape(-1, 3), members=members, atoms=own, images=images,
-            first=first, partners=partners, most=most,
+            shifts=scratch("shifts", 3 * n_others, np.int64).reshape(-1, 3), members=members, atoms=atoms,
+            images=images, first=first, partners=partners, most=most,
         )  # fmt: skip
-        verlet.check_neighbors(int(most[0]), reach + skin)
+        verlet.check_neighbors(int(most[0]), reach)
         if not short:
-            break
+            n_members, n_pairs = int(members[-1]), int(first[-1])
+            partners = partners[:n_pairs]
+            return _Listed(members, atoms[:n_members], images[:n_members], first, partners, int(most[0]))
         number = (NO_MEMBERS, NO_PAIRS, NO_OTHERS).index(short) if short <= NO_OTHERS else 3
         sizes[number] = 2 * sizes[number]
-        check_memory(sizes[0], 32, reach + skin)
-        check_memory(sizes[1], 4, reach + skin)
-    n_members, n_pairs = int(members[-1]), int(first[-1])
-    offsets = images[:n_members] @ grid["cell"]
-    return Patches(
-        Search.of(atoms, reach, skin), kinds, n_kinds, centers, ends, members, own[:n_members].copy(), offsets, first,
-        partners[:n_pairs].copy(), int(most[0]),
-    )  # fmt: skip
+        check_memory(sizes[0], 32, reach)
+        check_memory(sizes[1], 4, reach)
 
 
 def divide(positions: np.ndarray, kinds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

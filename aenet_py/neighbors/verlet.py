@@ -21,6 +21,7 @@ from aenet_py.runtime.accelerate import Kernel
 _update = Kernel("aenet_py.neighbors.verlet_kernels:update")
 _has_moved = Kernel("aenet_py.neighbors.verlet_kernels:has_moved")
 _find = Kernel("aenet_py.neighbors.verlet_kernels:find")
+SORTED = ("bin_first", "order", "wrapped")  # arrays of `bins` that are filled when atoms are sorted into the bins
 TINY = 1.0e-9  # of a cell vector: all atoms in a plane
 
 
@@ -135,7 +136,7 @@ def bins(atoms: Atoms, reach: float, n_centers: int) -> dict[str, Any]:
     span = np.where(pbc, 1.0, np.maximum(scaled.max(axis=0, initial=0.0) - low, TINY))
     heights = span / np.linalg.norm(inverse, axis=0)  # of the space that is cut into bins, along each cell vector
     most = max(1, round(2.0 * n ** (1 / 3)))
-    numbers = np.clip(heights / reach, 1, 4 * most).astype(np.int64)
+    numbers = np.clip(2.0 * heights / reach, 1, 4 * most).astype(np.int64)  # half as wide as the reach
     while numbers.prod() > 8 * n + 8:
         numbers[np.argmax(numbers)] //= 2
     extents = np.ceil(reach * numbers / heights)
@@ -151,8 +152,9 @@ def bins(atoms: Atoms, reach: float, n_centers: int) -> dict[str, Any]:
         "periodic": pbc.astype(np.int64),
         "extents": extents,
         "place": np.clip(((scaled - low) / span * numbers).astype(np.int64), 0, numbers - 1),
-        "head": np.empty(numbers.prod(), dtype=np.int64),
-        "following": np.empty(n, dtype=np.int64),
+        "bin_first": np.empty(numbers.prod() + 1, dtype=np.int64),
+        "order": np.empty(n, dtype=np.int64),
+        "wrapped": np.empty((n, 3)),
     }
 
 

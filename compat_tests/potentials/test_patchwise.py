@@ -175,6 +175,17 @@ def test_patches_divide_the_atoms(n):
     assert sum(volume) <= 6000 * 1.0001
 
 
+def test_pairs_do_not_depend_on_the_threads():
+    atoms = large()
+    kinds = np.unique(atoms.numbers, return_inverse=True)[1].astype(np.int64)
+    one = patches.patches(atoms, kinds, 5.0, 0.4)
+    for threads in (2, 3, 8):
+        other = patches.patches(atoms, kinds, 5.0, 0.4, threads=threads)
+        for name in ("centers", "ends", "members", "atoms", "offsets", "first", "partners"):
+            assert_same_bits(getattr(other, name), getattr(one, name), f"{name}, {threads} threads")
+        assert other.most_pairs == one.most_pairs
+
+
 def test_environments_of_patches_are_those_of_pairs():
     atoms, reach = large(2), 5.0
     kinds = np.unique(atoms.numbers, return_inverse=True)[1].astype(np.int64)
