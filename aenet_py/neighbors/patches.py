@@ -22,6 +22,7 @@ from aenet_py.runtime.workers import shared
 _sort_into_bins = Kernel("aenet_py.neighbors.patch_kernels:sort_into_bins")
 _list_patches = Kernel("aenet_py.neighbors.patch_kernels:list_patches")
 _unfold = Kernel("aenet_py.neighbors.patch_kernels:unfold")
+PER_THREAD = 128  # atoms that pay for waking a thread
 LARGEST, SMALLEST, FEWEST = 256, 24, 16  # centres of a patch, and patches of a structure that has more than the least
 
 
@@ -102,6 +103,7 @@ def patches(
     grid = verlet.bins(atoms, reach + skin, n_centers)
     centers, ends = divide((grid["scaled"] @ grid["cell"])[:n_centers], kinds)
     _sort_into_bins(**{name: grid[name] for name in ("cell", "scaled", "bins", "place", *verlet.SORTED)})
+    threads = worthwhile(threads, n_centers)
     size = len(ends) - 1 if threads == 1 else -(-len(ends) // (2 * threads))
     parts = [ends[start : start + size + 1] for start in range(0, max(len(ends) - 1, 1), max(size, 1))]
     found: list[_Listed | None] = [None] * len(parts)
@@ -169,6 +171,11 @@ def _listed(
         sizes[number] = 2 * sizes[number]
         check_memory(sizes[0], 32, reach)
         check_memory(sizes[1], 4, reach)
+
+
+def worthwhile(threads: int, n_centers: int) -> int:
+    """How many of these threads save time with so many atoms."""
+    return min(threads, max(1, n_centers // PER_THREAD))
 
 
 def divide(positions: np.ndarray, kinds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

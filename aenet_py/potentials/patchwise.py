@@ -12,7 +12,7 @@ import numpy as np
 
 from aenet_py.descriptors import chebyshev, moments
 from aenet_py.descriptors.common import CoincidenceError
-from aenet_py.neighbors.patches import Patches
+from aenet_py.neighbors.patches import Patches, worthwhile
 from aenet_py.neighbors.search import Environments
 from aenet_py.potentials.potential import Potential, excess
 from aenet_py.runtime.accelerate import Kernel, scratch
@@ -80,7 +80,7 @@ def evaluate(
     kinds
         (n_kinds,) species, as index into the types of the potential, of each kind of atoms.
     threads
-        Number of threads; the results do not depend on it.
+        Number of threads at most, fewer with few atoms; the results do not depend on it.
     owners
         (n_atoms,) int64, the row of the forces to which the force on each atom belongs, where some are copies of
         others; None if there are none.
@@ -120,6 +120,7 @@ def evaluate(
             pulls=pulls, virials=virials, energies=energies, outside=outside, excess=beyond,
         )  # fmt: skip
 
+    threads = worthwhile(threads, n_centers)
     for begin, end in rounds(known.members):
         offset = known.members[begin]
         pulls = scratch("pulls", 4 * int(known.members[end] - offset)).reshape(-1, 4)

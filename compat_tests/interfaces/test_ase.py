@@ -26,7 +26,7 @@ from aenet_py.errors import AenetError
 from aenet_py.formats import potential as potential_format
 from aenet_py.formats import xsf
 from aenet_py.interfaces.ase import ANNCalculator
-from aenet_py.neighbors import verlet
+from aenet_py.neighbors import patches, verlet
 from aenet_py.potentials.potential import Potential, excess
 from compat_tests.cli.cases import FIXTURES
 from compat_tests.potentials import made
@@ -438,8 +438,9 @@ def test_threads_may_share(shared):
             assert np.abs(one - other).max() < 1e-9
 
 
-def test_threads_may_share_a_calculator_that_uses_threads():
+def test_threads_may_share_a_calculator_that_uses_threads(monkeypatch):
     """Structures of several patches: each thread gets the forces that a calculator of its own gives it, bit for bit."""
+    monkeypatch.setattr(patches, "PER_THREAD", 1)
     shared, frames = ANNCalculator(networks(), threads=2), [crystal(n).repeat((3, 2 + n, 2)) for n in range(2)]
     expected = []
     for frame in frames:

@@ -15,6 +15,7 @@ from ase import Atoms
 from aenet_py.errors import AenetError, AenetWarning
 from aenet_py.interfaces.ase import ANNCalculator
 from aenet_py.interfaces.lammps import EARLY, attach
+from aenet_py.neighbors import patches
 from aenet_py.potentials.potential import Potential
 from compat_tests.cli.cases import FIXTURES
 from compat_tests.compare import assert_same_bits
@@ -82,7 +83,8 @@ def test_processes_agree(system, steps, n, tmp_path):
             assert np.abs(found[name] - value).max() < 1e-8 * max(1.0, np.abs(value).max()), name
 
 
-def test_the_bits_do_not_depend_on_the_threads():
+def test_the_bits_do_not_depend_on_the_threads(monkeypatch):
+    monkeypatch.setattr(patches, "PER_THREAD", 1)
     atoms = crystal().repeat((3, 3, 2))  # several patches
     atoms.rattle(0.05, seed=2)
     found = []

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ase import Atoms
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aenet_py.descriptors.common import CoincidenceError
@@ -24,6 +24,12 @@ from compat_tests.potentials import made
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*trained by ænet before 2.0.4")
 SPECIES = {1: ("Cu",), 2: ("Cu", "Au"), 3: ("Cu", "Au", "O")}
+
+
+@pytest.fixture(autouse=True)
+def few_atoms_per_thread(monkeypatch):
+    """All threads work, whatever the structure."""
+    monkeypatch.setattr(patches, "PER_THREAD", 1)
 
 
 def kinds_of(potential: Potential, atoms: Atoms) -> np.ndarray:
@@ -58,7 +64,7 @@ def small(generator: np.random.Generator, species: tuple[str, ...]) -> Atoms:
     return Atoms(generator.choice(species, n), positions, cell=cell, pbc=generator.random(3) < 0.4)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(0, 2**32 - 1))
 def test_the_same_as_the_slow_twin(tmp_path_factory, seed):
     """Any orders, cutoffs, layers, activations, cells and numbers of species."""
@@ -173,6 +179,11 @@ def test_patches_divide_the_atoms(n):
     assert sizes.max() <= max(patches.SMALLEST, min(n // patches.FEWEST, patches.LARGEST))
     volume = [np.ptp(positions[centers[a:b]], axis=0).prod() for a, b in itertools.pairwise(ends)]
     assert sum(volume) <= 6000 * 1.0001
+
+
+def test_few_atoms_do_not_wake_threads(monkeypatch):
+    monkeypatch.setattr(patches, "PER_THREAD", 128)
+    assert [patches.worthwhile(8, n) for n in (0, 100, 255, 256, 1000, 5000)] == [1, 1, 1, 2, 7, 8]
 
 
 def test_pairs_do_not_depend_on_the_threads():

@@ -16,6 +16,7 @@ from scipy import stats
 
 from aenet_py.errors import AenetError
 from aenet_py.interfaces.ase import ANNCalculator
+from aenet_py.neighbors import patches
 from aenet_py.simulation.dynamics import COLUMNS, Settings, degrees_of_freedom, run
 from aenet_py.simulation.stability import Limits
 from compat_tests.cli.cases import listing
@@ -144,6 +145,7 @@ def test_resuming_equals_no_interruption_bit_for_bit(tmp_path, monkeypatch, make
 
 
 def test_resuming_with_other_threads_equals_no_interruption_bit_for_bit(tmp_path, monkeypatch):
+    monkeypatch.setattr(patches, "PER_THREAD", 1)
     monkeypatch.chdir(tmp_path)
     settings = Settings(40, 1500.0, "nvt", 1.0, taut=20.0, every=7)
 
