@@ -19,6 +19,7 @@ from ase import Atoms, units
 from ase.geometry import complete_cell
 from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
 from ase.md.verlet import VelocityVerlet
+from ase.optimize import FIRE
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -205,19 +206,24 @@ def test_the_skin_changes_nothing():
 
 
 @pytest.mark.slow
-def test_energy_is_conserved():
-    """10 ps of a cluster at 150 K: the total energy neither drifts nor jumps."""
-    atoms = cluster()
+@pytest.mark.parametrize("make", [cluster, crystal])
+def test_energy_is_conserved(make):
+    """10 ps at 50 K: the total energy neither drifts nor jumps.
+
+    From relaxed structures: others heat up so much that atoms come closer than 0.02 Å, and the timestep is too long.
+    """
+    atoms = make()
     atoms.calc = ANNCalculator(networks())
-    MaxwellBoltzmannDistribution(atoms, temperature_K=20, rng=np.random.default_rng(0))
+    FIRE(atoms, logfile=None).run(fmax=0.02, steps=2000)
+    MaxwellBoltzmannDistribution(atoms, temperature_K=100, rng=np.random.default_rng(0))
     dynamics = VelocityVerlet(atoms, timestep=0.5 * units.fs)
     energies = []
     dynamics.attach(lambda: energies.append(atoms.get_total_energy()), interval=20)
     dynamics.run(20_000)
     energies = np.array(energies) - energies[0]
     drift = np.polyfit(np.arange(len(energies)), energies, 1)[0] * len(energies)
-    assert np.abs(energies).max() < 1e-3 * len(atoms)
-    assert abs(drift) < 1e-4 * len(atoms)
+    assert np.abs(energies).max() < 1e-4 * len(atoms)
+    assert abs(drift) < 1e-5 * len(atoms)
 
 
 def test_a_committee_has_mean_and_deviation():
