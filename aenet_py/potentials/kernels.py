@@ -16,6 +16,7 @@ from aenet_py.neighbors.patch_kernels import place_members
 from aenet_py.potentials.constants import MTANH, SIGMOID, TANH, TWIST, A, B, C
 from aenet_py.potentials.network_kernels import network
 from aenet_py.runtime.accelerate import jit
+from aenet_py.runtime.atomic_kernels import take_next
 from aenet_py.runtime.constants import LANES
 from aenet_py.runtime.signatures import f8, i4, i8, out, rows
 
@@ -212,10 +213,10 @@ def through_moments(
 
 
 def through_patches(
-    begin: i8, end: i8, alike: i8, positions: f8[:, 3], types: i8[:], centers: i8[:], ends_of: i8[:], members: i8[:],
-    atoms: i8[:], offsets: f8[:, 3], first: i8[:], partners: i4[:], cutoffs: f8[:, 4], orders: i8[:, 3],
-    species: f8[:, :], recurrence: f8[:, :], norms: f8[:, :], expansion: f8[:, :], layers: i8[:], nodes: i8[:, :],
-    functions: i8[:, :], starts: i8[:], weights: f8[:], normal: f8[:, 4, :], energy: f8[:, 3],
+    begin: i8, end: i8, counter: out(i8[1]), alike: i8, positions: f8[:, 3], types: i8[:], centers: i8[:],
+    ends_of: i8[:], members: i8[:], atoms: i8[:], offsets: f8[:, 3], first: i8[:], partners: i4[:], cutoffs: f8[:, 4],
+    orders: i8[:, 3], species: f8[:, :], recurrence: f8[:, :], norms: f8[:, :], expansion: f8[:, :], layers: i8[:],
+    nodes: i8[:, :], functions: i8[:, :], starts: i8[:], weights: f8[:], normal: f8[:, 4, :], energy: f8[:, 3],
     work: out(f8[LANES, :, :]), places: out(i8[LANES, 2, :]), ends: out(i8[LANES, 2, :]), filled: out(i8[:]),
     accumulators: out(f8[:]), radial: out(f8[:]), moments: out(f8[8, :]), lanes: out(f8[3, :]), sums: out(f8[:, :]),
     chain: out(f8[3, :]), values: out(f8[:]), results: out(f8[3 * LANES]), moved: out(f8[:, 4]), pulls: out(f8[:, 4]),
@@ -223,14 +224,18 @@ def through_patches(
 ):  # fmt: skip
     """Energies of the centres of patches begin .. end - 1, and what these add to the forces on their members.
 
-    Returns 0, or 1 + an atom that coincides with another.  alike: whether set-ups and layers of all species are the
-    same; types (n_atoms); centers to partners: as of `Patches`, but ends_of for its ends; species (n_types, n_kinds):
-    weight of each kind; others as of `through_moments`, and moved (n, 4) scratch, too.  Writes energies, outside and
-    excess (n_centers): how far features leave their range at most, in widths of it; pulls (n, 4): forces of the members
-    of these patches, from 0; virials (n_patches, 9 LANES): sums of the virial, row by row.
+    Threads may call this at the same time; each takes the next patch from counter, which counts them from 0.  Returns
+    0, or 1 + an atom that coincides with another.  alike: whether set-ups and layers of all species are the same; types
+    (n_atoms); centers to partners: as of `Patches`, but ends_of for its ends; species (n_types, n_kinds): weight of
+    each kind; others as of `through_moments`, and moved (n, 4) scratch, too.  Writes energies, outside and excess
+    (n_centers): how far features leave their range at most, in widths of it; pulls (n, 4): forces of the members of
+    these patches, from 0; virials (n_patches, 9 LANES): sums of the virial, row by row.
     """
     n_kinds, offset = species.shape[1], members[begin]
-    for patch in range(begin, end):
+    while True:
+        patch = begin + take_next(counter)
+        if patch >= end:
+            return 0
         place_members(members[patch], members[patch + 1], positions, atoms, offsets, moved)
         forces, virial = pulls[members[patch] - offset : members[patch + 1] - offset], virials[patch]
         forces[:] = 0.0
@@ -270,7 +275,6 @@ def through_patches(
                 excess[atom] = results[2 * LANES + lane]
                 spread(ends[lane, 0, n_kinds], c - ends_of[patch], work[lane], places[lane, 0], forces, virial)
             start = stop
-    return 0
 
 
 def collect(begin: i8, end: i8, members: i8[:], atoms: i8[:], pulls: f8[:, 4], forces: out(f8[:, 3])):

@@ -105,30 +105,26 @@ def evaluate(
     if owners is not None:
         atoms, n_forces = owners[atoms], int(owners.max(initial=-1)) + 1
     forces, virials = np.zeros((n_forces, 3)), scratch("virials", 9 * LANES * n_patches).reshape(-1, 9 * LANES)
-    counts = np.diff(known.members)
     constants = constants_of(potential, kinds)
     kernel, arguments = special(constants), {**networks.by_lanes, **constants}
 
-    def work(begin: int, end: int, pulls: np.ndarray) -> int:
-        most = int(counts[begin:end].max())
+    most = int(np.diff(known.members).max(initial=0))
+
+    def work(begin: int, end: int, counter: np.ndarray, pulls: np.ndarray) -> int:
         return kernel(
-            begin=begin, end=end, positions=positions, types=types, centers=known.centers, ends_of=known.ends,
-            members=known.members, atoms=known.atoms, offsets=known.offsets, first=known.first,
+            begin=begin, end=end, counter=counter, positions=positions, types=types, centers=known.centers,
+            ends_of=known.ends, members=known.members, atoms=known.atoms, offsets=known.offsets, first=known.first,
             partners=known.partners, recurrence=tables.recurrence, norms=tables.norms, expansion=tables.expansion,
-            **arguments, **networks.scratch_by_lanes(),
-            **moments.scratch_of(tables, len(kinds), known.most_pairs), moved=scratch("moved", 4 * most).reshape(-1, 4),
-            pulls=pulls, virials=virials, energies=energies, outside=outside, excess=beyond,
+            **arguments, **networks.scratch_by_lanes(), **moments.scratch_of(tables, len(kinds), known.most_pairs),
+            moved=scratch("moved", 4 * most).reshape(-1, 4), pulls=pulls, virials=virials, energies=energies,
+            outside=outside, excess=beyond,
         )  # fmt: skip
 
     threads = worthwhile(threads, n_centers)
     for begin, end in rounds(known.members):
-        offset = known.members[begin]
-        pulls = scratch("pulls", 4 * int(known.members[end] - offset)).reshape(-1, 4)
-        step = end - begin if threads == 1 else max(1, (end - begin) // (4 * threads))
-        pieces = [
-            (start, min(start + step, end), pulls[known.members[start] - offset :]) for start in range(begin, end, step)
-        ]
-        failed = shared(work, pieces, threads)
+        pulls = scratch("pulls", 4 * int(known.members[end] - known.members[begin])).reshape(-1, 4)
+        call = (begin, end, np.zeros(1, dtype=np.int64), pulls)
+        failed = shared(work, [call] * min(threads, end - begin), threads)
         if failed:
             raise CoincidenceError(np.array([0, n_centers]), failed - 1)
         _collect(begin=begin, end=end, members=known.members, atoms=atoms, pulls=pulls, forces=forces)
