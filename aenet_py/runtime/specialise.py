@@ -12,7 +12,7 @@ from typing import Any
 
 from aenet_py.runtime.accelerate import Kernel
 
-AFTER = 10.0  # s of work with the general form, after which the special one is compiled
+AFTER = 30.0  # s of work with the general form, after which the special one is compiled, in some 5 s
 
 
 class Specialised:
