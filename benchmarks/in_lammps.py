@@ -45,7 +45,7 @@ MASSES = (47.867, 15.999)
 
 def in_ase(atoms: Atoms, potentials: dict[str, str]) -> Any:
     atoms = atoms.copy()
-    atoms.calc = ANNCalculator(potentials)
+    atoms.calc = ANNCalculator(potentials, threads=1)
     MaxwellBoltzmannDistribution(atoms, temperature_K=300)
     return VelocityVerlet(atoms, 1.0 * units.fs).run
 

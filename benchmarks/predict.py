@@ -59,7 +59,8 @@ def write_xsf(atoms: Atoms, path: Path) -> None:
 
 def dynamics(atoms: Atoms, folder: Path) -> tuple[float, float]:
     """Seconds per MD step, including neighbour searches, and per evaluation with an existing neighbour list."""
-    atoms.calc = ANNCalculator({symbol: str(folder / f"{symbol}.pytorch.nn") for symbol in ("Ti", "O")})
+    potentials = {symbol: str(folder / f"{symbol}.pytorch.nn") for symbol in ("Ti", "O")}
+    atoms.calc = ANNCalculator(potentials, threads=1)
     run = Langevin(atoms, 1.0 * units.fs, temperature_K=300, friction=0.01 / units.fs)
     run.run(5)
     steps = max(5, STEPS * 1536 // len(atoms) // 2)
@@ -78,7 +79,7 @@ def main() -> None:
     parser.add_argument("--example", type=Path, default=ROOT.parent / "shared" / "tio2")
     parser.add_argument("--repeat", type=int, default=5)
     options = parser.parse_args()
-    theirs, ours = [str(options.original.resolve() / "predict.x")], launcher("predict.x")
+    theirs, ours = [str(options.original.resolve() / "predict.x")], [*launcher("predict.x"), "--threads", "1"]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         unpack(options.example, folder, "*.nn.ascii", "predict.in")

@@ -71,6 +71,17 @@ def add_labels(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--forces", metavar="KEY", help="column of the forces in extended XYZ, for example REF_forces")
 
 
+def add_threads(parser: argparse.ArgumentParser, what: str = "number of threads") -> None:
+    """The option `--threads`, None by default."""
+
+    def positive(text: str) -> int:
+        if not text.isdecimal() or int(text) < 1:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a number of threads, 1 or more")
+        return int(text)
+
+    parser.add_argument("--threads", type=positive, metavar="N", help=f"{what} (default: one per processor)")
+
+
 def run(command: Callable[[], int | None], left: str = NOTHING) -> int:
     """Run a command and return its exit status; an error becomes one line on standard error.
 

@@ -72,9 +72,7 @@ def _with_others(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
 def _command(mpi: argparse.ArgumentParser, arguments: list[str], pool: mpi.MpiPool | None) -> int:
     parser = common.Parser(prog="generate.x", description=DESCRIPTION, parents=[mpi])
     parser.add_argument("input", help="input file, usually generate.in")
-    parser.add_argument(
-        "--threads", type=_positive, metavar="N", help="threads per process (default: one per processor)"
-    )
+    common.add_threads(parser, "threads per process")
     parser.add_argument("--version", action="version", version=f"aenet_py {__version__}")
     options = parser.parse_args(arguments)
 
@@ -84,12 +82,6 @@ def _command(mpi: argparse.ArgumentParser, arguments: list[str], pool: mpi.MpiPo
         return Workers(pool.begin(options.threads, arguments, [deck.path, *deck.setups]), pool)
 
     return common.run(lambda: generate(options.input, workers, nameless=pool is not None))
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of threads, 1 or more")
-    return int(text)
 
 
 def generate(path: str, workers_for: Callable[[inputs.GenerateInput], Workers], nameless: bool) -> None:

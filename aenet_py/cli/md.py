@@ -48,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--legacy-angular", action=argparse.BooleanOptionalAction,
         help="whether the potentials were trained by aenet before 2.0.4 (default: detected)",
     )  # fmt: skip
+    common.add_threads(parser)
     limits = parser.add_argument_group("stopping criteria")
     limits.add_argument(
         "--min-distance", type=float, metavar="A",
@@ -95,6 +96,7 @@ def run(options: argparse.Namespace) -> int:
             max_share=options.max_share,
             allow_fragments=options.allow_fragments,
             legacy_angular=options.legacy_angular,
+            threads=options.threads,
             format_name=options.format,
             stop=lambda: stop() is not None,
             advance=advance,

@@ -18,6 +18,7 @@ from aenet_py.report import predict as report
 from aenet_py.report.generate import debug_lines
 from aenet_py.report.timing import TimingLog
 from aenet_py.runtime.output import PendingFile
+from aenet_py.runtime.workers import processors
 
 DESCRIPTION = """Compute energies and, with FORCES, forces of atomic structures with trained potentials; with RELAX,
 relax the structures. The input file is that of the original predict.x."""
@@ -29,13 +30,16 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "structures", nargs="*", default=[], metavar="structures", help="structures to use instead of those under FILES"
     )
+    common.add_threads(parser)
     parser.add_argument("--version", action="version", version=f"aenet_py {__version__}")
-    options = parser.parse_args(argv)
+    options = parser.parse_intermixed_args(argv)  # so that structures may follow options
     structures = [foreign(path) for path in options.structures]
-    return common.run(lambda: run(options.input, structures), left="earlier structures have been printed")
+    return common.run(
+        lambda: run(options.input, structures, options.threads), left="earlier structures have been printed"
+    )
 
 
-def run(path: str, structures: list[str]) -> None:
+def run(path: str, structures: list[str], threads: int | None) -> None:
     """Carry out the deck at path, with the report on standard output."""
     deck = inputs.read(path, structures, common.warn)
     potential = predict.load(deck)
@@ -60,7 +64,7 @@ def run(path: str, structures: list[str]) -> None:
         log = stack.enter_context(TimingLog("predict.time")) if deck.timing else None
         debug = stack.enter_context(PendingFile("predict.debug")) if deck.debug else None
         advance = stack.enter_context(common.progress(n_structures, "structures", wanted=shown))
-        for number, item in enumerate(predict.predict(deck, given, potential, say), 1):
+        for number, item in enumerate(predict.predict(deck, given, potential, say, threads or processors()), 1):
             outside += bool(item.prediction.outside.any())
             if is_repeated(item.structure, potential.model.r_max):
                 repeated.append(native(item.path))

@@ -10,4 +10,4 @@ COINCIDENT_BEHLER = 1.0e-8  # Å, of symmetry functions
 
 BLOCK = 128  # pairs of neighbours whose polynomials are computed together
 POLYNOMIALS = 34  # rows of the scratch array of `chebyshev_kernels` before the polynomials
-MOMENTS = 17  # rows of the scratch arrays of `moments_kernels` before the polynomials and powers
+ROWS = 18  # of the scratch array of `moments_kernels`

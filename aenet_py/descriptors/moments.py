@@ -10,7 +10,8 @@ from numpy.polynomial import chebyshev as series
 from numpy.polynomial import legendre
 
 from aenet_py.descriptors.chebyshev import ChebyshevBasis
-from aenet_py.descriptors.constants import MOMENTS
+from aenet_py.descriptors.constants import ROWS
+from aenet_py.runtime.accelerate import scratch
 from aenet_py.runtime.constants import LANES
 
 
@@ -20,7 +21,7 @@ class Tables:
 
     Parameters
     ----------
-    norms, expansion
+    recurrence, norms, expansion
         (n_types, n) as `moments_kernels.atom_features` takes them.
     radial_terms
         Largest number of radial polynomials.
@@ -28,6 +29,7 @@ class Tables:
         Largest angular order.
     """
 
+    recurrence: np.ndarray
     norms: np.ndarray
     expansion: np.ndarray
     radial_terms: int
@@ -48,7 +50,7 @@ def tables(basis: ChebyshevBasis) -> Tables:
     """Compute the tables of a basis."""
     order = int(basis.orders[:, 1].max())
     size = (order + 1) * (order + 2) // 2
-    norms, expansion = np.zeros((len(basis.types), size)), np.zeros((len(basis.types), size))
+    recurrence, norms, expansion = (np.zeros((len(basis.types), size)) for _ in range(3))
     for row, (largest, (low, high)) in enumerate(zip(basis.orders[:, 1].tolist(), basis.cutoffs[:, 2:], strict=True)):
         nodes, weights = legendre.leggauss(largest + 2)
         for n in range(largest + 1):
@@ -56,15 +58,32 @@ def tables(basis: ChebyshevBasis) -> Tables:
             for l in range(n + 1):
                 polynomial = legendre.legval(nodes, [0.0] * l + [1.0])
                 expansion[row, n * (n + 1) // 2 + l] = (2 * l + 1) / 2 * np.dot(weights, values * polynomial)
-            for m in range(n + 1):
-                ratio = math.factorial(n - m) / math.factorial(n + m)
-                norms[row, n * (n + 1) // 2 + m] = ratio * (2.0 if m else 1.0)
-    return Tables(norms, expansion, int(basis.orders[:, 0].max()) + 1, order)
+        pairs = [(l, m) for m in range(largest + 1) for l in range(m, largest + 1)]
+        for place, (l, m) in enumerate(pairs):
+            leading = math.prod(range(1, 2 * l, 2)) / math.factorial(l - m)  # of the m-th derivative of P_l
+            ratio = math.factorial(l - m) / math.factorial(l + m)
+            norms[row, place] = ratio * (2.0 if m else 1.0) * leading**2
+            if l > m + 1:
+                recurrence[row, place] = (l + m - 1) * (l - m - 1) / ((2 * l - 1) * (2 * l - 3))
+    return Tables(recurrence, norms, expansion, int(basis.orders[:, 0].max()) + 1, order)
 
 
-def scratch_size(constants: Tables, most_neighbors: int) -> tuple[int, int]:
-    """Length of the scratch rows of an atom, and their number for each kind of feature."""
+def scratch_of(constants: Tables, n_types: int, most_neighbors: int) -> dict[str, np.ndarray]:
+    """Scratch arrays of this thread for atoms with so many neighbours, by the names that kernels give them."""
     # An odd number of cache lines: rows a power of two apart would share the same few places in the cache.
-    stride = 2 * LANES * (most_neighbors // (2 * LANES)) + 3 * LANES
-    order = constants.angular_order
-    return stride, MOMENTS + max(constants.radial_terms + 2, (order + 1) * (order + 2) // 2 + 2 * (order + 1))
+    stride = 2 * LANES * ((most_neighbors + LANES * n_types) // (2 * LANES)) + 3 * LANES
+    order, terms = constants.angular_order, constants.radial_terms
+    n_pairs = (order + 1) * (order + 2) // 2
+    rows = terms + 2 * n_pairs + 1
+    return {
+        "work": scratch("moments work", LANES * ROWS * stride).reshape(LANES, ROWS, stride),
+        "places": scratch("moments places", LANES * 2 * stride, np.int64).reshape(LANES, 2, stride),
+        "ends": scratch("moments ends", LANES * 2 * (n_types + 1), np.int64).reshape(LANES, 2, n_types + 1),
+        "filled": scratch("moments filled", n_types, np.int64),
+        "accumulators": scratch("moments accumulators", 2 * n_pairs * LANES),
+        "radial": scratch("moments radial", 2 * terms * LANES),
+        "moments": scratch("moments", 8 * n_pairs * LANES).reshape(8, n_pairs * LANES),
+        "lanes": scratch("moments lanes", 3 * (order + 1) * LANES).reshape(3, (order + 1) * LANES),
+        "sums": scratch("moments sums", n_types * rows * LANES).reshape(n_types, rows * LANES),
+        "results": scratch("moments results", 3 * LANES),
+    }

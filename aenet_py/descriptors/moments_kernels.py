@@ -2,297 +2,419 @@
 
 The angular features of `chebyshev_kernels` are sums over pairs of polynomials in the cosine.  With T_n(c) expanded in
 Legendre polynomials P_l, and P_l(u_j u_k) = sum_m S_lm(u_j) S_lm(u_k) (the addition theorem of real spherical
-harmonics, here S_l0 = P_l), a sum over pairs is half the square of a sum over neighbours, less the terms j = k:
+harmonics), a sum over pairs is half the square of a sum over neighbours, less the terms j = k:
 
     sum_{j<k} f_j f_k P_l(u_j u_k) = 1/2 (sum_m M_lm^2 - sum_j f_j^2),     M_lm = sum_j f_j S_lm(u_j)
 
-S_lm(u) = N_lm P_l^(m)(z) Re or Im (x + iy)^m, P_l^(m) the m-th derivative of P_l.  Any function that equals S_lm on the
-unit sphere has the right gradient along the sphere.  Sums here are in another order than ænet's.
+S_lm(u) = N_lm Q_lm(z) Re or Im (x + iy)^m, Q_lm the m-th derivative of P_l with a leading coefficient of 1, so that
+Q_lm = z Q_(l-1)m - b_lm Q_(l-2)m and dQ_lm/dz = (l - m) Q_l(m+1).  Any function that equals S_lm on the unit sphere has
+the right gradient along the sphere.  Sums here are in another order than ænet's.
 
-An atom goes through `atom_features` and, once the derivatives of its energy are known, `atom_pull`, which reads the
-scratch arrays that the former filled.
+The neighbours of an atom come in groups of one species each, which begin at multiples of LANES in the rows of the
+scratch array and are filled up with neighbours at the cutoff, which count for nothing.  Pairs (l, m) are numbered with
+l fastest, from (0, 0), (1, 0) to (L, L).
+
+Each of some atoms of the same species, at most LANES, goes through `gather` or `gather_known` and `atom_sums`, all
+together through `features_of_sums` and, once the derivatives of their energies are known, `add_pulls`, which reads the
+scratch arrays that the others filled; there and in `spread` each has its own again.  What holds for all neighbours of
+an atom is thus computed for LANES atoms side by side.
 """
 
-from aenet_py.descriptors.constants import MOMENTS
 from aenet_py.runtime.accelerate import jit
 from aenet_py.runtime.constants import LANES
+from aenet_py.runtime.vector_kernels import fma, fms, load, root, splat, store, total, where_below
 
-# Rows of the scratch array.
-X, Y, Z, INVERSE, WEIGHT, CUTOFF, SLOPE, ARGUMENT = 0, 1, 2, 3, 4, 5, 6, 7
-VALUE, GX, GY, GZ, P, Q, DP, DQ = 8, 9, 10, 11, 12, 13, 14, 15
-SUMS = 16  # the sums of LANES neighbours
-# MOMENTS and beyond: polynomials, powers of x + iy.
+# Rows of the scratch array, of the neighbours within reach and of those within the angular cutoff.
+X, Y, Z, DISTANCE, INVERSE, CUTOFF, SLOPE, ARGUMENT = 0, 1, 2, 3, 4, 5, 6, 7
+PULL_X, PULL_Y, PULL_Z = 8, 9, 10
+ANGULAR_X, ANGULAR_Y, ANGULAR_Z, ANGULAR_DISTANCE, ANGULAR_INVERSE, ANGULAR_CUTOFF, ANGULAR_SLOPE = range(11, 18)
 QUARTER = 1.5707963267948966
+S3, S5, S7, S9, S11 = -1 / 6, 1 / 120, -1 / 5040, 1 / 362880, -1 / 39916800
+S13, S15, S17, S19 = 1 / 6227020800, -1 / 1307674368000, 1 / 355687428096000, -1 / 121645100408832000
+C2, C4, C6, C8, C10 = -1 / 2, 1 / 24, -1 / 720, 1 / 40320, -1 / 3628800
+C12, C14, C16, C18 = 1 / 479001600, -1 / 87178291200, 1 / 20922789888000, -1 / 6402373705728000
+C20 = 1 / 2432902008176640000
 
 
 @jit
-def term(s, divisor, rest):
-    """One step of a series in Horner's form."""
-    return 1.0 + s * (-1.0 / divisor) * rest
-
-
-@jit
-def cutoffs(distance, rc, n, values, slopes):
+def cutoff(distance, rc):
     """0.5 (cos(pi d / rc) + 1) and its derivative, by series in pi d / rc - pi / 2; 0 beyond rc."""
     a = 2.0 * QUARTER / rc
-    for k in range(n):
-        y = a * min(distance[k], rc) - QUARTER
-        s = y * y
-        sine = term(s, 342.0, term(s, 420.0, 1.0))
-        sine = term(s, 42.0, term(s, 72.0, term(s, 110.0, term(s, 156.0, term(s, 210.0, term(s, 272.0, sine))))))
-        sine = y * term(s, 6.0, term(s, 20.0, sine))
-        cosine = term(s, 380.0, term(s, 462.0, 1.0))
-        cosine = term(s, 56.0, term(s, 90.0, term(s, 132.0, term(s, 182.0, term(s, 240.0, term(s, 306.0, cosine))))))
-        cosine = term(s, 2.0, term(s, 12.0, term(s, 30.0, cosine)))
-        inside = 1.0 if distance[k] < rc else 0.0
-        values[k] = inside * 0.5 * (1.0 - sine)
-        slopes[k] = -inside * 0.5 * a * cosine
+    y = fms(where_below(distance, rc, distance, rc), a, QUARTER)
+    s = y * y
+    sine = fma(s, fma(s, fma(s, fma(s, S19, S17), S15), S13), S11)
+    sine = fma(y * s, fma(s, fma(s, fma(s, fma(s, sine, S9), S7), S5), S3), y)
+    cosine = fma(s, fma(s, fma(s, fma(s, fma(s, C20, C18), C16), C14), C12), C10)
+    cosine = fma(s, fma(s, fma(s, fma(s, fma(s, cosine, C8), C6), C4), C2), 1.0)
+    inside = where_below(distance, rc, 0.5, 0.0)
+    return inside - inside * sine, (inside * cosine) * -a
 
 
 @jit
-def gather(begin, end, index, vectors, types, weights, rc, work, near):
-    """Neighbours closer than rc: unit vectors, 1 / d, weights, cutoff functions; near : their places. Returns them.
-
-    Rows are filled up to a multiple of LANES with neighbours of weight zero.
-    """
-    n = 0
-    for k in range(begin, end):
-        d = vectors[3, k]
-        if d < rc:
-            work[X, n], work[Y, n], work[Z, n] = vectors[0, k], vectors[1, k], vectors[2, k]
-            work[VALUE, n] = d
-            work[WEIGHT, n] = weights[types[index[k]]]
-            near[n] = k
-            n += 1
+def fill(n, rc, x_row, places, place):
+    """Fill rows up to a multiple of LANES with neighbours at the cutoff; returns their new number."""
     full = (n + LANES - 1) // LANES * LANES
     for k in range(n, full):
-        work[X, k], work[Y, k], work[Z, k], work[VALUE, k], work[WEIGHT, k] = 0.0, 0.0, rc, rc, 0.0
-    cutoffs(work[VALUE], rc, full, work[CUTOFF], work[SLOPE])
-    for k in range(full):
-        work[INVERSE, k] = 1.0 / work[VALUE, k]
-    for k in range(full):
-        work[X, k] = work[X, k] * work[INVERSE, k]
-        work[Y, k] = work[Y, k] * work[INVERSE, k]
-        work[Z, k] = work[Z, k] * work[INVERSE, k]
-        work[ARGUMENT, k] = 2.0 * (2.0 * work[VALUE, k] / rc - 1.0)
-    return n, full
+        x_row[0, k], x_row[1, k], x_row[2, k], x_row[3, k] = 0.0, 0.0, rc, rc * rc
+        places[k] = place
+    return full
 
 
 @jit
-def chebyshev(x2, n, terms, rows):
-    """T_0 .. T_(terms-1) of n arguments, x2 twice each."""
-    for k in range(n):
-        rows[0, k] = 1.0
-        rows[1, k] = 0.5 * x2[k]
-    for order in range(2, terms):
-        new, one, two = rows[order], rows[order - 1], rows[order - 2]
-        for k in range(n):
-            new[k] = x2[k] * one[k] - two[k]
+def gather(own, begins, ends_of, partners, members, reach, work, places, ends):
+    """Neighbours closer than reach of a member of a patch, kind by kind; places: which members they are.
+
+    begins, ends_of (n_kinds): of its pairs; members (n, 4): positions.  Writes ends (n_kinds + 1) and returns the
+    smallest squared distance as `gather_known` does.
+    """
+    n, limit, least = 0, reach * reach, reach * reach
+    x0, y0, z0 = members[own, 0], members[own, 1], members[own, 2]
+    x_row, y_row, z_row, squares = work[X], work[Y], work[Z], work[DISTANCE]
+    ends[0] = 0
+    for kind in range(len(begins)):
+        for k in range(begins[kind], ends_of[kind]):
+            member = partners[k]
+            x, y, z = members[member, 0] - x0, members[member, 1] - y0, members[member, 2] - z0
+            square = x * x + y * y + z * z
+            x_row[n], y_row[n], z_row[n], squares[n], places[n] = x, y, z, square, member
+            least = min(least, square)
+            n += square < limit
+        n = fill(n, reach, work, places, own)
+        ends[kind + 1] = n
+    return least
 
 
 @jit
-def harmonics(n, order, work, legendre, real, imaginary):
-    """legendre[l (l + 1) / 2 + m] : P_l^(m)(z); real, imaginary [m] : of (x + iy)^m."""
-    x, y, z = work[X], work[Y], work[Z]
-    for k in range(n):
-        real[0, k], imaginary[0, k] = 1.0, 0.0
-    for m in range(1, order + 1):
-        a, b, c, d = real[m], imaginary[m], real[m - 1], imaginary[m - 1]
-        for k in range(n):
-            a[k] = x[k] * c[k] - y[k] * d[k]
-            b[k] = x[k] * d[k] + y[k] * c[k]
-    top = 1.0
-    for m in range(order + 1):
-        row = legendre[m * (m + 1) // 2 + m]
-        for k in range(n):
-            row[k] = top
-        top *= 2.0 * m + 1.0
-        for l in range(m + 1, order + 1):
-            new, one = legendre[l * (l + 1) // 2 + m], legendre[(l - 1) * l // 2 + m]
-            p, q = (2.0 * l - 1.0) / (l - m), (l + m - 1.0) / (l - m)
-            if l == m + 1:
-                for k in range(n):
-                    new[k] = p * z[k] * one[k]
-            else:
-                two = legendre[(l - 2) * (l - 1) // 2 + m]
-                for k in range(n):
-                    new[k] = p * z[k] * one[k] - q * two[k]
+def gather_known(begin, end, index, vectors, types, n_types, reach, work, places, ends):
+    """Neighbours closer than reach, species by species: vectors and squared distances; places: which they are.
+
+    Writes ends (n_types + 1): where the groups end, from 0.  Returns their number and the smallest squared distance.
+    """
+    n, least = 0, reach * reach
+    ends[0] = 0
+    for t in range(n_types):
+        for k in range(begin, end):
+            if types[index[k]] == t:
+                d = vectors[3, k]
+                work[X, n], work[Y, n], work[Z, n], work[DISTANCE, n] = (
+                    vectors[0, k],
+                    vectors[1, k],
+                    vectors[2, k],
+                    d * d,
+                )
+                places[n] = k
+                least = min(least, d * d)
+                n += d < reach
+        n = fill(n, reach, work, places, begin)
+        ends[t + 1] = n
+    return least
 
 
 @jit
-def dot(a, b, n, sums):
-    """Sum of products, LANES at a time."""
-    for lane in range(LANES):
-        sums[lane] = 0.0
-    for start in range(0, n, LANES):
-        for lane in range(LANES):
-            sums[lane] += a[start + lane] * b[start + lane]
-    return ((sums[0] + sums[4]) + (sums[2] + sums[6])) + ((sums[1] + sums[5]) + (sums[3] + sums[7]))
+def radial_sums(begin, end, rc, terms, work, sums):
+    """Unit vectors, 1 / d and cutoff functions of a group; adds its T_n f to sums (terms LANES)."""
+    x_row, y_row, z_row, distances, inverses = work[X], work[Y], work[Z], work[DISTANCE], work[INVERSE]
+    cutoffs, slopes, arguments = work[CUTOFF], work[SLOPE], work[ARGUMENT]
+    for k in range(begin, end, LANES):
+        distance = root(load(distances, k))
+        inverse = 1.0 / distance
+        f, slope = cutoff(distance, rc)
+        x2 = fms(distance, 4.0 / rc, 2.0)
+        store(distances, k, distance)
+        store(inverses, k, inverse)
+        store(cutoffs, k, f)
+        store(slopes, k, slope)
+        store(arguments, k, x2)
+        store(x_row, k, load(x_row, k) * inverse)
+        store(y_row, k, load(y_row, k) * inverse)
+        store(z_row, k, load(z_row, k) * inverse)
+        older, old = f, 0.5 * x2 * f
+        store(sums, 0, load(sums, 0) + older)
+        if terms > 1:
+            store(sums, LANES, load(sums, LANES) + old)
+        for n in range(2, terms):
+            new = fms(x2, old, older)
+            store(sums, n * LANES, load(sums, n * LANES) + new)
+            older, old = old, new
 
 
 @jit
-def angular_moments(n, order, work, legendre, real, imaginary, moments):
-    """moments (2, (order + 1)^2) without N_lm : plain and weighted, [l^2 + m] real, [l^2 + l + m] imaginary parts."""
-    factor, sums = work[P], work[SUMS]
-    for kind in range(2):
+def narrow(begin, end, n, reach, rc, work, places):
+    """Append the neighbours of a group that are closer than rc, below reach, to the angular rows; returns the end."""
+    for k in range(begin, end):
+        d = work[DISTANCE, k]
+        work[ANGULAR_X, n], work[ANGULAR_Y, n], work[ANGULAR_Z, n] = work[X, k], work[Y, k], work[Z, k]
+        work[ANGULAR_DISTANCE, n], work[ANGULAR_INVERSE, n] = d, work[INVERSE, k]
+        places[n] = k
+        n += d < min(rc, reach)
+    full = (n + LANES - 1) // LANES * LANES
+    for k in range(n, full):
+        work[ANGULAR_X, k], work[ANGULAR_Y, k], work[ANGULAR_Z, k] = 0.0, 0.0, 1.0
+        work[ANGULAR_DISTANCE, k], work[ANGULAR_INVERSE, k] = rc, 1.0 / rc
+        places[k] = begin
+    return full
+
+
+@jit
+def angular_sums(begin, end, rc, order, recurrence, work, real, imaginary):
+    """Cutoff functions of a group; adds its moments without N_lm to real, imaginary; returns sum of f^2."""
+    squares, cutoffs, slopes = splat(0.0), work[ANGULAR_CUTOFF], work[ANGULAR_SLOPE]
+    for k in range(begin, end, LANES):
+        x, y, z = load(work[ANGULAR_X], k), load(work[ANGULAR_Y], k), load(work[ANGULAR_Z], k)
+        f, slope = cutoff(load(work[ANGULAR_DISTANCE], k), rc)
+        store(cutoffs, k, f)
+        store(slopes, k, slope)
+        squares = fma(f, f, squares)
+        a, b, place = f, 0.0 * f, 0
         for m in range(order + 1):
-            for part in range(2 if m > 0 else 1):
-                power = imaginary[m] if part == 1 else real[m]
-                for k in range(n):
-                    factor[k] = work[CUTOFF, k] * power[k]
-                if kind == 1:
-                    for k in range(n):
-                        factor[k] = factor[k] * work[WEIGHT, k]
-                for l in range(m, order + 1):
-                    moments[kind, l * l + m + l * part] = dot(legendre[l * (l + 1) // 2 + m], factor, n, sums)
+            older, old = splat(0.0), splat(1.0)
+            store(real, place * LANES, load(real, place * LANES) + a)
+            store(imaginary, place * LANES, load(imaginary, place * LANES) + b)
+            place += 1
+            for _ in range(m, order):
+                new = fms(z, old, recurrence[place] * older)
+                store(real, place * LANES, fma(new, a, load(real, place * LANES)))
+                store(imaginary, place * LANES, fma(new, b, load(imaginary, place * LANES)))
+                older, old = old, new
+                place += 1
+            a, b = fms(x, a, y * b), fma(x, b, y * a)
+    return total(squares)
 
 
 @jit
-def atom_features(
-    begin, end, index, vectors, types, weights, ranges, orders, norms, expansion, radial, near_radial, angular,
-    near_angular, moments, values,
+def atom_sums(
+    lane, ends, reach, cutoffs, orders, recurrence, work, places, angular_ends, accumulators, radial, sums, filled
 ):  # fmt: skip
-    """Features and moments (2, n) of the atom with the neighbours begin to end; returns how many count for each kind.
+    """Sums over the gathered neighbours of an atom, which becomes a lane of sums (n_groups, rows LANES).
 
-    As `chebyshev_kernels.features` with the rows of the atom's species, and: norms : N_lm^2 at l (l + 1) / 2 + m;
-    expansion : coefficient of P_l in T_n at n (n + 1) / 2 + l; radial, angular : scratch arrays as `gather` fills them.
+    Its rows are T_n f, real parts of the moments without N_lm, imaginary parts, and sum of f^2.  ends (n_groups + 1):
+    of the groups; cutoffs (2), orders (3): as of `chebyshev_kernels.features`; recurrence: b_lm.  Writes angular_ends
+    (n_groups + 1) and places of the angular neighbours, and filled (n_groups): 1 where a group has neighbours.
+    """
+    terms, order = orders[0] + 1, orders[1]
+    n_pairs = (order + 1) * (order + 2) // 2
+    real, imaginary = accumulators[: n_pairs * LANES], accumulators[n_pairs * LANES :]
+    angular_ends[0] = 0
+    for group in range(len(filled)):
+        begin, end, here = ends[group], ends[group + 1], sums[group]
+        angular_ends[group + 1] = angular_ends[group]
+        if begin == end:
+            continue
+        filled[group] = 1
+        for n in range(terms):
+            store(radial, n * LANES, splat(0.0))
+        radial_sums(begin, end, cutoffs[0], terms, work, radial)
+        for n in range(terms):
+            here[n * LANES + lane] = total(load(radial, n * LANES))
+        begin, end = angular_ends[group], narrow(begin, end, angular_ends[group], reach, cutoffs[1], work, places)
+        angular_ends[group + 1] = end
+        if begin == end:
+            continue
+        for i in range(n_pairs):
+            store(real, i * LANES, splat(0.0))
+            store(imaginary, i * LANES, splat(0.0))
+        squares = angular_sums(begin, end, cutoffs[1], order, recurrence, work, real, imaginary)
+        for i in range(n_pairs):
+            here[(terms + i) * LANES + lane] = total(load(real, i * LANES))
+        for i in range(order + 1, n_pairs):
+            here[(terms + n_pairs + i) * LANES + lane] = total(load(imaginary, i * LANES))
+        here[(terms + 2 * n_pairs) * LANES + lane] = squares
+
+
+@jit
+def features_of_sums(weights, filled, orders, norms, expansion, sums, moments, features):
+    """Features of LANES atoms of one species from `atom_sums`.
+
+    weights (n_groups): of the groups' species; norms: N_lm^2; expansion: coefficient of P_l in T_n at n (n + 1) / 2 +
+    l.  Writes moments (4, n_lm LANES): real and imaginary parts, plain, then weighted, and features (n LANES).
     """
     terms, order, weighted = orders[0] + 1, orders[1], orders[2] != 0
-    half, sums = terms + order + 1, radial[SUMS]
-    n_radial, full = gather(begin, end, index, vectors, types, weights, ranges[0], radial, near_radial)
-    polynomials = radial[MOMENTS:]
-    chebyshev(radial[ARGUMENT], full, terms, polynomials)
-    for k in range(full):
-        radial[P, k] = radial[CUTOFF, k] * radial[WEIGHT, k]
-    for f in range(terms):
-        values[f] = dot(polynomials[f], radial[CUTOFF], full, sums)
-        if weighted:
-            values[half + f] = dot(polynomials[f], radial[P], full, sums)
-    n_angular, full = gather(begin, end, index, vectors, types, weights, ranges[1], angular, near_angular)
-    powers = MOMENTS + (order + 1) * (order + 2) // 2
-    legendre, real, imaginary = angular[MOMENTS:powers], angular[powers:], angular[powers + order + 1 :]
-    harmonics(full, order, angular, legendre, real, imaginary)
-    angular_moments(full, order, angular, legendre, real, imaginary, moments)
+    half, n_pairs = terms + order + 1, (order + 1) * (order + 2) // 2
+    for f in range(2 * half if weighted else half):
+        store(features, f * LANES, splat(0.0))
+    for i in range(n_pairs):
+        for part in range(4):
+            store(moments[part], i * LANES, splat(0.0))
+    own, own_weighted = splat(0.0), splat(0.0)
+    for group in range(len(filled)):
+        if filled[group] == 0:
+            continue
+        weight, here = weights[group], sums[group]
+        for n in range(terms):
+            value = load(here, n * LANES)
+            store(features, n * LANES, load(features, n * LANES) + value)
+            if weighted:
+                store(features, (half + n) * LANES, fma(weight, value, load(features, (half + n) * LANES)))
+        for i in range(n_pairs):
+            a, b = load(here, (terms + i) * LANES), load(here, (terms + n_pairs + i) * LANES)
+            store(moments[0], i * LANES, load(moments[0], i * LANES) + a)
+            store(moments[1], i * LANES, load(moments[1], i * LANES) + b)
+            store(moments[2], i * LANES, fma(weight, a, load(moments[2], i * LANES)))
+            store(moments[3], i * LANES, fma(weight, b, load(moments[3], i * LANES)))
+        squares = load(here, (terms + 2 * n_pairs) * LANES)
+        own, own_weighted = own + squares, fma(weight * weight, squares, own_weighted)
     for kind in range(2 if weighted else 1):
-        own = 0.0
-        for k in range(n_angular):
-            value = angular[CUTOFF, k] * (angular[WEIGHT, k] if kind == 1 else 1.0)
-            own += value * value
-        here, result = moments[kind], values[half * kind + terms :]
-        for f in range(order + 1):
-            result[f] = 0.0
+        real, imaginary, first = moments[2 * kind], moments[2 * kind + 1], half * kind + terms
+        same = own if kind == 0 else own_weighted
         for l in range(order + 1):
-            total = 0.0
+            square, i = splat(0.0), l
             for m in range(l + 1):
-                square = here[l * l + m] * here[l * l + m]
-                if m > 0:
-                    square += here[l * l + l + m] * here[l * l + l + m]
-                total += norms[l * (l + 1) // 2 + m] * square
-            pairs = 0.5 * (total - own)
+                a, b = load(real, i * LANES), load(imaginary, i * LANES)
+                square = fma(norms[i], fma(a, a, b * b), square)
+                i += order - m
+            pairs = 0.5 * (square - same)
             for f in range(l, order + 1):
-                result[f] += expansion[f * (f + 1) // 2 + l] * pairs
-    return n_radial, n_angular
+                place = (first + f) * LANES
+                store(features, place, fma(expansion[f * (f + 1) // 2 + l], pairs, load(features, place)))
 
 
 @jit
-def radial_pull(n, terms, half, weighted, rc, slopes, work, rows, pull, near, begin):
-    """dE/dr of the neighbours of `gather` through the radial features."""
-    value, slope, weight = work[VALUE], work[P], work[WEIGHT]
-    for k in range(n):
-        value[k], slope[k] = slopes[0] + (weight[k] * slopes[half] if weighted else 0.0), 0.0
-        work[GX, k], work[GY, k] = 0.0, 1.0  # U_(n-2), U_(n-1)
-    x2 = work[ARGUMENT]
-    for f in range(1, terms):
-        plain, other, degree, row = slopes[f], slopes[half + f] if weighted else 0.0, 4.0 * f / rc * 0.5, rows[f]
-        for k in range(n):
-            c = plain + weight[k] * other
-            value[k] += c * row[k]
-            slope[k] += c * degree * work[GY, k]
-            u = x2[k] * work[GY, k] - work[GX, k]
-            work[GX, k] = work[GY, k]
-            work[GY, k] = u
-    for k in range(n):
-        g = work[SLOPE, k] * value[k] + work[CUTOFF, k] * slope[k]
-        place = near[k] - begin
-        pull[0, place] += g * work[X, k]
-        pull[1, place] += g * work[Y, k]
-        pull[2, place] += g * work[Z, k]
+def radial_pull(begin, end, lane, terms, slopes, work):
+    """Writes dE/dr of a group through the radial features; slopes (2 terms LANES): of the energy by T_n and by T_n'."""
+    arguments, cutoffs, cutoff_slopes = work[ARGUMENT], work[CUTOFF], work[SLOPE]
+    for k in range(begin, end, LANES):
+        x2 = load(arguments, k)
+        older, old = splat(1.0), 0.5 * x2
+        value, slope = splat(slopes[lane]), splat(slopes[terms * LANES + lane])
+        if terms > 1:
+            value = fma(slopes[LANES + lane], old, value)
+            slope = fma(slopes[(terms + 1) * LANES + lane], old, slope)
+        for n in range(2, terms):
+            new = fms(x2, old, older)
+            value = fma(slopes[n * LANES + lane], new, value)
+            slope = fma(slopes[(terms + n) * LANES + lane], new, slope)
+            older, old = old, new
+        g = fma(load(cutoff_slopes, k), value, load(cutoffs, k) * slope)
+        store(work[PULL_X], k, g * load(work[X], k))
+        store(work[PULL_Y], k, g * load(work[Y], k))
+        store(work[PULL_Z], k, g * load(work[Z], k))
 
 
 @jit
-def angular_pull(n, order, plain_sum, other_sum, work, legendre, real, imaginary, coefficients, pull, near, begin):
-    """dE/dr of the neighbours of `gather` through the angular features; coefficients as moments, of S_lm / N_lm."""
-    weight, value, gx, gy, gz = work[WEIGHT], work[VALUE], work[GX], work[GY], work[GZ]
-    p, q, dp, dq = work[P], work[Q], work[DP], work[DQ]
-    for k in range(n):
-        value[k], gx[k], gy[k], gz[k] = 0.0, 0.0, 0.0, 0.0
-    for m in range(order + 1):
-        for k in range(n):
-            p[k], q[k], dp[k], dq[k] = 0.0, 0.0, 0.0, 0.0
-        for l in range(m, order + 1):
-            row = legendre[l * (l + 1) // 2 + m]
-            after = legendre[l * (l + 1) // 2 + m + 1] if l > m else row
-            inside = 1.0 if l > m else 0.0
-            c0, c1 = coefficients[0, l * l + m], coefficients[1, l * l + m]
-            s0 = coefficients[0, l * l + l + m] if m > 0 else 0.0
-            s1 = coefficients[1, l * l + l + m] if m > 0 else 0.0
-            for k in range(n):
-                c, s, d = c0 + weight[k] * c1, s0 + weight[k] * s1, inside * after[k]
-                p[k] += c * row[k]
-                q[k] += s * row[k]
-                dp[k] += c * d
-                dq[k] += s * d
-        a, b = real[m], imaginary[m]
-        for k in range(n):
-            value[k] += p[k] * a[k] + q[k] * b[k]
-            gz[k] += dp[k] * a[k] + dq[k] * b[k]
-        if m > 0:
-            a, b = real[m - 1], imaginary[m - 1]
-            for k in range(n):
-                gx[k] += m * (p[k] * a[k] + q[k] * b[k])
-                gy[k] += m * (q[k] * a[k] - p[k] * b[k])
-    for k in range(n):
-        w, f = weight[k], work[CUTOFF, k]
-        along = work[SLOPE, k] * (value[k] - f * (plain_sum + w * w * other_sum))
-        radial = gx[k] * work[X, k] + gy[k] * work[Y, k] + gz[k] * work[Z, k]
-        across = f * work[INVERSE, k]
-        along -= across * radial
-        place = near[k] - begin
-        pull[0, place] += along * work[X, k] + across * gx[k]
-        pull[1, place] += along * work[Y, k] + across * gy[k]
-        pull[2, place] += along * work[Z, k] + across * gz[k]
+def angular_pull(begin, end, lane, order, same, recurrence, coefficients, work, places):
+    """Adds dE/dr of a group through the angular features.
+
+    coefficients (4, n_lm LANES): of Q_lm with real and imaginary parts, and with m - 1 of its derivative.
+    """
+    c, s, dc, ds = coefficients[0], coefficients[1], coefficients[2], coefficients[3]
+    pull_x, pull_y, pull_z = work[ANGULAR_DISTANCE], work[ANGULAR_INVERSE], work[ANGULAR_SLOPE]
+    for k in range(begin, end, LANES):
+        x, y, z = load(work[ANGULAR_X], k), load(work[ANGULAR_Y], k), load(work[ANGULAR_Z], k)
+        value, gx, gy, gz = splat(0.0), splat(0.0), splat(0.0), splat(0.0)
+        a, b, a_before, b_before = splat(1.0), splat(0.0), splat(0.0), splat(0.0)
+        number, place = 0, lane
+        for m in range(order + 1):
+            older, old = splat(0.0), splat(1.0)
+            p, q, dp, dq = splat(c[place]), splat(s[place]), splat(dc[place]), splat(ds[place])
+            number, place = number + 1, place + LANES
+            for _ in range(m, order):
+                new = fms(z, old, recurrence[number] * older)
+                p, q = fma(c[place], new, p), fma(s[place], new, q)
+                dp, dq = fma(dc[place], new, dp), fma(ds[place], new, dq)
+                older, old = old, new
+                number, place = number + 1, place + LANES
+            value = fma(p, a, fma(q, b, value))
+            gz = fma(dp, a_before, fma(dq, b_before, gz))
+            gx = fma(float(m), fma(p, a_before, q * b_before), gx)
+            gy = fma(float(m), fms(q, a_before, p * b_before), gy)
+            a_before, b_before = a, b
+            a, b = fms(x, a, y * b), fma(x, b, y * a)
+        f = load(work[ANGULAR_CUTOFF], k)
+        across = f * load(work[ANGULAR_INVERSE], k)
+        along = load(work[ANGULAR_SLOPE], k) * (value - f * same) - across * fma(gx, x, fma(gy, y, gz * z))
+        store(pull_x, k, fma(along, x, across * gx))
+        store(pull_y, k, fma(along, y, across * gy))
+        store(pull_z, k, fma(along, z, across * gz))
+    for k in range(begin, end):
+        place = places[k]
+        work[PULL_X, place] += pull_x[k]
+        work[PULL_Y, place] += pull_y[k]
+        work[PULL_Z, place] += pull_z[k]
 
 
 @jit
-def atom_pull(
-    n_radial, n_angular, begin, end, orders, cutoff, norms, expansion, radial, near_radial, angular, near_angular,
-    moments, slopes, coefficients, pull,
+def add_pulls(
+    n_atoms, ends, weights, filled, cutoffs, orders, recurrence, norms, expansion, work, places, moments, slopes,
+    coefficients, radial, by_legendre,
 ):  # fmt: skip
-    """Writes pull (3, n) : dE/dr of the atom's neighbours; slopes : of its energy by its features; cutoff : radial."""
+    """Writes the rows PULL_X and so on: dE/dr of the gathered neighbours of the first n_atoms lanes.
+
+    slopes (n LANES): of the energy by the features; ends, work, places: of each atom.  Scratch: coefficients (4, n_lm
+    LANES), radial (2 terms LANES), by_legendre (3, (order + 1) LANES).
+    """
     terms, order, weighted = orders[0] + 1, orders[1], orders[2] != 0
     half = terms + order + 1
-    for k in range(end - begin):
-        pull[0, k], pull[1, k], pull[2, k] = 0.0, 0.0, 0.0
-    radial_pull(n_radial, terms, half, weighted, cutoff, slopes, radial, radial[MOMENTS:], pull, near_radial, begin)
-    plain_sum, other_sum = 0.0, 0.0
-    for kind in range(2):
+    plains, others, same_row = by_legendre[0], by_legendre[1], by_legendre[2]
+    for l in range(order + 1):
+        plain, other = splat(0.0), splat(0.0)
+        for f in range(l, order + 1):
+            factor = expansion[f * (f + 1) // 2 + l]
+            plain = fma(factor, load(slopes, (terms + f) * LANES), plain)
+            if weighted:
+                other = fma(factor, load(slopes, (half + terms + f) * LANES), other)
+        store(plains, l * LANES, plain)
+        store(others, l * LANES, other)
+    for group in range(len(filled)):
+        if filled[group] == 0:
+            continue
+        weight = weights[group] if weighted else 0.0
+        for n in range(terms):
+            slope = load(slopes, n * LANES)
+            if weighted:
+                slope = fma(weight, load(slopes, (half + n) * LANES), slope)
+            store(radial, n * LANES, slope)
+        older, old = splat(0.0), splat(0.0)  # of the derivative's series, from above
+        for n in range(terms - 1, -1, -1):
+            store(radial, (terms + n) * LANES, old * (0.5 if n == 0 else 1.0))
+            older, old = old, fma(2.0 * n * (2.0 / cutoffs[0]), load(radial, n * LANES), older)
+        same = splat(0.0)
         for l in range(order + 1):
-            c = 0.0
-            if kind == 0 or weighted:
-                for f in range(l, order + 1):
-                    c += slopes[half * kind + terms + f] * expansion[f * (f + 1) // 2 + l]
-            if kind == 0:
-                plain_sum += c
-            else:
-                other_sum += c
+            plain, other, i = load(plains, l * LANES), load(others, l * LANES), l
+            same = same + fma(weight * weight, other, plain)
             for m in range(l + 1):
-                factor = c * norms[l * (l + 1) // 2 + m]
-                coefficients[kind, l * l + m] = factor * moments[kind, l * l + m]
-                if m > 0:
-                    coefficients[kind, l * l + l + m] = factor * moments[kind, l * l + l + m]
-    powers = MOMENTS + (order + 1) * (order + 2) // 2
-    legendre, real, imaginary = angular[MOMENTS:powers], angular[powers:], angular[powers + order + 1 :]
-    angular_pull(
-        n_angular, order, plain_sum, other_sum, angular, legendre, real, imaginary, coefficients, pull, near_angular,
-        begin,
-    )  # fmt: skip
+                c = norms[i] * fma(weight * other, load(moments[2], i * LANES), plain * load(moments[0], i * LANES))
+                s = norms[i] * fma(weight * other, load(moments[3], i * LANES), plain * load(moments[1], i * LANES))
+                store(coefficients[0], i * LANES, c)
+                store(coefficients[1], i * LANES, s)
+                if m == 0:
+                    store(coefficients[2], i * LANES, splat(0.0))
+                    store(coefficients[3], i * LANES, splat(0.0))
+                i += order - m
+                if m < l:
+                    store(coefficients[2], i * LANES, float(l - m) * c)
+                    store(coefficients[3], i * LANES, float(l - m) * s)
+        store(same_row, 0, same)
+        for atom in range(n_atoms):
+            begin, end = ends[atom, 0, group], ends[atom, 0, group + 1]
+            radial_pull(begin, end, atom, terms, radial, work[atom])
+            begin, end = ends[atom, 1, group], ends[atom, 1, group + 1]
+            angular_pull(
+                begin, end, atom, order, same_row[atom], recurrence, coefficients, work[atom], places[atom, 1]
+            )  # fmt: skip
+
+
+@jit
+def spread(n, own, work, places, forces, sums):
+    """Adds the pulls on the first n neighbours to forces (n_members, 4), and to the virial, sums (9 LANES)."""
+    x_sum, y_sum, z_sum = splat(0.0), splat(0.0), splat(0.0)
+    xx, xy, xz, yy, yz, zz = splat(0.0), splat(0.0), splat(0.0), splat(0.0), splat(0.0), splat(0.0)
+    yx, zx, zy = splat(0.0), splat(0.0), splat(0.0)
+    for k in range(0, n, LANES):
+        distance = load(work[DISTANCE], k)
+        x, y, z = load(work[X], k) * distance, load(work[Y], k) * distance, load(work[Z], k) * distance
+        p, q, r = load(work[PULL_X], k), load(work[PULL_Y], k), load(work[PULL_Z], k)
+        x_sum, y_sum, z_sum = x_sum + p, y_sum + q, z_sum + r
+        xx, xy, xz = fma(x, p, xx), fma(x, q, xy), fma(x, r, xz)
+        yx, yy, yz = fma(y, p, yx), fma(y, q, yy), fma(y, r, yz)
+        zx, zy, zz = fma(z, p, zx), fma(z, q, zy), fma(z, r, zz)
+    for i, v in enumerate((xx, xy, xz, yx, yy, yz, zx, zy, zz)):
+        store(sums, i * LANES, load(sums, i * LANES) + v)
+    forces[own, 0] += total(x_sum)
+    forces[own, 1] += total(y_sum)
+    forces[own, 2] += total(z_sum)
+    x_row, y_row, z_row = work[PULL_X], work[PULL_Y], work[PULL_Z]
+    for k in range(n):
+        member = places[k]
+        forces[member, 0] -= x_row[k]
+        forces[member, 1] -= y_row[k]
+        forces[member, 2] -= z_row[k]

@@ -5,17 +5,23 @@ from __future__ import annotations
 import threading
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
+from ase.data import chemical_symbols
 from ase.stress import full_3x3_to_voigt_6_stress
 
 from aenet_py.errors import AenetError, AenetWarning
-from aenet_py.neighbors import verlet
+from aenet_py.neighbors import patches, verlet
+from aenet_py.neighbors.search import Environments
+from aenet_py.potentials import patchwise
 from aenet_py.potentials.members import Potentials, members
-from aenet_py.potentials.potential import Prediction
+from aenet_py.potentials.patchwise import Forces, forces_of
+from aenet_py.potentials.potential import Potential, Prediction
+from aenet_py.runtime.workers import number_of_threads
 
 SKIN = 0.6  # Å
 
@@ -36,6 +42,7 @@ class ANNCalculator(Calculator):
     ``potentials``                  a folder, ``{"Cu": "Cu.nn", "Au": "Au.nn"}``, a `Potential`, or a list
     ``skin``               0.6 Å    how far beyond the cutoff neighbours are listed
     ``legacy_angular``     detected whether the potentials were trained by ænet before 2.0.4
+    ``threads``            all      threads, at most one per processor; the results do not depend on it
     ====================== ======== ====================================================================
 
     ====================== ======== ====================================================================
@@ -46,6 +53,7 @@ class ANNCalculator(Calculator):
     ``forces``             eV/Å     (n_atoms, 3)
     ``stress``             eV/Å³    (6,) in Voigt order; only with three cell vectors
     ``outside``                     number of features of each atom outside the training range, (n_atoms,)
+    ``excess``                      how far they lie outside at most, in widths of that range, (n_atoms,)
     ``energy_std``         eV       committees: standard deviation over the members
     ``forces_std``         eV/Å     committees: the same for the forces, (n_atoms, 3)
     ====================== ======== ====================================================================
@@ -59,6 +67,8 @@ class ANNCalculator(Calculator):
         Neighbours are listed up to the cutoff plus skin, and searched again when an atom has moved half of it.
     legacy_angular : bool, optional
         As for `Potential.load`.
+    threads : int, optional
+        Number of threads; by default one per processor that the process may use.
     **options
         Options of ASE's `Calculator`.
 
@@ -76,24 +86,24 @@ class ANNCalculator(Calculator):
 
     Notes
     -----
-    The attribute `members` holds the potentials, `predictions` the last prediction of each.  Threads may share a
-    calculator, which serves them one at a time; `results` and `predictions` are those of the last calculation of any
-    thread.
+    The attribute `members` holds the potentials.  Threads of a program may share a calculator, which serves them one at
+    a time; `results` and `predictions` are those of the last calculation of any thread.
     """
 
     implemented_properties = ["energy", "free_energy", "energies", "forces", "stress"]  # noqa: RUF012 (as ASE has it)
 
     def __init__(
-        self, potentials: Potentials, skin: float = SKIN, legacy_angular: bool | None = None, **options: Any
-    ) -> None:
+        self, potentials: Potentials, skin: float = SKIN, legacy_angular: bool | None = None,
+        threads: int | None = None, **options: Any
+    ) -> None:  # fmt: skip
         super().__init__(**options)
         self._lock = threading.RLock()
         self.members = members(potentials, legacy_angular)
         if not (isinstance(skin, int | float | np.number) and 0 <= skin < np.inf):
             raise AenetError(f"skin must be a distance of at least 0 Angstrom, not {skin}")
         self.skin = skin
-        self.predictions: list[Prediction] = []
-        self._pairs: verlet.Pairs | None = None
+        self.threads = number_of_threads(threads)
+        self._known = _Known()
         self._warned = False
 
     def __getstate__(self) -> dict[str, Any]:
@@ -112,16 +122,48 @@ class ANNCalculator(Calculator):
         with self._lock:
             return super().calculate_properties(atoms, properties)
 
+    def check_state(self, atoms: Atoms, tol: float = 0.0) -> list[str]:  # noqa: ARG002 - of ASE; every bit counts
+        """What has changed since the last calculation, of all that energy and forces depend on."""
+        known = self.atoms
+        if known is None:
+            return list(all_changes)
+        values = {"cell": (known.cell.array, atoms.cell.array), "pbc": (known.pbc, atoms.pbc)}
+        values.update({name: (known.arrays[name], atoms.arrays[name]) for name in ("positions", "numbers")})
+        return [name for name, (before, now) in values.items() if not np.array_equal(before, now)]
+
     @property
     def searched_at(self) -> np.ndarray | None:
         """Positions (n_atoms, 3), Å, at the last neighbour search, which fixes the order of all sums until the next."""
-        return None if self._pairs is None else self._pairs.positions
+        return None if self._known.pairs is None else self._known.pairs.search.positions
 
-    def search(self, atoms: Atoms) -> verlet.Pairs:
+    @property
+    def neighbors(self) -> tuple[float, Environments]:
+        """Largest cutoff of the members, Å, and the neighbours within it at the last calculation."""
+        pairs, atoms = self._known.pairs, self.atoms
+        if pairs is None or atoms is None:
+            raise AenetError("nothing was calculated yet")
+        if isinstance(pairs, patches.Patches):
+            return pairs.search.reach, patches.environments(pairs, atoms)
+        return pairs.search.reach, verlet.environments(pairs, atoms, any(m.needs_positions for m in self.members))
+
+    @property
+    def predictions(self) -> list[Prediction]:
+        """What each member predicts for the structure of the last calculation, with its features."""
+        with self._lock:
+            _, environments = self.neighbors
+            return [
+                member.evaluate(types[self._known.kinds], environments)
+                for member, types in zip(self.members, self._known.types, strict=True)
+            ]
+
+    def search(self, atoms: Atoms) -> None:
         """Search the neighbours of atoms anew."""
-        reach = max(member.model.r_max for member in self.members)
-        self._pairs = verlet.pairs(atoms, reach, self.skin)
-        return self._pairs
+        known, reach = self._known, max(member.model.r_max for member in self.members)
+        known.identify(self.members, atoms.numbers)
+        if all(patchwise.applies(member) for member in self.members):
+            known.pairs = patches.patches(atoms, known.kinds, reach, self.skin, threads=self.threads)
+        else:
+            known.pairs = verlet.pairs(atoms, reach, self.skin)
 
     def calculate(
         self, atoms: Atoms | None = None, properties: Sequence[str] = ("energy",),
@@ -134,28 +176,78 @@ class ANNCalculator(Calculator):
     def _calculate(self, atoms: Atoms | None, properties: Sequence[str], system_changes: Sequence[str]) -> None:
         if not len(atoms or self.atoms or ()):
             raise AenetError("cannot evaluate an empty structure")
-        super().calculate(atoms, properties, system_changes)
+        known = self.atoms
+        if atoms is not None and known and len(known) == len(atoms) and list(system_changes) == ["positions"]:
+            known.arrays["positions"][:] = atoms.arrays["positions"]
+        else:
+            super().calculate(atoms, properties, system_changes)
         structure: Atoms = self.atoms  # type: ignore[assignment]
-        pairs = self._pairs
-        if pairs is None or not pairs.hold(structure):
-            pairs = self.search(structure)
-        environments = verlet.environments(pairs, structure, any(m.needs_positions for m in self.members))
-        symbols = structure.get_chemical_symbols()
-        predictions = [member.evaluate(member.types_of(symbols), environments) for member in self.members]
-        self.predictions = predictions
-        energies = np.array([p.atomic_energies for p in predictions])
-        forces = np.array([p.forces for p in predictions])
-        outside = np.max([p.outside for p in predictions], axis=0)
-        energy = float(energies.mean(axis=0).sum())
-        self.results = {"energy": energy, "free_energy": energy, "energies": energies.mean(axis=0)}
-        self.results.update(forces=forces.mean(axis=0), outside=outside)
-        if len(self.members) > 1:
-            self.results.update(energy_std=float(energies.sum(axis=1).std()), forces_std=forces.std(axis=0))
+        if not self._known.hold(structure):
+            self.search(structure)
+        predictions = self._predict(structure)
+        energies, forces, outside, excess = _combined(predictions)
+        energy = float(energies.sum())
+        self.results = {"energy": energy, "free_energy": energy, "energies": energies, "forces": forces}
+        self.results.update(outside=outside, excess=excess)
+        if len(predictions) > 1:
+            totals = np.array([p.atomic_energies for p in predictions]).sum(axis=1)
+            self.results.update(energy_std=float(totals.std()))
+            self.results.update(forces_std=np.array([p.forces for p in predictions]).std(axis=0))
         if structure.cell.rank == 3:
             virial = np.mean([p.virial for p in predictions], axis=0)
             self.results["stress"] = full_3x3_to_voigt_6_stress(0.5 * (virial + virial.T) / structure.get_volume())
-        if outside.any() and not self._warned:
+        if not self._warned and outside.any():
             self._warned = True
-            n = int(np.count_nonzero(outside))
-            message = f"{n} of {len(symbols)} atoms have features outside the range of the training set"
-            warnings.warn(f"{message}; see results['outside']", AenetWarning, stacklevel=3)
+            message = f"{np.count_nonzero(outside)} of {len(structure)} atoms have features outside the range of the"
+            warnings.warn(f"{message} training set; see results['outside']", AenetWarning, stacklevel=3)
+
+    def _predict(self, structure: Atoms) -> list[Forces]:
+        """Energies and forces of each member, with known pairs that hold."""
+        known = self._known
+        if isinstance(known.pairs, patches.Patches):
+            return [
+                patchwise.evaluate(member, known.pairs, structure.positions, types, self.threads)
+                for member, types in zip(self.members, known.types, strict=True)
+            ]
+        assert known.pairs is not None
+        environments = verlet.environments(known.pairs, structure, any(m.needs_positions for m in self.members))
+        predictions = []
+        for member, types in zip(self.members, known.types, strict=True):
+            predictions.append(forces_of(member, types[known.kinds], environments))
+        return predictions
+
+
+@dataclass
+class _Known:
+    """What a calculator knows about a structure until it changes.
+
+    numbers, kinds (n_atoms,) : atomic numbers, and their places among the distinct ones; types (n_kinds,) : these as
+    species of each member; pairs : of the atoms.
+    """
+
+    numbers: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    kinds: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    types: list[np.ndarray] = field(default_factory=list)
+    pairs: patches.Patches | verlet.Pairs | None = None
+
+    def identify(self, members: Sequence[Potential], numbers: np.ndarray) -> None:
+        """Find the species of each member."""
+        distinct, kinds = np.unique(numbers, return_inverse=True)
+        self.types = [member.types_of([chemical_symbols[number] for number in distinct]) for member in members]
+        self.numbers, self.kinds = numbers.copy(), kinds.astype(np.int64)
+
+    def hold(self, structure: Atoms) -> bool:
+        """Whether all this is still true."""
+        if self.pairs is None or not np.array_equal(structure.numbers, self.numbers):
+            return False
+        return self.pairs.search.holds(structure)
+
+
+def _combined(predictions: Sequence[Forces]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Mean atomic energies and forces, and the largest number and excess of features outside the range."""
+    if len(predictions) == 1:
+        only = predictions[0]
+        return only.atomic_energies, only.forces, only.outside, only.excess
+    energies, forces = ([getattr(p, name) for p in predictions] for name in ("atomic_energies", "forces"))
+    outside, excess = ([getattr(p, name) for p in predictions] for name in ("outside", "excess"))
+    return np.mean(energies, axis=0), np.mean(forces, axis=0), np.max(outside, axis=0), np.max(excess, axis=0)

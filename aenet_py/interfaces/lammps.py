@@ -1,7 +1,7 @@
 """Potentials in LAMMPS: `attach` supplies forces, energies and virial through LAMMPS' fix external.
 
-atoms and ghosts of a process ─> pairs of its atoms ─> environments ─> Potential ─> forces on atoms and on ghosts
-                                                                                     LAMMPS <── sums <──┘
+atoms and ghosts of a process ─> pairs of its atoms ─> Potential ─> forces on atoms and on ghosts
+                                                                     LAMMPS <── sums <──┘
 
 Each process evaluates the environments of its own atoms only.  LAMMPS does not collect the forces that a fix adds to
 ghosts, so this is done here (`neighbors.ghosts`): for periodic images by tag, for atoms of other processes by mpi4py.
@@ -28,9 +28,12 @@ from ase import Atoms
 
 from aenet_py.descriptors.common import CoincidenceError
 from aenet_py.errors import AenetError, AenetWarning
-from aenet_py.neighbors import ghosts, verlet
+from aenet_py.neighbors import ghosts, patches, verlet
+from aenet_py.potentials import patchwise
 from aenet_py.potentials.members import Potentials, single
-from aenet_py.potentials.potential import Potential, Prediction
+from aenet_py.potentials.patchwise import Forces
+from aenet_py.potentials.potential import Potential
+from aenet_py.runtime.workers import number_of_threads
 
 MPI: Any = None
 with contextlib.suppress(ImportError, RuntimeError):
@@ -59,8 +62,9 @@ TOO_SHORT = ("Compute coord/atom cutoff is longer than pairwise cutoff", "Comput
 
 
 def attach(
-    lmp: Any, potentials: Potentials, elements: Sequence[str], skin: float = SKIN, legacy_angular: bool | None = None
-) -> None:
+    lmp: Any, potentials: Potentials, elements: Sequence[str], skin: float = SKIN, legacy_angular: bool | None = None,
+    threads: int = 1,
+) -> None:  # fmt: skip
     """Let a LAMMPS instance take its energy, forces and virial from potentials.
 
     Defines ``pair_style zero`` with the cutoff of the potentials, so that LAMMPS keeps the ghosts that they need, a
@@ -80,6 +84,8 @@ def attach(
         How far beyond the cutoff neighbours are listed.
     legacy_angular : bool, optional
         As for `Potential.load`, whose warnings are issued by the first process.
+    threads : int
+        Threads of each process; the results do not depend on it.
 
     Raises
     ------
@@ -105,6 +111,7 @@ def attach(
         attach(lmp, "potentials", ["Ti", "O"])
         lmp.command("run 1000")
     """
+    threads = number_of_threads(threads)
     comm = _comm(lmp)
     present = _Present(lmp, comm)
     with warnings.catch_warnings():
@@ -118,7 +125,7 @@ def attach(
     lmp.commands_list([f"compute {CUTOFF} all coord/atom cutoff {cutoff!r}", f"fix {FIX} all external pf/callback 1 1"])
     lmp.fix_external_set_vector_length(FIX, 1)
     lmp.fix_external_set_vector(FIX, 1, 0.0)
-    external = _External(lmp, potential, types, skin, comm, present)
+    external = _External(lmp, potential, types, skin, comm, present, threads)
     lmp.set_fix_external_callback(FIX, external)
     for name in CALLS:
         setattr(lmp, name, _raising(getattr(lmp, name), external))
@@ -271,13 +278,15 @@ def _check(lmp: Any, elements: Sequence[str]) -> None:
 class _External:
     """The callback of the fix: sets the forces on the atoms of a process, and gives LAMMPS energies and virial."""
 
-    def __init__(self, lmp: Any, potential: Potential, types: np.ndarray, skin: float, comm: Any, present: _Present):
+    def __init__(
+        self, lmp: Any, potential: Potential, types: np.ndarray, skin: float, comm: Any, present: _Present, threads: int
+    ):  # fmt: skip
         self.lmp, self.potential, self.types, self.skin, self.comm = lmp, potential, types, skin, comm
-        self.present = present
+        self.present, self.threads = present, threads
         self.n_local, self.tags = 0, np.empty(0, dtype=np.int64)  # of the known atoms and ghosts
-        self.numbers, self.holders = np.empty(0, dtype=np.int32), np.empty(0, dtype=np.int64)
+        self.rows, self.holders = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
         self.route: ghosts.Route | None = None
-        self.pairs: verlet.Pairs | None = None
+        self.pairs: patches.Patches | verlet.Pairs | None = None
         self.warned = False
         self.called, self.last_output = False, lmp.last_thermo_step
         self.failure: BaseException | None = None
@@ -301,10 +310,10 @@ class _External:
         around = Atoms(numbers=np.zeros(n, dtype=int), positions=self.lmp.numpy.extract_atom("x", nelem=n, dim=3))
         if self.any(n_local != self.n_local or not np.array_equal(tags, self.tags)):
             self.sort(n_local, tags.astype(np.int64))
-        prediction = None
+        prediction: Forces | None = None
         try:
             self.check()
-            prediction = self.evaluate(around, self.types[numbers[self.holders] - 1])
+            prediction = self.evaluate(around, self.types[numbers - 1])
         except CoincidenceError as error:
             self.failure = AenetError(f"atom {tags[error.atom]} coincides with another atom; move them apart")
         except AenetError as error:
@@ -343,21 +352,29 @@ class _External:
     def sort(self, n_local: int, tags: np.ndarray) -> None:
         """Update the tables of the atoms and ghosts of this process."""
         self.n_local, self.tags, self.pairs = n_local, tags, None
-        rows, self.holders = ghosts.rows(tags, n_local)
-        self.numbers = rows.astype(np.int32)  # the distinct atom that each atom or ghost is
+        self.rows, self.holders = ghosts.rows(tags, n_local)
         if self.comm is not None:
             distinct = tags[self.holders]
             self.route = ghosts.route(self.comm, distinct[:n_local], distinct[n_local:])
 
-    def evaluate(self, around: Atoms, types: np.ndarray) -> Prediction:
-        """Energies of the own atoms, and forces on distinct atoms; around : all atoms and ghosts."""
-        if self.pairs is None or not self.pairs.hold(around):
-            self.pairs = verlet.pairs(around, self.potential.model.r_max, self.skin, self.n_local)
-        environments = verlet.environments(self.pairs, around, self.potential.needs_positions)
-        distinct = dataclasses.replace(environments, index=self.numbers[environments.index])
-        return self.potential.evaluate(types, distinct)
+    def evaluate(self, around: Atoms, types: np.ndarray) -> Forces:
+        """Energies of the own atoms, and forces on distinct atoms; around, types : all atoms and ghosts."""
+        reach = self.potential.model.r_max
+        if not patchwise.applies(self.potential):
+            if not isinstance(self.pairs, verlet.Pairs) or not self.pairs.search.holds(around):
+                self.pairs = verlet.pairs(around, reach, self.skin, self.n_local)
+            environments = verlet.environments(self.pairs, around, self.potential.needs_positions)
+            distinct = dataclasses.replace(environments, index=self.rows[environments.index].astype(np.int32))
+            return patchwise.forces_of(self.potential, types[self.holders], distinct)
+        known = self.pairs
+        if not isinstance(known, patches.Patches) or not (
+            np.array_equal(types, known.kinds) and known.search.holds(around)
+        ):
+            known = self.pairs = patches.patches(around, types, reach, self.skin, self.n_local, self.threads)
+        species = np.arange(known.n_kinds)
+        return patchwise.evaluate(self.potential, known, around.positions, species, self.threads, self.rows)
 
-    def report(self, prediction: Prediction, forces: np.ndarray) -> None:
+    def report(self, prediction: Forces, forces: np.ndarray) -> None:
         """Give LAMMPS what it asks of a fix: total energy and virial, forces and energies of the own atoms."""
         lmp, summed, virial = self.lmp, prediction.forces, prediction.virial
         if self.route is not None:

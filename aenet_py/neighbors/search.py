@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import itertools
 import math
@@ -88,15 +89,21 @@ class Environments:
 
     def only(self, structure: int) -> Environments:
         """A copy with one of the structures alone."""
+        view = self.view(structure)
+        copies = {name: getattr(view, name).copy() for name in ("positions", "forces", "index", "vectors")}
+        return dataclasses.replace(view, **copies)
+
+    def view(self, structure: int) -> Environments:
+        """The same without copies: its neighbours are valid as long as these."""
         start, stop = self.starts[structure : structure + 2]
         begin, end = self.first[start], self.first[stop]
         return Environments(
             starts=np.array([0, stop - start]),
-            positions=self.positions[start:stop].copy(),
-            forces=self.forces[start:stop].copy(),
+            positions=self.positions[start:stop],
+            forces=self.forces[start:stop],
             first=self.first[start : stop + 1] - begin,
-            index=self.index[begin:end].copy(),
-            vectors=self.vectors[:, begin:end].copy(),
+            index=self.index[begin:end],
+            vectors=self.vectors[:, begin:end],
         )
 
     def around(self, start: int, stop: int) -> Environments:

@@ -3,9 +3,21 @@
 import math
 
 from aenet_py.descriptors.constants import COINCIDENT
-from aenet_py.descriptors.moments_kernels import atom_features, atom_pull
+from aenet_py.descriptors.moments_kernels import (
+    PULL_X,
+    add_pulls,
+    atom_sums,
+    features_of_sums,
+    gather,
+    gather_known,
+    spread,
+)
+from aenet_py.neighbors.patch_kernels import place_members
 from aenet_py.potentials.constants import MTANH, SIGMOID, TANH, TWIST, A, B, C
+from aenet_py.potentials.network_kernels import network
 from aenet_py.runtime.accelerate import jit
+from aenet_py.runtime.atomic_kernels import take_next
+from aenet_py.runtime.constants import LANES
 from aenet_py.runtime.signatures import f8, i4, i8, out, rows
 
 
@@ -25,25 +37,6 @@ def activate(function, x):
         y = math.tanh(B * x)
         return A * y + C * x, A * (1.0 - y * y) * B + C
     return x, 1.0
-
-
-@jit
-def backward(t, layers, nodes, weights, start, place, scale, factors, slopes_of, out):
-    """Derivatives by the features, from the last layer to the first; start, place : ends of weights and values."""
-    slopes_of[place] = slopes_of[place] * scale
-    for layer in range(layers[t] - 1, 0, -1):
-        n_in, n_out = nodes[t, layer - 1], nodes[t, layer]
-        start -= (n_in + 1) * n_out
-        above = slopes_of[place : place + n_out]
-        place -= n_in
-        for j in range(n_in):
-            total = 0.0
-            for i in range(n_out):
-                total += weights[start + j * n_out + i] * above[i]
-            if layer > 1:
-                slopes_of[place + j] = slopes_of[place + j] * total
-            else:
-                out[j] = factors[j] * total
 
 
 @jit
@@ -128,48 +121,167 @@ def evaluate(
     return 0
 
 
-def through_moments(
-    types: i8[:], first: i8[:], index: i4[:], vectors: rows(f8[:, :]), cutoffs: f8[:, 4], orders: i8[:, 3],
-    species: f8[:, :], norms: f8[:, :], expansion: f8[:, :], layers: i8[:], nodes: i8[:, :], functions: i8[:, :],
-    starts: i8[:], weights: f8[:], means: f8[:, :], factors: f8[:, :], low: f8[:, :], high: f8[:, :], energy: f8[:, 3],
-    work: out(f8[:, :]), near: out(i8[2, :]), sums: out(f8[4, :]), slopes: out(f8[:]), chain: out(f8[2, :]),
-    features: out(f8[:, :]), energies: out(f8[:]), outside: out(i8[:]), forces: out(f8[:, 3]), virial: out(f8[3, 3]),
+@jit
+def lanes_through_moments(
+    n, t, row, cutoffs, orders, species, recurrence, norms, expansion, layers, nodes, functions, starts, weights,
+    normal, energy, work, places, ends, radial, moments, lanes, chain, features, filled, sums, results,
 ):  # fmt: skip
-    """Energies of the first atoms, as many as first has, and what these add to forces and virial, through moments.
+    """What follows `atom_sums` of the first n lanes: features, results of `network`, and the rows of pulls.
 
-    Returns 0, or 1 + an atom that coincides with another.  Arguments as of `evaluate` and `chebyshev_kernels.features`,
-    whose weights are species (n_types, n_types) here; norms, expansion (n_types, n_table): see `atom_features`.
-    Scratch: work (2 n_rows + 3, stride), near (2, stride), sums (4, n_moments), slopes (width), chain (2, most_values).
-    Writes features (n_centers, width), energies and outside (n_centers); adds to forces (n_atoms, 3) and virial (3, 3),
-    the derivative of the energy by the strain.
+    t, row: their species, and the row of the set-ups and layers that are its.
     """
-    n_centers, n_rows = len(energies), (len(work) - 3) // 2
-    radial, angular, pull = work[:n_rows], work[n_rows : 2 * n_rows], work[2 * n_rows :]
-    moments, coefficients, values, slopes_of = sums[:2], sums[2:], chain[0], chain[1]
-    for atom in range(n_centers):
-        t, begin, end = types[atom], first[atom], first[atom + 1]
-        for k in range(begin, end):
-            if vectors[3, k] < COINCIDENT:
+    features_of_sums(species[t], filled, orders[row], norms[t], expansion[t], sums, moments[:4], features)
+    network(
+        layers[row], nodes[row], functions[row], weights, starts[t], normal[t], energy[t], features, chain[0], chain[1],
+        chain[2], results,
+    )  # fmt: skip
+    add_pulls(
+        n, ends, species[t], filled, cutoffs[row], orders[row], recurrence[t], norms[t], expansion[t], work, places,
+        moments[:4], chain[2], moments[4:], radial, lanes,
+    )  # fmt: skip
+
+
+def through_moments(
+    begin: i8, end: i8, centers: i8[:], owners: i8[:], bases: i8[:], types: i8[:], first: i8[:], index: i4[:],
+    vectors: rows(f8[:, :]), cutoffs: f8[:, 4], orders: i8[:, 3], species: f8[:, :], recurrence: f8[:, :],
+    norms: f8[:, :], expansion: f8[:, :], layers: i8[:], nodes: i8[:, :], functions: i8[:, :], starts: i8[:],
+    weights: f8[:], normal: f8[:, 4, :], energy: f8[:, 3], work: out(f8[LANES, :, :]), places: out(i8[LANES, 2, :]),
+    ends: out(i8[LANES, 2, :]), filled: out(i8[:]), accumulators: out(f8[:]), radial: out(f8[:]),
+    moments: out(f8[8, :]), lanes: out(f8[3, :]), sums: out(f8[:, :]), chain: out(f8[3, :]), values: out(f8[:]),
+    results: out(f8[3 * LANES]), features: out(f8[:, :]), energies: out(f8[:]), outside: out(i8[:]),
+    forces: out(f8[:, 3]), virials: out(f8[:, 3, 3]),
+):  # fmt: skip
+    """Energies of the atoms centers[begin:end], and forces and virials that are due to these, through moments.
+
+    Returns 0, or 1 + an atom that coincides with another.  owners (n_centers): the structure of each atom; bases
+    (n_structures): the first atom of each; species (n_types, n_types): weights; cutoffs, orders: as of
+    `chebyshev_kernels.features`; recurrence, norms, expansion (n_types, n_table): see `moments_kernels`; layers to
+    energy: see `network_kernels.network`.  Scratch: work to results as `moments.scratch_of` and the networks make them.
+    Writes features (n_centers, width), energies and outside (n_centers) of these atoms, forces (n_atoms, 3) and virials
+    (n_structures, 3, 3), the derivative of each energy by the strain.
+    """
+    n_types = len(species)
+    for x in range(3):
+        for atom in range(len(forces)):
+            forces[atom, x] = 0.0
+        for number in range(len(virials)):
+            for y in range(3):
+                virials[number, y, x] = 0.0
+    start = begin
+    while start < end:
+        stop = start + 1
+        t = types[centers[start]]
+        while stop < min(end, start + LANES) and types[centers[stop]] == t:
+            stop += 1
+        reach = max(cutoffs[t, 0], cutoffs[t, 1])
+        filled[:] = 0
+        sums[:] = 0.0
+        for lane in range(stop - start):
+            atom = centers[start + lane]
+            least = gather_known(
+                first[atom], first[atom + 1], index, vectors, types[bases[owners[atom]] :], n_types, reach, work[lane],
+                places[lane, 0], ends[lane, 0],
+            )  # fmt: skip
+            if least < COINCIDENT * COINCIDENT:
                 return 1 + atom
-        n_radial, n_angular = atom_features(
-            begin, end, index, vectors, types, species[t], cutoffs[t], orders[t], norms[t], expansion[t], radial,
-            near[0], angular, near[1], moments, features[atom],
+            atom_sums(
+                lane, ends[lane, 0], reach, cutoffs[t], orders[t], recurrence[t], work[lane], places[lane, 1],
+                ends[lane, 1], accumulators, radial, sums, filled,
+            )  # fmt: skip
+        lanes_through_moments(
+            stop - start, t, t, cutoffs, orders, species, recurrence, norms, expansion, layers, nodes, functions,
+            starts, weights, normal, energy, work, places, ends, radial, moments, lanes, chain, values, filled, sums,
+            results,
         )  # fmt: skip
-        energies[atom], outside[atom], start, place = network_energy(
-            t, features[atom], layers, nodes, functions, weights, starts[t], means, factors, low, high, energy, values,
-            slopes_of,
-        )  # fmt: skip
-        backward(t, layers, nodes, weights, start, place, energy[t, 0], factors[t], slopes_of, slopes)
-        atom_pull(
-            n_radial, n_angular, begin, end, orders[t], cutoffs[t, 0], norms[t], expansion[t], radial, near[0], angular,
-            near[1], moments, slopes, coefficients, pull,
-        )  # fmt: skip
-        for k in range(end - begin):
-            neighbor = index[begin + k]
-            for x in range(3):
-                force = pull[x, k]
-                forces[atom, x] += force
-                forces[neighbor, x] -= force
-                for y in range(3):
-                    virial[y, x] += vectors[y, begin + k] * force
+        for lane in range(stop - start):
+            atom = centers[start + lane]
+            energies[atom], outside[atom] = results[lane], int(results[LANES + lane])
+            for f in range(nodes[t, 0]):
+                features[atom, f] = values[f * LANES + lane]
+            base, virial = bases[owners[atom]], virials[owners[atom]]
+            for k in range(ends[lane, 0, n_types]):
+                place = places[lane, 0, k]
+                neighbor = base + index[place]
+                for x in range(3):
+                    force = work[lane, PULL_X + x, k]
+                    forces[atom, x] += force
+                    forces[neighbor, x] -= force
+                    for y in range(3):
+                        virial[y, x] += vectors[y, place] * force
+        start = stop
+    return 0
+
+
+def through_patches(
+    begin: i8, end: i8, counter: out(i8[1]), alike: i8, positions: f8[:, 3], types: i8[:], centers: i8[:],
+    ends_of: i8[:], members: i8[:], atoms: i8[:], offsets: f8[:, 3], first: i8[:], partners: i4[:], cutoffs: f8[:, 4],
+    orders: i8[:, 3], species: f8[:, :], recurrence: f8[:, :], norms: f8[:, :], expansion: f8[:, :], layers: i8[:],
+    nodes: i8[:, :], functions: i8[:, :], starts: i8[:], weights: f8[:], normal: f8[:, 4, :], energy: f8[:, 3],
+    work: out(f8[LANES, :, :]), places: out(i8[LANES, 2, :]), ends: out(i8[LANES, 2, :]), filled: out(i8[:]),
+    accumulators: out(f8[:]), radial: out(f8[:]), moments: out(f8[8, :]), lanes: out(f8[3, :]), sums: out(f8[:, :]),
+    chain: out(f8[3, :]), values: out(f8[:]), results: out(f8[3 * LANES]), moved: out(f8[:, 4]), pulls: out(f8[:, 4]),
+    virials: out(f8[:, :]), energies: out(f8[:]), outside: out(i8[:]), excess: out(f8[:]),
+):  # fmt: skip
+    """Energies of the centres of patches begin .. end - 1, and what these add to the forces on their members.
+
+    Threads may call this at the same time; each takes the next patch from counter, which counts them from 0.  Returns
+    0, or 1 + an atom that coincides with another.  alike: whether set-ups and layers of all species are the same; types
+    (n_atoms); centers to partners: as of `Patches`, but ends_of for its ends; species (n_types, n_kinds): weight of
+    each kind; others as of `through_moments`, and moved (n, 4) scratch, too.  Writes energies, outside and excess
+    (n_centers): how far features leave their range at most, in widths of it; pulls (n, 4): forces of the members of
+    these patches, from 0; virials (n_patches, 9 LANES): sums of the virial, row by row.
+    """
+    n_kinds, offset = species.shape[1], members[begin]
+    while True:
+        patch = begin + take_next(counter)
+        if patch >= end:
+            return 0
+        place_members(members[patch], members[patch + 1], positions, atoms, offsets, moved)
+        forces, virial = pulls[members[patch] - offset : members[patch + 1] - offset], virials[patch]
+        forces[:] = 0.0
+        virial[:] = 0.0
+        start = ends_of[patch]
+        while start < ends_of[patch + 1]:
+            stop = start + 1
+            t = types[centers[start]]
+            while stop < min(ends_of[patch + 1], start + LANES) and types[centers[stop]] == t:
+                stop += 1
+            row = 0 if alike else t
+            reach = max(cutoffs[row, 0], cutoffs[row, 1])
+            filled[:] = 0
+            sums[:] = 0.0
+            for lane in range(stop - start):
+                c = start + lane
+                pairs = first[c * n_kinds : (c + 1) * n_kinds + 1]
+                least = gather(
+                    c - ends_of[patch], pairs[:-1], pairs[1:], partners, moved, reach, work[lane], places[lane, 0],
+                    ends[lane, 0],
+                )  # fmt: skip
+                if least < COINCIDENT * COINCIDENT:
+                    return 1 + centers[c]
+                atom_sums(
+                    lane, ends[lane, 0], reach, cutoffs[row], orders[row], recurrence[t], work[lane], places[lane, 1],
+                    ends[lane, 1], accumulators, radial, sums, filled,
+                )  # fmt: skip
+            lanes_through_moments(
+                stop - start, t, row, cutoffs, orders, species, recurrence, norms, expansion, layers, nodes, functions,
+                starts, weights, normal, energy, work, places, ends, radial, moments, lanes, chain, values, filled,
+                sums, results,
+            )  # fmt: skip
+            for lane in range(stop - start):
+                c = start + lane
+                atom = centers[c]
+                energies[atom], outside[atom] = results[lane], int(results[LANES + lane])
+                excess[atom] = results[2 * LANES + lane]
+                spread(ends[lane, 0, n_kinds], c - ends_of[patch], work[lane], places[lane, 0], forces, virial)
+            start = stop
+
+
+def collect(begin: i8, end: i8, members: i8[:], atoms: i8[:], pulls: f8[:, 4], forces: out(f8[:, 3])):
+    """Add the forces on the members of patches begin .. end - 1, patch after patch, to those on the atoms they are."""
+    offset = members[begin]
+    for member in range(offset, members[end]):
+        atom = atoms[member]
+        for i in range(3):
+            forces[atom, i] += pulls[member - offset, i]
     return 0

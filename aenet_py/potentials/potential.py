@@ -8,6 +8,7 @@ structure ─> environments ─> features ─> networks ─> atomic energies
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 import warnings
 from collections.abc import Sequence
@@ -25,6 +26,8 @@ from aenet_py.formats import potential_files
 from aenet_py.formats.potential import PotentialFile
 from aenet_py.neighbors.search import Environments, environments
 from aenet_py.runtime.accelerate import Kernel, scratch
+from aenet_py.runtime.constants import LANES
+from aenet_py.runtime.workers import shared
 from aenet_py.structure import Structure, as_structure
 
 if TYPE_CHECKING:
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
 
 _evaluate = Kernel("aenet_py.potentials.kernels:evaluate")
 _through_moments = Kernel("aenet_py.potentials.kernels:through_moments")
+PART, MOST_PARTS = 512, 16  # atoms whose forces are summed together, at least, and the number of such parts
 RANGE_MARGIN = 1.0e-8  # of a feature's range: rounding is no extrapolation
 
 
@@ -73,6 +77,18 @@ class PackedNetworks:
     def arrays(self) -> dict[str, np.ndarray]:
         """All but constant, by name: these are arguments of the kernels."""
         return {name: value for name, value in vars(self).items() if isinstance(value, np.ndarray)}
+
+    @functools.cached_property
+    def by_lanes(self) -> dict[str, np.ndarray]:
+        """The networks as `network_kernels.network` takes them."""
+        names = ("layers", "nodes", "functions", "starts", "weights", "energy")
+        normal = np.stack([self.means, self.factors, self.low, self.high], axis=1)
+        return {**{name: getattr(self, name) for name in names}, "normal": normal}
+
+    def scratch_by_lanes(self) -> dict[str, np.ndarray]:
+        """Scratch arrays of this thread for these, by the names that kernels give them."""
+        width, most = self.means.shape[1] * LANES, self.most_values * LANES
+        return {"chain": scratch("chain", 3 * most).reshape(3, most), "values": scratch("features", width)}
 
     @functools.cached_property
     def most_values(self) -> int:
@@ -217,8 +233,9 @@ class Potential:
         return cls(types, files, together, _networks(files, atomic_energies), is_legacy)
 
     def energy_forces(
-        self, structure: Structure | Atoms | str | os.PathLike[str], forces: bool = True, in_order: bool = False
-    ) -> Prediction:
+        self, structure: Structure | Atoms | str | os.PathLike[str], forces: bool = True, in_order: bool = False,
+        threads: int = 1,
+    ) -> Prediction:  # fmt: skip
         """Energies, forces and virial of a structure, with the neighbours that predict.x finds.
 
         Parameters
@@ -230,6 +247,9 @@ class Potential:
             Whether forces and virial are wanted; both are zero otherwise.
         in_order
             Whether to sum in the order of predict.x, so that the last bits agree.
+        threads
+            Number of threads that compute the forces of a large structure, unless in order; the results do not depend
+            on it.
 
         Returns
         -------
@@ -250,9 +270,22 @@ class Potential:
         around = environments([structure], self.model.r_min, self.model.r_max, as_predict=True)
         check_environments(self.model, [structure], types, around)
         try:
-            return self.evaluate(types, around, forces, in_order)
+            return self.evaluate(types, around, forces, in_order, threads)
         except CoincidenceError as error:
             raise InputError(structure.path, str(error), structure.line_of(error.atom)) from None
+
+    def forces_together(self, structures: Sequence[Structure]) -> list[Prediction]:
+        """As `energy_forces` of each structure, faster for many small ones; not for every potential (`tables`).
+
+        The neighbours that it found are valid until this thread evaluates the next structure.
+        """
+        basis, tables = self.model.basis, self.tables
+        if tables is None or not isinstance(basis, chebyshev.ChebyshevBasis):
+            raise AenetError("this potential evaluates structures one by one")
+        types = np.concatenate([species_of(self.model, structure) for structure in structures])
+        around = environments(structures, self.model.r_min, self.model.r_max, as_predict=True)
+        check_environments(self.model, structures, types, around)
+        return through_moments(basis, tables, self.networks, types, around)
 
     @functools.cached_property
     def tables(self) -> moments.Tables | None:
@@ -285,8 +318,9 @@ class Potential:
         return np.array([places[symbol] for symbol in symbols], dtype=np.int64)
 
     def evaluate(
-        self, types: np.ndarray, environments: Environments, forces: bool = True, in_order: bool = False
-    ) -> Prediction:
+        self, types: np.ndarray, environments: Environments, forces: bool = True, in_order: bool = False,
+        threads: int = 1,
+    ) -> Prediction:  # fmt: skip
         """As `energy_forces`, of environments that are known.
 
         Parameters
@@ -299,6 +333,8 @@ class Potential:
         forces
             As for `energy_forces`.
         in_order
+            As for `energy_forces`.
+        threads
             As for `energy_forces`.
 
         Returns
@@ -317,7 +353,7 @@ class Potential:
         n_centers = int(environments.starts[-1])
         basis, networks, references = self.model.basis, self.networks, self.networks.energy[types[:n_centers], 2]
         if forces and not in_order and self.tables is not None and isinstance(basis, chebyshev.ChebyshevBasis):
-            return through_moments(basis, self.tables, networks, types, environments)
+            return through_moments(basis, self.tables, networks, types, environments, threads)[0]
         features = self.model.descriptor.features(basis, types, environments)
         energies, slopes, outside = evaluate_networks(networks, types[:n_centers], features, forces)
         if forces:
@@ -364,31 +400,81 @@ def evaluate_networks(
     return energies, derivatives, outside
 
 
+def excess(networks: PackedNetworks, types: np.ndarray, features: np.ndarray) -> np.ndarray:
+    """How far the farthest feature of each atom lies outside its range in the training set.
+
+    Features that do not vary in the training set do not count, as the networks ignore them.
+
+    Parameters
+    ----------
+    networks
+        Networks of all species, with the ranges of their features.
+    types
+        (n_atoms,) species of each atom.
+    features
+        (n_atoms, most features) feature values.
+
+    Returns
+    -------
+    numpy.ndarray
+        (n_atoms,) excess in widths of the range; 0 within the range.
+    """
+    width = networks.high - networks.low
+    inverse = np.divide(1.0, width, out=np.zeros_like(width), where=(networks.factors > 0) & (width > 0))
+    beyond = np.maximum(networks.low[types] - features, features - networks.high[types]) * inverse[types]
+    return np.maximum(beyond.max(axis=1), 0.0)
+
+
 def through_moments(
     basis: chebyshev.ChebyshevBasis,
     constants: moments.Tables,
     networks: PackedNetworks,
     types: np.ndarray,
     environments: Environments,
-) -> Prediction:
-    """As `Potential.evaluate`, at a cost linear in the neighbours of an atom."""
-    n, width = int(environments.starts[-1]), networks.means.shape[1]
-    stride, n_rows = moments.scratch_size(constants, environments.most_neighbors)
-    n_moments = (constants.angular_order + 1) ** 2
+    threads: int = 1,
+) -> list[Prediction]:
+    """As `Potential.evaluate` of each structure, at a cost linear in the neighbours of an atom.
+
+    The sums of a single structure are those of parts of its atoms, whatever the number of threads.
+    """
+    n, n_structures, width = int(environments.starts[-1]), len(environments.starts) - 1, networks.means.shape[1]
     features, energies, outside = np.zeros((n, width)), np.empty(n), np.empty(n, dtype=np.int64)
-    forces, virial = np.zeros((len(types), 3)), np.zeros((3, 3))
-    failed = _through_moments(
-        types=types, **environments.neighbors, cutoffs=basis.cutoffs, orders=basis.orders,
-        species=basis.weights, norms=constants.norms, expansion=constants.expansion,
-        **networks.arrays, work=scratch("work", (2 * n_rows + 3) * stride).reshape(-1, stride),
-        near=scratch("near", 2 * stride, np.int64).reshape(2, stride),
-        sums=scratch("sums", 4 * n_moments).reshape(4, n_moments), slopes=scratch("slopes", width),
-        chain=scratch("chain", 2 * networks.most_values).reshape(2, -1), features=features, energies=energies,
-        outside=outside, forces=forces, virial=virial,
-    )  # fmt: skip
+    size = max(PART, -(-n // MOST_PARTS)) if n_structures == 1 else n
+    parts = [(start, min(start + size, n)) for start in range(0, max(n, 1), max(size, 1))]
+    owners = np.repeat(np.arange(n_structures), np.diff(environments.starts))
+    by_type = [start + np.argsort(types[start:end], kind="stable") for start, end in parts]
+    centers = np.concatenate(by_type)
+    forces, virials = np.empty((len(parts), len(types), 3)), np.empty((len(parts), n_structures, 3, 3))
+
+    def work(number: int, begin: int, end: int) -> int:
+        return _through_moments(
+            begin=begin, end=end, centers=centers, owners=owners, bases=environments.starts[:-1], types=types,
+            **environments.neighbors, cutoffs=basis.cutoffs, orders=basis.orders, species=basis.weights,
+            recurrence=constants.recurrence, norms=constants.norms, expansion=constants.expansion,
+            **networks.by_lanes, **networks.scratch_by_lanes(),
+            **moments.scratch_of(constants, len(basis.types), environments.most_neighbors),
+            features=features, energies=energies, outside=outside, forces=forces[number], virials=virials[number],
+        )  # fmt: skip
+
+    failed = shared(work, [(number, *part) for number, part in enumerate(parts)], threads)
     if failed:
         raise CoincidenceError(environments.starts, failed - 1)
-    return Prediction(energies, networks.energy[types[:n], 2], forces, virial, outside, features, environments)
+    total, virial = forces[0], virials[0]
+    for number in range(1, len(parts)):
+        total += forces[number]
+        virial += virials[number]
+    references = networks.energy[types[:n], 2]
+    if n_structures == 1:
+        return [Prediction(energies, references, total, virial[0], outside, features, environments)]
+    found = []
+    for number, (begin, end) in enumerate(itertools.pairwise(environments.starts.tolist())):
+        own, around = slice(begin, end), environments.view(number)
+        found.append(
+            Prediction(
+                energies[own], references[own], total[own], virial[number], outside[own], features[own], around
+            )
+        )  # fmt: skip
+    return found
 
 
 def _check_types(types: tuple[str, ...], paths: list[str], files: tuple[PotentialFile, ...]) -> None:

@@ -86,6 +86,8 @@ class Kernel:
     ----------
     name
         ``"package.module:function"`` of the Python source.
+    constants
+        Integers and arrays that become part of the machine code, by the names of the arguments for which they stand.
 
     Examples
     --------
@@ -96,9 +98,12 @@ class Kernel:
     TypeError: neighbors_kernels_recenter: the call lacks work, first, cartesian, vectors
     """
 
-    def __init__(self, name: str):
+    def __init__(self, name: str, constants: dict[str, Any] | None = None):
+        self.name, self.constants = name, constants or {}
         self.module, self.function = name.split(":")
         self.symbol = "_".join([*self.module.split(".")[-2:], self.function])  # unique among all kernels
+        if self.constants:
+            self.symbol += f"_{_digest(self.constants)}"
         self._resolved: tuple[_Call, _Bind] | None = None
 
     def __call__(self, **arguments: Any) -> int:
@@ -108,6 +113,15 @@ class Kernel:
     def ready(self) -> None:
         """Import now what the first call needs: LLVM, and Numba unless the machine code is kept."""
         self._resolve()
+
+    def is_kept(self) -> bool:
+        """Whether its machine code need not be compiled."""
+        with contextlib.suppress(_OtherInterfaceError), _expected_interface():
+            return self._resolved is not None or _read_checked(self._path()) is not None
+        return False
+
+    def _path(self) -> str:
+        return os.path.join(cache_folder(), f"{self.symbol}-{_fingerprint()}.o")
 
     def _resolve(self) -> tuple[_Call, _Bind]:
         with _RESOLVING:
@@ -121,7 +135,7 @@ class Kernel:
 
     def _from_cache(self) -> tuple[_Call, _Bind]:
         with _expected_interface():
-            path = os.path.join(cache_folder(), f"{self.symbol}-{_fingerprint()}.o")
+            path = self._path()
         stored = _read_checked(path)
         if stored is None:
             stored = self._compile()
@@ -133,7 +147,7 @@ class Kernel:
 
     def _compile(self) -> bytes:
         """The kernel's arguments and, after a zero, its object code."""
-        if sys.stderr.isatty():
+        if sys.stderr.isatty() and not self.constants:  # with constants, nobody waits for it
             print(f"Compiling {self.function}, once for this processor ...", file=sys.stderr)
         compiler, arguments, callback = self._compiled()
         with _expected_interface():
@@ -153,7 +167,16 @@ class Kernel:
 
         function = getattr(importlib.import_module(self.module), self.function)
         arguments = compiler.arguments_of(function)
-        return compiler, arguments, compiler.compiled(function, arguments, JIT_OPTIONS)
+        return compiler, arguments, compiler.compiled(function, arguments, JIT_OPTIONS, self.constants)
+
+
+def _digest(constants: dict[str, Any]) -> str:
+    """Sixteen hexadecimal digits that identify constants."""
+    digest = hashlib.sha256()
+    for name, value in sorted(constants.items()):
+        array = np.asarray(value)
+        digest.update(f"{name} {array.dtype} {array.shape} ".encode() + array.tobytes())
+    return digest.hexdigest()[:16]
 
 
 class _OtherInterfaceError(Exception):

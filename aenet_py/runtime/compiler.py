@@ -43,17 +43,23 @@ def arguments_of(function: Callable) -> list[tuple[str, Argument]]:
     return arguments
 
 
-def compiled(function: Callable, arguments: Arguments, options: dict[str, Any]) -> Any:
-    """Numba's C callback of a kernel, which takes the address of the block of its arguments."""
-    names = {"carray": carray, "kernel": numba.jit(inline="always", **options)(function)}
+def compiled(function: Callable, arguments: Arguments, options: dict[str, Any], constants: dict[str, Any]) -> Any:
+    """Numba's C callback of a kernel, which takes the address of the block of its arguments.
+
+    Arguments that are constants, by name, are part of the machine code; what a call gives for them does not count.
+    """
+    names = {"carray": carray, "kernel": numba.jit(**options)(function)}
     given, word = [], 0
-    for number, (_, argument) in enumerate(arguments):
+    for number, (name, argument) in enumerate(arguments):
         kind = _TYPES[argument.type]
         names[f"take{number}"] = _word_as(kind if argument.shape is None else types.CPointer(kind))
         value, word = f"take{number}(block, {word})", word + 1
         if argument.shape is not None and argument.layout != "pointer":
             axes = [f"block[{word + n}]" if axis is None else str(axis) for n, axis in enumerate(argument.shape)]
             value, word = f"carray({value}, ({', '.join(axes)},))", word + len(axes)
+        if name in constants:
+            value = f"constant{number}"
+            names[value] = constants[name]
         given.append(value)
     source = f"def entry(block):\n    return kernel({', '.join(given)})"
     exec(compile(source, f"<entry of {function.__name__}>", "exec"), names)  # Numba needs a function of its own

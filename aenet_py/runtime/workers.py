@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import collections
+import functools
 import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from aenet_py.errors import AenetError
+
 if TYPE_CHECKING:
-    from concurrent.futures import Future
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -26,6 +29,42 @@ def affinity() -> frozenset[int]:
 def processors() -> int:
     """Number of processors that this process may use."""
     return len(affinity())
+
+
+def number_of_threads(wanted: int | None) -> int:
+    """How many threads to use: wanted, or by default one per processor; AenetError unless it is a positive integer."""
+    if wanted is None:
+        return processors()
+    if isinstance(wanted, bool) or not isinstance(wanted, int) or wanted < 1:
+        raise AenetError(f"threads must be at least 1, not {wanted!r}")
+    return wanted
+
+
+def shared(work: Callable[..., int], pieces: Sequence[tuple], threads: int) -> int:
+    """Have threads do all pieces; returns the largest result."""
+    if threads == 1 or len(pieces) == 1:
+        return max(work(*piece) for piece in pieces)
+    waiting = iter(pieces)
+
+    def some() -> int:
+        return max((work(*piece) for piece in waiting), default=0)
+
+    from concurrent.futures import wait
+
+    others = [_pool(threads, os.getpid()).submit(some) for _ in range(min(threads, len(pieces)) - 1)]
+    try:
+        return max(some(), *(other.result() for other in others))
+    finally:
+        for _ in waiting:  # after an exception, nothing more is begun
+            pass
+        wait(others)  # as they write to arrays of this thread
+
+
+@functools.cache
+def _pool(threads: int, process: int) -> ThreadPoolExecutor:  # noqa: ARG001 - a forked process has no threads
+    from concurrent.futures import ThreadPoolExecutor
+
+    return ThreadPoolExecutor(threads - 1, thread_name_prefix="aenet_py")
 
 
 class Target(Protocol):

@@ -38,6 +38,7 @@ def simulate(
     max_share: float = 0.1,
     allow_fragments: bool = False,
     legacy_angular: bool | None = None,
+    threads: int | None = None,
     format_name: str | None = None,
     stop: Callable[[], bool] = lambda: False,
     advance: Callable[[int], object] = lambda n: None,  # noqa: ARG005
@@ -86,6 +87,8 @@ def simulate(
         Do not stop when atoms leave beyond the cutoff.
     legacy_angular : bool, optional
         Whether the potentials were trained by ænet before 2.0.4; detected by default.
+    threads : int, optional
+        Number of threads; by default one per processor that the process may use.  The results do not depend on it.
     format_name : str, optional
         ASE's name of the format of a file, if ASE does not detect it.
     stop : callable
@@ -143,7 +146,7 @@ def simulate(
         fragments=allow_fragments,
     )
     atoms = start.atoms_of(structure, format_name)
-    atoms.calc = _calculator(potential, legacy_angular)
+    atoms.calc = _calculator(potential, legacy_angular, threads)
     name = None if output is None else os.fspath(output)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*features outside")  # the log counts them
@@ -164,11 +167,12 @@ def number_of_steps(time: float | None, steps: int | None, timestep: float) -> i
     return n
 
 
-def _calculator(potential: Any, legacy_angular: bool | None) -> Any:
+def _calculator(potential: Any, legacy_angular: bool | None, threads: int | None) -> Any:
     from aenet_py.interfaces.ase import ANNCalculator
 
     if not hasattr(potential, "get_potential_energy"):
-        return ANNCalculator(potential, legacy_angular=legacy_angular)
-    if legacy_angular is not None:
-        raise AenetError("legacy_angular applies to potentials, not to a calculator")
+        return ANNCalculator(potential, legacy_angular=legacy_angular, threads=threads)
+    for name, value in (("legacy_angular", legacy_angular), ("threads", threads)):
+        if value is not None:
+            raise AenetError(f"{name} applies to potentials, not to a calculator")
     return potential

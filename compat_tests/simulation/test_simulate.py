@@ -85,6 +85,8 @@ def test_another_calculator():
     assert np.isnan(result.log["atoms_outside"]).all()
     with pytest.raises(AenetError, match="legacy_angular applies to potentials"):
         simulate(atoms, Springs(atoms, 2.0), steps=10, legacy_angular=True)
+    with pytest.raises(AenetError, match="threads applies to potentials"):
+        simulate(atoms, Springs(atoms, 2.0), steps=10, threads=2)
 
 
 @pytest.mark.parametrize(

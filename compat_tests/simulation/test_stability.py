@@ -8,6 +8,7 @@ from ase import Atoms
 from ase.data import covalent_radii
 
 from aenet_py.interfaces.ase import ANNCalculator
+from aenet_py.potentials.potential import excess
 from aenet_py.simulation import stability
 from compat_tests.interfaces.test_ase import CLUSTER, as_atoms, cluster, crystal, networks
 
@@ -71,13 +72,13 @@ def test_features_that_do_not_vary_do_not_count():
     networks_of = ANNCalculator(networks()).members[0].networks
     types = np.zeros(1, dtype=np.int64)
     features = (0.5 * (networks_of.low + networks_of.high))[:1].copy()
-    assert stability.excess(networks_of, types, features)[0] == 0.0
+    assert excess(networks_of, types, features)[0] == 0.0
     features[0, 3] += 2.0 * (networks_of.high - networks_of.low)[0, 3]
-    assert np.isclose(stability.excess(networks_of, types, features)[0], 1.5)
+    assert np.isclose(excess(networks_of, types, features)[0], 1.5)
     factors = networks_of.factors.copy()
     factors[0, 3] = 0.0
     constant = type(networks_of)(**{**vars(networks_of), "factors": factors})
-    assert stability.excess(constant, types, features)[0] == 0.0
+    assert excess(constant, types, features)[0] == 0.0
 
 
 def test_few_atoms_may_be_hotter():

@@ -1,0 +1,165 @@
+"""Energies and forces of patches of atoms, which threads share: simulations.
+
+Each patch has its own sums, which are added patch after patch, so that the bits do not depend on the threads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from aenet_py.descriptors import chebyshev, moments
+from aenet_py.descriptors.common import CoincidenceError
+from aenet_py.neighbors.patches import Patches, worthwhile
+from aenet_py.neighbors.search import Environments
+from aenet_py.potentials.potential import Potential, excess
+from aenet_py.runtime.accelerate import Kernel, scratch
+from aenet_py.runtime.constants import LANES
+from aenet_py.runtime.specialise import Specialised
+from aenet_py.runtime.workers import shared
+
+_through_patches = Kernel("aenet_py.potentials.kernels:through_patches")
+_collect = Kernel("aenet_py.potentials.kernels:collect")
+ROUND = 60_000  # members of patches whose forces are kept until they are added: 2 MB
+
+
+@dataclass(frozen=True)
+class Forces:
+    """Energies and forces of a structure.
+
+    Parameters
+    ----------
+    atomic_energies
+        (n_centers,) eV, including the energies of the free atoms.
+    forces
+        (n_atoms, 3) eV/Å; of the owners, if there are some.
+    virial
+        (3, 3) eV, derivative of the energy with respect to strain.
+    outside
+        (n_centers,) number of features outside the range of the training set.
+    excess
+        (n_centers,) how far the farthest feature lies outside, in widths of the range; features that do not vary in the
+        training set do not count.
+    """
+
+    atomic_energies: np.ndarray
+    forces: np.ndarray
+    virial: np.ndarray
+    outside: np.ndarray
+    excess: np.ndarray
+
+
+def forces_of(potential: Potential, types: np.ndarray, environments: Environments) -> Forces:
+    """The same of a potential that evaluates atom by atom; types (n_atoms,): species."""
+    found = potential.evaluate(types, environments)
+    beyond = excess(potential.networks, types[: len(found.features)], found.features)
+    return Forces(found.atomic_energies, found.forces, found.virial, found.outside, beyond)
+
+
+def applies(potential: Potential) -> bool:
+    """Whether a potential can be evaluated patch by patch."""
+    return potential.tables is not None
+
+
+def evaluate(
+    potential: Potential, known: Patches, positions: np.ndarray, kinds: np.ndarray, threads: int = 1,
+    owners: np.ndarray | None = None,
+) -> Forces:  # fmt: skip
+    """Energies and forces of atoms at positions, with pairs that still hold.
+
+    Parameters
+    ----------
+    potential
+        One to which this `applies`.
+    known
+        The pairs.
+    positions
+        (n_atoms, 3) Å.
+    kinds
+        (n_kinds,) species, as index into the types of the potential, of each kind of atoms.
+    threads
+        Number of threads at most, fewer with few atoms; the results do not depend on it.
+    owners
+        (n_atoms,) int64, the row of the forces to which the force on each atom belongs, where some are copies of
+        others; None if there are none.
+
+    Returns
+    -------
+    Forces
+        Energies in eV, forces in eV/Å, virial in eV.
+
+    Raises
+    ------
+    CoincidenceError
+        If two atoms coincide.
+    """
+    basis, tables, networks = potential.model.basis, potential.tables, potential.networks
+    assert isinstance(basis, chebyshev.ChebyshevBasis)
+    assert tables is not None
+    n_centers, n_patches = len(known.centers), len(known.ends) - 1
+    types, positions = kinds[known.kinds], np.ascontiguousarray(positions)
+    energies, outside, beyond = np.empty(n_centers), np.empty(n_centers, dtype=np.int64), np.empty(n_centers)
+    atoms, n_forces = known.atoms, len(positions)
+    if owners is not None:
+        atoms, n_forces = owners[atoms], int(owners.max(initial=-1)) + 1
+    forces, virials = np.zeros((n_forces, 3)), scratch("virials", 9 * LANES * n_patches).reshape(-1, 9 * LANES)
+    constants = constants_of(potential, kinds)
+    kernel, arguments = special(constants), {**networks.by_lanes, **constants}
+
+    most = int(np.diff(known.members).max(initial=0))
+
+    def work(begin: int, end: int, counter: np.ndarray, pulls: np.ndarray) -> int:
+        return kernel(
+            begin=begin, end=end, counter=counter, positions=positions, types=types, centers=known.centers,
+            ends_of=known.ends, members=known.members, atoms=known.atoms, offsets=known.offsets, first=known.first,
+            partners=known.partners, recurrence=tables.recurrence, norms=tables.norms, expansion=tables.expansion,
+            **arguments, **networks.scratch_by_lanes(), **moments.scratch_of(tables, len(kinds), known.most_pairs),
+            moved=scratch("moved", 4 * most).reshape(-1, 4), pulls=pulls, virials=virials, energies=energies,
+            outside=outside, excess=beyond,
+        )  # fmt: skip
+
+    threads = worthwhile(threads, n_centers)
+    for begin, end in rounds(known.members):
+        pulls = scratch("pulls", 4 * int(known.members[end] - known.members[begin])).reshape(-1, 4)
+        call = (begin, end, np.zeros(1, dtype=np.int64), pulls)
+        failed = shared(work, [call] * min(threads, end - begin), threads)
+        if failed:
+            raise CoincidenceError(np.array([0, n_centers]), failed - 1)
+        _collect(begin=begin, end=end, members=known.members, atoms=atoms, pulls=pulls, forces=forces)
+    virial = np.zeros(9)
+    for each in virials:
+        virial += each.reshape(9, LANES).sum(axis=1)
+    return Forces(energies, forces, virial.reshape(3, 3), outside, beyond)
+
+
+_SPECIAL: dict[tuple, Specialised] = {}  # by their constants, which members of a committee often share
+
+
+def special(constants: dict[str, Any]) -> Specialised:
+    """The kernel with these constants."""
+    key = tuple((name, np.shape(value), np.asarray(value).tobytes()) for name, value in constants.items())
+    if key not in _SPECIAL:
+        _SPECIAL[key] = Specialised(_through_patches, constants)
+    return _SPECIAL[key]
+
+
+def constants_of(potential: Potential, kinds: np.ndarray) -> dict[str, Any]:
+    """Arguments of the kernel that follow from set-ups and layers alone, for structures with some species."""
+    basis, networks = potential.model.basis, potential.networks
+    assert isinstance(basis, chebyshev.ChebyshevBasis)
+    arrays = {"cutoffs": basis.cutoffs, "orders": basis.orders}
+    arrays.update({name: networks.by_lanes[name] for name in ("layers", "nodes", "functions")})
+    alike = all((array == array[0]).all() for array in arrays.values())
+    return {**arrays, "alike": int(alike), "species": np.ascontiguousarray(basis.weights[:, kinds])}
+
+
+def rounds(members: np.ndarray) -> list[tuple[int, int]]:
+    """Ranges of patches that together have about ROUND members."""
+    found, begin = [], 0
+    while begin < len(members) - 1:
+        end = max(begin + 1, int(np.searchsorted(members, members[begin] + ROUND, side="right")) - 1)
+        found.append((begin, end))
+        begin = end
+    return found
