@@ -185,3 +185,15 @@ def test_the_first_invalid_file_is_named(tmp_path):
         (tmp_path / f"{name}.xsf").write_text(HEAD + "1 1\nTi 1 2 3 4 5 six\n")
     with pytest.raises(InputError, match=r"a\.xsf:10: found 'six'"):
         reading.read_items([Item(str(tmp_path / "a.xsf")), Item(str(tmp_path / "b.xsf"))], TYPES)
+
+
+def test_numbers_of_all_lengths(tmp_path):
+    """Only those that a single operation rounds correctly are for the kernel."""
+    rng = np.random.default_rng(1)
+    texts = []
+    for digits in np.repeat(np.arange(1, 20), 12).tolist():
+        row = [f"{value:.{digits - 1}e}" for value in (rng.normal(size=6) * 10.0 ** rng.integers(-4, 5, 6)).tolist()]
+        texts.append(f"{HEAD}1 1\nTi {' '.join(row)}\n".encode())
+    by_kernel = check(tmp_path, texts)
+    assert all(by_kernel[: 12 * 15])
+    assert not any(by_kernel[12 * 17 :])
