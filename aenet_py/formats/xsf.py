@@ -281,8 +281,8 @@ def _atom_lines(
             what = "'<symbol> x y z fx fy fz'" if reference else "'<symbol> x y z'"
             rows.append(_numbers(path, number + 1, lines[number], items[1:], n_values, what))
         values = np.array(rows)
-    species_of = {name: _species(name, types) for name in set(names)}
-    symbols, species = species_of_atoms([species_of[name] for name in names])
+    known = {name: species_of(name, types) for name in set(names)}
+    symbols, species = species_of_atoms([known[name] for name in names])
     return symbols, species, values[:, :n_values]
 
 
@@ -293,7 +293,7 @@ def _are_names(words: Sequence[str], lines: Sequence[str], width: int) -> bool:
     return all(map(str.isalnum, words)) and all(len(line.split()) == width for line in lines)
 
 
-def _species(name: str, types: Sequence[str]) -> str:
+def species_of(name: str, types: Sequence[str]) -> str:
     """Species of an atom's name: as in the original its first two characters, if these are a species."""
     literal = name[:SYMBOL_LENGTH]
     if literal in types or literal in NUMBER:

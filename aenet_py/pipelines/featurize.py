@@ -32,6 +32,7 @@ from aenet_py.formats.trainset import EnergyStatistics
 from aenet_py.inputs.setup import read as read_setup
 from aenet_py.neighbors import search
 from aenet_py.neighbors.search import Environments, is_repeated
+from aenet_py.pipelines.reading import read_items
 from aenet_py.report import generate as report
 from aenet_py.runtime.output import PendingFile
 from aenet_py.runtime.workers import Pieces, Workers
@@ -143,7 +144,7 @@ def jobs(items: Iterable[Item], chosen: frozenset[int]) -> Iterator[FeaturizeJob
 def featurize(model: Model, job: FeaturizeJob) -> FeaturizedBatch:
     """Read the structures of a job and compute their features."""
     started_at = time.perf_counter()
-    given = [structure_files.read_item(item, types=model.types) for item in job.items]
+    given = read_items(job.items, model.types)
     names = [item.name for item in job.items]
     included = [structure for structure in given if len(structure.symbols) <= len(model.types)]
     if not included:
