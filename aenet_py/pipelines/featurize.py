@@ -370,6 +370,16 @@ def _gradients(model: Model, parts: Sequence[bytes | _Part]) -> Pieces:
             yield n_bytes, gradient_records(part.path, model, part.types, part.environments, begin, end)
 
 
+def gradients_of(
+    path: str, model: Model, types: np.ndarray, environments: Environments, start: int, stop: int
+) -> np.ndarray:
+    """Gradients of the atoms from start to stop, as the descriptor returns them; arguments as of `gradient_records`."""
+    computed = model.descriptor.gradients(model.basis, types, environments, start, stop)
+    if not math.isfinite(computed.sum()):
+        raise InputError(path, f"gradients of features are not finite; {REMEDY}")
+    return computed
+
+
 def gradient_records(
     path: str, model: Model, types: np.ndarray, environments: Environments, start: int, stop: int
 ) -> list:
@@ -377,9 +387,7 @@ def gradient_records(
 
     path : of the structure, for the InputError if a gradient is not finite.
     """
-    computed = model.descriptor.gradients(model.basis, types, environments, start, stop)
-    if not math.isfinite(computed.sum()):
-        raise InputError(path, f"gradients of features are not finite; {REMEDY}")
+    computed = gradients_of(path, model, types, environments, start, stop)
     values = computed.data.cast("B")
     parts: list = []
     position = 0

@@ -125,7 +125,7 @@ def _trained() -> str:
 
 def refusing_layouts(monkeypatch) -> list[int]:
     """Let gradients be of another form than their layout; takes, of each call, whether the layout is closed."""
-    pack, calls = recompute.pack, []
+    pack, calls = recompute.pack_values, []
 
     def refusing(layouts, *arguments):
         calls.append(int(layouts.sizes[0, 4]))
@@ -133,7 +133,7 @@ def refusing_layouts(monkeypatch) -> list[int]:
             raise packing.OtherFormError
         return pack(layouts, *arguments)
 
-    monkeypatch.setattr(recompute, "pack", refusing)
+    monkeypatch.setattr(recompute, "pack_values", refusing)
     return calls
 
 

@@ -20,12 +20,13 @@ from aenet_py.formats import structures as structure_files
 from aenet_py.formats.source import Advance
 from aenet_py.formats.trainset import TrainingSet
 from aenet_py.neighbors.search import environments
-from aenet_py.pipelines.featurize import CHUNK_BYTES, gradient_records, gradient_sizes, runs
+from aenet_py.pipelines.featurize import CHUNK_BYTES, gradients_of, runs
 from aenet_py.runtime import memory
+from aenet_py.runtime.accelerate import scratch
 from aenet_py.runtime.workers import Workers
 from aenet_py.structure import Structure
 from aenet_py.training.data.gradients import places_of
-from aenet_py.training.data.packing import Layout, OtherFormError, in_full, joined, most_words, pack
+from aenet_py.training.data.packing import Layout, OtherFormError, in_full, joined, most_words, pack_values
 
 T = TypeVar("T")
 NEAR = 1.0e-6  # Å: largest deviation of positions from the training set
@@ -66,18 +67,18 @@ class Recomputed:
         assert structure is not None
         with_positions = self.model.descriptor is behler
         surroundings = environments([structure], self.model.r_min, self.model.r_max, with_positions).only(0)
-        sizes, places, kernel_layouts = (
-            gradient_sizes(self.model, types, surroundings),
-            places_of(networks),
-            joined(self.layouts),
-        )
-        room = np.empty(most_words(self.layouts, sum(sizes) // 8, len(types)), dtype=np.float32)
-        begins, used, species = np.empty_like(places), 0, (types + 1).astype(np.int32)
+        sizes = (24 * self.model.basis.sizes[types] * (surroundings.counts + 1)).tolist()  # bytes per atom
+        of_network = places_of(networks)
+        kernel_layouts, numbers = joined(self.layouts), surroundings.index + np.int32(1)
+        room = scratch("packed", most_words(self.layouts, sum(sizes) // 8, len(types)), np.float32)
+        begins, used, here = np.empty_like(of_network), 0, np.empty_like(of_network)
         for start, stop, _ in runs(sizes, CHUNK_BYTES):
-            records = b"".join(gradient_records(structure.path, self.model, types, surroundings, start, stop))
-            content, here = np.frombuffer(records, dtype=np.uint8), np.empty_like(places)
-            words, *_ = pack(kernel_layouts, species, networks, places, start, content, room[used:], here)
-            begins[places[start:stop]] = used + here[places[start:stop]]
+            computed = gradients_of(structure.path, self.model, types, surroundings, start, stop)
+            words = pack_values(
+                kernel_layouts, networks, of_network, start, stop, computed, surroundings.first, numbers, room[used:],
+                here,
+            )  # fmt: skip
+            begins[of_network[start:stop]] = used + here[of_network[start:stop]]
             used += words
         return room[:used].copy(), begins
 
