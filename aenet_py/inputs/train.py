@@ -33,7 +33,7 @@ HIDDEN = -1  # layers to freeze: all but the last
 MOST = 2**63 - 1  # of whole numbers
 EVERY = 2**31 - 1  # structures per batch, if all are in one
 MOST_NUMPY_SEED, MOST_TORCH_SEED = 2**32 - 1, 2**64 - 1
-MEMORY_MODES = ("cpu", "gpu", "disk", "recompute")
+MEMORY_MODES = ("cpu", "gpu", "disk", "recompute", "auto")
 SCHEDULES = {"plateau": ("factor", "patience", "min_lr"), "cosine": ("min_lr",)}
 USUAL_AVERAGE = 0.999  # default decay of EMA
 T = TypeVar("T")
@@ -108,7 +108,7 @@ class TrainInput:
     numpy_seed, torch_seed : int
         Seeds of the split and the batches, and of the initial weights.
     memory_mode : str
-        Where gradients are kept, one of MEMORY_MODES.
+        Where gradients are kept, one of MEMORY_MODES; auto with structures only.
     method, learning_rate, regularization : str, float, float
         Optimizer (one of METHODS or `second_order.METHODS`), learning rate and weight decay.
     save_energies, save_forces : bool
@@ -295,6 +295,11 @@ def parse(
     if training_set is not None and given is None and _holds_structures(training_set.path):
         message = f"found structures, {training_set.path}, after TRAININGSET; expected TYPES and SETUPS with them"
         raise InputError(path, message, training_set.line)
+    if memory_mode == "auto" and given is None:
+        message = "found MEMORY_MODE auto with a training set; expected TYPES and SETUPS, or another mode"
+        raise InputError(path, message, entries["memory_mode"].number)
+    if given is not None and "memory_mode" not in entries:
+        memory_mode = "auto"
     for keyword in ("forcespercent", "forcesseed"):
         if keyword in entries and memory_mode != "recompute" and given is None:
             message = f"found {keyword.upper()}; expected it with MEMORY_MODE recompute, or with TYPES and SETUPS, only"

@@ -159,6 +159,27 @@ def check_structures(
 
     order (n_types,) : the network of each species of TYPES.
     """
+    return _fits(deck, _of_structures(deck, included, order, computed, ranks))
+
+
+def memory_mode(deck: TrainInput, order: np.ndarray, computed: Direct, ranks: Ranks) -> tuple[str, str]:
+    """What MEMORY_MODE auto stands for, the same in all processes, and a sentence on it.
+
+    Arguments as of `check_structures`.
+    """
+    if deck.alpha is None:
+        return "cpu", ""
+    need = _of_structures(replace(deck, memory_mode="cpu"), computed.included, order, computed, ranks)
+    fits = all(ranks.gathered(need.memory <= memory.available()))
+    needed = f"up to {need.gradients / GIGABYTE:.2f} GB"
+    if fits:
+        return "cpu", f"Gradients are kept in memory, {needed} (MEMORY_MODE auto)."
+    return "recompute", f"Gradients are computed for each batch; {needed} would not fit into memory (MEMORY_MODE auto)."
+
+
+def _of_structures(
+    deck: TrainInput, included: Included, order: np.ndarray, computed: Direct | None, ranks: Ranks
+) -> MemoryEstimate:
     model, counts = included.model, np.zeros(len(order), dtype=np.int64)
     for structure in included.structures:
         each = np.bincount(structure.species, minlength=len(structure.symbols))
@@ -169,12 +190,12 @@ def check_structures(
     copies = COPIES if computed is None else COPIES - 1  # one is in memory
     n_atoms = int(counts.sum())
     need = MemoryEstimate(8.0 * copies * n_atoms * (max(n_features) + VALUES_OF_ATOM), 0, weights, layers)
-    if deck.alpha is None or computed is None or deck.memory_mode == "recompute":
-        return _fits(deck, of_machine(need, deck, ranks))
-    layouts = [layout_of(setup, model.types) for setup in model.setups]
-    n_reals = int(computed.reals[included.chosen].sum())
-    packed = 4 * most_words(layouts, n_reals, int(included.n_atoms[included.chosen].sum()))
-    return _fits(deck, of_machine(_with_gradients(need, deck, packed, len(included.structures)), deck, ranks))
+    if deck.alpha is not None and computed is not None and deck.memory_mode != "recompute":
+        layouts = [layout_of(setup, model.types) for setup in model.setups]
+        n_reals = int(computed.reals[included.chosen].sum())
+        packed = 4 * most_words(layouts, n_reals, int(included.n_atoms[included.chosen].sum()))
+        need = _with_gradients(need, deck, packed, len(included.structures))
+    return of_machine(need, deck, ranks)
 
 
 def check_loaded(deck: TrainInput, data: Data, ranks: Ranks) -> str:

@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -89,7 +90,7 @@ def _read(deck: TrainInput, ranks: Ranks, events: Events) -> tuple[Data, Draw, d
         with events.progress(os.path.getsize(native(deck.training_set)), "B") as advance_set:
             training_set = dataset.read(deck, advance_set)
     else:
-        computed = _computed(deck, ranks, events)
+        deck, computed = _computed(deck, ranks, events)
         training_set = computed.training_set
     if ranks.size > 1 and not (deck.save_batches and ranks.rank == 0):
         is_kept = dataset.kept(deck, training_set)
@@ -116,8 +117,8 @@ def _read(deck: TrainInput, ranks: Ranks, events: Events) -> tuple[Data, Draw, d
     return data, draw, stored
 
 
-def _computed(deck: TrainInput, ranks: Ranks, events: Events) -> Direct:
-    """The training set, computed from structures."""
+def _computed(deck: TrainInput, ranks: Ranks, events: Events) -> tuple[TrainInput, Direct]:
+    """The training set, computed from structures; and the deck, with the MEMORY_MODE that auto stands for."""
     given = deck.structures
     assert given is not None
     order = dataset.order_of_species(deck, given.types)
@@ -130,8 +131,13 @@ def _computed(deck: TrainInput, ranks: Ranks, events: Events) -> Direct:
     with events.progress(len(included.structures), "structures") as advance:
         computed = direct.features(included, ranks.threads, advance)
     dataset.check_finite(deck, computed.training_set)
+    if deck.memory_mode == "auto":
+        mode, chosen = ranks.together(lambda: memory_estimate.memory_mode(deck, order, computed, ranks))
+        deck = replace(deck, memory_mode=mode)
+        if chosen:
+            events.note(chosen)
     events.note(ranks.together(lambda: memory_estimate.check_structures(deck, included, order, computed, ranks)))
-    return computed
+    return deck, computed
 
 
 def _state(deck: TrainInput) -> tuple[dict[str, Any] | None, Split | None]:

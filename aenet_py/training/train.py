@@ -121,7 +121,7 @@ def train(
         - ``forces_weight`` (None, energies only; otherwise the setting ``alpha`` of FORCES, 0 to 1), ``max_energy``
           (eV/atom), ``max_forces`` (eV/Å), ``forces_percent`` and ``forces_seed`` (of structures),
         - ``numpy_seed`` (11; NPSEED), ``torch_seed`` (22; PHSEED), ``new_split`` (False),
-        - ``memory_mode`` ("cpu"), ``save_energies`` (False), ``save_forces`` (False).
+        - ``memory_mode`` ("cpu"; "auto" for structures), ``save_energies`` (False), ``save_forces`` (False).
 
     Returns
     -------

@@ -115,11 +115,29 @@ def test_other_places_for_gradients(memory_mode, name, tmp_path, monkeypatch):
     check(wanted, state)
 
 
+@pytest.mark.parametrize("line", ["", "MEMORY_MODE auto"])
+def test_gradients_that_may_not_fit(line, tmp_path, monkeypatch, capsys):
+    """They are kept if there is room, and otherwise computed for each batch, with the same results."""
+    deck = prepared(tmp_path, CLUSTER, "50", monkeypatch)
+    wanted, state = through_files()
+    Path("train.in").write_text(with_structures(deck).replace("MEMORY_MODE cpu", line))
+    check(wanted, state)
+    assert "Gradients are kept in memory, up to 0.00 GB (MEMORY_MODE auto).\n" in capsys.readouterr().err
+    for name in ("model.restart", *wanted):
+        Path(name).unlink()
+    rooms = iter([5e8, 4.001e8, 5e8])
+    monkeypatch.setattr(memory_estimate, "memory", SimpleNamespace(available=rooms.__next__))
+    monkeypatch.setattr(direct, "gradients", pytest.fail)
+    check(wanted, state)
+    message = "Gradients are computed for each batch; up to 0.00 GB would not fit into memory (MEMORY_MODE auto).\n"
+    assert message in capsys.readouterr().err
+
+
 def test_energies_only(tmp_path, monkeypatch):
     deck = prepared(tmp_path, CLUSTER, "50", monkeypatch).replace("FORCES\nalpha=0.3\n", "")
     Path("train.in").write_text(deck)
     wanted, state = through_files()
-    Path("train.in").write_text(with_structures(deck, ""))
+    Path("train.in").write_text(with_structures(deck, "").replace("MEMORY_MODE cpu", ""))
     monkeypatch.setattr(direct, "gradients", pytest.fail)
     check(wanted, state)
 
@@ -238,7 +256,7 @@ def test_transfer(tmp_path, monkeypatch):
 
 
 @pytest.mark.mpi
-@pytest.mark.parametrize("memory_mode", ["cpu", "recompute"])
+@pytest.mark.parametrize("memory_mode", ["auto", "recompute"])
 def test_two_processes(memory_mode, tmp_path, monkeypatch):
     """Each computes the gradients of its own structures only."""
     deck = prepared(tmp_path, CLUSTER, "50", monkeypatch)
@@ -313,6 +331,12 @@ def test_structures_without_set_ups(tmp_path, monkeypatch, capsys):
     deck = prepared(tmp_path, CLUSTER, "50", monkeypatch)
     Path("train.in").write_text(deck.replace("TRAININGSET set.train", "TRAININGSET all.xyz"))
     refused("train.in:1: found structures, all.xyz, after TRAININGSET; expected TYPES and SETUPS with them", capsys)
+
+
+def test_auto_with_a_training_set(tmp_path, monkeypatch, capsys):
+    deck = prepared(tmp_path, CLUSTER, "50", monkeypatch)
+    Path("train.in").write_text(deck.replace("MEMORY_MODE cpu", "MEMORY_MODE auto"))
+    refused("train.in:7: found MEMORY_MODE auto with a training set; expected TYPES and SETUPS", capsys)
 
 
 def test_results_that_would_replace_structures(tmp_path, monkeypatch, capsys):
