@@ -41,9 +41,9 @@ def warn(message: str) -> None:
 def warn_of_repeated(paths: Sequence[str]) -> None:
     """Name XSF files of slabs and wires whose images lie within the cutoff, as in the original."""
     if paths:
-        which = f"{paths[0]} and {counted(len(paths) - 1, 'other')}" if len(paths) > 1 else paths[0]
-        message = "not periodic along all vectors, but repeated along all of them within the cutoff, as in the original"
-        warn(f"{which}: {message}; leave more vacuum, or use extended XYZ")
+        from aenet_py.pipelines.featurize import warning_of_repeated
+
+        warn(warning_of_repeated(paths))
 
 
 def warn_of_missing(path: str, n: int, tell: Callable[[str], None] = warn) -> None:

@@ -153,7 +153,7 @@ SCANNED = (
     "angular_n",
 )  # fmt: skip
 DECKS: dict[FileType, tuple[set[str], ...]] = {  # sets of keywords that occur together in these files only
-    FileType.TRAIN: ({"trainingset"},),
+    FileType.TRAIN: ({"trainingset"}, {"setups", "networks", "method"}),
     FileType.GENERATE: ({"types", "setups"},),
     FileType.PREDICT: ({"types", "networks"},),
     FileType.SETUP: ({"atom", "basis"}, {"atom", "symmfunc"}),

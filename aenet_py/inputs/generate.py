@@ -21,6 +21,8 @@ SINGLE = {
 }  # fmt: skip
 COUNTED = {"types", "files"}
 PER_TYPE = {"setups"}
+SETUPS_EXPECTED = "'SETUPS' and one line '<symbol> <.stp file>' for each species"
+FILES_EXPECTED = "'FILES', the number of lines, and one XSF or extended XYZ file per line"
 KEY = "a key of the comment lines, or a column, of extended XYZ"
 
 
@@ -75,7 +77,7 @@ class GenerateInput:
 def read(path: str, warn: Callable[[str], None]) -> GenerateInput:
     """Read generate.in; InputError with the line of whatever is missing or invalid."""
     deck = read_deck(path, "a generate.x input file", SINGLE, COUNTED, PER_TYPE)
-    types, energies = _types(deck)
+    types, energies = species_of(deck)
     quiet = deck.is_quiet(warn)
     forces = deck.flag("forces")
     percent = deck.argument("forcespercent", _percentage, "a percentage from 0 to 100")
@@ -92,7 +94,7 @@ def read(path: str, warn: Callable[[str], None]) -> GenerateInput:
         atomic_energies=energies,
         setups=_setups(deck, types),
         structures=_files(deck),
-        labels=Labels(deck.argument("energykey", _key, KEY), deck.argument("forceskey", _key, KEY)),
+        labels=labels_of(deck),
         forces=forces,
         forces_percent=DEFAULT_FORCES_PERCENT if percent is None else percent,
         forces_list=forces_list,
@@ -132,6 +134,11 @@ def to_text(deck: GenerateInput) -> str:
     return "\n".join([*lines, "FILES", str(len(deck.structures)), *deck.structures]) + "\n"
 
 
+def labels_of(deck: Deck) -> Labels:
+    """ENERGYKEY and FORCESKEY."""
+    return Labels(deck.argument("energykey", _key, KEY), deck.argument("forceskey", _key, KEY))
+
+
 def _key(text: str) -> str:
     if not text:
         raise ValueError
@@ -145,7 +152,8 @@ def _percentage(text: str) -> float:
     return value
 
 
-def _types(deck: Deck) -> tuple[tuple[str, ...], tuple[float, ...]]:
+def species_of(deck: Deck) -> tuple[tuple[str, ...], tuple[float, ...]]:
+    """The species of TYPES, and the energy of the free atom of each, eV."""
     entry = deck.require("types", "'TYPES', the number of species, and '<symbol> <atomic energy>' lines")
     symbols, energies = [], []
     for line in entry.body:
@@ -162,12 +170,12 @@ def _types(deck: Deck) -> tuple[tuple[str, ...], tuple[float, ...]]:
 
 
 def _setups(deck: Deck, types: tuple[str, ...]) -> tuple[str, ...]:
-    deck.require("setups", "'SETUPS' and one line '<symbol> <.stp file>' for each species")
+    deck.require("setups", SETUPS_EXPECTED)
     return deck.files_of_species("setups", types, ".stp file", "a fingerprint set-up file")
 
 
 def _files(deck: Deck) -> tuple[str, ...]:
-    entry = deck.require("files", "'FILES', the number of lines, and one XSF or extended XYZ file per line")
+    entry = deck.require("files", FILES_EXPECTED)
     for n, line in enumerate(entry.body):
         path = path_of(line.text)
         if os.path.exists(path):

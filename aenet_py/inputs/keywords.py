@@ -123,7 +123,15 @@ class Deck:
 
     def files_of_species(self, keyword: str, types: Sequence[str], name: str, what: str) -> tuple[str, ...]:
         """The file of each species, from lines '<symbol> <file>' in any order; InputError if one does not exist."""
-        files: dict[str, str] = {}
+        files = self.lines_of_species(keyword, types, name)
+        for line, path in files:
+            if not os.path.exists(path):
+                raise self.missing(line, path, what)
+        return tuple(path for _, path in files)
+
+    def lines_of_species(self, keyword: str, types: Sequence[str], name: str) -> list[tuple[Line, str]]:
+        """The same files, which need not exist, with their lines."""
+        files: dict[str, tuple[Line, str]] = {}
         for line in self.entries[keyword].body:
             given = words(line.text)
             if len(given) < 2:
@@ -135,10 +143,8 @@ class Deck:
                 raise InputError(self.path, message, line.number)
             if symbol in files:
                 raise InputError(self.path, f"{keyword.upper()} names {symbol!r} twice", line.number)
-            if not os.path.exists(path):
-                raise self.missing(line, path, what)
-            files[symbol] = path
-        return tuple(files[t] for t in types)
+            files[symbol] = (line, path)
+        return [files[t] for t in types]
 
     def missing(self, line: Line, path: str, what: str) -> InputError:
         """The error for a file that does not exist."""
@@ -173,12 +179,19 @@ def content_lines(path: str, what: str) -> list[Line]:
 def read_deck(
     path: str, what: str, single: Set[str], counted: Set[str], per_type: Set[str], followed: Set[str] = frozenset()
 ) -> Deck:
-    """Split a deck into keywords.
+    """Read a deck and split it into keywords, as `split` does."""
+    return split(path, content_lines(path, what), single, counted, per_type, followed)
+
+
+def split(
+    path: str, lines: Sequence[Line], single: Set[str], counted: Set[str], per_type: Set[str],
+    followed: Set[str] = frozenset(),
+) -> Deck:  # fmt: skip
+    """Split the lines of a deck into keywords.
 
     single : keywords without further lines; counted : followed by a number and as many lines, including ``types``;
     per_type : followed by one line per species; followed : by one line, unless it begins with a keyword.
     """
-    lines = content_lines(path, what)
     keywords = single | counted | per_type | followed
     n_types = _number_of_types(path, lines)
     entries: dict[str, KeywordLine] = {}
@@ -197,7 +210,7 @@ def read_deck(
             if keyword in counted:
                 n = _count(path, keyword, line, lines[position : position + 1])
                 position += 1
-            body = lines[position : position + n]
+            body = list(lines[position : position + n])
             if keyword in followed and (not body or first_word(body[0].text).lower() in keywords):
                 body, n = [], 0
             if len(body) < n:
@@ -208,14 +221,14 @@ def read_deck(
     return Deck(path, entries, frozenset(keywords), tuple(unknown))
 
 
-def _number_of_types(path: str, lines: list[Line]) -> int:
+def _number_of_types(path: str, lines: Sequence[Line]) -> int:
     for position, line in enumerate(lines):
         if first_word(line.text).lower() == "types":
             return _count(path, "types", line, lines[position + 1 : position + 2])
     return 0
 
 
-def _count(path: str, keyword: str, line: Line, following: list[Line]) -> int:
+def _count(path: str, keyword: str, line: Line, following: Sequence[Line]) -> int:
     given = following[0] if following else Line(line.number, "the end of the file")
     try:
         count = listio.integer(listio.items(given.text)[0] or "")

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from aenet_py.errors import InputError
-from aenet_py.formats import listio
-from aenet_py.inputs import model_transfer, second_order, trainx
+from aenet_py.formats import frames, listio
+from aenet_py.inputs import model_transfer, second_order, structures, trainx
 from aenet_py.inputs.keywords import Line, TrainKeyword, content_lines, nobody
 from aenet_py.inputs.model_transfer import EnergyRange, ModelTransfer
+from aenet_py.inputs.structures import NamedFile, StructureInput
 
 METHODS = ("adam", "adadelta", "adagrad", "adamw", "adamax")
 ACTIVATIONS = ("linear", "tanh", "sigmoid")
@@ -32,7 +33,7 @@ HIDDEN = -1  # layers to freeze: all but the last
 MOST = 2**63 - 1  # of whole numbers
 EVERY = 2**31 - 1  # structures per batch, if all are in one
 MOST_NUMPY_SEED, MOST_TORCH_SEED = 2**32 - 1, 2**64 - 1
-MEMORY_MODES = ("cpu", "gpu", "disk", "recompute")
+MEMORY_MODES = ("cpu", "gpu", "disk", "recompute", "auto")
 SCHEDULES = {"plateau": ("factor", "patience", "min_lr"), "cosine": ("min_lr",)}
 USUAL_AVERAGE = 0.999  # default decay of EMA
 T = TypeVar("T")
@@ -92,7 +93,7 @@ class TrainInput:
     path : str
         The input file.
     training_set : str
-        File of the training set.
+        File of the training set; with structures, what messages and potentials call them.
     test_fraction : float
         Fraction of the structures in the test set.
     epochs, write_every : int
@@ -107,7 +108,7 @@ class TrainInput:
     numpy_seed, torch_seed : int
         Seeds of the split and the batches, and of the initial weights.
     memory_mode : str
-        Where gradients are kept, one of MEMORY_MODES.
+        Where gradients are kept, one of MEMORY_MODES; auto with structures only.
     method, learning_rate, regularization : str, float, float
         Optimizer (one of METHODS or `second_order.METHODS`), learning rate and weight decay.
     save_energies, save_forces : bool
@@ -129,13 +130,16 @@ class TrainInput:
     transfer : Transfer, ModelTransfer or None
         Settings of MODE transfer.
     forces_percent, forces_seed : float, int or None
-        Percentage of the structures whose gradients MEMORY_MODE recompute uses, and the seed they are drawn with.
+        Percentage of the structures whose gradients are used, with structures or MEMORY_MODE recompute, and the seed
+        they are drawn with.
     new_split : bool
         Draw the test set again, even if model.restart contains one.
     energy_range : EnergyRange or None
         Normalise energies with these values (E_NORMALIZATION), not those of the training set.
     settings : mapping of str to float
         Settings of the methods without a learning rate (`second_order`).
+    structures : StructureInput or None
+        Structures whose features are computed, in place of a training set.
     """
 
     path: str
@@ -170,6 +174,7 @@ class TrainInput:
     new_split: bool = False
     energy_range: EnergyRange | None = None
     settings: Mapping[str, float] = field(default_factory=dict)
+    structures: StructureInput | None = None
 
     @property
     def reduces_rate(self) -> bool:
@@ -194,8 +199,11 @@ def read(path: str, warn: Callable[[str], None] = nobody) -> TrainInput:
     return parse(path, content_lines(path, "an input file of the trainer, train.in"), warn)
 
 
-def parse(path: str, lines: list[Line], warn: Callable[[str], None] = nobody) -> TrainInput:
-    """As `read`, from the lines of a deck; path : its name in errors."""
+def parse(
+    path: str, lines: list[Line], warn: Callable[[str], None] = nobody, given: StructureInput | None = None
+) -> TrainInput:
+    """As `read`, from the lines of a deck; path : its name in errors; given : structures that are not in the deck."""
+    sections, lines = structures.sections(path, lines)
     trainx.check(path, lines)
     entries = _entries(path, trainx.without_ignored(path, lines, warn))
 
@@ -280,16 +288,34 @@ def parse(path: str, lines: list[Line], warn: Callable[[str], None] = nobody) ->
     energy_range = None
     if "e_normalization" in entries:
         energy_range = model_transfer.energy_range(path, *settings("e_normalization"))
+    training_set = None
+    if "trainingset" in entries:
+        training_set = NamedFile(entries["trainingset"].words[0], entries["trainingset"].number)
+    given = given or structures.read(sections, training_set)
+    if training_set is not None and given is None and _holds_structures(training_set.path):
+        message = f"found structures, {training_set.path}, after TRAININGSET; expected TYPES and SETUPS with them"
+        raise InputError(path, message, training_set.line)
+    if memory_mode == "auto" and given is None:
+        message = "found MEMORY_MODE auto with a training set; expected TYPES and SETUPS, or another mode"
+        raise InputError(path, message, entries["memory_mode"].number)
+    if given is not None and "memory_mode" not in entries:
+        memory_mode = "auto"
     for keyword in ("forcespercent", "forcesseed"):
-        if keyword in entries and memory_mode != "recompute":
-            message = f"found {keyword.upper()}; expected it with MEMORY_MODE recompute only"
+        if keyword in entries and memory_mode != "recompute" and given is None:
+            message = f"found {keyword.upper()}; expected it with MEMORY_MODE recompute, or with TYPES and SETUPS, only"
             raise InputError(path, message, entries[keyword].number)
-    if memory_mode == "recompute" and (mode == "batches" or {"save_batches", "load_batches"} & entries.keys()):
+    saved = [keyword for keyword in entries if keyword in ("save_batches", "load_batches")]
+    saved += ["mode"] if mode == "batches" else []
+    if memory_mode == "recompute" and saved:
         message = "found MEMORY_MODE recompute; expected another one with SAVE_BATCHES, LOAD_BATCHES or MODE batches"
         raise InputError(path, message, entries["memory_mode"].number)
+    if given is not None and saved:
+        name = "MODE batches" if saved[0] == "mode" else saved[0].upper()
+        message = f"found {name} with structures; expected a TRAININGSET of generate.x, as saved batches belong to one"
+        raise InputError(path, message, entries[saved[0]].line.number)
     return TrainInput(
         path=path,
-        training_set=required("trainingset"),
+        training_set=required("trainingset") if given is None else _name(path, given),
         test_fraction=required("testpercent") / 100,
         epochs=required("iterations"),
         write_every=value("iterwrite", 1),
@@ -320,7 +346,18 @@ def parse(path: str, lines: list[Line], warn: Callable[[str], None] = nobody) ->
         new_split="new_split" in entries,
         energy_range=energy_range,
         settings=of_method,
+        structures=given,
     )
+
+
+def _holds_structures(path: str) -> bool:
+    """Whether a file has the name of one of structures."""
+    return frames.is_frames(path) or path.lower().endswith(".xsf")
+
+
+def _name(path: str, given: StructureInput) -> str:
+    """What messages and potentials call structures: their file or, if there are several, the deck."""
+    return given.files[0].path if len(given.given) == len(given.files) == 1 else path
 
 
 def _settings_of_method(entry: TrainKeyword) -> tuple[str, ...]:
@@ -332,19 +369,22 @@ def _settings_of_method(entry: TrainKeyword) -> tuple[str, ...]:
 
 def to_text(deck: TrainInput) -> str:
     """The text of a train.in that is read as this deck."""
-    recompute = deck.memory_mode == "recompute"
+    chooses = deck.memory_mode == "recompute" or deck.structures is not None
     values: list[tuple[str, object]] = [
-        ("TRAININGSET", deck.training_set), ("TESTPERCENT", f"{deck.test_fraction * 100:.15g}"),
+        ("TRAININGSET", deck.training_set if deck.structures is None else None),
+        ("TESTPERCENT", f"{deck.test_fraction * 100:.15g}"),
         ("ITERATIONS", deck.epochs), ("ITERWRITE", deck.write_every),
         ("BATCHSIZE", None if deck.batch_size == EVERY else deck.batch_size),
         ("MAXENERGY", deck.max_energy), ("MAXFORCES", deck.max_forces),
         ("NPSEED", deck.numpy_seed), ("PHSEED", deck.torch_seed),
-        ("MEMORY_MODE", deck.memory_mode), ("FORCESPERCENT", deck.forces_percent if recompute else None),
+        ("MEMORY_MODE", deck.memory_mode), ("FORCESPERCENT", deck.forces_percent if chooses else None),
         ("FORCESSEED", deck.forces_seed), ("MODE", deck.mode), ("REGULARIZATION", deck.regularization),
         ("CHECKPOINT", deck.checkpoint), ("PATIENCE", deck.patience), ("EMA", deck.average),
     ]  # fmt: skip
     lines = [f"{keyword} {value}" for keyword, value in values if value is not None]
     lines += [keyword.upper() for keyword in FLAGS if getattr(deck, keyword)]
+    if deck.structures is not None:
+        lines += structures.lines(deck.structures)
     if deck.schedule is not None:
         given = dict(zip(("factor", "patience", "min_lr"), dataclasses.astuple(deck.schedule)[1:], strict=True))
         settings = [f"{name}={given[name]}" for name in SCHEDULES[deck.schedule.kind]]
@@ -566,4 +606,4 @@ VALUES: dict[str, tuple[Parse, str]] = {
     "freeze_layers": (str, "a flag for each hidden layer"),
 }  # how each value is parsed, and a description of those expected
 OPTIONAL = ("ema", "schedule")  # keywords whose values are parsed separately
-KEYWORDS = (*FLAGS, *VALUES, *SETTINGS, *BLOCKS)
+KEYWORDS = (*FLAGS, *VALUES, *SETTINGS, *BLOCKS, *structures.KEYWORDS)

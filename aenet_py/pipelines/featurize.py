@@ -12,6 +12,7 @@ from __future__ import annotations
 import functools
 import math
 import time
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -22,7 +23,7 @@ from aenet_py.descriptors.common import CoincidenceError
 from aenet_py.descriptors.model import Model, check_environments, species_of
 from aenet_py.descriptors.model import model as model_of
 from aenet_py.descriptors.statistics import NotANumberError, RunningStatistics
-from aenet_py.errors import AenetError, InputError
+from aenet_py.errors import AenetError, InputError, counted
 from aenet_py.formats import gradients as gradients_format
 from aenet_py.formats import structures as structure_files
 from aenet_py.formats import text, trainset
@@ -42,6 +43,7 @@ BATCH_BYTES = 48_000  # of structure files per batch, unless a single file is lo
 CHUNK_BYTES = 700_000  # gradients computed before they are written, while they are in the processor's cache
 LEAST_TASK_BYTES, TASK_BYTES = 300_000, 8 * CHUNK_BYTES  # gradients per task: of several small structures, or of a part
 REMEDY = "move atoms apart, or use smaller parameters of symmetry functions"
+ALL_SKIPPED = "every structure has more species than TYPES lists; add the missing species to TYPES"
 
 
 @dataclass(frozen=True)
@@ -151,17 +153,12 @@ def featurize(model: Model, job: FeaturizeJob) -> FeaturizedBatch:
         skipped = [_skipped(i, path, s) for i, (path, s) in enumerate(zip(names, given, strict=True), job.start)]
         return FeaturizedBatch(tuple(skipped), np.empty(0, dtype=np.int64), np.empty((0, 0)), b"", (0.0, 0.0, 0.0))
     types_of = [species_of(model, structure) for structure in included]
-    energies = iter([_cohesive_energy(model, s, t) for s, t in zip(included, types_of, strict=True)])
+    energies = iter([cohesive_energy(model, s, t) for s, t in zip(included, types_of, strict=True)])
     types = np.concatenate(types_of)
     read_at = time.perf_counter()
-    environments = search.environments(included, model.r_min, model.r_max, with_positions=model.descriptor is behler)
+    environments = environments_of(model, included, types)
     searched_at = time.perf_counter()
-    check_environments(model, included, types, environments)
-    try:
-        features = model.descriptor.features(model.basis, types, environments)
-    except CoincidenceError as error:
-        structure = included[error.structure]
-        raise InputError(structure.path, str(error), structure.line_of(error.atom)) from None
+    features = features_of(model, included, types, environments)
     computed_at = time.perf_counter()
 
     place, starts, counts = 0, environments.starts.tolist(), environments.counts
@@ -191,7 +188,26 @@ def _skipped(index: int, path: str, structure: Structure) -> Featurized:
     return Featurized(index, path, len(structure.symbols), slice(0, 0), 0.0, None, report.skipped(path))
 
 
-def _cohesive_energy(model: Model, structure: Structure, types: np.ndarray) -> float:
+def environments_of(model: Model, structures: Sequence[Structure], types: np.ndarray) -> Environments:
+    """The neighbours of all atoms; InputError for those without features.  types (n_atoms,) : of `species_of`."""
+    with_positions = model.descriptor is behler
+    environments = search.environments(structures, model.r_min, model.r_max, with_positions)
+    check_environments(model, structures, types, environments)
+    return environments
+
+
+def features_of(
+    model: Model, structures: Sequence[Structure], types: np.ndarray, environments: Environments
+) -> np.ndarray:
+    """Features of all atoms, (n_atoms, largest number of features); InputError for atoms that coincide."""
+    try:
+        return model.descriptor.features(model.basis, types, environments)
+    except CoincidenceError as error:
+        structure = structures[error.structure]
+        raise InputError(structure.path, str(error), structure.line_of(error.atom)) from None
+
+
+def cohesive_energy(model: Model, structure: Structure, types: np.ndarray) -> float:
     """The file's cohesive energy or, without one, the total energy minus the atomic energies, atom by atom.
 
     As in the original, a cohesive energy of zero counts as none, and a missing total energy as zero.  InputError if the
@@ -257,17 +273,36 @@ def write_training_set(
             gradients.write(gradients_format.footer(most_neighbors))
             gradients.flush()
     if energies.n_included == 0:
-        raise AenetError("every structure has more species than TYPES lists; add the missing species to TYPES")
+        raise AenetError(ALL_SKIPPED)
     train.write(trainset.footer(trainset.Footer(n_atoms, energies.result(), model.setups, tuple(statistics.result()))))
     return Summary(energies.n_included, energies.result(), mixed(labels))
 
 
 def _add(statistics: RunningStatistics, batch: FeaturizedBatch) -> None:
+    paths = [structure.path for structure in batch.structures if structure.n_atoms]
+    starts = [structure.atoms.start for structure in batch.structures if structure.n_atoms]
+    add_features(statistics, batch.types, batch.features, paths, starts)
+
+
+def add_features(
+    statistics: RunningStatistics, types: np.ndarray, features: np.ndarray, paths: Sequence[str], starts: Sequence[int]
+) -> None:
+    """Add features of atoms to the statistics; InputError if they are not finite.
+
+    types (n_atoms,), features (n_atoms, n) : of the atoms; paths, starts : of each structure, and its first atom.
+    """
     try:
-        statistics.add(batch.types, batch.features)
+        statistics.add(types, features)
     except NotANumberError as error:
-        path = next(s.path for s in batch.structures if s.atoms.start <= error.atom < s.atoms.stop)
+        path = paths[bisect_right(starts, error.atom) - 1]
         raise InputError(text.native(path), f"features are not finite; {REMEDY}") from None
+
+
+def warning_of_repeated(paths: Sequence[str]) -> str:
+    """About XSF files of slabs and wires, at least one, whose images lie within the cutoff."""
+    which = f"{paths[0]} and {counted(len(paths) - 1, 'other')}" if len(paths) > 1 else paths[0]
+    message = "not periodic along all vectors, but repeated along all of them within the cutoff, as in the original"
+    return f"{which}: {message}; leave more vacuum, or use extended XYZ"
 
 
 @dataclass(frozen=True)
@@ -336,6 +371,16 @@ def _gradients(model: Model, parts: Sequence[bytes | _Part]) -> Pieces:
             yield n_bytes, gradient_records(part.path, model, part.types, part.environments, begin, end)
 
 
+def gradients_of(
+    path: str, model: Model, types: np.ndarray, environments: Environments, start: int, stop: int
+) -> np.ndarray:
+    """Gradients of the atoms from start to stop, as the descriptor returns them; arguments as of `gradient_records`."""
+    computed = model.descriptor.gradients(model.basis, types, environments, start, stop)
+    if not math.isfinite(computed.sum()):
+        raise InputError(path, f"gradients of features are not finite; {REMEDY}")
+    return computed
+
+
 def gradient_records(
     path: str, model: Model, types: np.ndarray, environments: Environments, start: int, stop: int
 ) -> list:
@@ -343,9 +388,7 @@ def gradient_records(
 
     path : of the structure, for the InputError if a gradient is not finite.
     """
-    computed = model.descriptor.gradients(model.basis, types, environments, start, stop)
-    if not math.isfinite(computed.sum()):
-        raise InputError(path, f"gradients of features are not finite; {REMEDY}")
+    computed = gradients_of(path, model, types, environments, start, stop)
     values = computed.data.cast("B")
     parts: list = []
     position = 0

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import operator
 import os
 import warnings
 from collections.abc import Iterable, Mapping
-from numbers import Integral, Real
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 from aenet_py.errors import AenetError, AenetWarning
 from aenet_py.formats import structures as structure_files
-from aenet_py.formats.frames import frame_name
 from aenet_py.formats.labels import Labels
 from aenet_py.formats.structures import StructureSource
 from aenet_py.formats.text import foreign
 from aenet_py.inputs.keywords import nobody
+from aenet_py.pipelines import arguments
 from aenet_py.pipelines.featurize import Summary, read_model, write_training_set
 from aenet_py.runtime.output import PendingFile, already_exists, complete_together
 from aenet_py.runtime.workers import Workers, processors
-from aenet_py.structure import Structure, as_structure
+from aenet_py.structure import Structure
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -92,23 +91,14 @@ def generate(
     >>> sorted(path.name for path in Path().glob("Si.train*"))
     ['Si.train', 'Si.train.forces']
     """
-    _check_mapping("setups", setups, ".stp files")
-    _check_mapping("atomic_energies", atomic_energies, "energies (eV)")
-    wrong = {s: e for s, e in atomic_energies.items() if not isinstance(e, Real) or not math.isfinite(e)}
-    if wrong:
-        raise AenetError(f"atomic_energies must be finite numbers (eV), not {wrong!r}")
+    energies = arguments.atomic_energies(setups, atomic_energies)
     if threads is not None and not (isinstance(threads, Integral) and threads >= 0):
         raise AenetError(f"threads must be a number of threads or None, not {threads!r}")
-    output = _path(output, "output")
-    if not setups:
-        raise AenetError("setups is empty; give the .stp file of each species")
-    missing = [symbol for symbol in setups if symbol not in atomic_energies]
-    if missing:
-        raise AenetError(f"atomic_energies lacks {' and '.join(missing)}; give the energy of every species in setups")
+    output = arguments.path(output, "output")
     if os.path.exists(output):
         raise already_exists(output)
-    paths = [_path(path, "setups") for path in setups.values()]
-    model = read_model(tuple(setups), [atomic_energies[symbol] for symbol in setups], paths, nobody)
+    paths = [arguments.path(path, "setups") for path in setups.values()]
+    model = read_model(tuple(setups), energies, paths, nobody)
     given = _sources(structures, Labels(energy_key, forces_key))
     chosen = _chosen(forces, structure_files.n_structures(given))
     with contextlib.ExitStack() as stack:
@@ -124,38 +114,14 @@ def generate(
     return summary
 
 
-def _check_mapping(name: str, given: Any, what: str) -> None:
-    if not isinstance(given, Mapping):
-        raise AenetError(f"{name} must be a mapping from species to {what}, not {type(given).__name__}")
-
-
-def _path(given: Any, name: str) -> str:
-    path = os.fspath(given) if isinstance(given, str | os.PathLike) else None
-    if not isinstance(path, str):
-        raise AenetError(f"{name} must be a path, not {given!r}")
-    return path
-
-
 def _sources(given: Any, labels: Labels) -> list[StructureSource]:
     """Files and structures in the given order."""
-    if isinstance(given, str | os.PathLike | Structure) or hasattr(given, "get_chemical_symbols"):
-        given = [given]
-    if not isinstance(given, Iterable):
-        raise AenetError(f"structures must be paths or structures, not {type(given).__name__}")
-    listed = list(given)
-    if not listed:
-        raise AenetError("structures is empty; give at least one")
-    paths = [foreign(_path(each, "structures")) for each in listed if isinstance(each, str | os.PathLike)]
-    files = iter(structure_files.sources(paths, labels))
-    sources = []
-    for number, each in enumerate(listed):
-        if isinstance(each, str | os.PathLike):
-            sources.append(next(files))
-        else:
-            structure = as_structure(each, frame_name("structures", number), reference=True)
-            structure.check_reference()
-            sources.append(StructureSource(foreign(structure.path), "", structure=structure))
-    return sources
+    listed = arguments.structures(given)
+    files = iter(structure_files.sources([foreign(each) for each in listed if isinstance(each, str)], labels))
+    return [
+        next(files) if isinstance(each, str) else StructureSource(foreign(each.path), "", structure=each)
+        for each in listed
+    ]
 
 
 def _chosen(forces: Any, n_structures: int) -> frozenset[int]:

@@ -192,6 +192,8 @@ def _check(deck: ScanInput, base: Base) -> None:
     if train.mode != "train":
         advice = "; run each transfer in a folder of its own" if train.mode == "transfer" else ""
         raise InputError(deck.train, f"a scan requires MODE train, not MODE {train.mode}{advice}")
+    if train.structures is not None:
+        raise InputError(deck.train, "a scan requires TRAININGSET; give TYPES, SETUPS and FILES in its GENERATE deck")
     if train.load_batches or train.save_batches:
         raise InputError(deck.train, "remove LOAD_BATCHES and SAVE_BATCHES: each run of a scan draws its own batches")
     if train.test_fraction == 0:

@@ -97,7 +97,8 @@ def initialise(
             _warn_of_atomic_energies(deck, origin, warn)
         data = origin.of(data)
         free = transfer.free(deck, deck.transfer, networks, origin)
-    as_tensors = device.type != "cpu" and deck.memory_mode not in ("disk", "recompute")
+    gradients = data.structures.gradients
+    as_tensors = device.type != "cpu" and gradients is not None and gradients.store.whole is not None
     train, test = (batches.assemble(data, part, as_tensors, ranks) for part in (draw.train, draw.test))
     if deck.memory_mode == "gpu":
         train, test = ([batch.to(device) for batch in part] for part in (train, test))

@@ -7,6 +7,8 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from aenet_py.errors import AenetError, InputError
 from aenet_py.formats import gradients, trainset
 from aenet_py.formats.records import RecordReader
@@ -14,6 +16,7 @@ from aenet_py.formats.text import native
 from aenet_py.inputs.train import TrainInput
 from aenet_py.runtime import memory
 from aenet_py.training.data.dataset import Data
+from aenet_py.training.data.direct import Direct, Included
 from aenet_py.training.data.packing import layout_of, most_words
 from aenet_py.training.ranks import Ranks
 from aenet_py.training.secondorder.constants import MOST_ROWS, MOST_VALUES
@@ -22,6 +25,7 @@ PROGRAM = 400e6  # bytes of Python, torch and the program itself
 COPIES = 3  # of the features: as read, normalised, in batches
 TEXT_VALUE = 24  # characters per number in a text training set, which takes 8 bytes in memory
 GIGABYTE = 1e9
+VALUES_OF_ATOM = 6  # beside its features: position and forces
 STATE = 3  # arrays per network: weights and two of the optimizer
 COPIES_OF_STATE = 6  # while saving: this state and the last one, both in two forms, and the file twice
 COPIES_OF_TEXT = 3  # while writing potentials: this state, the last one, the file
@@ -119,9 +123,14 @@ def estimate(deck: TrainInput) -> MemoryEstimate:
         raise AenetError(f"{gradients.path_of(path)}: no such file; FORCES requires these gradients") from None
     layouts = [layout_of(setup, header.types) for setup in footer.setups]
     packed = 4 * most_words(layouts, size // 8, footer.n_atoms)
+    return _with_gradients(need, deck, packed, header.n_structures)
+
+
+def _with_gradients(need: MemoryEstimate, deck: TrainInput, packed: float, n_structures: int) -> MemoryEstimate:
+    """With packed gradients of so many bytes, of all structures."""
     if deck.memory_mode != "disk":
         return replace(need, gradients=packed)
-    in_batches = 2 * min(1.0, deck.batch_size / max(1, header.n_structures)) * packed  # one in use, one being read
+    in_batches = 2 * min(1.0, deck.batch_size / max(1, n_structures)) * packed  # one in use, one being read
     return replace(need, gradients=in_batches, disk=packed)
 
 
@@ -141,6 +150,52 @@ def of_machine(need: MemoryEstimate, deck: TrainInput, ranks: Ranks) -> MemoryEs
 def check(deck: TrainInput, ranks: Ranks) -> str:
     """A sentence on the memory needed on this machine; AenetError if less is available."""
     return _fits(deck, of_machine(estimate(deck), deck, ranks))
+
+
+def check_structures(
+    deck: TrainInput, included: Included, order: np.ndarray, computed: Direct | None, ranks: Ranks
+) -> str:
+    """The same for structures, before their features are computed or, with them, before the gradients are.
+
+    order (n_types,) : the network of each species of TYPES.
+    """
+    return _fits(deck, _of_structures(deck, included, order, computed, ranks))
+
+
+def memory_mode(deck: TrainInput, order: np.ndarray, computed: Direct, ranks: Ranks) -> tuple[str, str]:
+    """What MEMORY_MODE auto stands for, the same in all processes, and a sentence on it.
+
+    Arguments as of `check_structures`.
+    """
+    if deck.alpha is None:
+        return "cpu", ""
+    need = _of_structures(replace(deck, memory_mode="cpu"), computed.included, order, computed, ranks)
+    fits = all(ranks.gathered(need.memory <= memory.available()))
+    needed = f"up to {need.gradients / GIGABYTE:.2f} GB"
+    if fits:
+        return "cpu", f"Gradients are kept in memory, {needed} (MEMORY_MODE auto)."
+    return "recompute", f"Gradients are computed for each batch; {needed} would not fit into memory (MEMORY_MODE auto)."
+
+
+def _of_structures(
+    deck: TrainInput, included: Included, order: np.ndarray, computed: Direct | None, ranks: Ranks
+) -> MemoryEstimate:
+    model, counts = included.model, np.zeros(len(order), dtype=np.int64)
+    for structure in included.structures:
+        each = np.bincount(structure.species, minlength=len(structure.symbols))
+        for symbol, n in zip(structure.symbols, each.tolist(), strict=True):
+            counts[order[model.types.index(symbol)] if symbol in model.types else 0] += n
+    n_features = [model.setups[species].n_features for species in np.argsort(order)]
+    weights, layers = of_networks(deck, n_features, counts.tolist(), len(included.structures))
+    copies = COPIES if computed is None else COPIES - 1  # one is in memory
+    n_atoms = int(counts.sum())
+    need = MemoryEstimate(8.0 * copies * n_atoms * (max(n_features) + VALUES_OF_ATOM), 0, weights, layers)
+    if deck.alpha is not None and computed is not None and deck.memory_mode != "recompute":
+        layouts = [layout_of(setup, model.types) for setup in model.setups]
+        n_reals = int(computed.reals[included.chosen].sum())
+        packed = 4 * most_words(layouts, n_reals, int(included.n_atoms[included.chosen].sum()))
+        need = _with_gradients(need, deck, packed, len(included.structures))
+    return of_machine(need, deck, ranks)
 
 
 def check_loaded(deck: TrainInput, data: Data, ranks: Ranks) -> str:

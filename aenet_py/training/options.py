@@ -11,11 +11,15 @@ from typing import Any
 
 from aenet_py.errors import AenetError, InputError
 from aenet_py.formats import potential, potential_files, trainset
+from aenet_py.formats.labels import Labels
 from aenet_py.formats.text import foreign
 from aenet_py.inputs import second_order
 from aenet_py.inputs import train as inputs
 from aenet_py.inputs.keywords import Line
+from aenet_py.inputs.structures import NamedFile, StructureInput
 from aenet_py.inputs.train import TrainInput, Transfer
+from aenet_py.pipelines import arguments
+from aenet_py.structure import Structure
 
 HiddenLayers = Mapping[str, Sequence[tuple[int, str]]]  # nodes and activation function of each hidden layer
 
@@ -31,6 +35,7 @@ KEYWORDS = {
 }  # fmt: skip
 SETTINGS = ("method", "lr", "forces_weight")  # which are settings of METHOD and FORCES
 METHOD, RATE = "adamw", 0.001  # by default
+STRUCTURES = "structures"  # what messages and potentials call several of them
 PLACEHOLDER = "training-set"  # for a path that may have blanks, which an input file cannot express
 
 
@@ -47,6 +52,7 @@ class TransferOptions:
 def deck_of(
     caller: str, training_set: str, networks: HiddenLayers, options: Mapping[str, Any],
     transfer: TransferOptions | None = None, names: Mapping[str, str] | None = None,
+    structures: StructureInput | None = None,
 ) -> TrainInput:  # fmt: skip
     """The input of a training with these options.
 
@@ -64,6 +70,8 @@ def deck_of(
         For MODE transfer.
     names : mapping, optional
         File name of each species' potential, without the ending .ascii; by default SYMBOL.nn.
+    structures : StructureInput, optional
+        In place of a training set, which is then only a name.
 
     Returns
     -------
@@ -82,7 +90,7 @@ def deck_of(
     lines += ["NETWORKS", *_network_lines(caller, networks)]
     numbered = [Line(number, line) for number, line in enumerate(lines, 1)]
     try:
-        deck = inputs.parse(caller, numbered)
+        deck = inputs.parse(caller, numbered, given=structures)
     except InputError as error:
         message = str(error).removeprefix(caller).removeprefix(f":{error.line}")
         raise AenetError(f"{caller}{message}") from None
@@ -94,10 +102,67 @@ def deck_of(
     return dataclasses.replace(deck, training_set=foreign(training_set))
 
 
+def structures_of(
+    structures: Any, setups: Any, atomic_energies: Any, labels: Labels, folder: str | os.PathLike[str]
+) -> tuple[StructureInput, str]:
+    """Structures as an input file would name them, and what messages and potentials call them.
+
+    Parameters
+    ----------
+    structures : path, structure, or iterable of these
+        As given to `train`.
+    setups : mapping of str to path
+        Set-up file (``.stp``) of each species.
+    atomic_energies : mapping of str to float
+        Energy of the free atom of each species, eV.
+    labels : Labels
+        Which energies and forces of extended XYZ to read.
+    folder : path
+        Where to train; paths are rewritten for it.
+
+    Returns
+    -------
+    StructureInput, str
+        Paths are not checked.
+
+    Raises
+    ------
+    AenetError
+        If an argument is invalid.
+    """
+    energies = arguments.atomic_energies(setups, atomic_energies)
+    files = tuple(NamedFile(seen_from(folder, arguments.path(each, "setups"))) for each in setups.values())
+    given = tuple(
+        each if isinstance(each, Structure) else NamedFile(foreign(seen_from(folder, each)))
+        for each in arguments.structures(structures)
+    )
+    found = StructureInput(tuple(setups), energies, files, given, labels)
+    return found, seen_from(folder, os.fspath(structures)) if isinstance(structures, str | os.PathLike) else STRUCTURES
+
+
+def training_set(caller: str, given: Any) -> str:
+    """The path of a training set; AenetError for structures, which require set-ups."""
+    if not isinstance(given, str | os.PathLike):
+        raise AenetError(f"{caller}: structures without setups; give setups and atomic_energies, too")
+    return os.fspath(given)
+
+
+def seen_from(folder: str | os.PathLike[str], path: str | os.PathLike[str]) -> str:
+    """A path given in the current folder, as it is called in another one."""
+    given = os.fspath(path)
+    is_here = os.path.realpath(folder) == os.path.realpath(".")
+    return given if is_here or os.path.isabs(given) else os.path.relpath(given, folder)
+
+
 def of_source(training_set: str, source: str) -> tuple[HiddenLayers, dict[str, str]]:
     """The networks of another training for the species of a training set, and the names of their files."""
     with trainset.open_source(training_set) as file:
         symbols = trainset.read_header(file).types
+    return networks_of(symbols, source)
+
+
+def networks_of(symbols: Sequence[str], source: str) -> tuple[HiddenLayers, dict[str, str]]:
+    """The networks of another training for these species, and the names of their files."""
     files = potential_files.files_of(source if os.path.isdir(source) else os.path.dirname(source) or ".")
     networks: dict[str, Sequence[tuple[int, str]]] = {}
     for symbol in symbols:

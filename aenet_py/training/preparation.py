@@ -8,18 +8,21 @@ import os
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from aenet_py.formats import gradients
+from aenet_py.formats import structures as structure_files
 from aenet_py.formats.source import Advance, unwatched
 from aenet_py.formats.text import native
 from aenet_py.inputs.train import TrainInput
 from aenet_py.runtime.signals import uninterrupted
 from aenet_py.training import memory_estimate
-from aenet_py.training.data import dataset, packing, splits, test_set
+from aenet_py.training.data import dataset, direct, packing, splits, test_set
 from aenet_py.training.data.dataset import Data
+from aenet_py.training.data.direct import Direct
 from aenet_py.training.data.splits import Draw
 from aenet_py.training.data.test_set import Split
 from aenet_py.training.events import Events
@@ -81,32 +84,60 @@ def _load(deck: TrainInput, ranks: Ranks, events: Events) -> tuple[Data, Draw, d
 
 def _read(deck: TrainInput, ranks: Ranks, events: Events) -> tuple[Data, Draw, dict[str, Any] | None]:
     events.reading()
-    events.note(ranks.together(lambda: memory_estimate.check(deck, ranks)))
-    path, mine = native(deck.training_set), None
-    with events.progress(os.path.getsize(path), "B") as advance_set:
-        training_set = dataset.read(deck, advance_set)
+    computed, mine = None, None
+    if deck.structures is None:
+        events.note(ranks.together(lambda: memory_estimate.check(deck, ranks)))
+        with events.progress(os.path.getsize(native(deck.training_set)), "B") as advance_set:
+            training_set = dataset.read(deck, advance_set)
+    else:
+        deck, computed = _computed(deck, ranks, events)
+        training_set = computed.training_set
     if ranks.size > 1 and not (deck.save_batches and ranks.rank == 0):
         is_kept = dataset.kept(deck, training_set)
         pairs = zip(training_set.structures.entries, is_kept, strict=True)
         paths = [entry.path.strip() for entry, kept in pairs if kept]
-        draw = test_set.draw(deck, dataset.with_forces_ahead(deck, training_set), paths, _state(deck)[1])
+        draw = test_set.draw(deck, dataset.with_forces_ahead(deck, training_set, computed), paths, _state(deck)[1])
         n_atoms = np.diff(training_set.structures.starts)[is_kept]
         mine = splits.shared(draw, n_atoms, ranks.rank, ranks.size)
     with contextlib.ExitStack() as stack:
         advance: Advance = unwatched
-        if deck.memory_mode == "recompute":
+        if deck.memory_mode == "recompute" or (computed is not None and deck.alpha is not None):
             advance = stack.enter_context(events.progress(len(training_set.structures.entries), "structures"))
         elif deck.alpha is not None:
-            advance = stack.enter_context(events.progress(os.path.getsize(gradients.path_of(path)), "B"))
+            path = gradients.path_of(native(deck.training_set))
+            advance = stack.enter_context(events.progress(os.path.getsize(path), "B"))
             packing.ready()
             stack.enter_context(importing("torch"))
-        data = dataset.prepare(deck, training_set, mine, advance, ranks.threads)
+        data = dataset.prepare(deck, training_set, mine, advance, ranks.threads, computed)
     events.data(data)
     events.preparing()
     stored, before = _state(deck)
     draw = test_set.draw(deck, data.structures.with_forces, data.structures.paths, before)
     events.batches(draw)
     return data, draw, stored
+
+
+def _computed(deck: TrainInput, ranks: Ranks, events: Events) -> tuple[TrainInput, Direct]:
+    """The training set, computed from structures; and the deck, with the MEMORY_MODE that auto stands for."""
+    given = deck.structures
+    assert given is not None
+    order = dataset.order_of_species(deck, given.types)
+    with events.progress(structure_files.n_bytes([file.path for file in given.files]), "B") as advance:
+        listed = direct.sources(deck.path, given, advance)
+    n = structure_files.n_structures(listed)
+    with events.progress(n, "structures") as advance:
+        included = direct.read(deck, listed, ranks.threads, events.warn, advance)
+    ranks.together(lambda: memory_estimate.check_structures(deck, included, order, None, ranks))
+    with events.progress(len(included.structures), "structures") as advance:
+        computed = direct.features(included, ranks.threads, advance)
+    dataset.check_finite(deck, computed.training_set)
+    if deck.memory_mode == "auto":
+        mode, chosen = ranks.together(lambda: memory_estimate.memory_mode(deck, order, computed, ranks))
+        deck = replace(deck, memory_mode=mode)
+        if chosen:
+            events.note(chosen)
+    events.note(ranks.together(lambda: memory_estimate.check_structures(deck, included, order, computed, ranks)))
+    return deck, computed
 
 
 def _state(deck: TrainInput) -> tuple[dict[str, Any] | None, Split | None]:

@@ -15,6 +15,7 @@ import torch
 from aenet_py.errors import AenetError, InputError
 from aenet_py.formats import gradients, potential, trained
 from aenet_py.formats.text import native
+from aenet_py.inputs import structures
 from aenet_py.inputs.train import TrainInput
 from aenet_py.runtime.output import PendingFile
 from aenet_py.training import loop
@@ -35,9 +36,13 @@ def tables(deck: TrainInput) -> list[str]:
 
 
 def check_apart(deck: TrainInput, paths: Sequence[str]) -> None:
-    """InputError if a result would replace the training set, its gradients or the deck."""
-    training_set = native(deck.training_set)
-    read = [os.path.realpath(path) for path in (training_set, gradients.path_of(training_set), native(deck.path))]
+    """InputError if a result would replace the deck, the training set, its gradients, structures or set-ups."""
+    if deck.structures is None:
+        training_set = native(deck.training_set)
+        given = [training_set, gradients.path_of(training_set)]
+    else:
+        given = structures.paths(deck.structures)
+    read = {os.path.realpath(path) for path in (*given, native(deck.path))}
     for path in paths:
         if os.path.realpath(path) in read:
             raise InputError(

@@ -6,29 +6,35 @@ import contextlib
 import os
 import signal
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Union
 
 import numpy as np
 
 from aenet_py.errors import AenetError, AenetWarning
 from aenet_py.formats import trained
+from aenet_py.formats.labels import ANY, Labels
 from aenet_py.inputs import train as inputs
+from aenet_py.inputs.structures import StructureInput
 from aenet_py.inputs.train import TrainInput
 from aenet_py.potentials.potential import Potential
 from aenet_py.runtime.progress import Advance
 from aenet_py.runtime.progress import progress as progress_line
+from aenet_py.structure import Structure
 from aenet_py.training import flow, options
 from aenet_py.training import ranks as processes
 from aenet_py.training.events import EpochErrors, Events
 from aenet_py.training.options import HiddenLayers, TransferOptions
 
 if TYPE_CHECKING:
+    from ase import Atoms
+
     from aenet_py.training.results import EnergyTable, ForceTable
 
 Path = str | os.PathLike[str]
+Structures = Union[Path, Structure, "Atoms", Iterable[Union[Path, Structure, "Atoms"]]]
 OnEpoch = Callable[[int, EpochErrors], bool | None]
 
 
@@ -71,8 +77,9 @@ class TrainingResult:
 
 
 def train(
-    training_set: Path, networks: HiddenLayers | None = None, *, folder: Path = ".", on_epoch: OnEpoch | None = None,
-    progress: bool = False, **settings: Any,
+    training_set: Structures, networks: HiddenLayers | None = None, *, setups: Mapping[str, Path] | None = None,
+    atomic_energies: Mapping[str, float] | None = None, energy_key: str | None = None, forces_key: str | None = None,
+    folder: Path = ".", on_epoch: OnEpoch | None = None, progress: bool = False, **settings: Any,
 ) -> TrainingResult:  # fmt: skip
     """Train one neural network per species, as aenet_pytorch.py does.
 
@@ -82,12 +89,21 @@ def train(
 
     Parameters
     ----------
-    training_set : str or path
+    training_set : path, ase.Atoms, Structure, or iterable of these
         Training set of generate.x, binary or text; or, without `networks`, an input file train.in, which then holds
-        all settings.
+        all settings; or, with `setups`, structures as `generate` takes them, whose features and gradients are computed
+        in memory.
     networks : dict, optional
         Hidden layers of each species' network, each as its number of nodes and its activation function (``"tanh"``,
         ``"sigmoid"`` or ``"linear"``).  The potential of species X is written to X.nn.ascii.
+    setups : mapping of str to path, optional
+        The set-up file (``.stp``) of each species, of structures.
+    atomic_energies : mapping of str to float, optional
+        Energy of the free atom of each species in `setups` (eV).
+    energy_key : str, optional
+        Key of the energy in extended XYZ files that have several.
+    forces_key : str, optional
+        Column of the forces in extended XYZ files that have several.
     folder : str or path, default "."
         Where to write.  It is created if necessary, and it is the working directory while training.
     on_epoch : callable, optional
@@ -103,9 +119,9 @@ def train(
           ``regularization`` (0), ``schedule`` (None; for example ``"cosine min_lr=1e-5"``), ``ema`` (None),
           ``patience`` (None), ``checkpoint`` (None),
         - ``forces_weight`` (None, energies only; otherwise the setting ``alpha`` of FORCES, 0 to 1), ``max_energy``
-          (eV/atom), ``max_forces`` (eV/Å), ``forces_percent``, ``forces_seed``,
+          (eV/atom), ``max_forces`` (eV/Å), ``forces_percent`` and ``forces_seed`` (of structures),
         - ``numpy_seed`` (11; NPSEED), ``torch_seed`` (22; PHSEED), ``new_split`` (False),
-        - ``memory_mode`` ("cpu"), ``save_energies`` (False), ``save_forces`` (False).
+        - ``memory_mode`` ("cpu"; "auto" for structures), ``save_energies`` (False), ``save_forces`` (False).
 
     Returns
     -------
@@ -131,22 +147,43 @@ def train(
     array([0, 1, 2])
     >>> result.energies["test"].predicted.shape
     (1,)
+
+    Structures, without files of generate.x:
+
+    >>> case = "fixtures/golden/cluster-cuau-h2o"
+    >>> structures = [f"{case}/xsf/s00{number}.xsf" for number in range(1, 7)]
+    >>> setups = {symbol: f"{case}/{symbol}.stp" for symbol in networks}
+    >>> energies = {"Cu": -1290.0, "Au": -890.0, "O": -430.0, "H": -13.0}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     result = train(
+    ...         structures, networks, setups=setups, atomic_energies=energies, forces_weight=0.1, iterations=3,
+    ...         test_percent=20, folder=folder,
+    ...     )
+    >>> result.forces, result.energies["train"].predicted.shape
+    ({}, (5,))
     """
-    if networks is None:
+    keys = Labels(energy_key, forces_key)
+    if networks is None and setups is None:
+        if not isinstance(training_set, str | os.PathLike):
+            raise AenetError("train(): structures without networks and setups; give both")
         if settings:
             raise AenetError(f"train(): {', '.join(settings)} given without networks; set them in {training_set}")
         deck = inputs.read(os.fspath(training_set), _warn)
         if deck.mode == "batches":
             raise AenetError(f"{deck.path}: MODE batches does not train; use MODE train, or run aenet_pytorch.py")
+    elif networks is None:
+        raise AenetError("train(): setups without networks; give the hidden layers of each species")
     else:
-        deck = options.deck_of("train()", _seen_from(folder, training_set), networks, settings)
+        of, name = _given("train()", training_set, setups, atomic_energies, keys, folder)
+        deck = options.deck_of("train()", name, networks, settings, structures=of)
     return _train(deck, folder, on_epoch, progress)
 
 
 def transfer(
-    training_set: Path, source: Path, networks: HiddenLayers | None = None, *, freeze: int | str = 1,
-    energy: str = "align", new: bool = False, folder: Path = ".", on_epoch: OnEpoch | None = None,
-    progress: bool = False, **settings: Any,
+    training_set: Structures, source: Path, networks: HiddenLayers | None = None, *, freeze: int | str = 1,
+    energy: str = "align", new: bool = False, setups: Mapping[str, Path] | None = None,
+    atomic_energies: Mapping[str, float] | None = None, energy_key: str | None = None, forces_key: str | None = None,
+    folder: Path = ".", on_epoch: OnEpoch | None = None, progress: bool = False, **settings: Any,
 ) -> TrainingResult:  # fmt: skip
     """Continue the training of another set's networks on this training set (MODE transfer).
 
@@ -154,8 +191,8 @@ def transfer(
 
     Parameters
     ----------
-    training_set : str or path
-        Training set of generate.x, binary or text.
+    training_set : path, ase.Atoms, Structure, or iterable of these
+        Training set of generate.x, binary or text; or, with `setups`, structures, as in `train`.
     source : str or path
         Folder of the other training, or its model.restart.
     networks : dict, optional
@@ -167,6 +204,14 @@ def transfer(
         or both as in a training from scratch.
     new : bool, default False
         Give species without a potential in the source new networks, with random weights.
+    setups : mapping of str to path, optional
+        As in `train`.
+    atomic_energies : mapping of str to float, optional
+        As in `train`.
+    energy_key : str, optional
+        As in `train`.
+    forces_key : str, optional
+        As in `train`.
     folder : str or path, default "."
         As in `train`.
     on_epoch : callable, optional
@@ -199,11 +244,26 @@ def transfer(
     ['Au.nn.transfered.ascii', 'Cu.nn.transfered.ascii', 'H.nn.transfered.ascii', 'O.nn.transfered.ascii']
     """
     names = None
-    if networks is None:
-        networks, names = options.of_source(os.fspath(training_set), os.fspath(source))
-    wanted = TransferOptions(_seen_from(folder, source), freeze, energy, new)
-    deck = options.deck_of("transfer()", _seen_from(folder, training_set), networks, settings, wanted, names)
+    of, name = _given("transfer()", training_set, setups, atomic_energies, Labels(energy_key, forces_key), folder)
+    if networks is None and of is not None:
+        networks, names = options.networks_of(of.types, os.fspath(source))
+    elif networks is None:
+        networks, names = options.of_source(options.training_set("transfer()", training_set), os.fspath(source))
+    wanted = TransferOptions(options.seen_from(folder, source), freeze, energy, new)
+    deck = options.deck_of("transfer()", name, networks, settings, wanted, names, of)
     return _train(deck, folder, on_epoch, progress)
+
+
+def _given(
+    caller: str, training_set: Structures, setups: Mapping[str, Path] | None,
+    atomic_energies: Mapping[str, float] | None, keys: Labels, folder: Path,
+) -> tuple[StructureInput | None, str]:  # fmt: skip
+    """The structures to train on, None for a training set, and their name."""
+    if setups is not None:
+        return options.structures_of(training_set, setups, atomic_energies, keys, folder)
+    if atomic_energies is not None or keys != ANY:
+        raise AenetError(f"{caller}: atomic_energies, energy_key and forces_key are for structures; give setups, too")
+    return None, options.seen_from(folder, options.training_set(caller, training_set))
 
 
 class _Callbacks(Events):
@@ -257,13 +317,6 @@ def _learning_curve(table: list[tuple[int, list[float]]], with_forces: bool) -> 
 
 def _warn(text: str) -> None:
     warnings.warn(text, AenetWarning, stacklevel=2)
-
-
-def _seen_from(folder: Path, path: Path) -> str:
-    """A path given in the current folder, as it is called in another one."""
-    given = os.fspath(path)
-    is_here = os.path.realpath(folder) == os.path.realpath(".")
-    return given if is_here or os.path.isabs(given) else os.path.relpath(given, folder)
 
 
 @contextlib.contextmanager

@@ -154,6 +154,12 @@ def test_decks_whose_files_are_missing(tmp_path, capsys):
     _, out, _ = in_process(capsys, "info", tmp_path / "a")
     for line in ("input file of aenet-py scan", "varied          lr 0.1 0.01\n", "seeds           3\n"):
         assert line in out
+    sections = "TYPES\n1\nX -1.0\nSETUPS\nX X.stp\nFILES\n2\na.xsf\nb.xyz\n"
+    settings = "TESTPERCENT 10\nITERATIONS 3\nMETHOD method=adam lr=0.1\nNETWORKS\nX X.nn 1 5:tanh\n"
+    (tmp_path / "a").write_text(sections + settings)
+    _, out, _ = in_process(capsys, "info", tmp_path / "a")
+    for line in ("input file of aenet_pytorch.py", "structure files 2\n", "networks        X 5:tanh\n"):
+        assert line in out
     (tmp_path / "a").write_text("TRAININGSET a\nMETHOD\nbfgs\n")
     assert "this deck is for train.x" in in_process(capsys, "info", tmp_path / "a")[2]
 

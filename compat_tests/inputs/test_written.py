@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from aenet_py.formats.labels import Labels
 from aenet_py.inputs import generate, setup, train
+from aenet_py.inputs.structures import NamedFile, StructureInput
 from compat_tests.cli.cases import FIXTURES, golden_files, name_of
 
 WORDS = st.text("abcXYZ019._-/", min_size=1, max_size=12)
@@ -51,6 +52,28 @@ DECKS = st.builds(
 
 
 RECOMPUTED = st.fixed_dictionaries({"forces_percent": st.floats(0, 100), "forces_seed": optional(NATURAL)})
+
+
+def structures_of(names: list[str], energies: list[float], labels: Labels, forces_list: str | None) -> StructureInput:
+    types = tuple(f"X{n}"[:2] for n in range(len(energies)))
+    files = tuple(NamedFile(f"{name}.xsf") for name in names)
+    setups = tuple(NamedFile(f"a folder/{symbol}.stp") for symbol in types)
+    return StructureInput(types, tuple(energies), setups, files, labels, forces_list and NamedFile(forces_list))
+
+
+STRUCTURES = st.builds(
+    structures_of, st.lists(st.text("abc 19_-/", min_size=1).map("x{}y".format), min_size=2, max_size=4),
+    st.lists(NUMBERS, min_size=1, max_size=4), st.builds(Labels, optional(WORDS), optional(WORDS)), optional(WORDS),
+)  # fmt: skip
+
+
+@given(DECKS, RECOMPUTED, STRUCTURES)
+def test_any_train_in_with_structures(tmp_path_factory, deck, chosen, structures):
+    batches = {"save_batches": False, "load_batches": False}
+    path = tmp_path_factory.getbasetemp() / "train.in"
+    deck = dataclasses.replace(deck, path=str(path), training_set=str(path), structures=structures, **batches, **chosen)
+    path.write_text(train.to_text(deck), encoding="latin-1")
+    assert train.read(str(path)) == deck
 
 
 @given(DECKS, optional(TRANSFERS), optional(RECOMPUTED))

@@ -198,6 +198,7 @@ def test_bad_decks(text):
         ("MODE transfer\nTRANSFER source=..", "train.in: a scan requires MODE train, not MODE transfer"),
         ("MODE batches", "train.in: a scan requires MODE train, not MODE batches$"),
         ("LOAD_BATCHES", "train.in: remove LOAD_BATCHES and SAVE_BATCHES"),
+        ("TYPES\n1\nCu 0\nSETUPS\nCu Cu.stp", "train.in: a scan requires TRAININGSET; give TYPES, SETUPS and FILES in"),
         ("TESTPERCENT 0", "train.in: set TESTPERCENT above 0"),
         (
             "SCHEDULE cosine min_lr=0.0005",

@@ -12,10 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
 
+from aenet_py.cli import aenet
 from aenet_py.cli.aenet_pytorch import main
 from aenet_py.errors import AenetError, AenetWarning
 from aenet_py.formats import trained, xsf
+from aenet_py.pipelines.generate import generate
 from aenet_py.training.train import train, transfer
 from compat_tests.cli.cases import ROOT, listing
 from compat_tests.cli.test_train import CLUSTER, edited, interrupt_after, prepare, same
@@ -237,3 +241,104 @@ def test_a_callback_that_fails_leaves_the_checkpoint():
         train("cluster.train", NETWORKS, on_epoch=on_epoch, checkpoint=1, **SETTINGS)
     assert torch.load("model.restart")["progress"]["training"]["epoch"] == 2
     assert not list(Path().glob(".train.error.lock"))
+
+
+SETUPS = {symbol: CLUSTER / f"{symbol}.stp" for symbol in SYMBOLS}
+ENERGIES = {"Cu": -1308.9, "Au": -879.1, "O": -432.503149303, "H": -13.587222780835477}
+OF_STRUCTURES = {"setups": SETUPS, "atomic_energies": ENERGIES}
+
+
+def results(folder: Path) -> dict[str, bytes]:
+    names = ("*.nn.ascii", "train.error", "energies.*", "forces.*")
+    return {path.name: path.read_bytes() for name in names for path in folder.glob(name)}
+
+
+def test_structures_in_place_of_a_training_set(tmp_path, monkeypatch):
+    """Files, structures in memory and those of ASE: the results through files, but for the names."""
+    monkeypatch.chdir(tmp_path)
+    paths = sorted(CLUSTER.glob("xsf/*.xsf"))
+    generate(paths, SETUPS, ENERGIES, "set.train", forces=True)
+    train("set.train", NETWORKS, folder="files", **SETTINGS)
+    wanted = results(tmp_path / "files")
+    assert len(wanted) == 9
+    result = train(paths, NETWORKS, folder="paths", **OF_STRUCTURES, **SETTINGS)
+    renamed = {name: content.replace(b"../set.train", b"structures") for name, content in wanted.items()}
+    assert results(tmp_path / "paths") == renamed
+    assert {path.name for path in Path("paths").iterdir()} == {*wanted, "model.restart"}
+    assert result.reason == "all epochs"
+
+    structures = [xsf.read(str(path)) for path in paths]
+    train(structures, NETWORKS, folder="memory", **OF_STRUCTURES, **SETTINGS)
+    assert results(tmp_path / "memory") == renamed
+
+    atoms = []
+    for structure in structures:
+        one = Atoms(structure.names(), structure.positions)
+        one.calc = SinglePointCalculator(one, energy=structure.energy, forces=structure.forces)
+        atoms.append(one)
+    train(atoms, NETWORKS, folder="ase", **OF_STRUCTURES, **SETTINGS)
+    found = results(tmp_path / "ase")
+    assert found["train.error"] == wanted["train.error"]
+    for number, path in enumerate(paths):
+        renamed = {
+            name: content.replace(str(path).encode(), f"structures#{number}".encode())
+            for name, content in renamed.items()
+        }
+    assert found == renamed
+
+
+def test_one_file_of_structures(tmp_path, monkeypatch):
+    """Its path is rewritten for the folder, as that of a training set."""
+    monkeypatch.chdir(tmp_path)
+    assert aenet.main(["convert", str(CLUSTER / "xsf"), "all.extxyz"]) == 0
+    generate("all.extxyz", SETUPS, ENERGIES, "set.train")
+    train("set.train", NETWORKS, folder="files", iterations=2)
+    train("all.extxyz", NETWORKS, folder="paths", iterations=2, **OF_STRUCTURES)
+    ours, theirs = results(tmp_path / "paths"), results(tmp_path / "files")
+    assert ours["train.error"] == theirs["train.error"]
+    for symbol in SYMBOLS:
+        name = f"{symbol}.nn.ascii"
+        assert ours[name] == theirs[name].replace(b"../set.train", b"../all.extxyz")
+
+
+def test_transfer_to_structures(commanded, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    paths = sorted(CLUSTER.glob("xsf/*.xsf"))
+    generate(paths, SETUPS, ENERGIES, "set.train", forces=True)
+    names = [f"{symbol}.pytorch.nn.transfered.ascii" for symbol in SYMBOLS]
+    transfer("set.train", commanded, folder="files", iterations=2, forces_weight=0.1)
+    result = transfer(paths, commanded, folder="paths", iterations=2, forces_weight=0.1, **OF_STRUCTURES)
+    assert sorted(Path(path).name for path in result.potentials.values()) == sorted(names)
+    for name in names:
+        wanted = Path("files", name).read_bytes()
+        assert Path("paths", name).read_bytes() == wanted.replace(b"../set.train", b"structures")
+
+
+@pytest.mark.parametrize(
+    ("structures", "arguments", "message"),
+    [
+        ([], OF_STRUCTURES, "structures is empty; give at least one"),
+        (5, OF_STRUCTURES, "structures must be paths or structures, not int"),
+        ([5], OF_STRUCTURES, "a structure must be ase.Atoms or a Structure, not int"),
+        ([Atoms("Cu")], OF_STRUCTURES, "structures#0: no energy found; expected a total energy in eV"),
+        (["a.xsf"], {}, r"train\(\): structures without setups; give setups and atomic_energies, too"),
+        (["a.xsf"], {"atomic_energies": ENERGIES}, "are for structures; give setups, too"),
+        (["a.xsf"], {"setups": SETUPS}, "atomic_energies must be a mapping from species to energies"),
+        (["a.xsf"], {"setups": SETUPS, "atomic_energies": {"Cu": 1.0}}, "atomic_energies lacks Au and O and H"),
+        (["a.xsf"], {"setups": {}, "atomic_energies": {}}, "setups is empty"),
+        (["a.xsf"], OF_STRUCTURES, r"train\(\): found 'a.xsf', which does not exist; expected an XSF or extended XYZ"),
+        ("a.xyz", {}, r"found structures, \S+, after TRAININGSET; expected TYPES and SETUPS|a.xyz"),
+    ],
+)
+def test_structures_that_are_refused(structures, arguments, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(AenetError, match=message):
+        train(structures, NETWORKS, **arguments)
+    assert not [*Path().iterdir()]
+
+
+def test_set_ups_without_networks():
+    with pytest.raises(AenetError, match=r"train\(\): setups without networks"):
+        train(["a.xsf"], **OF_STRUCTURES)
+    with pytest.raises(AenetError, match=r"train\(\): structures without networks and setups; give both"):
+        train(["a.xsf"])

@@ -38,8 +38,9 @@ def _files(deck: Deck) -> dict[str, Any]:
 
 def train(path: str, _: Advance) -> dict[str, Any]:
     deck = train_inputs.read(path)
+    of = deck.structures
     return {
-        "training_set": deck.training_set,
+        **({"training_set": deck.training_set} if of is None else {"structure_files": len(of.files)}),
         "species": list(deck.symbols),
         "networks": {network.symbol: network.layers for network in deck.networks},
         "method": deck.method,

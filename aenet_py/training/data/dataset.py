@@ -10,6 +10,7 @@ import dataclasses
 import functools
 import math
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +26,8 @@ from aenet_py.formats.text import native
 from aenet_py.formats.trainset import TrainingSet
 from aenet_py.inputs.generate import choose_forces
 from aenet_py.inputs.train import TrainInput
-from aenet_py.training.data import gradients, recompute
+from aenet_py.training.data import direct, gradients, recompute
+from aenet_py.training.data.direct import Direct
 from aenet_py.training.data.gradients import Gradients, Wanted
 from aenet_py.training.data.packing import layout_of
 
@@ -121,8 +123,10 @@ def read(deck: TrainInput, advance: Advance = unwatched) -> TrainingSet:
     path = native(deck.training_set)
     training_set = trainset.read(path, advance)
     trainset.check_header(path, training_set.header, "train on")
-    _order_of_species(deck, training_set)
-    _check_finite(deck, training_set)
+    if not training_set.footer.setups:
+        raise InputError(deck.training_set, "this training set has no set-ups; expected one for each species")
+    order_of_species(deck, training_set.header.types)
+    check_finite(deck, training_set)
     return training_set
 
 
@@ -146,11 +150,16 @@ def with_forces(deck: TrainInput, training_set: TrainingSet, selected: np.ndarra
     return np.array(selected) & (largest < (math.inf if deck.max_forces is None else deck.max_forces))
 
 
-def with_forces_ahead(deck: TrainInput, training_set: TrainingSet) -> np.ndarray:
-    """The same for the structures that are kept, before gradients are read, (n_kept,) bool; AenetError as above."""
+def with_forces_ahead(deck: TrainInput, training_set: TrainingSet, of: Direct | None = None) -> np.ndarray:
+    """The same for the structures that are kept, before gradients are read, (n_kept,) bool; AenetError as above.
+
+    of : the training set's structures, unless it is in a file.
+    """
     is_kept = kept(deck, training_set)
     if deck.alpha is None:
         return np.zeros(int(is_kept.sum()), dtype=bool)
+    if of is not None:
+        return with_forces(deck, training_set, of.included.chosen)[is_kept]
     if deck.memory_mode == "recompute":
         return with_forces(deck, training_set, _chosen(deck, len(is_kept)))[is_kept]
     path = files.path_of(native(deck.training_set))
@@ -169,7 +178,7 @@ def _chosen(deck: TrainInput, n: int) -> np.ndarray:
 
 def prepare(
     deck: TrainInput, training_set: TrainingSet, mine: np.ndarray | None = None,
-    advance: Advance = unwatched, threads: int = 1,
+    advance: Advance = unwatched, threads: int = 1, of: Direct | None = None,
 ) -> Data:  # fmt: skip
     """Select and order the structures and, with FORCES, read or compute their gradients.
 
@@ -182,9 +191,11 @@ def prepare(
     mine : ndarray of bool, shape (n,), optional
         Which of the structures that are kept need gradients in this process; by default all.
     advance : callable, optional
-        Called with the number of bytes read or, with MEMORY_MODE recompute, of structures since the last call.
+        Called with the number of bytes read or, where gradients are computed, of structures since the last call.
     threads : int, default 1
         Threads that compute gradients.
+    of : Direct, optional
+        The training set's structures, unless it is in a file.
 
     Returns
     -------
@@ -196,7 +207,7 @@ def prepare(
     AenetError
         If the gradients are missing or do not belong to the training set, or nothing is left to train on.
     """
-    order = _order_of_species(deck, training_set)
+    order = order_of_species(deck, training_set.header.types)
     whole = training_set.structures
     entries, atoms, starts = whole.entries, whole.atoms, whole.starts
     counts = np.diff(starts)
@@ -220,7 +231,7 @@ def prepare(
     np.add.at(in_each, (structure_of, networks), 1)
     packed, selected = None, np.zeros(len(entries), dtype=bool)
     if deck.alpha is not None:
-        packed, selected = _gradients(deck, training_set, networks, is_kept, mine, setups, threads, advance)
+        packed, selected = _gradients(deck, training_set, networks, is_kept, mine, setups, threads, advance, of)
     structures = Structures(
         paths=[entries[i].path.strip() for i in numbers],
         energies=np.array([entries[i].energy for i in numbers]),
@@ -245,12 +256,15 @@ def checksum(data: Data) -> int:
 
 def _gradients(
     deck: TrainInput, training_set: TrainingSet, networks: np.ndarray, is_kept: np.ndarray, mine: np.ndarray | None,
-    setups: list[Setup], threads: int, advance: Advance,
+    setups: list[Setup], threads: int, advance: Advance, of: Direct | None,
 ) -> tuple[Gradients, np.ndarray]:  # fmt: skip
     """Gradients that this process needs, and which structures have forces to train on."""
     atoms, starts = training_set.structures.atoms, training_set.structures.starts
     recomputed = deck.memory_mode == "recompute"
-    chosen = _chosen(deck, len(is_kept)) if recomputed else np.ones(len(is_kept), dtype=bool)
+    if of is not None:
+        chosen = of.included.chosen
+    else:
+        chosen = _chosen(deck, len(is_kept)) if recomputed else np.ones(len(is_kept), dtype=bool)
     used = is_kept & with_forces(deck, training_set, chosen)
     if mine is not None:
         used[is_kept] &= mine
@@ -259,23 +273,30 @@ def _gradients(
     if recomputed:
         share = deck.batch_size / max(1, int(is_kept.sum()))
         store, words, begins = recompute.prepare(
-            deck.training_set, training_set, networks, used, layouts, share, threads, advance
-        )
+            deck.training_set, training_set, networks, used, layouts, share, threads, advance,
+            None if of is None else of.included.structures,
+        )  # fmt: skip
         store = store.only(np.flatnonzero(is_kept).tolist())
         computed = Gradients(store, store.layouts, begins[kept_atoms], words[is_kept])
         return computed, with_forces(deck, training_set, chosen)
+    on_disk = deck.memory_mode == "disk"
+    if of is not None:
+        known = [each if use else None for each, use in zip(of.included.structures, used.tolist(), strict=True)]
+        source = recompute.source(training_set, known, networks, layouts, threads)
+        found = direct.gradients(source, of.reals, on_disk, advance)
+        found = dataclasses.replace(found, starts=found.starts[kept_atoms], words=found.words[is_kept])
+        return found, with_forces(deck, training_set, chosen)
     wanted = [
         Wanted(entry, atoms.types[begin:end] + 1, networks[begin:end], bool(use))
         for entry, begin, end, use in zip(training_set.structures.entries, starts[:-1], starts[1:], used, strict=True)
     ]
     path = files.path_of(native(deck.training_set))
-    on_disk = deck.memory_mode == "disk"
     read, selected = gradients.read(path, wanted, layouts, deck.training_set, on_disk, advance)
     read = dataclasses.replace(read, starts=read.starts[kept_atoms], words=read.words[is_kept])
     return read, with_forces(deck, training_set, selected)
 
 
-def _check_finite(deck: TrainInput, training_set: TrainingSet) -> None:
+def check_finite(deck: TrainInput, training_set: TrainingSet) -> None:
     """InputError that names the first structure or species with a value that is NaN, infinite or far too large."""
     entries, atoms = training_set.structures.entries, training_set.structures.atoms
     structure_of = np.repeat(np.arange(len(entries)), [entry.n_atoms for entry in entries])
@@ -294,11 +315,9 @@ def _check_finite(deck: TrainInput, training_set: TrainingSet) -> None:
             raise InputError(deck.training_set, message)
 
 
-def _order_of_species(deck: TrainInput, training_set: TrainingSet) -> np.ndarray:
-    """Network of each species of the file; InputError unless each has one."""
-    given, wanted = deck.symbols, training_set.header.types
-    if not training_set.footer.setups:
-        raise InputError(deck.training_set, "this training set has no set-ups; expected one for each species")
+def order_of_species(deck: TrainInput, wanted: Sequence[str]) -> np.ndarray:
+    """Network of each species of the training set; InputError unless each has one."""
+    given = deck.symbols
     for symbol in wanted:
         if symbol not in given:
             message = f"no network for {symbol}, a species in {deck.training_set}; add it to NETWORKS"

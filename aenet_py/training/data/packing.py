@@ -20,6 +20,7 @@ from aenet_py.runtime.constants import LANES
 from aenet_py.training.data.constants import OTHER_FORM, PAIR_ROWS
 
 _pack = Kernel("aenet_py.training.data.packing_kernels:pack")
+_pack_values = Kernel("aenet_py.training.data.packing_kernels:pack_values")
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,27 @@ def pack(
         raise OtherFormError if words == OTHER_FORM else OtherBytesError
     n_atoms, n_bytes, most = done.tolist()
     return words, n_atoms, n_bytes, most
+
+
+def pack_values(
+    layouts: Layouts, networks: np.ndarray, places: np.ndarray, start: int, stop: int, given: np.ndarray,
+    first: np.ndarray, neighbors: np.ndarray, room: np.ndarray, begins: np.ndarray,
+) -> int:  # fmt: skip
+    """Pack the gradients of a structure's atoms start .. stop - 1 as a descriptor has computed them.
+
+    given : flat, as of `chebyshev.gradients`; first (n_atoms + 1,) : where each atom's neighbours begin in neighbors,
+    int32, counted from 1; the rest as in `pack`.  Returns the number of words.  OtherFormError as there.
+    """
+    most = int((first[1:] - first[:-1]).max(initial=0))
+    words = _pack_values(
+        start=start, stop=stop, given=given, n_given=len(given), first=first, neighbors=neighbors, networks=networks,
+        places=places, sizes=layouts.sizes, columns=layouts.columns, weights=layouts.weights,
+        work=scratch("pulls", 6 * (most + 1)).reshape(6, -1), order=scratch("order", most + 1, np.int64),
+        begins=begins, values=room, integers=room.view(np.int32),
+    )  # fmt: skip
+    if words < 0:
+        raise OtherFormError if words == OTHER_FORM else OtherBytesError
+    return words
 
 
 def most_words(layouts: Sequence[Layout], n_reals: int, n_atoms: int) -> int:

@@ -127,6 +127,44 @@ def pack(
     return to
 
 
+def pack_values(
+    start: i8, stop: i8, given: pointer(f8), n_given: i8, first: i8[:], neighbors: i4[:], networks: i8[:],
+    places: i8[:], sizes: i8[:, 5], columns: i8[:, :], weights: f8[:, :], work: out(f8[6, :]), order: out(i8[:]),
+    begins: out(i8[:]), values: out(f4[:]), integers: out(i4[:]),
+):  # fmt: skip
+    """Pack the gradients of atoms start .. stop - 1 of a structure, as the descriptors compute them.
+
+    given (n_given): for each atom with f features and n neighbours, (3, f) values and (3, f, n); first (n_atoms + 1):
+    where the neighbours of each atom begin in neighbors, numbers of atoms from 1; the rest as for `pack`.
+    Returns how many words it took; OTHER_FORM as there, OTHER_BYTES if there is no room.
+    """
+    room = len(values)
+    at, to = 0, 0
+    for atom in range(start, stop):
+        network = networks[atom]
+        n_features, n_radial, n_weighted = sizes[network, 0], sizes[network, 1], sizes[network, 2]
+        n_dense, closed = sizes[network, 3], sizes[network, 4]
+        n = first[atom + 1] - first[atom]
+        end = at + 3 * n_features * (n + 1)
+        n_blocks = (n + 1 - closed + LANES - 1) // LANES
+        needed = 2 + n_blocks * LANES * (1 + (4 + n_radial if n_radial > 0 else 0) + 3 * n_dense)
+        if end > n_given or to + needed > room:
+            return OTHER_BYTES
+        own = carray(_reals_at(given, at), (3, n_features))
+        others = carray(_reals_at(given, at + 3 * n_features), (3, n_features, n))
+        words = _pack_atom(
+            n, n_features, n_radial, n_weighted, n_dense, closed, places[atom], own, others,
+            neighbors[first[atom] : first[atom + 1]], networks, places, weights[network], columns[network], work, order,
+            values[to:], integers[to:],
+        )  # fmt: skip
+        if words < 0:
+            return OTHER_FORM
+        begins[places[atom]] = to
+        to += words
+        at = end
+    return to
+
+
 @jit
 def _integer(content, at):
     return int64(_integers_at(content, at)[0])

@@ -6,9 +6,10 @@ They equal those that generate.x writes and are packed like those that are read,
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -19,13 +20,15 @@ from aenet_py.formats import structures as structure_files
 from aenet_py.formats.source import Advance
 from aenet_py.formats.trainset import TrainingSet
 from aenet_py.neighbors.search import environments
-from aenet_py.pipelines.featurize import CHUNK_BYTES, gradient_records, gradient_sizes, runs
+from aenet_py.pipelines.featurize import CHUNK_BYTES, gradients_of, runs
 from aenet_py.runtime import memory
+from aenet_py.runtime.accelerate import scratch
 from aenet_py.runtime.workers import Workers
 from aenet_py.structure import Structure
 from aenet_py.training.data.gradients import places_of
-from aenet_py.training.data.packing import Layout, OtherFormError, in_full, joined, most_words, pack
+from aenet_py.training.data.packing import Layout, OtherFormError, in_full, joined, most_words, pack_values
 
+T = TypeVar("T")
 NEAR = 1.0e-6  # Å: largest deviation of positions from the training set
 
 
@@ -64,18 +67,18 @@ class Recomputed:
         assert structure is not None
         with_positions = self.model.descriptor is behler
         surroundings = environments([structure], self.model.r_min, self.model.r_max, with_positions).only(0)
-        sizes, places, kernel_layouts = (
-            gradient_sizes(self.model, types, surroundings),
-            places_of(networks),
-            joined(self.layouts),
-        )
-        room = np.empty(most_words(self.layouts, sum(sizes) // 8, len(types)), dtype=np.float32)
-        begins, used, species = np.empty_like(places), 0, (types + 1).astype(np.int32)
+        sizes = (24 * self.model.basis.sizes[types] * (surroundings.counts + 1)).tolist()  # bytes per atom
+        of_network = places_of(networks)
+        kernel_layouts, numbers = joined(self.layouts), surroundings.index + np.int32(1)
+        room = scratch("packed", most_words(self.layouts, sum(sizes) // 8, len(types)), np.float32)
+        begins, used, here = np.empty_like(of_network), 0, np.empty_like(of_network)
         for start, stop, _ in runs(sizes, CHUNK_BYTES):
-            records = b"".join(gradient_records(structure.path, self.model, types, surroundings, start, stop))
-            content, here = np.frombuffer(records, dtype=np.uint8), np.empty_like(places)
-            words, *_ = pack(kernel_layouts, species, networks, places, start, content, room[used:], here)
-            begins[places[start:stop]] = used + here[places[start:stop]]
+            computed = gradients_of(structure.path, self.model, types, surroundings, start, stop)
+            words = pack_values(
+                kernel_layouts, networks, of_network, start, stop, computed, surroundings.first, numbers, room[used:],
+                here,
+            )  # fmt: skip
+            begins[of_network[start:stop]] = used + here[of_network[start:stop]]
             used += words
         return room[:used].copy(), begins
 
@@ -93,9 +96,21 @@ class Computed:
             return np.concatenate([words for words, _ in threads.map(self.source.packed, self.numbers.tolist())])
 
 
+def source(
+    training_set: TrainingSet, structures: list[Structure | None], networks: np.ndarray, layouts: tuple[Layout, ...],
+    threads: int,
+) -> Recomputed:  # fmt: skip
+    """What computes gradients; structures : of the training set, None for those without any; the rest as `prepare`."""
+    together = model(training_set.header.types, training_set.header.atomic_energies, training_set.footer.setups)
+    starts = training_set.structures.starts
+    of_atoms = [slice(begin, end) for begin, end in itertools.pairwise(starts.tolist())]
+    types = [training_set.structures.atoms.types[part].astype(np.int64) for part in of_atoms]
+    return Recomputed(together, layouts, threads, structures, types, [networks[part] for part in of_atoms])
+
+
 def prepare(
     path: str, training_set: TrainingSet, networks: np.ndarray, used: np.ndarray, layouts: tuple[Layout, ...],
-    batch_share: float, threads: int, advance: Advance,
+    batch_share: float, threads: int, advance: Advance, structures: Sequence[Structure] | None = None,
 ) -> tuple[Recomputed, np.ndarray, np.ndarray]:  # fmt: skip
     """Read the structures that are used, and compute their gradients once to determine their sizes.
 
@@ -117,6 +132,8 @@ def prepare(
         Threads that compute.
     advance : callable
         Called with 1 after each structure.
+    structures : sequence of Structure, optional
+        All structures of the training set; by default those that are used are read.
 
     Returns
     -------
@@ -130,22 +147,20 @@ def prepare(
     AenetError
         If the memory does not suffice for two batches.
     """
-    together = model(training_set.header.types, training_set.header.atomic_energies, training_set.footer.setups)
-    starts = training_set.structures.starts
-    of_atoms = [slice(begin, end) for begin, end in itertools.pairwise(starts.tolist())]
-    types = [training_set.structures.atoms.types[part].astype(np.int64) for part in of_atoms]
-    structures = _structures(path, training_set, together, types, used)
-    source = Recomputed(together, layouts, threads, structures, types, [networks[part] for part in of_atoms])
+    if structures is None:
+        known = _structures(path, training_set, used)
+    else:
+        known = [structure if use else None for structure, use in zip(structures, used, strict=True)]
+    computing = source(training_set, known, networks, layouts, threads)
     try:
-        return _measured(source, batch_share, advance)
+        return _measured(computing, batch_share, advance)
     except OtherFormError:
-        return _measured(replace(source, layouts=tuple(map(in_full, layouts))), batch_share, advance)
+        return _measured(replace(computing, layouts=tuple(map(in_full, layouts))), batch_share, advance)
 
 
-def _structures(
-    path: str, training_set: TrainingSet, together: Model, types: Sequence[np.ndarray], used: np.ndarray
-) -> list[Structure | None]:
+def _structures(path: str, training_set: TrainingSet, used: np.ndarray) -> list[Structure | None]:
     """The structures that are used, read from the files that the training set names; None for all others."""
+    together = model(training_set.header.types, training_set.header.atomic_energies, training_set.footer.setups)
     entries, atoms, starts = (
         training_set.structures.entries,
         training_set.structures.atoms,
@@ -157,10 +172,11 @@ def _structures(
     for number, item in zip(numbers, structure_files.items(sources), strict=True):
         structure = structure_files.read_item(item, False, together.types)
         part = slice(starts[number], starts[number + 1])
-        same = structure.n_atoms == len(types[number]) and (species_of(together, structure) == types[number]).all()
+        types = atoms.types[part].astype(np.int64)
+        same = structure.n_atoms == len(types) and (species_of(together, structure) == types).all()
         if same:
             around = environments([structure], together.r_min, together.r_max)
-            check_environments(together, [structure], types[number], around)
+            check_environments(together, [structure], types, around)
             same = np.allclose(around.positions, atoms.positions[part], rtol=0, atol=NEAR)
         if not same:
             raise InputError(
@@ -170,27 +186,38 @@ def _structures(
     return structures
 
 
-def _measured(source: Recomputed, batch_share: float, advance: Advance) -> tuple[Recomputed, np.ndarray, np.ndarray]:
-    """The place of each atom's gradients among the words of all structures."""
+def places(
+    source: Recomputed, compute: Callable[[int], tuple[T, np.ndarray]], keep: Callable[[T], int], advance: Advance
+) -> tuple[np.ndarray, np.ndarray]:
+    """The place of each atom's gradients among the words of all structures, `words` and `starts` as in `Gradients`.
+
+    compute : called in threads with the number of a structure; returns something, and where each atom's words begin;
+    keep : called with the former, in order; returns the number of words; advance : called with 1 after each structure.
+    """
     numbers = [number for number, structure in enumerate(source.structures) if structure is not None]
     words = np.zeros((len(source.structures), 2), dtype=np.int64)
     begins = [np.full(len(types), -1, dtype=np.int64) for types in source.types]
     length = 0
-    for number, (n_words, here) in zip(numbers, _sizes(source, numbers), strict=True):
-        words[number], begins[number] = (length, length + n_words), length + here
-        length += n_words
-        advance(1)
-    need = 8 * length * min(1.0, batch_share)  # 4 bytes per word, for one batch in use and one being computed
-    if need > memory.available():
-        sizes = f"two batches need {need / 1e9:.2f} GB, but only {memory.available() / 1e9:.2f} GB are available"
-        raise AenetError(f"the gradients of {sizes}; use a smaller BATCHSIZE, or a machine with more memory")
-    return source, words, np.concatenate(begins)
+    with Workers(source.threads) as workers:
+        for number, (found, here) in zip(numbers, workers.in_order(compute, numbers), strict=True):
+            n_words = keep(found)
+            words[number], begins[number] = (length, length + n_words), length + here
+            length += n_words
+            advance(1)
+    return words, np.concatenate(begins)
 
 
-def _sizes(source: Recomputed, numbers: Sequence[int]) -> Iterator[tuple[int, np.ndarray]]:
+def _measured(source: Recomputed, batch_share: float, advance: Advance) -> tuple[Recomputed, np.ndarray, np.ndarray]:
+    """The source, and the places of its gradients; AenetError if two batches do not fit into memory."""
+
     def measured(number: int) -> tuple[int, np.ndarray]:
         words, begins = source.packed(number)
         return len(words), begins
 
-    with Workers(source.threads) as workers:
-        yield from workers.in_order(measured, numbers)
+    words, starts = places(source, measured, int, advance)
+    length = int((words[:, 1] - words[:, 0]).sum())
+    need = 8 * length * min(1.0, batch_share)  # 4 bytes per word, for one batch in use and one being computed
+    if need > memory.available():
+        sizes = f"two batches need {need / 1e9:.2f} GB, but only {memory.available() / 1e9:.2f} GB are available"
+        raise AenetError(f"the gradients of {sizes}; use a smaller BATCHSIZE, or a machine with more memory")
+    return source, words, starts

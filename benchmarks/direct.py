@@ -1,0 +1,71 @@
+"""Compare a training straight from structures with one through the files of generate.x: time, memory, files written.
+
+    python benchmarks/direct.py [--example ../shared/tio2]
+
+The example's structures and networks, with the forces of all structures.  The two alternate; each figure is the best of
+several runs.  The results must be the same.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import tempfile
+from pathlib import Path
+
+from measure import ROOT, Run, best, launcher, measure, unpack
+
+RESULTS = ("train.error", "energies.train", "energies.test")
+
+
+def prepare(example: Path, folder: Path, epochs: int) -> None:
+    """Write the decks of both ways to a folder."""
+    unpack(example, folder)
+    generate = (example / "generate.in").read_text()
+    sections = re.sub(r"(?im)^ *(output|forces\w*|timing|debug)\b.*\n", "", generate)
+    (folder / "generate.in").write_text(f"OUTPUT set.train\nFORCES\nFORCESPERCENT 100\n{sections}")
+    deck = re.sub(r"(?m)^ITERATIONS .*$", f"ITERATIONS {epochs}\nSAVE_ENERGIES", (example / "train.in").read_text())
+    (folder / "train.in").write_text(re.sub(r"(?m)^TRAININGSET .*$", "TRAININGSET set.train", deck))
+    (folder / "direct.in").write_text(sections + re.sub(r"(?m)^TRAININGSET .*\n", "", deck))
+
+
+def run(folder: Path, *commands: list[str]) -> tuple[Run, float, list[bytes]]:
+    """Time, CPU time and peak memory of commands in a row, the megabytes they leave, and their results."""
+    for path in (*folder.glob("*.restart"), *folder.glob("*.ascii"), *folder.glob("set.train*")):
+        path.unlink()
+    before = {*folder.iterdir()}
+    runs = [measure(command, folder) for command in commands]
+    left = sum(path.stat().st_size for path in folder.iterdir() if path not in before) / 1e6
+    total = Run(sum(r.seconds for r in runs), sum(r.cpu for r in runs), max(r.megabytes for r in runs))
+    return total, left, [(folder / name).read_bytes() for name in RESULTS]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--example", type=Path, default=ROOT.parent / "shared" / "tio2")
+    parser.add_argument("--epochs", type=int, default=50)
+    parser.add_argument("--repeat", type=int, default=3)
+    options = parser.parse_args()
+    train = launcher("aenet_pytorch.py")
+    ways = {
+        "through files": ([*launcher("generate.x"), "generate.in"], [*train, "train.in"]),
+        "from structures": ([*train, "direct.in"],),
+    }
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        prepare(options.example, folder, options.epochs)
+        runs: dict[str, list[tuple[Run, float, list[bytes]]]] = {way: [] for way in ways}
+        for _ in range(options.repeat):
+            for way, commands in ways.items():
+                runs[way].append(run(folder, *commands))
+        if len({tuple(results) for of in runs.values() for *_, results in of}) > 1:
+            raise SystemExit("the results differ")
+        print("| way | s | CPU s | peak memory, MB | files left, MB |\n| --- | --- | --- | --- | --- |")
+        for way, of in runs.items():
+            found = best([each for each, *_ in of])
+            row = (found.seconds, found.cpu, found.megabytes, of[0][1])
+            print(f"| {way} | " + " | ".join(f"{figure:.3g}" for figure in row) + " |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
