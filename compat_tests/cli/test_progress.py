@@ -34,15 +34,17 @@ print("done")
 SLOW_STRUCTURE = """
 import sys, time
 from aenet_py.cli import {program}
-from aenet_py.formats import xsf
-read = xsf.read
+from {room} import {module} as reader
+read = reader.{function}
 def slow(*arguments):
     time.sleep(1.5)
-    xsf.read = read
+    reader.{function} = read
     return read(*arguments)
-xsf.read = slow
+reader.{function} = slow
 sys.exit({program}.main(sys.argv[1:]))
 """
+COMPILED = {"room": "aenet_py.pipelines", "module": "reading", "function": "_read_into"}  # of XSF files
+PLAIN = {"room": "aenet_py.formats", "module": "xsf", "function": "read"}
 SLOW_BATCHES = """
 import sys, time
 from aenet_py.cli import aenet_pytorch
@@ -105,7 +107,7 @@ def test_short_work_shows_nothing():
 
 def test_a_slow_structure_of_generate(tmp_path):
     case = copy_case(FIXTURES / "single-species", tmp_path / "case")
-    out, shown = on_terminal("-c", SLOW_STRUCTURE.format(program="generate"), "generate.in", folder=case)
+    out, shown = on_terminal("-c", SLOW_STRUCTURE.format(program="generate", **COMPILED), "generate.in", folder=case)
     assert "8 structures" not in out
     assert re.search(r"\| 0/8 structures \[00:0\d, \? left\]", shown)
     assert shown.endswith("\r\x1b[K")
@@ -114,7 +116,7 @@ def test_a_slow_structure_of_generate(tmp_path):
 
 def test_a_slow_structure_of_predict(tmp_path):
     work = prepare(CLUSTER / "predict.in", tmp_path)
-    out, shown = on_terminal("-c", SLOW_STRUCTURE.format(program="predict"), "predict.in", folder=work)
+    out, shown = on_terminal("-c", SLOW_STRUCTURE.format(program="predict", **PLAIN), "predict.in", folder=work)
     assert "Cohesive energy" in out
     assert re.search(r"\| 0/\d+ structures \[00:0\d, \? left\]", shown)
     assert shown.endswith("\r\x1b[K")
