@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from ase import Atoms
 
 SYMBOL_LENGTH = 2  # significant characters of a species' name
+_VOIGT = np.array([[0, 5, 4], [5, 1, 3], [4, 3, 2]])  # place of each component in Voigt order
+_PLAIN = (str, bool, int, float, np.bool_, np.integer, np.floating)
 
 
 def species_of_atoms(names: Sequence[str]) -> tuple[tuple[str, ...], np.ndarray]:
@@ -58,6 +60,10 @@ class Structure:
         Energy minus that of the free atoms, eV, if the file gives it.
     claimed : tuple of three bool, optional
         Periodicity along each cell vector according to an XSF file, which ænet treats as periodic along all.
+    stress : array, shape (3, 3), optional
+        eV/Å³, positive under tension, as in ASE.
+    info : mapping of str to str
+        Further values that the file gives for the structure, such as its ``config_type``.
 
     Raises
     ------
@@ -80,13 +86,15 @@ class Structure:
     label: str | None = None
     cohesive_energy: float | None = None
     claimed: tuple[bool, bool, bool] | None = None
+    stress: np.ndarray | None = None
+    info: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         n_atoms = _check_species(self)
         if self.forces is None and n_atoms == 1:
             object.__setattr__(self, "forces", np.zeros((1, 3)))
         _check_array(self, "positions", (n_atoms, 3))
-        for name, shape in (("forces", (n_atoms, 3)), ("cell", (3, 3)), ("tags", (n_atoms,))):
+        for name, shape in (("forces", (n_atoms, 3)), ("cell", (3, 3)), ("stress", (3, 3)), ("tags", (n_atoms,))):
             if getattr(self, name) is not None:
                 _check_array(self, name, shape, np.int64 if name == "tags" else np.float64)
         if _check_pbc(self) and self.cell is None:
@@ -158,7 +166,7 @@ def from_atoms(atoms: Atoms, path: str, results: Mapping[str, Any], system: str 
     path : str
         As in `Structure`.
     results : mapping
-        Results of a calculator: ``energy`` or else ``free_energy`` (eV), and ``forces`` (eV/Å).
+        Results of a calculator: ``energy`` or else ``free_energy`` (eV), ``forces`` (eV/Å) and ``stress`` (eV/Å³).
     system : str, optional
         As in `Structure`.
 
@@ -192,7 +200,29 @@ def from_atoms(atoms: Atoms, path: str, results: Mapping[str, Any], system: str 
         forces=results.get("forces"),
         tags=None if tags is None else tags.astype(np.int64),
         system=system,
+        stress=None if results.get("stress") is None else full_stress(results["stress"]),
+        info={str(key): str(value) for key, value in atoms.info.items() if isinstance(value, _PLAIN)},
     )
+
+
+def full_stress(values: Sequence[float] | np.ndarray) -> np.ndarray | None:
+    """A stress as a symmetric tensor.
+
+    Parameters
+    ----------
+    values : array
+        Six numbers in Voigt order (xx, yy, zz, yz, xz, xy), or nine.
+
+    Returns
+    -------
+    array, shape (3, 3), or None
+        None for another count of numbers, and for numbers that are not finite.
+    """
+    array = np.asarray(values, dtype=np.float64).ravel()
+    if len(array) not in (6, 9) or not np.isfinite(array).all():
+        return None
+    full = array[_VOIGT] if len(array) == 6 else array.reshape(3, 3)
+    return 0.5 * (full + full.T)
 
 
 def _check_species(atoms: Structure) -> int:

@@ -74,7 +74,8 @@ def _structure(path: str, row: Any) -> Structure:
     name = frame_name(path, row.id)
     try:
         atoms = Atoms(row.numbers, row.positions, cell=row.cell, pbc=row.pbc, tags=row.get("tags"))
-        results = {key: row.get(key) for key in ("energy", "free_energy", "forces")}
+        atoms.info.update(row.key_value_pairs)
+        results = {key: row.get(key) for key in ("energy", "free_energy", "forces", "stress")}
         system = row.data.get("system") if row.get("data") else None
     except Exception as error:  # as above; some values are decoded only here
         raise InputError(name, f"cannot be read: {reason(error)}") from None
@@ -101,9 +102,13 @@ def writing(path: str, output: str) -> Iterator[Callable[[Structure], None]]:
 def _write(database: Any, frame: Structure) -> None:
     from ase import Atoms
     from ase.calculators.singlepoint import SinglePointCalculator
+    from ase.stress import full_3x3_to_voigt_6_stress
 
     atoms = Atoms(frame.names(), frame.positions, cell=frame.cell, pbc=frame.pbc, tags=frame.tags)
-    results = {name: getattr(frame, name) for name in ("energy", "forces") if getattr(frame, name) is not None}
+    known = {"energy": frame.energy, "forces": frame.forces}
+    if frame.stress is not None:
+        known["stress"] = full_3x3_to_voigt_6_stress(frame.stress)
+    results = {name: value for name, value in known.items() if value is not None}
     if results:
         atoms.calc = SinglePointCalculator(atoms, **results)
     database.write(atoms, data={"system": frame.system} if frame.system is not None else {})

@@ -21,7 +21,7 @@ import numpy as np
 
 from aenet_py.elements import BY_NUMBER, NUMBER
 from aenet_py.errors import InputError
-from aenet_py.formats import frames, units
+from aenet_py.formats import frames, stress, units
 from aenet_py.formats.frames import RawFrame, Skip
 from aenet_py.formats.keyvalues import pairs, quoted
 from aenet_py.formats.labels import ANY, CHOOSE, KNOWN, Labels, choices, source
@@ -33,6 +33,7 @@ SPECIES = ("species", "symbols", "z", "numbers", "atomic_numbers")
 SYSTEMS = ("sid", "system_id", "system")
 NEAR = 1.0e-4  # eV, eV/Å: energies and forces that differ by less count as equal
 LONGEST_KEY = 100  # characters of a key that is used
+LONGEST_VALUE, MOST_VALUES = 1000, 100  # characters of a value, and values of a frame, that are kept for the user
 MOST_ENERGIES = 1000  # energies of a frame
 
 _DEFAULT_COLUMNS = "species:S:1:pos:R:3"
@@ -40,6 +41,7 @@ _CELLS = ("cell", "cell_vectors", "unit_cell", "lattice_vectors", "box", "box_ve
 _USED = frozenset(("lattice", "pbc", "properties", *SYSTEMS, *_CELLS))
 _AROUND = re.compile(r"[\[\]{}(),;\"']")
 _FORTRAN = re.compile(r"([\d.])[dD]([-+]?\d)")  # 1.5D-3
+_PLAIN_KEY = re.compile(r"\w+")
 _LOGICAL = {"t": True, "true": True, "1": True, "f": False, "false": False, "0": False}
 
 
@@ -90,7 +92,7 @@ def parse(raw: RawFrame, reference: bool | None = None, labels: Labels = ANY) ->
     """
     path, line = raw.name, raw.line + 1
     try:
-        values, energies = _comment(_decoded(raw.lines[1]), labels.energy)
+        values, energies, info = _comment(_decoded(raw.lines[1]), labels.energy)
         properties, lone = values.get("properties", _DEFAULT_COLUMNS), len(raw.lines) == 3
         plan = _plan(properties, tuple(energies), reference, lone, labels.energy, labels.forces)
         energy_of = {name: _energy(energies[name]) for name in plan.energies}
@@ -115,6 +117,8 @@ def parse(raw: RawFrame, reference: bool | None = None, labels: Labels = ANY) ->
         system=next((values[key] for key in SYSTEMS if key in values), None),
         first_line=raw.line + 2,
         label=energy,
+        stress=None if reference is False else stress.of_frame(info, energy, cell),
+        info=info,
     )
 
 
@@ -168,13 +172,14 @@ def _decoded(line: bytes) -> str:
         return line.decode("latin-1")
 
 
-def _comment(text: str, wanted: str | None) -> tuple[dict[str, str], dict[str, str]]:
-    """Values of the keys that are used, by key in lower case, and values that may be energies, by key as written.
+def _comment(text: str, wanted: str | None) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
+    """Values of the keys that are used, by key in lower case, values that may be energies, and others, as written.
 
     wanted : another key of an energy.  ValueError for other units, and for a key with two values.
     """
     values: dict[str, str] = {}
     energies: dict[str, str] = {}
+    info: dict[str, str] = {}
     last = ""
     for key, value in pairs(text):
         if value is None:
@@ -187,6 +192,8 @@ def _comment(text: str, wanted: str | None) -> tuple[dict[str, str], dict[str, s
         last = ""
         lower = _used(key) if len(key) <= LONGEST_KEY else None
         if lower is None and (wanted is None or key.lower() != wanted.lower()):
+            if len(key) <= LONGEST_KEY and len(value) <= LONGEST_VALUE and len(info) < MOST_VALUES:
+                info.setdefault(key, value)
             continue
         if units.is_key(key):
             units.check(key, value)
@@ -197,7 +204,7 @@ def _comment(text: str, wanted: str | None) -> tuple[dict[str, str], dict[str, s
         last = name
         if len(energies) > MOST_ENERGIES:
             raise ValueError(f"found more than {MOST_ENERGIES:,} keys that name energies; expected one or two")
-    return values, energies
+    return values, energies, info
 
 
 @functools.lru_cache(1024)
@@ -421,8 +428,26 @@ def _logicals(text: str) -> tuple[bool, bool, bool]:
     return x, y, z
 
 
-def text(frame: Structure) -> bytes:
-    """The lines of a frame; all digits of every number are kept."""
+def text(
+    frame: Structure,
+    values: Mapping[str, str | float] | None = None,
+    columns_of: Mapping[str, np.ndarray] | None = None,
+) -> bytes:
+    """The lines of a frame; all digits of every number are kept.
+
+    Parameters
+    ----------
+    frame : Structure
+    values : mapping, optional
+        Further values of the comment, by key.
+    columns_of : mapping, optional
+        Further columns of real numbers, (n_atoms,) or (n_atoms, width), by name.
+
+    Returns
+    -------
+    bytes
+        With the end of the last line.
+    """
     properties = "species:S:1:pos:R:3"
     columns: list[Sequence] = [frame.names(), *_reprs(frame.positions)]
     if frame.tags is not None:
@@ -431,6 +456,10 @@ def text(frame: Structure) -> bytes:
     if frame.forces is not None:
         properties += ":forces:R:3"
         columns += _reprs(frame.forces)
+    for name, column in (columns_of or {}).items():
+        rows_of = column.reshape(frame.n_atoms, -1)
+        properties += f":{name}:R:{rows_of.shape[1]}"
+        columns += _reprs(rows_of)
     comment = []
     if frame.cell is not None:
         comment.append('Lattice="' + " ".join(map(repr, frame.cell.ravel().tolist())) + '"')
@@ -439,9 +468,20 @@ def text(frame: Structure) -> bytes:
         comment.append(f"sid={quoted(frame.system)}")
     if frame.energy is not None:
         comment.append(f"energy={frame.energy!r}")
+    own: dict[str, str | float] = {}
+    if frame.stress is not None:
+        own["stress"] = " ".join(map(repr, frame.stress.ravel().tolist()))
+    given = {key: value for key, value in frame.info.items() if _may_be_written(key) and key.lower() not in own}
+    for key, value in {**given, **own, **(values or {})}.items():
+        comment.append(f"{key}={quoted(value) if isinstance(value, str) else repr(value)}")
     comment.append('pbc="' + " ".join("FT"[p] for p in frame.pbc) + '"')
     rows = [" ".join(row) for row in zip(*columns, strict=True)]
     return ("\n".join([str(frame.n_atoms), " ".join(comment), *rows]) + "\n").encode()
+
+
+def _may_be_written(key: str) -> bool:
+    """Whether a further value has a key of letters, digits and underscores that means nothing else here."""
+    return _PLAIN_KEY.fullmatch(key) is not None and _used(key) is None
 
 
 def _reprs(values: np.ndarray) -> list[list[str]]:
