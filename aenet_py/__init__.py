@@ -7,6 +7,7 @@
 `train`, `transfer`       potentials from a training set (aenet_pytorch.py)
 `Potential`               energies, forces and virial of structures
 `ANNCalculator`           the same in ASE
+`evaluate`                errors of a potential for structures with known energies and forces (aenet-py evaluate)
 `simulate`                molecular dynamics that stop when they become unphysical (aenet-py md)
 `select`                  subsets of large sets of structures (aenet-py select)
 `Structure`               atoms in a cell, with energy and forces
@@ -23,6 +24,7 @@ from __future__ import annotations
 TYPE_CHECKING = False  # importing typing takes longer than all the rest here
 if TYPE_CHECKING:
     from aenet_py.errors import AenetError, AenetWarning
+    from aenet_py.evaluation.evaluate import evaluate
     from aenet_py.formats.read import read
     from aenet_py.formats.trainset import TrainingSet
     from aenet_py.interfaces.ase import ANNCalculator
@@ -39,8 +41,8 @@ except ImportError:
     __version__ = "0.1.0.dev0"  # a checkout that was never installed
 
 __all__ = [
-    "ANNCalculator", "AenetError", "AenetWarning", "Potential", "Structure", "TrainingSet", "generate", "read",
-    "select", "simulate", "train", "transfer",
+    "ANNCalculator", "AenetError", "AenetWarning", "Potential", "Structure", "TrainingSet", "evaluate", "generate",
+    "read", "select", "simulate", "train", "transfer",
 ]  # fmt: skip
 
 _MODULES = {
@@ -50,6 +52,7 @@ _MODULES = {
     "Potential": "potentials.potential",
     "Structure": "structure",
     "TrainingSet": "formats.trainset",
+    "evaluate": "evaluation.evaluate",
     "generate": "pipelines.generate",
     "read": "formats.read",
     "select": "selection.select",

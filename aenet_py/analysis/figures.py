@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from aenet_py.runtime.output import PendingFile
@@ -62,3 +64,11 @@ def save(figure: Figure, path: str) -> None:
     with PendingFile(path) as file:
         file.write(content.getvalue())
         file.complete(replace=True)
+
+
+def save_all(drawn: Mapping[str, Figure], folder: str, ending: str) -> list[str]:
+    """Save figures by name as NAME.ending in a folder; their paths."""
+    paths = [os.path.join(folder, f"{name}.{ending}") for name in drawn]
+    for path, figure in zip(paths, drawn.values(), strict=True):
+        save(figure, path)
+    return paths

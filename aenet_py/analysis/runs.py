@@ -13,8 +13,8 @@ from aenet_py.formats import trained
 from aenet_py.formats.trained import Energies, Forces, LearningCurve
 
 SETS = ("train", "test")
-ENERGY, FORCE = "energy_eV_per_atom", "force_eV_per_A"
-QUANTITIES = (ENERGY, FORCE)
+ENERGY, FORCE, STRESS = "energy_eV_per_atom", "force_eV_per_A", "stress_eV_per_A3"
+QUANTITIES = (ENERGY, FORCE)  # in the tables of a training
 N_TABLES = 5  # of a training
 
 

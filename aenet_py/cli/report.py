@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
-from typing import TYPE_CHECKING
 
 from aenet_py.cli import common
 from aenet_py.cli.summaries.closing import written
 from aenet_py.errors import AenetError
 from aenet_py.formats import tables
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 HELP = "figures and tables of a training or a trajectory"
 DESCRIPTION = """For the folder of a training (train.error, energies.*, forces.*): parity plots, learning curves and a
@@ -41,7 +37,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _training(options: argparse.Namespace) -> None:
-    from aenet_py.analysis import parity, runs
+    from aenet_py.analysis import figures, parity, runs
     from aenet_py.cli.summaries import report
 
     with common.progress(runs.N_TABLES + 3, "steps") as advance:
@@ -53,14 +49,15 @@ def _training(options: argparse.Namespace) -> None:
         table = os.path.join(options.output, "errors.csv")
         tables.write(table, runs.COLUMNS, [runs.row(*key, quality) for key, quality in errors.items()])
         advance(1)
-        saved = _save({name: figure for name, figure in drawn.items() if figure is not None}, options)
+        shown = {name: figure for name, figure in drawn.items() if figure is not None}
+        saved = figures.save_all(shown, options.output, options.format)
         advance(1)
     print(report.trained({options.folder: errors}) + "\n" + report.test_errors(errors), end="")
     print(written([table, *saved]), end="")
 
 
 def _trajectory(options: argparse.Namespace) -> None:
-    from aenet_py.analysis import trajectory
+    from aenet_py.analysis import figures, trajectory
     from aenet_py.cli.summaries import report
 
     size = os.path.getsize(options.trajectory) if os.path.exists(options.trajectory) else 0
@@ -80,7 +77,7 @@ def _trajectory(options: argparse.Namespace) -> None:
         for (a, b), (position, height) in zip(distances.pairs, distances.peaks.tolist(), strict=True)
     ]
     tables.write(peak_table, ("a", "b", "first_peak_A", "height"), peaks)
-    saved = _save(drawn, options)
+    saved = figures.save_all(drawn, options.output, options.format)
     print(report.trajectory(options.trajectory, distances, history) + written([table, peak_table, *saved]), end="")
 
 
@@ -90,13 +87,3 @@ def make_folder(path: str) -> None:
         os.makedirs(path, exist_ok=True)
     except OSError as error:
         raise AenetError(f"{path}: the folder for the results cannot be created: {error.strerror}") from None
-
-
-def _save(drawn: dict[str, Figure], options: argparse.Namespace) -> list[str]:
-    """Save figures by name; their paths."""
-    from aenet_py.analysis import figures
-
-    paths = [os.path.join(options.output, f"{name}.{options.format}") for name in drawn]
-    for path, figure in zip(paths, drawn.values(), strict=True):
-        figures.save(figure, path)
-    return paths

@@ -19,7 +19,7 @@ _UNITS = frozenset(("ev", "per", "ang", "angstrom"))
 # Names with these words are not energies or forces in ænet's units.
 _NO_LABEL = FOREIGN.union((
     "std", "stdev", "var", "variance", "sigma", "uncertainty", "error", "err", "mae", "rmse", "weight",
-    "weights", "mask", "atom", "atoms", "unit", "units", "kinetic",
+    "weights", "mask", "atom", "atoms", "unit", "units", "kinetic", "predicted",
 ))  # fmt: skip
 _AMBIGUOUS = frozenset(("atomic", "au", "cal", "cm", "mol", "nm", "pm"))  # units, but also other words
 _OTHER_UNITS = FOREIGN - _AMBIGUOUS

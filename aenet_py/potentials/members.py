@@ -12,8 +12,8 @@ from aenet_py.potentials.potential import Potential
 Potentials = Potential | potential_files.Given | Iterable[Potential | potential_files.Given]
 
 
-def members(potentials: Potentials, legacy_angular: bool | None = None) -> list[Potential]:
-    """Load the members of a committee for simulations; a single set of potentials is a committee of one.
+def members(potentials: Potentials, legacy_angular: bool | None = None, for_dynamics: bool = True) -> list[Potential]:
+    """Load the members of a committee; a single set of potentials is a committee of one.
 
     Parameters
     ----------
@@ -22,6 +22,8 @@ def members(potentials: Potentials, legacy_angular: bool | None = None) -> list[
         mapping from species to file (``{"Ti": "Ti.nn", "O": "O.nn"}``), the file of a single species, or a `Potential`.
     legacy_angular
         As for `Potential.load`; only for potentials that are read here.
+    for_dynamics
+        Whether to refuse potentials whose energy depends on the order of neighbours.
 
     Returns
     -------
@@ -32,7 +34,7 @@ def members(potentials: Potentials, legacy_angular: bool | None = None) -> list[
     ------
     AenetError
         For anything else, for files that `Potential.load` refuses, for members with different species, and for
-        potentials whose energy depends on the order of neighbours.
+        potentials that `for_dynamics` refuses.
     """
     given: Any = potentials
     sets: list[Any] = [given] if isinstance(given, Potential) else potential_files.sets_of(given)
@@ -40,7 +42,8 @@ def members(potentials: Potentials, legacy_angular: bool | None = None) -> list[
         raise AenetError("no potentials given; at least one set is required")
     loaded = [_loaded(each, legacy_angular) for each in sets]
     for member in loaded:
-        member.check_order()
+        if for_dynamics:
+            member.check_order()
         if set(member.types) != set(loaded[0].types):
             species = " and ".join(" ".join(each.types) for each in (loaded[0], member))
             raise AenetError(f"a list of potentials is a committee, whose members need the same species, not {species}")
