@@ -21,15 +21,8 @@ _RANGES = {
 
 def settings(path: str, line_number: int, method: str, given: Mapping[str, str]) -> dict[str, float]:
     """The settings of a method; InputError if one is out of range."""
-    values = dict(METHODS[method])
-    for name, text in given.items():
-        if name != "method":
-            parse, expected = _RANGES[name]
-            try:
-                values[name] = parse(text)
-            except ValueError:
-                raise InputError(path, f"found {text!r} for {name}; expected {expected}", line_number) from None
-    return values
+    numbers = {name: text for name, text in given.items() if name != "method"}
+    return ranges.settings(path, line_number, numbers, METHODS[method], _RANGES)
 
 
 def check(path: str, method: str, entries: Mapping[str, TrainKeyword], has_decay: bool) -> None:

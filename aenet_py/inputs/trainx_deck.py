@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from aenet_py.errors import InputError
@@ -99,6 +99,7 @@ def read(path: str, warn: Callable[[str], None] = nobody) -> TrainxInput:
     assert training_set is not None
     test_percent = deck.argument("testpercent", _percentage, "a percentage, below 100")
     epochs = deck.argument("iterations", natural, "a whole number, at least 0")
+    networks = _networks(deck)
     result = TrainxInput(
         path=path,
         training_set=training_set,
@@ -110,8 +111,8 @@ def read(path: str, warn: Callable[[str], None] = nobody) -> TrainxInput:
         settings=settings,
         save_energies=bool(deck.flag("save_energies")),
         timing=bool(deck.flag("timing")),
-        networks=_networks(deck),
-        alpha=_alpha(deck, method),
+        networks=networks,
+        alpha=_alpha(deck, method, networks),
     )
     deck.flag("debug")
     deck.warn_of_unknown(heed)
@@ -178,7 +179,7 @@ def _method(deck: Deck, warn: Callable[[str], None]) -> tuple[str, Mapping[str, 
     raise InputError(deck.path, message, line.number)
 
 
-def _alpha(deck: Deck, method: str) -> float | None:
+def _alpha(deck: Deck, method: str, networks: Sequence[NetworkInput]) -> float | None:
     """The weight of the force error, on the line of FORCES or the next one; None without FORCES."""
     entry = deck.entries.get("forces")
     if entry is None:
@@ -195,7 +196,7 @@ def _alpha(deck: Deck, method: str) -> float | None:
     if method not in WITH_FORCES:
         message = f"found FORCES with METHOD {method}; expected {one_of(WITH_FORCES)}"
         raise InputError(deck.path, message, entry.line.number)
-    for network in _networks(deck):
+    for network in networks:
         for activation in network.activations:
             if activation not in FORCES_ACTIVATIONS:
                 message = f"found activation {activation} with FORCES; expected one of {', '.join(FORCES_ACTIVATIONS)}"
@@ -227,15 +228,7 @@ def _settings(deck: Deck, line: Line, text: str, method: str, warn: Callable[[st
         if name.startswith("lambda"):  # the original finds lambda in lambda0, too
             given["lambda"] = given[name]
             break
-    values = dict(defaults)
-    for name, number in given.items():
-        parse, what = _RANGES[name]
-        try:
-            values[name] = parse(number)
-        except ValueError:
-            message = f"found {number or 'nothing'!r} for {name}; expected {what}"
-            raise InputError(deck.path, message, line.number) from None
-    return values
+    return ranges.settings(deck.path, line.number, given, defaults, _RANGES)
 
 
 def _networks(deck: Deck) -> tuple[NetworkInput, ...]:

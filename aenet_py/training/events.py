@@ -6,7 +6,6 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from aenet_py.errors import counted
 from aenet_py.runtime.progress import Advance
 
 if TYPE_CHECKING:
@@ -41,12 +40,6 @@ class EpochErrors:
     energy_test: float | None
     forces_test: float | None
     line: list[float] | None
-
-
-def filter_diverged(n_steps: int) -> str:
-    """A warning of steps of a Kalman filter that cannot be computed."""
-    steps = counted(n_steps, "step")
-    return f"the Kalman filter diverged: {steps} left out, its covariance begins anew; increase lambda or state"
 
 
 def ignored(amount: float, remark: str = "", /) -> None:

@@ -20,7 +20,7 @@ from aenet_py.runtime.signals import stopping, uninterrupted
 from aenet_py.training.data import dataset
 from aenet_py.training.data.dataset import Data
 from aenet_py.training.data.splits import Draw
-from aenet_py.training.events import EpochErrors, Events, filter_diverged
+from aenet_py.training.events import EpochErrors, Events
 from aenet_py.training.outcome import CALLER, PATIENCE, SIGNAL, Outcome
 from aenet_py.training.preparation import prepare
 from aenet_py.training.ranks import LostError, Ranks, SharedError
@@ -183,9 +183,8 @@ def _epochs(
             forces = "" if errors.forces_train is None else f", {1e3 * errors.forces_train:.0f} meV/Å"
             advance(0.0, f"{1e3 * errors.energy_train:.1f} meV/atom{forces}")
             stops = events.epoch(epoch, dataclasses.replace(errors, line=line))
-            if isinstance(state.optimizer, SecondOrder) and state.optimizer.n_diverged:
-                events.warn(filter_diverged(state.optimizer.n_diverged))
-                state.optimizer.n_diverged = 0
+            if isinstance(state.optimizer, SecondOrder):
+                state.optimizer.warn_of_diverged_steps(events.warn)
             if deck.checkpoint is not None and state.epoch % deck.checkpoint == 0 and state.epoch < deck.epochs:
                 try:
                     files.save()

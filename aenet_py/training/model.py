@@ -63,6 +63,11 @@ class Networks:
         return OrderedDict(zip(self.names, (view.clone() for view in views), strict=True))
 
 
+def n_weights(layers: Sequence[Layer]) -> int:
+    """Number of weights and biases of a network."""
+    return sum(layer.weight.numel() + len(layer.bias) for layer in layers)
+
+
 def draw(inputs: Sequence[int], networks: Sequence[NetworkInput], device: torch.device) -> Networks:
     """New networks, drawn in single precision from torch's global generator, as the original draws them."""
     names, parts, shapes = [], [], []

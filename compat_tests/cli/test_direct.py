@@ -315,17 +315,23 @@ def refused(message: str, capsys) -> None:
             "found MODE batches with structures; expected a TRAIN",
         ),
         ("TESTPERCENT 20", "FORCESLIST a.txt\nTESTPERCENT 20", "found 'a.txt', which does not exist; expected a list"),
-        ("Cu.nn 1", "xsf/s001.xsf 1", ""),
     ],
 )
 def test_decks_that_make_no_sense(old, new, message, tmp_path, monkeypatch, capsys):
     deck = with_structures(prepared(tmp_path, CLUSTER, "50", monkeypatch))
     assert old in deck
     Path("train.in").write_text(deck.replace(old, new))
-    if message:
-        refused(message, capsys)
-    else:  # potentials are NAME.ascii, which replaces no structure
-        assert main([]) == 0
+    refused(message, capsys)
+
+
+def test_a_potential_with_the_name_of_a_structure(tmp_path, monkeypatch):
+    """Its file is NAME.ascii, which replaces no structure."""
+    deck = with_structures(prepared(tmp_path, CLUSTER, "50", monkeypatch))
+    before = Path("xsf/s001.xsf").read_bytes()
+    Path("train.in").write_text(deck.replace("Cu.nn 1", "xsf/s001.xsf 1"))
+    assert main([]) == 0
+    assert Path("xsf/s001.xsf").read_bytes() == before
+    assert Path("xsf/s001.xsf.ascii").exists()
 
 
 def test_structures_without_set_ups(tmp_path, monkeypatch, capsys):

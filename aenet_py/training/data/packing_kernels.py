@@ -108,8 +108,7 @@ def pack(
         for j in range(n):
             if neighbors[j] < 1 or neighbors[j] > n_atoms:
                 return OTHER_BYTES if atom == first_atom else to
-        n_blocks = (n + 1 - closed + LANES - 1) // LANES
-        if to + 2 + n_blocks * LANES * (1 + (4 + n_radial if n_radial > 0 else 0) + 3 * n_dense) > room:
+        if to + _most_words(n, closed, n_radial, n_dense) > room:
             return OTHER_BYTES if atom == first_atom else to
         own = carray(_reals_at(content, own_at), (3, n_features))
         others = carray(_reals_at(content, others_at), (3, n_features, n))
@@ -146,9 +145,7 @@ def pack_values(
         n_dense, closed = sizes[network, 3], sizes[network, 4]
         n = first[atom + 1] - first[atom]
         end = at + 3 * n_features * (n + 1)
-        n_blocks = (n + 1 - closed + LANES - 1) // LANES
-        needed = 2 + n_blocks * LANES * (1 + (4 + n_radial if n_radial > 0 else 0) + 3 * n_dense)
-        if end > n_given or to + needed > room:
+        if end > n_given or to + _most_words(n, closed, n_radial, n_dense) > room:
             return OTHER_BYTES
         own = carray(_reals_at(given, at), (3, n_features))
         others = carray(_reals_at(given, at + 3 * n_features), (3, n_features, n))
@@ -163,6 +160,14 @@ def pack_values(
         to += words
         at = end
     return to
+
+
+@jit
+def _most_words(n, closed, n_radial, n_dense):
+    """Words that the gradients of an atom with n neighbours take at most: all its blocks may be dense."""
+    n_blocks = (n + 1 - closed + LANES - 1) // LANES
+    rows = 1 + (PAIR_ROWS + n_radial if n_radial > 0 else 0) + 3 * n_dense
+    return 2 + n_blocks * LANES * rows
 
 
 @jit

@@ -7,6 +7,7 @@ vectors (model.py).
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -17,7 +18,7 @@ from aenet_py.training import model
 from aenet_py.training.data.batches import Batch
 from aenet_py.training.data.forces import Packed
 from aenet_py.training.loop import Evaluation
-from aenet_py.training.model import Layer, Networks
+from aenet_py.training.model import Networks
 from aenet_py.training.secondorder.constants import MOST_VALUES
 
 Slopes = tuple[list[torch.Tensor], list[torch.Tensor]]  # of a network (model.slopes)
@@ -35,11 +36,13 @@ class Weights:
 class Part:
     """A structure of a batch.
 
-    rows : per network, the places of its atoms; along : per network (n_components, n_atoms, n_features), the gradients
-    of its forces by the slopes of its energy, those by the networks' inputs; empty without forces.
+    atoms : its atoms among those of the batch; rows : per network, the places of its atoms; along : per network
+    (n_components, n_atoms, n_features), the gradients of its forces by the slopes of its energy, those by the networks'
+    inputs; empty without forces.
     """
 
     number: int
+    atoms: slice
     rows: list[slice]
     along: list[torch.Tensor]
 
@@ -119,25 +122,23 @@ def blocks(
     if batch.n_with_forces < len(batch.energies):  # slopes are those of atoms with forces only
         pairs = zip(networks.species, evaluation.values, strict=True)
         slopes = [model.slopes(layers, values) for layers, values in pairs]
-    first_atoms = [0, *batch.n_atoms.cumsum(0).long().tolist()]
     waiting: list[Part] = []
     n_rows = 0
     for part in parts(batch, scales):
         n_own = part.n_rows
         if waiting and n_rows + n_own > most:
-            yield _block(networks, batch, evaluation, slopes, waiting, first_atoms)
+            yield _block(networks, batch, evaluation, slopes, waiting)
             waiting, n_rows = [], 0
         waiting.append(part)
         n_rows += n_own
     if waiting:
-        yield _block(networks, batch, evaluation, slopes, waiting, first_atoms)
+        yield _block(networks, batch, evaluation, slopes, waiting)
 
 
 def _block(
-    networks: Networks, batch: Batch, evaluation: Evaluation, slopes: Sequence[Slopes], chosen: Sequence[Part],
-    first_atoms: Sequence[int],
-) -> tuple[torch.Tensor, torch.Tensor]:  # fmt: skip
-    """The rows of some structures; first_atoms : of all structures."""
+    networks: Networks, batch: Batch, evaluation: Evaluation, slopes: Sequence[Slopes], chosen: Sequence[Part]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The rows of some structures."""
     n_energies, places, last = len(batch.energies), [], 0
     rows = batch.energies.new_empty((sum(part.n_rows for part in chosen), len(networks.values)))
     for part in chosen:
@@ -149,7 +150,7 @@ def _block(
         ]
         fill(rows[first], rows[first + 1 : last], networks, values, derivatives, part.along)
         rows[first] /= batch.n_atoms[part.number]
-        begin = n_energies + 3 * first_atoms[part.number]
+        begin = n_energies + 3 * part.atoms.start
         places += [part.number, *range(begin, begin + part.n_rows - 1)]
     return torch.tensor(places, device=rows.device), rows
 
@@ -164,7 +165,7 @@ def fill(
     """
     end = 0
     for network, layers in enumerate(networks.species):
-        begin, end = end, end + _size(layers)
+        begin, end = end, end + model.n_weights(layers)
         model.fill_gradient(energy[begin:end], layers, values[network], derivatives[network])
         if along:
             model.fill_gradients_along(
@@ -172,14 +173,11 @@ def fill(
             )
 
 
-def _size(layers: Sequence[Layer]) -> int:
-    """Number of weights and biases of a network."""
-    return sum(layer.weight.numel() + len(layer.bias) for layer in layers)
-
-
 def parts(batch: Batch, scales: Sequence[torch.Tensor]) -> Iterator[Part]:
     """The structures of a batch one by one; scales : of the features."""
     n, sizes = len(batch.energies), batch.n_atoms[: batch.n_with_forces].int().tolist()
+    ends = [0, *batch.n_atoms.cumsum(0).long().tolist()]
+    atoms = [slice(*pair) for pair in itertools.pairwise(ends)]
     bounds = [
         torch.searchsorted(owners, torch.arange(n + 1, device=owners.device)).tolist() for owners in batch.structures
     ]
@@ -192,9 +190,9 @@ def parts(batch: Batch, scales: Sequence[torch.Tensor]) -> Iterator[Part]:
                 part[: 3 * sizes[number], place.start - start : place.stop - start] * scale
                 for part, place, start, scale in zip(expanded, places[number], starts, scales, strict=True)
             ]
-            yield Part(number, places[number], along)
+            yield Part(number, atoms[number], places[number], along)
     for number in range(len(sizes), n):
-        yield Part(number, places[number], [])
+        yield Part(number, atoms[number], places[number], [])
 
 
 def _pieces(sizes: list[int], n_features: int) -> Iterator[tuple[int, int]]:

@@ -59,8 +59,9 @@ def dual(errors: torch.Tensor, rows: torch.Tensor) -> Equations:
 
 
 def step(
-    values: torch.Tensor, equations: Equations, loss: Callable[[torch.Tensor], float], damping: float, adjust: float
-) -> tuple[torch.Tensor, float]:
+    values: torch.Tensor, equations: Equations, before: float, loss: Callable[[torch.Tensor], float], damping: float,
+    adjust: float,
+) -> tuple[torch.Tensor, float]:  # fmt: skip
     """Find weights with a lower loss.
 
     Solves (J^T J + damping) change = J^T errors.  The damping falls by a factor after a change that lowers the loss;
@@ -72,8 +73,10 @@ def step(
         The weights.
     equations : Equations
         Of the batch at these weights.
+    before : float
+        The loss at these weights.
     loss : callable
-        The loss of given weights.
+        The loss of other weights.
     damping : float
         Damping of the first attempt.
     adjust : float
@@ -86,7 +89,6 @@ def step(
     float
         Damping of the next step.
     """
-    before = loss(values)
     for _ in range(MOST_TRIES):
         matrix = equations.product.clone()
         matrix.diagonal().add_(damping)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from aenet_py.training.data.batches import Batch
 from aenet_py.training.loop import Evaluation, Sums, Terms
 from aenet_py.training.model import Networks
 from aenet_py.training.ranks import Ranks
-from aenet_py.training.secondorder import ekf, jacobian, lm
+from aenet_py.training.secondorder import diverged, ekf, jacobian, lm
 from aenet_py.training.secondorder.constants import MOST_ROWS
 from aenet_py.training.secondorder.jacobian import Part, Weights
 
@@ -35,7 +35,7 @@ class SecondOrder:
 
     settings : of METHOD, with the last values of those that change; covariance (n_groups, size, size) : of ekf;
     lbfgsb : of lbfgs, None before its first step; trained (n_weights,) bool : which weights are trained, None for all;
-    n_diverged : steps of ekf that were left out since somebody set it to zero.
+    n_diverged : steps of ekf that were left out and of which nobody has been warned.
     """
 
     name: str
@@ -49,6 +49,12 @@ class SecondOrder:
         """A copy; the covariance is never changed in place."""
         lbfgsb = None if self.lbfgsb is None else self.lbfgsb.copy()
         return dataclasses.replace(self, settings=dict(self.settings), lbfgsb=lbfgsb)
+
+    def warn_of_diverged_steps(self, warn: Callable[[str], None]) -> None:
+        """Warn of the steps of ekf that were left out since the last call, if there are any."""
+        if self.n_diverged:
+            warn(diverged.warning(self.n_diverged))
+            self.n_diverged = 0
 
     @property
     def arrays(self) -> list[torch.Tensor]:
@@ -106,7 +112,7 @@ def step(
     found = Sums().plus(terms).errors(alpha)
     weights = jacobian.weights_of(alpha, found.energy, found.force, terms.n_structures, terms.n_atoms)
     if method.name == "lm":
-        return _lm(method, networks, batch, evaluation, scales, alpha, weights, ranks)
+        return _lm(method, networks, batch, evaluation, found.total, scales, alpha, weights, ranks)
     return _ekf(method, networks, batch, scales, weights)
 
 
@@ -132,8 +138,8 @@ def _lbfgs(
 
 
 def _lm(
-    method: SecondOrder, networks: Networks, batch: Batch, evaluation: Evaluation, scales: Sequence[torch.Tensor],
-    alpha: float, weights: Weights, ranks: Ranks,
+    method: SecondOrder, networks: Networks, batch: Batch, evaluation: Evaluation, before: float,
+    scales: Sequence[torch.Tensor], alpha: float, weights: Weights, ranks: Ranks,
 ) -> torch.Tensor:  # fmt: skip
     def loss(values: torch.Tensor) -> float:
         changed = loop.evaluate(networks.like(values), batch, scales)
@@ -151,7 +157,7 @@ def _lm(
 
     equations = lm.dual(*next(weighted())) if is_dual else lm.primal(weighted(), networks.values, ranks)
     new, method.settings["damping"] = lm.step(
-        networks.values, equations, loss, method.settings["damping"], method.settings["adjust"]
+        networks.values, equations, before, loss, method.settings["damping"], method.settings["adjust"]
     )
     return new
 
@@ -161,10 +167,11 @@ def _ekf(
 ) -> torch.Tensor:
     """Learn the structures of a batch one after the other."""
     settings, values = method.settings, networks.values
-    first_atoms = torch.cat((batch.n_atoms.new_zeros(1), batch.n_atoms.cumsum(0))).long().tolist()
     for part in jacobian.parts(batch, scales):
-        atoms = slice(first_atoms[part.number], first_atoms[part.number + 1])
-        errors, rows = _of_structure(networks.like(values), batch, part, atoms, weights)
+        errors, rows = _of_structure(networks.like(values), batch, part)
+        roots = errors.new_full((len(errors),), weights.force**0.5)
+        roots[0] = weights.energy**0.5
+        errors, rows = errors * roots, rows * roots[:, None]
         if method.trained is not None:
             rows *= method.trained
         assert method.covariance is not None
@@ -177,15 +184,13 @@ def _ekf(
     return values
 
 
-def _of_structure(
-    networks: Networks, batch: Batch, part: Part, atoms: slice, weights: Weights
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Weighted errors of a structure, (n_rows,), and derivatives of its predictions, (n_rows, n_weights)."""
+def _of_structure(networks: Networks, batch: Batch, part: Part) -> tuple[torch.Tensor, torch.Tensor]:
+    """Errors of a structure, (n_rows,), and derivatives of its predictions, (n_rows, n_weights)."""
     pairs = zip(networks.species, batch.features, part.rows, strict=True)
     outputs = [model.outputs(layers, features[rows]) for layers, features, rows in pairs]
     slopes = [model.slopes(layers, values) for layers, values in zip(networks.species, outputs, strict=True)]
-    n_atoms, n_components = atoms.stop - atoms.start, len(part.along[0]) if part.along else 0
-    rows = batch.energies.new_zeros((1 + n_components, len(networks.values)))
+    n_atoms = part.atoms.stop - part.atoms.start
+    rows = batch.energies.new_zeros((part.n_rows, len(networks.values)))
     jacobian.fill(rows[0], rows[1:], networks, outputs, slopes, part.along)
     energy = torch.stack([values[-1].sum() for values in outputs]).sum()
     errors = [((batch.energies[part.number] - energy) / n_atoms)[None]]
@@ -194,12 +199,8 @@ def _of_structure(
             torch.einsum("cnf,nf->c", along, of_network[0][0])
             for along, of_network in zip(part.along, slopes, strict=True)
         ]
-        errors.append(batch.forces[atoms].flatten() - torch.stack(pulls).sum(dim=0))
+        errors.append(batch.forces[part.atoms].flatten() - torch.stack(pulls).sum(dim=0))
     rows[0] /= n_atoms
-    rows[0] *= weights.energy**0.5
-    rows[1:] *= weights.force**0.5
-    errors[0] = errors[0] * weights.energy**0.5
-    errors[1:] = [error * weights.force**0.5 for error in errors[1:]]
     return torch.cat(errors), rows
 
 

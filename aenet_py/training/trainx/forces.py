@@ -20,7 +20,6 @@ from aenet_py.training import loop, model, options
 from aenet_py.training.data import batches, dataset
 from aenet_py.training.data.batches import Batch
 from aenet_py.training.data.dataset import Data
-from aenet_py.training.events import filter_diverged
 from aenet_py.training.loop import Sums
 from aenet_py.training.model import Networks
 from aenet_py.training.ranks import ALONE
@@ -90,9 +89,7 @@ class Forces:
                 terms = loop.terms(batch, evaluation, ALONE)
                 new = secondorder.step(method, networks, batch, evaluation, terms, self.scales, self.alpha, ALONE)
                 networks = networks.like(new)
-            if method.n_diverged:
-                warn(filter_diverged(method.n_diverged))
-                method.n_diverged = 0
+            method.warn_of_diverged_steps(warn)
             return _stored(networks), False
 
         return Method(epoch=epoch, state=None, outcome=None)
@@ -101,7 +98,7 @@ class Forces:
         """The networks with these weights, in the order of potential files."""
         networks, begin = self.networks.like(torch.empty_like(self.networks.values)), 0
         for layers in networks.species:
-            end = begin + sum(layer.weight.numel() + len(layer.bias) for layer in layers)
+            end = begin + model.n_weights(layers)
             model.take_weights(layers, weights[begin:end])
             begin = end
         return networks

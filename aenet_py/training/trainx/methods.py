@@ -12,7 +12,7 @@ import numpy as np
 
 from aenet_py.formats import ekf_state, optimizer_state, rngstate
 from aenet_py.inputs.trainx_deck import TrainxInput
-from aenet_py.training.events import filter_diverged
+from aenet_py.training.secondorder import diverged
 from aenet_py.training.trainx import adam, networks, online_sd, sampling
 from aenet_py.training.trainx.networks import Evaluation, Layer, Structures
 
@@ -108,7 +108,7 @@ def _ekf(deck: TrainxInput, structures: Structures, layers: Layers, n_weights: i
         order = sampling.order(deck.sampling, structures.energies, found.errors, numbers, len(structures.energies))
         new, current, n_diverged = ekf.epoch(current, deck.settings, [parts[i] for i in order], layers, weights)
         if n_diverged:
-            warn(filter_diverged(n_diverged))
+            warn(diverged.warning(n_diverged))
         return new, False
 
     return Method(epoch=epoch, state=lambda: ekf_state.to_binary(current, n_weights), outcome=outcome)
