@@ -68,8 +68,11 @@ def tables(basis: ChebyshevBasis) -> Tables:
     return Tables(recurrence, norms, expansion, int(basis.orders[:, 0].max()) + 1, order)
 
 
-def scratch_of(constants: Tables, n_types: int, most_neighbors: int) -> dict[str, np.ndarray]:
-    """Scratch arrays of this thread for atoms with so many neighbours, by the names that kernels give them."""
+def scratch_of(constants: Tables, n_types: int, most_neighbors: int, n_members: int = 1) -> dict[str, np.ndarray]:
+    """Scratch arrays of this thread for atoms with so many neighbours, by the names that kernels give them.
+
+    n_members : potentials that use the features.
+    """
     # An odd number of cache lines: rows a power of two apart would share the same few places in the cache.
     stride = 2 * LANES * ((most_neighbors + LANES * n_types) // (2 * LANES)) + 3 * LANES
     order, terms = constants.angular_order, constants.radial_terms
@@ -85,5 +88,5 @@ def scratch_of(constants: Tables, n_types: int, most_neighbors: int) -> dict[str
         "moments": scratch("moments", 8 * n_pairs * LANES).reshape(8, n_pairs * LANES),
         "lanes": scratch("moments lanes", 3 * (order + 1) * LANES).reshape(3, (order + 1) * LANES),
         "sums": scratch("moments sums", n_types * rows * LANES).reshape(n_types, rows * LANES),
-        "results": scratch("moments results", 3 * LANES),
+        "results": scratch("moments results", n_members * 3 * LANES).reshape(n_members, 3 * LANES),
     }

@@ -18,6 +18,7 @@ from aenet_py.errors import AenetError, AenetWarning
 from aenet_py.neighbors import patches, verlet
 from aenet_py.neighbors.search import Environments
 from aenet_py.potentials import patchwise
+from aenet_py.potentials.committee import alone, committees
 from aenet_py.potentials.members import Potentials, members
 from aenet_py.potentials.patchwise import Forces, forces_of
 from aenet_py.potentials.potential import Potential, Prediction
@@ -55,7 +56,7 @@ class ANNCalculator(Calculator):
     ``outside``                     number of features of each atom outside the training range, (n_atoms,)
     ``excess``                      how far they lie outside at most, in widths of that range, (n_atoms,)
     ``energy_std``         eV       committees: standard deviation over the members
-    ``forces_std``         eV/Å     committees: the same for the forces, (n_atoms, 3)
+    ``forces_std``         eV/Å     committees: the same for the forces, (n_atoms, 3); computed when asked for
     ====================== ======== ====================================================================
 
     Parameters
@@ -99,6 +100,7 @@ class ANNCalculator(Calculator):
         super().__init__(**options)
         self._lock = threading.RLock()
         self.members = members(potentials, legacy_angular)
+        self._committees = committees(self.members)
         if not (isinstance(skin, int | float | np.number) and 0 <= skin < np.inf):
             raise AenetError(f"skin must be a distance of at least 0 Angstrom, not {skin}")
         self.skin = skin
@@ -184,37 +186,69 @@ class ANNCalculator(Calculator):
         structure: Atoms = self.atoms  # type: ignore[assignment]
         if not self._known.hold(structure):
             self.search(structure)
-        predictions = self._predict(structure)
-        energies, forces, outside, excess = _combined(predictions)
-        energy = float(energies.sum())
-        self.results = {"energy": energy, "free_energy": energy, "energies": energies, "forces": forces}
-        self.results.update(outside=outside, excess=excess)
-        if len(predictions) > 1:
-            totals = np.array([p.atomic_energies for p in predictions]).sum(axis=1)
-            self.results.update(energy_std=float(totals.std()))
-            self.results.update(forces_std=np.array([p.forces for p in predictions]).std(axis=0))
+        found = self._predict(structure)
+        energy = float(found.atomic_energies.sum())
+        self.results = Results(self)
+        self.results.update(energy=energy, free_energy=energy, energies=found.atomic_energies, forces=found.forces)
+        self.results.update(outside=found.outside, excess=found.excess)
+        if len(self.members) > 1:
+            self.results.update(energy_std=float(found.totals.std()))
         if structure.cell.rank == 3:
-            virial = np.mean([p.virial for p in predictions], axis=0)
+            virial = found.virial
             self.results["stress"] = full_3x3_to_voigt_6_stress(0.5 * (virial + virial.T) / structure.get_volume())
-        if not self._warned and outside.any():
+        if not self._warned and found.outside.any():
             self._warned = True
-            message = f"{np.count_nonzero(outside)} of {len(structure)} atoms have features outside the range of the"
+            message = (
+                f"{np.count_nonzero(found.outside)} of {len(structure)} atoms have features outside the range of the"
+            )
             warnings.warn(f"{message} training set; see results['outside']", AenetWarning, stacklevel=3)
 
-    def _predict(self, structure: Atoms) -> list[Forces]:
-        """Energies and forces of each member, with known pairs that hold."""
+    def _predict(self, structure: Atoms) -> Forces:
+        """The mean of all members, with known pairs that hold."""
+        known, shared = self._known, self._committees
+        if isinstance(known.pairs, patches.Patches):
+            found = [
+                patchwise.evaluate(each, known.pairs, structure.positions, known.types[each.places[0]], self.threads)
+                for each in shared
+            ]
+            return patchwise.mean(found)
+        return patchwise.mean(self._one_by_one(structure))
+
+    def _one_by_one(self, structure: Atoms) -> list[Forces]:
+        """What each member predicts, with known pairs that hold."""
         known = self._known
         if isinstance(known.pairs, patches.Patches):
             return [
-                patchwise.evaluate(member, known.pairs, structure.positions, types, self.threads)
+                patchwise.evaluate(alone(member), known.pairs, structure.positions, types, self.threads)
                 for member, types in zip(self.members, known.types, strict=True)
             ]
         assert known.pairs is not None
         environments = verlet.environments(known.pairs, structure, any(m.needs_positions for m in self.members))
-        predictions = []
-        for member, types in zip(self.members, known.types, strict=True):
-            predictions.append(forces_of(member, types[known.kinds], environments))
-        return predictions
+        return [
+            forces_of(member, types[known.kinds], environments)
+            for member, types in zip(self.members, known.types, strict=True)
+        ]
+
+    def forces_std(self, results: Results) -> np.ndarray:
+        """Standard deviation of the forces over the members, (n_atoms, 3) eV/Å, for the last results."""
+        with self._lock:
+            if results is not self.results or self.atoms is None:
+                raise AenetError("forces_std belongs to the last calculation; ask for it before the next one")
+            return np.array([each.forces for each in self._one_by_one(self.atoms)]).std(axis=0)
+
+
+class Results(dict[str, Any]):
+    """Results of a calculation; of a committee, ``forces_std`` is computed when somebody asks for it."""
+
+    def __init__(self, calculator: ANNCalculator):
+        super().__init__()
+        self._calculator = calculator
+
+    def __missing__(self, name: str) -> np.ndarray:
+        if name != "forces_std" or len(self._calculator.members) == 1:
+            raise KeyError(name)
+        self[name] = self._calculator.forces_std(self)
+        return self[name]
 
 
 @dataclass
@@ -241,13 +275,3 @@ class _Known:
         if self.pairs is None or not np.array_equal(structure.numbers, self.numbers):
             return False
         return self.pairs.search.holds(structure)
-
-
-def _combined(predictions: Sequence[Forces]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Mean atomic energies and forces, and the largest number and excess of features outside the range."""
-    if len(predictions) == 1:
-        only = predictions[0]
-        return only.atomic_energies, only.forces, only.outside, only.excess
-    energies, forces = ([getattr(p, name) for p in predictions] for name in ("atomic_energies", "forces"))
-    outside, excess = ([getattr(p, name) for p in predictions] for name in ("outside", "excess"))
-    return np.mean(energies, axis=0), np.mean(forces, axis=0), np.max(outside, axis=0), np.max(excess, axis=0)

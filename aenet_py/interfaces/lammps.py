@@ -30,6 +30,7 @@ from aenet_py.descriptors.common import CoincidenceError
 from aenet_py.errors import AenetError, AenetWarning
 from aenet_py.neighbors import ghosts, patches, verlet
 from aenet_py.potentials import patchwise
+from aenet_py.potentials.committee import alone
 from aenet_py.potentials.members import Potentials, single
 from aenet_py.potentials.patchwise import Forces
 from aenet_py.potentials.potential import Potential
@@ -282,7 +283,7 @@ class _External:
         self, lmp: Any, potential: Potential, types: np.ndarray, skin: float, comm: Any, present: _Present, threads: int
     ):  # fmt: skip
         self.lmp, self.potential, self.types, self.skin, self.comm = lmp, potential, types, skin, comm
-        self.present, self.threads = present, threads
+        self.present, self.threads, self.committee = present, threads, alone(potential)
         self.n_local, self.tags = 0, np.empty(0, dtype=np.int64)  # of the known atoms and ghosts
         self.rows, self.holders = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
         self.route: ghosts.Route | None = None
@@ -372,7 +373,7 @@ class _External:
         ):
             known = self.pairs = patches.patches(around, types, reach, self.skin, self.n_local, self.threads)
         species = np.arange(known.n_kinds)
-        return patchwise.evaluate(self.potential, known, around.positions, species, self.threads, self.rows)
+        return patchwise.evaluate(self.committee, known, around.positions, species, self.threads, self.rows)
 
     def report(self, prediction: Forces, forces: np.ndarray) -> None:
         """Give LAMMPS what it asks of a fix: total energy and virial, forces and energies of the own atoms."""

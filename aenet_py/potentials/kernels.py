@@ -19,6 +19,7 @@ from aenet_py.runtime.accelerate import jit
 from aenet_py.runtime.atomic_kernels import take_next
 from aenet_py.runtime.constants import LANES
 from aenet_py.runtime.signatures import f8, i4, i8, out, rows
+from aenet_py.runtime.vector_kernels import load, store
 
 
 @jit
@@ -123,18 +124,29 @@ def evaluate(
 
 @jit
 def lanes_through_moments(
-    n, t, row, cutoffs, orders, species, recurrence, norms, expansion, layers, nodes, functions, starts, weights,
-    normal, energy, work, places, ends, radial, moments, lanes, chain, features, filled, sums, results,
+    n, t, alike, n_members, cutoffs, orders, species, recurrence, norms, expansion, layers, nodes, functions, starts,
+    weights, normal, energy, work, places, ends, radial, moments, lanes, chain, features, filled, sums, results,
 ):  # fmt: skip
-    """What follows `atom_sums` of the first n lanes: features, results of `network`, and the rows of pulls.
+    """What follows `atom_sums` of the first n lanes: features, results of the networks, and the rows of pulls.
 
-    t, row: their species, and the row of the set-ups and layers that are its.
+    t: their species; alike: whether set-ups and layers of all are those of the first row.  The pulls are due to the
+    mean of the energies of all members, whose networks follow each other.
     """
+    row, n_types = 0 if alike else t, len(energy) // n_members
     features_of_sums(species[t], filled, orders[row], norms[t], expansion[t], sums, moments[:4], features)
-    network(
-        layers[row], nodes[row], functions[row], weights, starts[t], normal[t], energy[t], features, chain[0], chain[1],
-        chain[2], results,
-    )  # fmt: skip
+    for member in range(n_members):
+        place = member * n_types + t
+        row_of = 0 if alike else place
+        network(
+            layers[row_of], nodes[row_of], functions[row_of], weights, starts[place], normal[place], energy[place],
+            features, chain[0], chain[1], chain[2 if member == 0 else 3], results[member],
+        )  # fmt: skip
+        if member > 0:
+            for f in range(nodes[row_of, 0]):
+                store(chain[2], f * LANES, load(chain[2], f * LANES) + load(chain[3], f * LANES))
+    if n_members > 1:
+        for f in range(nodes[0 if alike else t, 0]):
+            store(chain[2], f * LANES, load(chain[2], f * LANES) * (1.0 / n_members))
     add_pulls(
         n, ends, species[t], filled, cutoffs[row], orders[row], recurrence[t], norms[t], expansion[t], work, places,
         moments[:4], chain[2], moments[4:], radial, lanes,
@@ -147,8 +159,8 @@ def through_moments(
     norms: f8[:, :], expansion: f8[:, :], layers: i8[:], nodes: i8[:, :], functions: i8[:, :], starts: i8[:],
     weights: f8[:], normal: f8[:, 4, :], energy: f8[:, 3], work: out(f8[LANES, :, :]), places: out(i8[LANES, 2, :]),
     ends: out(i8[LANES, 2, :]), filled: out(i8[:]), accumulators: out(f8[:]), radial: out(f8[:]),
-    moments: out(f8[8, :]), lanes: out(f8[3, :]), sums: out(f8[:, :]), chain: out(f8[3, :]), values: out(f8[:]),
-    results: out(f8[3 * LANES]), features: out(f8[:, :]), energies: out(f8[:]), outside: out(i8[:]),
+    moments: out(f8[8, :]), lanes: out(f8[3, :]), sums: out(f8[:, :]), chain: out(f8[4, :]), values: out(f8[:]),
+    results: out(f8[:, 3 * LANES]), features: out(f8[:, :]), energies: out(f8[:]), outside: out(i8[:]),
     forces: out(f8[:, 3]), virials: out(f8[:, 3, 3]),
 ):  # fmt: skip
     """Energies of the atoms centers[begin:end], and forces and virials that are due to these, through moments.
@@ -189,13 +201,13 @@ def through_moments(
                 ends[lane, 1], accumulators, radial, sums, filled,
             )  # fmt: skip
         lanes_through_moments(
-            stop - start, t, t, cutoffs, orders, species, recurrence, norms, expansion, layers, nodes, functions,
+            stop - start, t, 0, 1, cutoffs, orders, species, recurrence, norms, expansion, layers, nodes, functions,
             starts, weights, normal, energy, work, places, ends, radial, moments, lanes, chain, values, filled, sums,
             results,
         )  # fmt: skip
         for lane in range(stop - start):
             atom = centers[start + lane]
-            energies[atom], outside[atom] = results[lane], int(results[LANES + lane])
+            energies[atom], outside[atom] = results[0, lane], int(results[0, LANES + lane])
             for f in range(nodes[t, 0]):
                 features[atom, f] = values[f * LANES + lane]
             base, virial = bases[owners[atom]], virials[owners[atom]]
@@ -213,23 +225,26 @@ def through_moments(
 
 
 def through_patches(
-    begin: i8, end: i8, counter: out(i8[1]), alike: i8, positions: f8[:, 3], types: i8[:], centers: i8[:],
-    ends_of: i8[:], members: i8[:], atoms: i8[:], offsets: f8[:, 3], first: i8[:], partners: i4[:], cutoffs: f8[:, 4],
-    orders: i8[:, 3], species: f8[:, :], recurrence: f8[:, :], norms: f8[:, :], expansion: f8[:, :], layers: i8[:],
-    nodes: i8[:, :], functions: i8[:, :], starts: i8[:], weights: f8[:], normal: f8[:, 4, :], energy: f8[:, 3],
+    begin: i8, end: i8, counter: out(i8[1]), alike: i8, n_members: i8, positions: f8[:, 3], types: i8[:],
+    centers: i8[:], ends_of: i8[:], members: i8[:], atoms: i8[:], offsets: f8[:, 3], first: i8[:], partners: i4[:],
+    cutoffs: f8[:, 4], orders: i8[:, 3], species: f8[:, :], recurrence: f8[:, :], norms: f8[:, :],
+    expansion: f8[:, :], layers: i8[:], nodes: i8[:, :], functions: i8[:, :], starts: i8[:], weights: f8[:],
+    normal: f8[:, 4, :], energy: f8[:, 3],
     work: out(f8[LANES, :, :]), places: out(i8[LANES, 2, :]), ends: out(i8[LANES, 2, :]), filled: out(i8[:]),
     accumulators: out(f8[:]), radial: out(f8[:]), moments: out(f8[8, :]), lanes: out(f8[3, :]), sums: out(f8[:, :]),
-    chain: out(f8[3, :]), values: out(f8[:]), results: out(f8[3 * LANES]), moved: out(f8[:, 4]), pulls: out(f8[:, 4]),
-    virials: out(f8[:, :]), energies: out(f8[:]), outside: out(i8[:]), excess: out(f8[:]),
+    chain: out(f8[4, :]), values: out(f8[:]), results: out(f8[:, 3 * LANES]), moved: out(f8[:, 4]),
+    pulls: out(f8[:, 4]), virials: out(f8[:, :]), energies: out(f8[:, :]), outside: out(i8[:]), excess: out(f8[:]),
 ):  # fmt: skip
     """Energies of the centres of patches begin .. end - 1, and what these add to the forces on their members.
 
     Threads may call this at the same time; each takes the next patch from counter, which counts them from 0.  Returns
-    0, or 1 + an atom that coincides with another.  alike: whether set-ups and layers of all species are the same; types
-    (n_atoms); centers to partners: as of `Patches`, but ends_of for its ends; species (n_types, n_kinds): weight of
-    each kind; others as of `through_moments`, and moved (n, 4) scratch, too.  Writes energies, outside and excess
-    (n_centers): how far features leave their range at most, in widths of it; pulls (n, 4): forces of the members of
-    these patches, from 0; virials (n_patches, 9 LANES): sums of the virial, row by row.
+    0, or 1 + an atom that coincides with another.  alike: whether set-ups and layers of all species are the same;
+    n_members: of the committee, whose networks follow each other; types (n_atoms); centers to partners: as of
+    `Patches`, but ends_of for its ends; species (n_types, n_kinds): weight of each kind; others as of
+    `through_moments`, and moved (n, 4) scratch, too.  Writes energies (n_members, n_centers); outside and excess
+    (n_centers): how many features leave their range, and how far they do at most, in widths of it, in the member where
+    that is most; pulls (n, 4): mean forces of the members of these patches, from 0; virials (n_patches, 9 LANES): sums
+    of the virial, row by row.
     """
     n_kinds, offset = species.shape[1], members[begin]
     while True:
@@ -264,15 +279,18 @@ def through_patches(
                     ends[lane, 1], accumulators, radial, sums, filled,
                 )  # fmt: skip
             lanes_through_moments(
-                stop - start, t, row, cutoffs, orders, species, recurrence, norms, expansion, layers, nodes, functions,
-                starts, weights, normal, energy, work, places, ends, radial, moments, lanes, chain, values, filled,
-                sums, results,
+                stop - start, t, alike, n_members, cutoffs, orders, species, recurrence, norms, expansion, layers,
+                nodes, functions, starts, weights, normal, energy, work, places, ends, radial, moments, lanes, chain,
+                values, filled, sums, results,
             )  # fmt: skip
             for lane in range(stop - start):
                 c = start + lane
                 atom = centers[c]
-                energies[atom], outside[atom] = results[lane], int(results[LANES + lane])
-                excess[atom] = results[2 * LANES + lane]
+                outside[atom], excess[atom] = 0, 0.0
+                for member in range(n_members):
+                    energies[member, atom] = results[member, lane]
+                    outside[atom] = max(outside[atom], int(results[member, LANES + lane]))
+                    excess[atom] = max(excess[atom], results[member, 2 * LANES + lane])
                 spread(ends[lane, 0, n_kinds], c - ends_of[patch], work[lane], places[lane, 0], forces, virial)
             start = stop
 

@@ -5,6 +5,7 @@ Each patch has its own sums, which are added patch after patch, so that the bits
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from aenet_py.descriptors import chebyshev, moments
 from aenet_py.descriptors.common import CoincidenceError
 from aenet_py.neighbors.patches import Patches, worthwhile
 from aenet_py.neighbors.search import Environments
+from aenet_py.potentials.committee import Committee
 from aenet_py.potentials.potential import Potential, excess
 from aenet_py.runtime.accelerate import Kernel, scratch
 from aenet_py.runtime.constants import LANES
@@ -32,16 +34,18 @@ class Forces:
     Parameters
     ----------
     atomic_energies
-        (n_centers,) eV, including the energies of the free atoms.
+        (n_centers,) eV, including the energies of the free atoms; of a committee, the mean, as forces and virial.
     forces
         (n_atoms, 3) eV/Å; of the owners, if there are some.
     virial
         (3, 3) eV, derivative of the energy with respect to strain.
     outside
-        (n_centers,) number of features outside the range of the training set.
+        (n_centers,) number of features outside the range of the training set, the largest of all members.
     excess
         (n_centers,) how far the farthest feature lies outside, in widths of the range; features that do not vary in the
         training set do not count.
+    totals
+        (n_members,) eV, energy of all centres according to each member.
     """
 
     atomic_energies: np.ndarray
@@ -49,13 +53,29 @@ class Forces:
     virial: np.ndarray
     outside: np.ndarray
     excess: np.ndarray
+    totals: np.ndarray
 
 
 def forces_of(potential: Potential, types: np.ndarray, environments: Environments) -> Forces:
     """The same of a potential that evaluates atom by atom; types (n_atoms,): species."""
     found = potential.evaluate(types, environments)
     beyond = excess(potential.networks, types[: len(found.features)], found.features)
-    return Forces(found.atomic_energies, found.forces, found.virial, found.outside, beyond)
+    totals = found.atomic_energies.sum(keepdims=True)
+    return Forces(found.atomic_energies, found.forces, found.virial, found.outside, beyond, totals)
+
+
+def mean(found: Sequence[Forces]) -> Forces:
+    """The mean over several members or committees, each of which counts as often as it has members."""
+    if len(found) == 1:
+        return found[0]
+    weights = [len(each.totals) for each in found]
+
+    def average(name: str) -> np.ndarray:
+        return np.average([getattr(each, name) for each in found], axis=0, weights=weights)
+
+    outside, beyond = (np.max([getattr(each, name) for each in found], axis=0) for name in ("outside", "excess"))
+    totals = np.concatenate([each.totals for each in found])
+    return Forces(average("atomic_energies"), average("forces"), average("virial"), outside, beyond, totals)
 
 
 def applies(potential: Potential) -> bool:
@@ -64,15 +84,15 @@ def applies(potential: Potential) -> bool:
 
 
 def evaluate(
-    potential: Potential, known: Patches, positions: np.ndarray, kinds: np.ndarray, threads: int = 1,
+    committee: Committee, known: Patches, positions: np.ndarray, kinds: np.ndarray, threads: int = 1,
     owners: np.ndarray | None = None,
 ) -> Forces:  # fmt: skip
     """Energies and forces of atoms at positions, with pairs that still hold.
 
     Parameters
     ----------
-    potential
-        One to which this `applies`.
+    committee
+        Potentials to which this `applies`.
     known
         The pairs.
     positions
@@ -95,17 +115,17 @@ def evaluate(
     CoincidenceError
         If two atoms coincide.
     """
-    basis, tables, networks = potential.model.basis, potential.tables, potential.networks
-    assert isinstance(basis, chebyshev.ChebyshevBasis)
+    tables, networks, n_members = committee.members[0].tables, committee.networks, len(committee.members)
     assert tables is not None
     n_centers, n_patches = len(known.centers), len(known.ends) - 1
     types, positions = kinds[known.kinds], np.ascontiguousarray(positions)
-    energies, outside, beyond = np.empty(n_centers), np.empty(n_centers, dtype=np.int64), np.empty(n_centers)
+    energies, outside = np.empty((n_members, n_centers)), np.empty(n_centers, dtype=np.int64)
+    beyond = np.empty(n_centers)
     atoms, n_forces = known.atoms, len(positions)
     if owners is not None:
         atoms, n_forces = owners[atoms], int(owners.max(initial=-1)) + 1
     forces, virials = np.zeros((n_forces, 3)), scratch("virials", 9 * LANES * n_patches).reshape(-1, 9 * LANES)
-    constants = constants_of(potential, kinds)
+    constants = constants_of(committee, kinds)
     kernel, arguments = special(constants), {**networks.by_lanes, **constants}
 
     most = int(np.diff(known.members).max(initial=0))
@@ -115,7 +135,8 @@ def evaluate(
             begin=begin, end=end, counter=counter, positions=positions, types=types, centers=known.centers,
             ends_of=known.ends, members=known.members, atoms=known.atoms, offsets=known.offsets, first=known.first,
             partners=known.partners, recurrence=tables.recurrence, norms=tables.norms, expansion=tables.expansion,
-            **arguments, **networks.scratch_by_lanes(), **moments.scratch_of(tables, len(kinds), known.most_pairs),
+            **arguments, **networks.scratch_by_lanes(),
+            **moments.scratch_of(tables, len(kinds), known.most_pairs, n_members),
             moved=scratch("moved", 4 * most).reshape(-1, 4), pulls=pulls, virials=virials, energies=energies,
             outside=outside, excess=beyond,
         )  # fmt: skip
@@ -131,7 +152,8 @@ def evaluate(
     virial = np.zeros(9)
     for each in virials:
         virial += each.reshape(9, LANES).sum(axis=1)
-    return Forces(energies, forces, virial.reshape(3, 3), outside, beyond)
+    mean = energies[0] if n_members == 1 else energies.mean(axis=0)
+    return Forces(mean, forces, virial.reshape(3, 3), outside, beyond, energies.sum(axis=1))
 
 
 _SPECIAL: dict[tuple, Specialised] = {}  # by their constants, which members of a committee often share
@@ -145,14 +167,15 @@ def special(constants: dict[str, Any]) -> Specialised:
     return _SPECIAL[key]
 
 
-def constants_of(potential: Potential, kinds: np.ndarray) -> dict[str, Any]:
+def constants_of(committee: Committee, kinds: np.ndarray) -> dict[str, Any]:
     """Arguments of the kernel that follow from set-ups and layers alone, for structures with some species."""
-    basis, networks = potential.model.basis, potential.networks
+    basis, networks = committee.members[0].model.basis, committee.networks
     assert isinstance(basis, chebyshev.ChebyshevBasis)
     arrays = {"cutoffs": basis.cutoffs, "orders": basis.orders}
     arrays.update({name: networks.by_lanes[name] for name in ("layers", "nodes", "functions")})
     alike = all((array == array[0]).all() for array in arrays.values())
-    return {**arrays, "alike": int(alike), "species": np.ascontiguousarray(basis.weights[:, kinds])}
+    species = np.ascontiguousarray(basis.weights[:, kinds])
+    return {**arrays, "alike": int(alike), "n_members": len(committee.members), "species": species}
 
 
 def rounds(members: np.ndarray) -> list[tuple[int, int]]:

@@ -88,7 +88,7 @@ class PackedNetworks:
     def scratch_by_lanes(self) -> dict[str, np.ndarray]:
         """Scratch arrays of this thread for these, by the names that kernels give them."""
         width, most = self.means.shape[1] * LANES, self.most_values * LANES
-        return {"chain": scratch("chain", 3 * most).reshape(3, most), "values": scratch("features", width)}
+        return {"chain": scratch("chain", 4 * most).reshape(4, most), "values": scratch("features", width)}
 
     @functools.cached_property
     def most_values(self) -> int:

@@ -17,12 +17,14 @@ from hypothesis import strategies as st
 from aenet_py.descriptors.common import CoincidenceError
 from aenet_py.neighbors import patches, verlet
 from aenet_py.potentials import patchwise
+from aenet_py.potentials.committee import alone, committees
 from aenet_py.potentials.potential import Potential
 from compat_tests.compare import assert_same_bits
 from compat_tests.interfaces.test_ase import CLUSTER, as_atoms, crystal, networks
 from compat_tests.potentials import made
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*trained by ænet before 2.0.4")
+FOUR = ("Cu", "Au", "O", "H")  # of the clusters and crystals
 SPECIES = {1: ("Cu",), 2: ("Cu", "Au"), 3: ("Cu", "Au", "O")}
 
 
@@ -39,7 +41,7 @@ def kinds_of(potential: Potential, atoms: Atoms) -> np.ndarray:
 def evaluated(potential: Potential, atoms: Atoms, skin: float = 0.5, threads: int = 1) -> patchwise.Forces:
     kinds = kinds_of(potential, atoms)
     known = patches.patches(atoms, kinds, potential.model.r_max, skin)
-    return patchwise.evaluate(potential, known, atoms.positions, np.arange(known.n_kinds), threads)
+    return patchwise.evaluate(alone(potential), known, atoms.positions, np.arange(known.n_kinds), threads)
 
 
 def in_order(potential: Potential, atoms: Atoms):
@@ -130,13 +132,64 @@ def test_the_special_kernel_gives_the_same_bits(alike, tmp_path, monkeypatch):
         files[1] = made.potential_files(generator, species, (3.7, 5), (3.2, 3), [4], [4, 0])[1]
     potential, atoms = made.loaded(files, tmp_path), large()
     expected = evaluated(potential, atoms)
-    constants = patchwise.constants_of(potential, np.arange(4))
+    constants = patchwise.constants_of(alone(potential), np.arange(4))
     assert bool(constants["alike"]) == alike
     kernel = patchwise.special(constants)
     kernel.compile().join()
     assert kernel.is_special
     found = evaluated(potential, atoms)
     for name in ("atomic_energies", "forces", "virial", "outside", "excess"):
+        assert_same_bits(getattr(found, name), getattr(expected, name), name)
+
+
+def several(generator: np.random.Generator, folder: Path, hidden=([5, 4], [5, 4], [7], [3])) -> list[Potential]:
+    """Potentials of the same features, with other networks, averages and ranges."""
+    found = []
+    for number, nodes in enumerate(hidden):
+        files = made.potential_files(generator, FOUR, (4.0, 7), (3.5, 4), nodes, [*[1] * len(nodes), 0])
+        (folder / str(number)).mkdir()
+        found.append(made.loaded(files, folder / str(number)))
+    return found
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_committee_is_the_mean_of_its_members(threads, tmp_path):
+    members, atoms = several(np.random.default_rng(0), tmp_path), large()
+    (committee,) = committees(members)
+    known = patches.patches(atoms, kinds_of(members[0], atoms), members[0].model.r_max, 0.5)
+    found = patchwise.evaluate(committee, known, atoms.positions, np.arange(known.n_kinds), threads)
+    each = [evaluated(member, atoms) for member in members]
+    for name in ("atomic_energies", "forces", "virial"):
+        expected = np.mean([getattr(one, name) for one in each], axis=0)
+        assert np.abs(getattr(found, name) - expected).max() < 1e-11 * (1 + np.abs(expected).max())
+    assert np.array_equal(found.totals, [one.totals[0] for one in each])
+    for name in ("outside", "excess"):
+        assert np.array_equal(getattr(found, name), np.max([getattr(one, name) for one in each], axis=0))
+
+
+def test_members_with_other_features_are_evaluated_apart(tmp_path):
+    generator = np.random.default_rng(1)
+    members = several(generator, tmp_path)
+    (tmp_path / "other").mkdir()
+    other = made.loaded(made.potential_files(generator, FOUR, (3.8, 7), (3.5, 4)), tmp_path / "other")
+    found = committees([members[0], other, members[1]])
+    assert [each.places for each in found] == [(0, 2), (1,)]
+    assert [len(each.members) for each in committees([other, other])] == [2]
+
+
+@pytest.mark.slow
+def test_the_special_kernel_of_a_committee_gives_the_same_bits(tmp_path, monkeypatch):
+    monkeypatch.setattr(patchwise, "_SPECIAL", {})
+    members, atoms = several(np.random.default_rng(2), tmp_path, ([5, 4], [5, 4], [5, 4])), large()
+    (committee,) = committees(members)
+    known = patches.patches(atoms, kinds_of(members[0], atoms), members[0].model.r_max, 0.5)
+    species = np.arange(known.n_kinds)
+    expected = patchwise.evaluate(committee, known, atoms.positions, species)
+    kernel = patchwise.special(patchwise.constants_of(committee, species))
+    kernel.compile().join()
+    assert kernel.is_special
+    found = patchwise.evaluate(committee, known, atoms.positions, species)
+    for name in ("atomic_energies", "forces", "virial", "totals"):
         assert_same_bits(getattr(found, name), getattr(expected, name), name)
 
 
@@ -148,7 +201,7 @@ def test_moved_atoms_keep_their_pairs():
     steps = np.random.default_rng(1).normal(size=(len(atoms), 3))
     atoms.positions += 0.49 * skin * steps / np.linalg.norm(steps, axis=1)[:, None]
     assert known.search.holds(atoms)
-    found = patchwise.evaluate(potential, known, atoms.positions, np.arange(known.n_kinds))
+    found = patchwise.evaluate(alone(potential), known, atoms.positions, np.arange(known.n_kinds))
     assert np.abs(found.forces - evaluated(potential, atoms, 0.0).forces).max() < 1e-9
     atoms.positions[3] += 0.03 * skin * steps[3] / np.linalg.norm(steps[3])
     assert not known.search.holds(atoms)
