@@ -11,7 +11,7 @@ from numpy.polynomial import legendre
 
 from aenet_py.descriptors.chebyshev import ChebyshevBasis
 from aenet_py.descriptors.constants import ROWS
-from aenet_py.runtime.accelerate import scratch
+from aenet_py.runtime.accelerate import MakeArray, scratch
 from aenet_py.runtime.constants import LANES
 
 
@@ -68,10 +68,12 @@ def tables(basis: ChebyshevBasis) -> Tables:
     return Tables(recurrence, norms, expansion, int(basis.orders[:, 0].max()) + 1, order)
 
 
-def scratch_of(constants: Tables, n_types: int, most_neighbors: int, n_members: int = 1) -> dict[str, np.ndarray]:
-    """Scratch arrays of this thread for atoms with so many neighbours, by the names that kernels give them.
+def scratch_of(
+    constants: Tables, n_types: int, most_neighbors: int, n_members: int = 1, make: MakeArray = scratch
+) -> dict[str, np.ndarray]:
+    """Scratch arrays for atoms with so many neighbours, by the names that kernels give them.
 
-    n_members : potentials that use the features.
+    n_members : potentials that use the features; make : gives the memory.
     """
     # An odd number of cache lines: rows a power of two apart would share the same few places in the cache.
     stride = 2 * LANES * ((most_neighbors + LANES * n_types) // (2 * LANES)) + 3 * LANES
@@ -79,14 +81,14 @@ def scratch_of(constants: Tables, n_types: int, most_neighbors: int, n_members: 
     n_pairs = (order + 1) * (order + 2) // 2
     rows = terms + 2 * n_pairs + 1
     return {
-        "work": scratch("moments work", LANES * ROWS * stride).reshape(LANES, ROWS, stride),
-        "places": scratch("moments places", LANES * 2 * stride, np.int64).reshape(LANES, 2, stride),
-        "ends": scratch("moments ends", LANES * 2 * (n_types + 1), np.int64).reshape(LANES, 2, n_types + 1),
-        "filled": scratch("moments filled", n_types, np.int64),
-        "accumulators": scratch("moments accumulators", 2 * n_pairs * LANES),
-        "radial": scratch("moments radial", 2 * terms * LANES),
-        "moments": scratch("moments", 8 * n_pairs * LANES).reshape(8, n_pairs * LANES),
-        "lanes": scratch("moments lanes", 3 * (order + 1) * LANES).reshape(3, (order + 1) * LANES),
-        "sums": scratch("moments sums", n_types * rows * LANES).reshape(n_types, rows * LANES),
-        "results": scratch("moments results", n_members * 3 * LANES).reshape(n_members, 3 * LANES),
+        "work": make("moments work", LANES * ROWS * stride).reshape(LANES, ROWS, stride),
+        "places": make("moments places", LANES * 2 * stride, np.int64).reshape(LANES, 2, stride),
+        "ends": make("moments ends", LANES * 2 * (n_types + 1), np.int64).reshape(LANES, 2, n_types + 1),
+        "filled": make("moments filled", n_types, np.int64),
+        "accumulators": make("moments accumulators", 2 * n_pairs * LANES),
+        "radial": make("moments radial", 2 * terms * LANES),
+        "moments": make("moments", 8 * n_pairs * LANES).reshape(8, n_pairs * LANES),
+        "lanes": make("moments lanes", 3 * (order + 1) * LANES).reshape(3, (order + 1) * LANES),
+        "sums": make("moments sums", n_types * rows * LANES).reshape(n_types, rows * LANES),
+        "results": make("moments results", n_members * 3 * LANES).reshape(n_members, 3 * LANES),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 import warnings
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
-from ase.calculators.calculator import Calculator, all_changes
+from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes
 from ase.data import chemical_symbols
 from ase.stress import full_3x3_to_voigt_6_stress
 
@@ -22,6 +23,7 @@ from aenet_py.potentials.committee import alone, committees
 from aenet_py.potentials.members import Potentials, members
 from aenet_py.potentials.patchwise import Forces, forces_of
 from aenet_py.potentials.potential import Potential, Prediction
+from aenet_py.runtime.arrays import same_bits
 from aenet_py.runtime.workers import number_of_threads
 
 SKIN = 0.6  # Å
@@ -109,15 +111,11 @@ class ANNCalculator(Calculator):
         self._warned = False
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "_lock"}
+        known = dataclasses.replace(self._known, ready=[])  # which holds machine code
+        return {name: value for name, value in {**vars(self), "_known": known}.items() if name != "_lock"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state, _lock=threading.RLock())
-
-    def get_property(self, name: str, atoms: Atoms | None = None, allow_calculation: bool = True) -> Any:
-        """As in ASE; no other thread calculates between the calculation and the reading of its result."""
-        with self._lock:
-            return super().get_property(name, atoms, allow_calculation)
 
     def calculate_properties(self, atoms: Atoms, properties: Sequence[str]) -> Any:
         """As `get_property`, for several properties."""
@@ -131,7 +129,7 @@ class ANNCalculator(Calculator):
             return list(all_changes)
         values = {"cell": (known.cell.array, atoms.cell.array), "pbc": (known.pbc, atoms.pbc)}
         values.update({name: (known.arrays[name], atoms.arrays[name]) for name in ("positions", "numbers")})
-        return [name for name, (before, now) in values.items() if not np.array_equal(before, now)]
+        return [name for name, (before, now) in values.items() if not same_bits(before, now)]
 
     @property
     def searched_at(self) -> np.ndarray | None:
@@ -166,24 +164,46 @@ class ANNCalculator(Calculator):
             known.pairs = patches.patches(atoms, known.kinds, reach, self.skin, threads=self.threads)
         else:
             known.pairs = verlet.pairs(atoms, reach, self.skin)
+        known.ready = []
+
+    def get_property(self, name: str, atoms: Atoms | None = None, allow_calculation: bool = True) -> Any:
+        """As in ASE; no other thread calculates between the calculation and the reading of its result."""
+        if name not in self.implemented_properties:
+            raise PropertyNotImplementedError(f"{name} property not implemented")
+        with self._lock:
+            if atoms is not None:
+                self._remember(atoms)
+            if name not in self.results and allow_calculation:
+                self._calculate()
+            result = self.results.get(name)
+            if result is None and allow_calculation:
+                raise PropertyNotImplementedError(f"{name} not present in this calculation")
+            return result.copy() if isinstance(result, np.ndarray) else result
 
     def calculate(
-        self, atoms: Atoms | None = None, properties: Sequence[str] = ("energy",),
-        system_changes: Sequence[str] = tuple(all_changes),
+        self, atoms: Atoms | None = None, properties: Sequence[str] = ("energy",),  # noqa: ARG002 - of ASE
+        system_changes: Sequence[str] = tuple(all_changes),  # noqa: ARG002
     ) -> None:  # fmt: skip
         """Fill `results`; called by ASE."""
         with self._lock:
-            self._calculate(atoms, properties, system_changes)
+            if atoms is not None:
+                self._remember(atoms)
+            self._calculate()
 
-    def _calculate(self, atoms: Atoms | None, properties: Sequence[str], system_changes: Sequence[str]) -> None:
-        if not len(atoms or self.atoms or ()):
+    def _remember(self, atoms: Atoms) -> None:
+        """Keep a copy of a structure, and forget the results if it is another one."""
+        changes = self.check_state(atoms)
+        if changes == ["positions"] and self.atoms is not None:
+            self.atoms.arrays["positions"][:] = atoms.arrays["positions"]
+        elif changes:
+            self.atoms = atoms.copy()
+        if changes:
+            self.results = {}
+
+    def _calculate(self) -> None:
+        structure: Atoms | None = self.atoms
+        if structure is None or not len(structure):
             raise AenetError("cannot evaluate an empty structure")
-        known = self.atoms
-        if atoms is not None and known and len(known) == len(atoms) and list(system_changes) == ["positions"]:
-            known.arrays["positions"][:] = atoms.arrays["positions"]
-        else:
-            super().calculate(atoms, properties, system_changes)
-        structure: Atoms = self.atoms  # type: ignore[assignment]
         if not self._known.hold(structure):
             self.search(structure)
         found = self._predict(structure)
@@ -198,28 +218,29 @@ class ANNCalculator(Calculator):
             self.results["stress"] = full_3x3_to_voigt_6_stress(0.5 * (virial + virial.T) / structure.get_volume())
         if not self._warned and found.outside.any():
             self._warned = True
-            message = (
-                f"{np.count_nonzero(found.outside)} of {len(structure)} atoms have features outside the range of the"
-            )
-            warnings.warn(f"{message} training set; see results['outside']", AenetWarning, stacklevel=3)
+            message = f"{np.count_nonzero(found.outside)} of {len(structure)} atoms have features outside the range"
+            warnings.warn(f"{message} of the training set; see results['outside']", AenetWarning, stacklevel=3)
 
     def _predict(self, structure: Atoms) -> Forces:
         """The mean of all members, with known pairs that hold."""
-        known, shared = self._known, self._committees
-        if isinstance(known.pairs, patches.Patches):
-            found = [
-                patchwise.evaluate(each, known.pairs, structure.positions, known.types[each.places[0]], self.threads)
-                for each in shared
+        known = self._known
+        if not isinstance(known.pairs, patches.Patches):
+            return patchwise.mean(self._one_by_one(structure))
+        if not known.ready:
+            known.ready = [
+                patchwise.ready(each, known.pairs, known.types[each.places[0]], self.threads)
+                for each in self._committees
             ]
-            return patchwise.mean(found)
-        return patchwise.mean(self._one_by_one(structure))
+        return patchwise.mean([patchwise.evaluate(ready, structure.positions) for ready in known.ready])
 
     def _one_by_one(self, structure: Atoms) -> list[Forces]:
         """What each member predicts, with known pairs that hold."""
         known = self._known
         if isinstance(known.pairs, patches.Patches):
             return [
-                patchwise.evaluate(alone(member), known.pairs, structure.positions, types, self.threads)
+                patchwise.evaluate(
+                    patchwise.ready(alone(member), known.pairs, types, self.threads), structure.positions
+                )
                 for member, types in zip(self.members, known.types, strict=True)
             ]
         assert known.pairs is not None
@@ -256,13 +277,14 @@ class _Known:
     """What a calculator knows about a structure until it changes.
 
     numbers, kinds (n_atoms,) : atomic numbers, and their places among the distinct ones; types (n_kinds,) : these as
-    species of each member; pairs : of the atoms.
+    species of each member; pairs : of the atoms; ready : the members, for these, since they were used.
     """
 
     numbers: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     kinds: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     types: list[np.ndarray] = field(default_factory=list)
     pairs: patches.Patches | verlet.Pairs | None = None
+    ready: list[patchwise.Ready] = field(default_factory=list)
 
     def identify(self, members: Sequence[Potential], numbers: np.ndarray) -> None:
         """Find the species of each member."""
@@ -272,6 +294,6 @@ class _Known:
 
     def hold(self, structure: Atoms) -> bool:
         """Whether all this is still true."""
-        if self.pairs is None or not np.array_equal(structure.numbers, self.numbers):
+        if self.pairs is None or not same_bits(structure.numbers, self.numbers):
             return False
         return self.pairs.search.holds(structure)

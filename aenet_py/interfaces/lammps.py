@@ -288,6 +288,7 @@ class _External:
         self.rows, self.holders = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
         self.route: ghosts.Route | None = None
         self.pairs: patches.Patches | verlet.Pairs | None = None
+        self.ready: patchwise.Ready | None = None
         self.warned = False
         self.called, self.last_output = False, lmp.last_thermo_step
         self.failure: BaseException | None = None
@@ -372,8 +373,11 @@ class _External:
             np.array_equal(types, known.kinds) and known.search.holds(around)
         ):
             known = self.pairs = patches.patches(around, types, reach, self.skin, self.n_local, self.threads)
-        species = np.arange(known.n_kinds)
-        return patchwise.evaluate(self.committee, known, around.positions, species, self.threads, self.rows)
+            self.ready = None
+        if self.ready is None:
+            species = np.arange(known.n_kinds)
+            self.ready = patchwise.ready(self.committee, known, species, self.threads, self.rows)
+        return patchwise.evaluate(self.ready, around.positions)
 
     def report(self, prediction: Forces, forces: np.ndarray) -> None:
         """Give LAMMPS what it asks of a fix: total energy and virial, forces and energies of the own atoms."""

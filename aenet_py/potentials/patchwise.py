@@ -5,7 +5,7 @@ Each patch has its own sums, which are added patch after patch, so that the bits
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from aenet_py.neighbors.patches import Patches, worthwhile
 from aenet_py.neighbors.search import Environments
 from aenet_py.potentials.committee import Committee
 from aenet_py.potentials.potential import Potential, excess
-from aenet_py.runtime.accelerate import Kernel, scratch
+from aenet_py.runtime.accelerate import Kernel, own_array
 from aenet_py.runtime.constants import LANES
 from aenet_py.runtime.specialise import Specialised
 from aenet_py.runtime.workers import shared
@@ -83,11 +83,47 @@ def applies(potential: Potential) -> bool:
     return potential.tables is not None
 
 
-def evaluate(
-    committee: Committee, known: Patches, positions: np.ndarray, kinds: np.ndarray, threads: int = 1,
-    owners: np.ndarray | None = None,
-) -> Forces:  # fmt: skip
-    """Energies and forces of atoms at positions, with pairs that still hold.
+@dataclass(frozen=True)
+class Ready:
+    """A committee, and pairs for which it can be evaluated again and again, one evaluation at a time.
+
+    Parameters
+    ----------
+    known
+        The pairs.
+    n_members
+        Members of the committee.
+    rounds
+        Ranges of patches that are evaluated before their forces are added.
+    work
+        The kernel for each thread, without the arguments that differ between evaluations.
+    collect
+        The kernel that adds forces, likewise.
+    pulls
+        (n, 4) scratch, forces of the members of the patches of a round.
+    virials
+        (n_patches, 9 LANES) scratch.
+    types
+        (n_atoms,) species.
+    n_forces
+        Number of forces, that of the owners if there are some.
+    """
+
+    known: Patches
+    n_members: int
+    rounds: list[tuple[int, int]]
+    work: list[Callable[..., int]]
+    collect: Callable[..., int]
+    pulls: np.ndarray
+    virials: np.ndarray
+    types: np.ndarray
+    n_forces: int
+
+
+def ready(
+    committee: Committee, known: Patches, kinds: np.ndarray, threads: int = 1, owners: np.ndarray | None = None
+) -> Ready:
+    """Prepare to evaluate a committee for pairs.
 
     Parameters
     ----------
@@ -95,8 +131,6 @@ def evaluate(
         Potentials to which this `applies`.
     known
         The pairs.
-    positions
-        (n_atoms, 3) Å.
     kinds
         (n_kinds,) species, as index into the types of the potential, of each kind of atoms.
     threads
@@ -107,52 +141,65 @@ def evaluate(
 
     Returns
     -------
+    Ready
+        With memory of its own.
+    """
+    tables, networks, n_members = committee.members[0].tables, committee.networks, len(committee.members)
+    assert tables is not None
+    types, atoms, n_forces = kinds[known.kinds], known.atoms, len(known.kinds)
+    if owners is not None:
+        atoms, n_forces = owners[atoms], int(owners.max(initial=-1)) + 1
+    constants = constants_of(committee, kinds)
+    kernel, ranges = special(constants), rounds(known.members)
+    largest = max((int(known.members[end] - known.members[begin]) for begin, end in ranges), default=0)
+    most, virials = int(np.diff(known.members).max(initial=0)), np.empty((len(known.ends) - 1, 9 * LANES))
+    work = [
+        kernel.bound(
+            types=types, centers=known.centers, ends_of=known.ends, members=known.members, atoms=known.atoms,
+            offsets=known.offsets, first=known.first, partners=known.partners, recurrence=tables.recurrence,
+            norms=tables.norms, expansion=tables.expansion, virials=virials, moved=np.empty((most, 4)),
+            **{**networks.by_lanes, **constants}, **networks.scratch_by_lanes(own_array),
+            **moments.scratch_of(tables, len(kinds), known.most_pairs, n_members, own_array),
+        )
+        for _ in range(worthwhile(threads, len(known.centers)))
+    ]  # fmt: skip
+    collect = _collect.bound(members=known.members, atoms=atoms)
+    return Ready(known, n_members, ranges, work, collect, np.empty((largest, 4)), virials, types, n_forces)
+
+
+def evaluate(prepared: Ready, positions: np.ndarray) -> Forces:
+    """Energies and forces of atoms at positions, with pairs that still hold.
+
+    Parameters
+    ----------
+    prepared
+        Committee and pairs.
+    positions
+        (n_atoms, 3) Å.
+
+    Returns
+    -------
     Forces
-        Energies in eV, forces in eV/Å, virial in eV.
+        Energies in eV, forces in eV/Å, virial in eV; in arrays of their own.
 
     Raises
     ------
     CoincidenceError
         If two atoms coincide.
     """
-    tables, networks, n_members = committee.members[0].tables, committee.networks, len(committee.members)
-    assert tables is not None
-    n_centers, n_patches = len(known.centers), len(known.ends) - 1
-    types, positions = kinds[known.kinds], np.ascontiguousarray(positions)
-    energies, outside = np.empty((n_members, n_centers)), np.empty(n_centers, dtype=np.int64)
-    beyond = np.empty(n_centers)
-    atoms, n_forces = known.atoms, len(positions)
-    if owners is not None:
-        atoms, n_forces = owners[atoms], int(owners.max(initial=-1)) + 1
-    forces, virials = np.zeros((n_forces, 3)), scratch("virials", 9 * LANES * n_patches).reshape(-1, 9 * LANES)
-    constants = constants_of(committee, kinds)
-    kernel, arguments = special(constants), {**networks.by_lanes, **constants}
-
-    most = int(np.diff(known.members).max(initial=0))
-
-    def work(begin: int, end: int, counter: np.ndarray, pulls: np.ndarray) -> int:
-        return kernel(
-            begin=begin, end=end, counter=counter, positions=positions, types=types, centers=known.centers,
-            ends_of=known.ends, members=known.members, atoms=known.atoms, offsets=known.offsets, first=known.first,
-            partners=known.partners, recurrence=tables.recurrence, norms=tables.norms, expansion=tables.expansion,
-            **arguments, **networks.scratch_by_lanes(),
-            **moments.scratch_of(tables, len(kinds), known.most_pairs, n_members),
-            moved=scratch("moved", 4 * most).reshape(-1, 4), pulls=pulls, virials=virials, energies=energies,
-            outside=outside, excess=beyond,
-        )  # fmt: skip
-
-    threads = worthwhile(threads, n_centers)
-    for begin, end in rounds(known.members):
-        pulls = scratch("pulls", 4 * int(known.members[end] - known.members[begin])).reshape(-1, 4)
-        call = (begin, end, np.zeros(1, dtype=np.int64), pulls)
-        failed = shared(work, [call] * min(threads, end - begin), threads)
+    n_centers, positions = len(prepared.known.centers), np.ascontiguousarray(positions)
+    energies, outside = np.empty((prepared.n_members, n_centers)), np.empty(n_centers, dtype=np.int64)
+    beyond, forces, pulls = np.empty(n_centers), np.zeros((prepared.n_forces, 3)), prepared.pulls
+    for begin, end in prepared.rounds:
+        given = {"begin": begin, "end": end, "counter": np.zeros(1, dtype=np.int64), "positions": positions}
+        given.update(pulls=pulls, energies=energies, outside=outside, excess=beyond)
+        threads = min(len(prepared.work), end - begin)
+        failed = shared(lambda call, given: call(**given), [(call, given) for call in prepared.work[:threads]], threads)
         if failed:
             raise CoincidenceError(np.array([0, n_centers]), failed - 1)
-        _collect(begin=begin, end=end, members=known.members, atoms=atoms, pulls=pulls, forces=forces)
-    virial = np.zeros(9)
-    for each in virials:
-        virial += each.reshape(9, LANES).sum(axis=1)
-    mean = energies[0] if n_members == 1 else energies.mean(axis=0)
+        prepared.collect(begin=begin, end=end, pulls=pulls, forces=forces)
+    virial = prepared.virials.reshape(-1, 9, LANES).sum(axis=2).sum(axis=0)
+    mean = energies[0] if prepared.n_members == 1 else energies.mean(axis=0)
     return Forces(mean, forces, virial.reshape(3, 3), outside, beyond, energies.sum(axis=1))
 
 

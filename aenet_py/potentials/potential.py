@@ -25,7 +25,7 @@ from aenet_py.formats import potential as potential_format
 from aenet_py.formats import potential_files
 from aenet_py.formats.potential import PotentialFile
 from aenet_py.neighbors.search import Environments, environments
-from aenet_py.runtime.accelerate import Kernel, scratch
+from aenet_py.runtime.accelerate import Kernel, MakeArray, scratch
 from aenet_py.runtime.constants import LANES
 from aenet_py.runtime.workers import shared
 from aenet_py.structure import Structure, as_structure
@@ -85,10 +85,10 @@ class PackedNetworks:
         normal = np.stack([self.means, self.factors, self.low, self.high], axis=1)
         return {**{name: getattr(self, name) for name in names}, "normal": normal}
 
-    def scratch_by_lanes(self) -> dict[str, np.ndarray]:
-        """Scratch arrays of this thread for these, by the names that kernels give them."""
+    def scratch_by_lanes(self, make: MakeArray = scratch) -> dict[str, np.ndarray]:
+        """Scratch arrays for these, by the names that kernels give them; make : gives the memory."""
         width, most = self.means.shape[1] * LANES, self.most_values * LANES
-        return {"chain": scratch("chain", 4 * most).reshape(4, most), "values": scratch("features", width)}
+        return {"chain": make("chain", 4 * most).reshape(4, most), "values": make("features", width)}
 
     @functools.cached_property
     def most_values(self) -> int:

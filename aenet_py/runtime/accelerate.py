@@ -72,8 +72,15 @@ def scratch(name: str, size: int, dtype: type = np.float64) -> np.ndarray:
     return array[:size]
 
 
+MakeArray: TypeAlias = Callable[..., np.ndarray]  # as `scratch` or `own_array`
+
+
+def own_array(name: str, size: int, dtype: type = np.float64) -> np.ndarray:  # noqa: ARG001 - as `scratch`
+    """An uninitialised array for the caller alone."""
+    return np.empty(size, dtype=dtype)
+
+
 _Call: TypeAlias = Callable[[bytes], int]
-_Bind: TypeAlias = Callable[[dict[str, Any]], bytes]
 
 
 class Kernel:
@@ -104,11 +111,23 @@ class Kernel:
         self.symbol = "_".join([*self.module.split(".")[-2:], self.function])  # unique among all kernels
         if self.constants:
             self.symbol += f"_{_digest(self.constants)}"
-        self._resolved: tuple[_Call, _Bind] | None = None
+        self._resolved: tuple[_Call, Arguments] | None = None
+        self._bind: Callable[[dict[str, Any]], bytes] | None = None
 
     def __call__(self, **arguments: Any) -> int:
-        call, bind = self._resolved or self._resolve()
-        return call(bind(arguments))
+        call, types = self._resolved or self._resolve()
+        if self._bind is None:
+            self._bind = binder(self.symbol, types)
+        return call(self._bind(arguments))
+
+    def bound(self, **fixed: Any) -> Callable[..., int]:
+        """The kernel with some arguments, which are checked once; a call names the others.
+
+        Arrays must not be resized meanwhile.
+        """
+        call, types = self._resolved or self._resolve()
+        bind = binder(self.symbol, types, fixed)
+        return lambda **others: call(bind(others))
 
     def ready(self) -> None:
         """Import now what the first call needs: LLVM, and Numba unless the machine code is kept."""
@@ -123,7 +142,7 @@ class Kernel:
     def _path(self) -> str:
         return os.path.join(cache_folder(), f"{self.symbol}-{_fingerprint()}.o")
 
-    def _resolve(self) -> tuple[_Call, _Bind]:
+    def _resolve(self) -> tuple[_Call, Arguments]:
         with _RESOLVING:
             if self._resolved is None:
                 try:
@@ -133,7 +152,7 @@ class Kernel:
                     self._resolved = self._from_numba()
             return self._resolved
 
-    def _from_cache(self) -> tuple[_Call, _Bind]:
+    def _from_cache(self) -> tuple[_Call, Arguments]:
         with _expected_interface():
             path = self._path()
         stored = _read_checked(path)
@@ -143,7 +162,7 @@ class Kernel:
             _prune(path)
         text, _, code = stored.partition(b"\0")
         with _expected_interface():
-            return _CALLBACK(_load(code, self.symbol)), binder(self.symbol, from_text(text.decode()))
+            return _CALLBACK(_load(code, self.symbol)), from_text(text.decode())
 
     def _compile(self) -> bytes:
         """The kernel's arguments and, after a zero, its object code."""
@@ -154,12 +173,12 @@ class Kernel:
             code = compiler.object_code(callback, self.function, self.symbol, _engine()[1])
         return to_text(arguments).encode() + b"\0" + code
 
-    def _from_numba(self) -> tuple[_Call, _Bind]:
+    def _from_numba(self) -> tuple[_Call, Arguments]:
         """As `_from_cache`, by Numba's own interface alone; nothing is kept."""
         _, arguments, callback = self._compiled()
         call = _CALLBACK(callback.address)
         call.callback = callback  # type: ignore[attr-defined]  # which owns the machine code
-        return call, binder(self.symbol, arguments)
+        return call, arguments
 
     def _compiled(self) -> tuple[Any, Arguments, Any]:
         _forbid_vector_math()

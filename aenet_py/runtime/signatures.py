@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import ctypes
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -102,57 +102,79 @@ def from_text(text: str) -> list[tuple[str, Argument]]:
     return arguments
 
 
-def binder(kernel: str, arguments: Arguments) -> Callable[[dict[str, Any]], bytes]:
+def binder(
+    kernel: str, arguments: Arguments, fixed: Mapping[str, Any] | None = None
+) -> Callable[[dict[str, Any]], bytes]:
     """A function from a kernel's arguments by name to their block.
 
     It raises TypeError for a missing or unknown argument, a scalar of the wrong kind and an array of the wrong type,
     and ValueError for an array of the wrong shape or layout, or a read-only one that the kernel writes to.
+
+    Parameters
+    ----------
+    kernel
+        Its name, for messages.
+    arguments
+        What it takes.
+    fixed
+        Arguments that are the same in all calls; they are checked here, and the function takes the others.
+
+    Returns
+    -------
+    callable
+        From a dict of arguments to bytes.
     """
+    fixed = fixed or {}
     words: list[str] = []
-    plan: list[tuple[str, np.dtype | None, tuple[int | None, ...], tuple[int | None, ...] | None, str]] = []
+    template: list[int | float] = []
+    plan: list[tuple[str, np.dtype | None, tuple[int | None, ...], tuple[int | None, ...] | None, str, int]] = []
     for name, a in arguments:
+        place, kind = len(template), _KINDS[a.type]
+        words.append(_WORDS[kind.kind] if a.shape is None else "q" * (1 + len(a.shape)))
+        if name in fixed:
+            template += _words(kernel, name, a, fixed[name])
+            continue
+        template += [0] * len(words[-1])
         if a.shape is None:
-            words.append(_WORDS[_KINDS[a.type].kind])
-            plan.append((name, None, (), None, a.layout))
-        else:
-            words.append("q" * (1 + len(a.shape)))
-            tail = a.shape[1:] if a.shape and a.shape[0] is None and None not in a.shape[1:] else None
-            plan.append((name, _KINDS[a.type], a.shape, tail, a.layout))
-    block, n_arguments = struct.Struct("=" + "".join(words)), len(plan)
+            plan.append((name, None, (), None, a.layout, place))
+            continue
+        tail = a.shape[1:] if a.shape and a.shape[0] is None and None not in a.shape[1:] else None
+        plan.append((name, kind, a.shape, tail, a.layout, place))
+    block, n_others = struct.Struct("=" + "".join(words)), len(plan)
 
     def bind(given: dict[str, Any]) -> bytes:
         # This runs at every call, so it only tells good from doubtful; `_checked` says what is wrong, if anything.
         # ctypes refuses read-only buffers and those that are not contiguous; struct, integers that are none.
-        values: list[Any] = []
+        values: list[Any] = template.copy()
         try:
-            for name, kind, shape, tail, layout in plan:
+            for name, kind, shape, tail, layout, place in plan:
                 value = given[name]
                 if kind is None:
-                    values.append(value)
+                    values[place] = value
                     continue
                 if value.dtype is not kind:
                     break
                 if layout == "packed":
-                    values.append(_address_of(_buffer_of(value)))
+                    values[place] = _address_of(_buffer_of(value))
                     if tail is not None:
                         if value.shape[1:] != tail:
                             break
                     elif not _fits(value.shape, shape):
                         break
-                    values += value.shape
+                    values[place + 1 : place + 1 + len(shape)] = value.shape
                 elif layout == "rows":
                     distance = _row_distance(value)
                     if distance < 0 or not _fits(value.shape, shape):
                         break
-                    values += _address_of(_buffer_of(value[0])), len(value), distance
+                    values[place : place + 3] = _address_of(_buffer_of(value[0])), len(value), distance
                 else:
-                    values.append(_address_of(_buffer_of(value)))
+                    values[place] = _address_of(_buffer_of(value))
             else:
-                if len(given) == n_arguments:
+                if len(given) == n_others:
                     return block.pack(*values)
         except (AttributeError, IndexError, KeyError, TypeError, ValueError, struct.error):
             pass
-        return block.pack(*_checked(kernel, arguments, given))
+        return block.pack(*_checked(kernel, arguments, {**fixed, **given}))
 
     return bind
 
@@ -168,14 +190,14 @@ def _checked(kernel: str, arguments: Arguments, given: dict[str, Any]) -> list[i
     if missing or unknown:
         faults = [f"{what} {', '.join(which)}" for what, which in (("lacks", missing), ("has no", unknown)) if which]
         raise TypeError(f"{kernel}: the call {' and '.join(faults)}" if missing else f"{kernel} {faults[0]}")
-    values: list[int | float] = []
-    for name, argument in arguments:
-        value = given[name]
-        if argument.shape is None:
-            values.append(_scalar(kernel, name, argument, value))
-        else:
-            values += _array(kernel, name, argument, value)
-    return values
+    return [word for name, argument in arguments for word in _words(kernel, name, argument, given[name])]
+
+
+def _words(kernel: str, name: str, argument: Argument, value: Any) -> list[int | float]:
+    """The words of an argument, or the error that says what is wrong with it."""
+    if argument.shape is None:
+        return [_scalar(kernel, name, argument, value)]
+    return [*_array(kernel, name, argument, value)]
 
 
 def _scalar(kernel: str, name: str, argument: Argument, value: Any) -> int | float:

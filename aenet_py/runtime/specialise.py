@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from aenet_py.runtime.accelerate import Kernel
@@ -16,14 +17,14 @@ AFTER = 30.0  # s of work with the general form, after which the special one is 
 
 
 class Specialised:
-    """A kernel with constants, called as the kernel is.
+    """A kernel with constants.
 
     Parameters
     ----------
     general
         The kernel.
     constants
-        Integers and arrays by the names of its arguments.  Calls must give the same.
+        Integers and arrays by the names of its arguments, which must be the same in all calls.
 
     Attributes
     ----------
@@ -37,15 +38,24 @@ class Specialised:
         self._compiling: threading.Thread | None = None
         self._lock = threading.Lock()
 
-    def __call__(self, **arguments: Any) -> int:
-        if self.is_special:
-            return self._special(**arguments)
-        began = time.perf_counter()
-        result = self._general(**arguments)
-        self._spent += time.perf_counter() - began
-        if self._spent > AFTER and self._compiling is None:
-            self.compile()
-        return result
+    def bound(self, **fixed: Any) -> Callable[..., int]:
+        """As `Kernel.bound`, of the form that is there at each call."""
+        forms: dict[bool, Callable[..., int]] = {}
+
+        def call(**others: Any) -> int:
+            is_special = self.is_special
+            if is_special not in forms:
+                forms[is_special] = (self._special if is_special else self._general).bound(**fixed)
+            if is_special:
+                return forms[True](**others)
+            began = time.perf_counter()
+            result = forms[False](**others)
+            self._spent += time.perf_counter() - began
+            if self._spent > AFTER and self._compiling is None:
+                self.compile()
+            return result
+
+        return call
 
     def compile(self) -> threading.Thread:
         """Begin to compile the special form, unless that was done; returns the thread that does it."""

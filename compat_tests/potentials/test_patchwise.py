@@ -41,7 +41,9 @@ def kinds_of(potential: Potential, atoms: Atoms) -> np.ndarray:
 def evaluated(potential: Potential, atoms: Atoms, skin: float = 0.5, threads: int = 1) -> patchwise.Forces:
     kinds = kinds_of(potential, atoms)
     known = patches.patches(atoms, kinds, potential.model.r_max, skin)
-    return patchwise.evaluate(alone(potential), known, atoms.positions, np.arange(known.n_kinds), threads)
+    return patchwise.evaluate(
+        patchwise.ready(alone(potential), known, np.arange(known.n_kinds), threads), atoms.positions
+    )
 
 
 def in_order(potential: Potential, atoms: Atoms):
@@ -157,7 +159,7 @@ def test_a_committee_is_the_mean_of_its_members(threads, tmp_path):
     members, atoms = several(np.random.default_rng(0), tmp_path), large()
     (committee,) = committees(members)
     known = patches.patches(atoms, kinds_of(members[0], atoms), members[0].model.r_max, 0.5)
-    found = patchwise.evaluate(committee, known, atoms.positions, np.arange(known.n_kinds), threads)
+    found = patchwise.evaluate(patchwise.ready(committee, known, np.arange(known.n_kinds), threads), atoms.positions)
     each = [evaluated(member, atoms) for member in members]
     for name in ("atomic_energies", "forces", "virial"):
         expected = np.mean([getattr(one, name) for one in each], axis=0)
@@ -184,11 +186,11 @@ def test_the_special_kernel_of_a_committee_gives_the_same_bits(tmp_path, monkeyp
     (committee,) = committees(members)
     known = patches.patches(atoms, kinds_of(members[0], atoms), members[0].model.r_max, 0.5)
     species = np.arange(known.n_kinds)
-    expected = patchwise.evaluate(committee, known, atoms.positions, species)
+    expected = patchwise.evaluate(patchwise.ready(committee, known, species), atoms.positions)
     kernel = patchwise.special(patchwise.constants_of(committee, species))
     kernel.compile().join()
     assert kernel.is_special
-    found = patchwise.evaluate(committee, known, atoms.positions, species)
+    found = patchwise.evaluate(patchwise.ready(committee, known, species), atoms.positions)
     for name in ("atomic_energies", "forces", "virial", "totals"):
         assert_same_bits(getattr(found, name), getattr(expected, name), name)
 
@@ -201,7 +203,7 @@ def test_moved_atoms_keep_their_pairs():
     steps = np.random.default_rng(1).normal(size=(len(atoms), 3))
     atoms.positions += 0.49 * skin * steps / np.linalg.norm(steps, axis=1)[:, None]
     assert known.search.holds(atoms)
-    found = patchwise.evaluate(alone(potential), known, atoms.positions, np.arange(known.n_kinds))
+    found = patchwise.evaluate(patchwise.ready(alone(potential), known, np.arange(known.n_kinds)), atoms.positions)
     assert np.abs(found.forces - evaluated(potential, atoms, 0.0).forces).max() < 1e-9
     atoms.positions[3] += 0.03 * skin * steps[3] / np.linalg.norm(steps[3])
     assert not known.search.holds(atoms)
@@ -266,7 +268,7 @@ def test_environments_of_patches_are_those_of_pairs():
 
 
 SCRIPT = """
-import importlib, sys
+import functools, importlib, sys
 import numpy as np
 from aenet_py.runtime import accelerate
 
@@ -274,6 +276,7 @@ def interpreted(kernel, **arguments):
     return getattr(importlib.import_module(kernel.module), kernel.function)(**arguments)
 
 accelerate.Kernel.__call__ = interpreted
+accelerate.Kernel.bound = lambda kernel, **fixed: functools.partial(interpreted, kernel, **fixed)
 from compat_tests.potentials.test_patchwise import CLUSTER, Potential, as_atoms, crystal, evaluated, networks
 structures = [as_atoms(CLUSTER / "xsf" / "s001.xsf"), crystal()]
 with np.errstate(all="raise", under="ignore"):

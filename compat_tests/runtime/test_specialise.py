@@ -60,6 +60,7 @@ def test_arrays_may_be_constants(general):
 
 def test_the_general_form_works_until_the_special_one_is_there(general, monkeypatch):
     kernel = Specialised(general, {"n": 3})
+    call = kernel.bound()
     waiting, going_on = threading.Event(), threading.Event()
     original = Kernel.ready
 
@@ -69,23 +70,24 @@ def test_the_general_form_works_until_the_special_one_is_there(general, monkeypa
         original(self)
 
     monkeypatch.setattr(Kernel, "ready", ready)
-    assert powers(kernel) == [8.0, 27.0]
+    assert powers(call) == [8.0, 27.0]
     assert not waiting.is_set()  # a short run compiles nothing
     monkeypatch.setattr(specialise, "AFTER", 0.0)
     for _ in range(3):
-        assert powers(kernel) == [8.0, 27.0]
+        assert powers(call) == [8.0, 27.0]
     assert waiting.wait(60)
     assert not kernel.is_special
     going_on.set()
     kernel.compile().join()
     assert kernel.is_special
-    assert powers(kernel) == [8.0, 27.0]
+    assert powers(call) == [8.0, 27.0]
     assert Specialised(general, {"n": 3}).is_special  # it was kept
     assert not Specialised(general, {"n": 4}).is_special
 
 
 def test_if_it_cannot_be_compiled_the_general_form_goes_on(general, monkeypatch):
     kernel = Specialised(general, {"n": 3})
+    call = kernel.bound()
 
     def refuse(_):
         raise RuntimeError("no")
@@ -93,4 +95,23 @@ def test_if_it_cannot_be_compiled_the_general_form_goes_on(general, monkeypatch)
     monkeypatch.setattr(Kernel, "ready", refuse)
     kernel.compile().join()
     assert not kernel.is_special
-    assert powers(kernel) == [8.0, 27.0]
+    assert powers(call) == [8.0, 27.0]
+
+
+def test_bound_arguments_are_checked_once(general):
+    given, result = np.array([2.0, 3.0]), np.zeros(2)
+    call = general.bound(given=given)
+    assert call(n=2, result=result) == 2
+    assert result.tolist() == [4.0, 9.0]
+    given[:] = 1.0, 2.0  # the array itself is bound, not its values
+    call(n=3, result=result)
+    assert result.tolist() == [1.0, 8.0]
+    with pytest.raises(TypeError, match="has no other"):
+        general.bound(given=given)(n=2, result=result, other=given)
+    with pytest.raises(TypeError, match="lacks result"):
+        call(n=2)
+    with pytest.raises(TypeError, match=r"given must be .* not of float32"):
+        general.bound(given=given.astype(np.float32))
+    result.flags.writeable = False
+    with pytest.raises(ValueError, match="read-only"):
+        call(n=2, result=result)
