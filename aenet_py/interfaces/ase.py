@@ -13,7 +13,6 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes
 from ase.data import chemical_symbols
-from ase.stress import full_3x3_to_voigt_6_stress
 
 from aenet_py.errors import AenetError, AenetWarning
 from aenet_py.neighbors import patches, verlet
@@ -23,10 +22,11 @@ from aenet_py.potentials.committee import alone, committees
 from aenet_py.potentials.members import Potentials, members
 from aenet_py.potentials.patchwise import Forces, forces_of
 from aenet_py.potentials.potential import Potential, Prediction
-from aenet_py.runtime.arrays import same_bits
+from aenet_py.runtime.arrays import same
 from aenet_py.runtime.workers import number_of_threads
 
 SKIN = 0.6  # Å
+VOIGT = ([0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1])  # xx, yy, zz, yz, xz, xy
 
 
 class ANNCalculator(Calculator):
@@ -109,6 +109,7 @@ class ANNCalculator(Calculator):
         self.threads = number_of_threads(threads)
         self._known = _Known()
         self._warned = False
+        self._volume: float | None = None  # Å³, of a structure with three cell vectors
 
     def __getstate__(self) -> dict[str, Any]:
         known = dataclasses.replace(self._known, ready=[])  # which holds machine code
@@ -129,7 +130,7 @@ class ANNCalculator(Calculator):
             return list(all_changes)
         values = {"cell": (known.cell.array, atoms.cell.array), "pbc": (known.pbc, atoms.pbc)}
         values.update({name: (known.arrays[name], atoms.arrays[name]) for name in ("positions", "numbers")})
-        return [name for name, (before, now) in values.items() if not same_bits(before, now)]
+        return [name for name, (before, now) in values.items() if not same(before, now)]
 
     @property
     def searched_at(self) -> np.ndarray | None:
@@ -197,6 +198,7 @@ class ANNCalculator(Calculator):
             self.atoms.arrays["positions"][:] = atoms.arrays["positions"]
         elif changes:
             self.atoms = atoms.copy()
+            self._volume = atoms.get_volume() if atoms.cell.rank == 3 else None
         if changes:
             self.results = {}
 
@@ -213,9 +215,8 @@ class ANNCalculator(Calculator):
         self.results.update(outside=found.outside, excess=found.excess)
         if len(self.members) > 1:
             self.results.update(energy_std=float(found.totals.std()))
-        if structure.cell.rank == 3:
-            virial = found.virial
-            self.results["stress"] = full_3x3_to_voigt_6_stress(0.5 * (virial + virial.T) / structure.get_volume())
+        if self._volume is not None:
+            self.results["stress"] = (0.5 * (found.virial + found.virial.T) / self._volume)[VOIGT]
         if not self._warned and found.outside.any():
             self._warned = True
             message = f"{np.count_nonzero(found.outside)} of {len(structure)} atoms have features outside the range"
@@ -294,6 +295,6 @@ class _Known:
 
     def hold(self, structure: Atoms) -> bool:
         """Whether all this is still true."""
-        if self.pairs is None or not same_bits(structure.numbers, self.numbers):
+        if self.pairs is None or not same(structure.numbers, self.numbers):
             return False
         return self.pairs.search.holds(structure)

@@ -17,7 +17,7 @@ from aenet_py.neighbors.constants import UNCOUNTABLE
 from aenet_py.neighbors.periodicity import check_size, complete
 from aenet_py.neighbors.search import MOST_NEIGHBORS, Environments, check_memory, check_work
 from aenet_py.runtime.accelerate import Kernel
-from aenet_py.runtime.arrays import same_bits
+from aenet_py.runtime.arrays import same
 
 _update = Kernel("aenet_py.neighbors.verlet_kernels:update")
 _has_moved = Kernel("aenet_py.neighbors.verlet_kernels:has_moved")
@@ -55,8 +55,8 @@ class Search:
 
     def holds(self, atoms: Atoms) -> bool:
         """Whether it still finds all neighbours: same cell, no atom moved by more than half the skin."""
-        same = len(atoms) == len(self.positions) and same_bits(atoms.pbc, self.pbc)
-        if not same or not same_bits(atoms.cell.array, self.cell):
+        alike = len(atoms) == len(self.positions) and same(atoms.pbc, self.pbc)
+        if not alike or not same(atoms.cell.array, self.cell):
             return False
         positions = np.ascontiguousarray(atoms.positions)
         return not _has_moved(limit=0.5 * self.skin, positions=positions, before=self.positions)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from aenet_py.runtime.arrays import same_bits
+from aenet_py.runtime.arrays import same
 
 A = np.arange(12.0).reshape(4, 3)
 
@@ -16,15 +16,14 @@ A = np.arange(12.0).reshape(4, 3)
         (A, A.copy(), True),
         (A, np.nextafter(A, 9.0), False),
         (A, A[:3], False),
-        (A, A.astype(np.float32), False),
+        (A, A[:1], False),
         (A.T, A.T.copy(), True),
-        (A.T, A.T + 1, False),
         (np.zeros((0, 3)), np.zeros((0, 3)), True),
-        (np.array([True, False]), np.array([True, False]), True),
+        (np.zeros((0, 3)), np.zeros((0, 2)), False),
         (np.array([True, False]), np.array([True, True]), False),
-        (np.array([np.nan]), np.array([np.nan]), True),
-        (np.array([0.0]), np.array([-0.0]), False),
+        (np.array([np.nan]), np.array([np.nan]), False),
+        (np.array([0.0]), np.array([-0.0]), True),
     ],
 )
-def test_same_bits(a, b, expected):
-    assert same_bits(a, b) == expected
+def test_same(a, b, expected):
+    assert same(a, b) == expected
