@@ -13,4 +13,4 @@ N_REASONS = 4
 
 LATTICES = 5  # rows of the scratch array of `place_atoms` before the lattices, three rows each, and the coordinates
 
-NO_MEMBERS, NO_PAIRS, NO_OTHERS, NO_TABLE = 1, 2, 3, 4  # which array of `patch_kernels.list_patches` is too short
+NO_MEMBERS, NO_PAIRS, NO_CANDIDATES = 1, 2, 3  # which array of `patch_kernels.list_patches` is too short

@@ -2,28 +2,10 @@
 
 import math
 
-from aenet_py.neighbors.constants import NO_MEMBERS, NO_OTHERS, NO_PAIRS, NO_TABLE
-from aenet_py.neighbors.verlet_kernels import around, fill_bins
+from aenet_py.neighbors.constants import NO_CANDIDATES, NO_MEMBERS, NO_PAIRS
+from aenet_py.neighbors.verlet_kernels import fill_bins
 from aenet_py.runtime.accelerate import jit
 from aenet_py.runtime.signatures import f8, i4, i8, out
-
-
-@jit
-def entry(atom, i, j, k, n, atoms, images, table):
-    """Number of an image of an atom among the members of a patch; n, and it becomes that, if it is not among them.
-
-    table: numbers of the members, hashed, or -1.
-    """
-    mask = len(table) - 1
-    slot = (atom * 73856093 + i * 19349663 + j * 83492791 + k * 50331653) & mask
-    while table[slot] >= 0:
-        e = table[slot]
-        if atoms[e] == atom and images[e, 0] == i and images[e, 1] == j and images[e, 2] == k:
-            return e
-        slot = (slot + 1) & mask
-    table[slot] = n
-    atoms[n], images[n, 0], images[n, 1], images[n, 2] = atom, i, j, k
-    return n
 
 
 def sort_into_bins(
@@ -35,58 +17,135 @@ def sort_into_bins(
     return 0
 
 
+@jit
+def place_center(atom, scaled, cell, center):
+    """Where an atom is, Å: writes center (3)."""
+    u, v, w = scaled[atom, 0], scaled[atom, 1], scaled[atom, 2]
+    for i in range(3):
+        center[i] = u * cell[0, i] + v * cell[1, i] + w * cell[2, i]
+
+
+@jit
+def list_candidates(
+    begin, end, centers, reach, cell, scaled, wraps, bins, periodic, extents, place, bin_first, order, wrapped,
+    kinds, place_of, corners, box, number, image, at,
+):  # fmt: skip
+    """Atoms and images that may be neighbours of some centres, begin .. end - 1: those close to the box around these.
+
+    place_of (n_atoms): what number an atom has as a member if it is one of the centres, or -1; corners (2, 3) and box
+    (3, 3): scratch.  Returns how many there are, of which at most as many are written as there is room for: number
+    (the member's, or -1), image: the atom, its cell and its kind, and at: where it is, Å.
+    """
+    n, room, low, high = 0, len(number), corners[0], corners[1]
+    for c in range(begin, end):
+        place_center(centers[c], scaled, cell, box[2])
+        for i in range(3):
+            if c == begin:
+                low[i], high[i] = place[centers[c], i], place[centers[c], i]
+                box[0, i], box[1, i] = box[2, i], box[2, i]
+            low[i], high[i] = min(low[i], place[centers[c], i]), max(high[i], place[centers[c], i])
+            box[0, i], box[1, i] = min(box[0, i], box[2, i]), max(box[1, i], box[2, i])
+    for i in range(3):
+        low[i], high[i] = low[i] - extents[i], high[i] + extents[i]
+        if periodic[i] == 0:
+            low[i], high[i] = max(low[i], 0), min(high[i], bins[i] - 1)
+    for b0 in range(low[0], high[0] + 1):
+        s0 = b0 // bins[0]
+        for b1 in range(low[1], high[1] + 1):
+            s1 = b1 // bins[1]
+            for b2 in range(low[2], high[2] + 1):
+                s2 = b2 // bins[2]
+                b = ((b0 - s0 * bins[0]) * bins[1] + b1 - s1 * bins[1]) * bins[2] + b2 - s2 * bins[2]
+                x1 = s0 * cell[0, 0] + s1 * cell[1, 0] + s2 * cell[2, 0]
+                y1 = s0 * cell[0, 1] + s1 * cell[1, 1] + s2 * cell[2, 1]
+                z1 = s0 * cell[0, 2] + s1 * cell[1, 2] + s2 * cell[2, 2]
+                is_home = s0 == 0 and s1 == 0 and s2 == 0
+                for k in range(bin_first[b], bin_first[b + 1]):
+                    x, y, z = wrapped[k, 0] + x1, wrapped[k, 1] + y1, wrapped[k, 2] + z1
+                    dx = max(box[0, 0] - x, x - box[1, 0], 0.0)
+                    dy = max(box[0, 1] - y, y - box[1, 1], 0.0)
+                    dz = max(box[0, 2] - z, z - box[1, 2], 0.0)
+                    if dx * dx + dy * dy + dz * dz > reach * reach:
+                        continue
+                    if n < room:
+                        atom = order[k]
+                        number[n] = place_of[atom] if is_home else -1
+                        image[n, 0] = atom
+                        image[n, 1], image[n, 2], image[n, 3] = (
+                            s0 - wraps[atom, 0], s1 - wraps[atom, 1], s2 - wraps[atom, 2],
+                        )  # fmt: skip
+                        image[n, 4] = kinds[atom]
+                        at[0, n], at[1, n], at[2, n] = x, y, z
+                    n += 1
+    return n
+
+
 def list_patches(
     reach: f8, cell: f8[3, 3], scaled: f8[:, 3], wraps: i8[:, 3], bins: i8[3], periodic: i8[3], extents: i8[3],
     place: i8[:, 3], bin_first: i8[:], order: i8[:], wrapped: f8[:, 3], kinds: i8[:], n_kinds: i8, centers: i8[:],
-    ends: i8[:], table: out(i8[:]), others: out(i8[:]), shifts: out(i8[:, 3]), members: out(i8[:]), atoms: out(i8[:]),
+    ends: i8[:], place_of: out(i8[:]), corners: out(i8[2, 3]), box: out(f8[3, 3]), number: out(i8[:]),
+    image: out(i8[:, 5]), at: out(f8[3, :]), others: out(i8[:]), members: out(i8[:]), atoms: out(i8[:]),
     images: out(i8[:, 3]), first: out(i8[:]), partners: out(i4[:]), most: out(i8[1]),
 ):  # fmt: skip
     """Members and pairs of some patches; returns 0, or which array is too short: NO_MEMBERS and so on.
 
     reach to wrapped: as of `verlet_kernels.find`, after `sort_into_bins`; kinds (n_atoms): from 0 to n_kinds - 1;
     centers (n_centers): atoms whose pairs are wanted; ends (n_patches + 1): where the patches begin and end in these.
-    Scratch: table (a power of two), others, shifts.  Writes members (n_patches + 1): where the members of each patch
-    begin, atoms and images of them, first: where the pairs of each centre with each kind begin, from that of the first
-    patch on, partners: members of the patch, from 0, and most: neighbours of the atom that has most of those seen.
+    Scratch: place_of (n_atoms); corners, box, number, image and at as of `list_candidates`; others.  Writes members
+    (n_patches + 1): where the members of each patch begin, atoms and images of them, first: where the pairs of each
+    centre with each kind begin, from that of the first patch on, partners: members of the patch, from 0, and most:
+    neighbours of the atom that has most of those seen.
     """
-    n, n_pairs, c_first = 0, 0, ends[0]
+    n, n_pairs, c_first, limit = 0, 0, ends[0], reach * reach
     most[0] = 0
+    for atom in range(len(place_of)):
+        place_of[atom] = -1
     for patch in range(len(ends) - 1):
         members[patch] = n
-        begin, room = n, min(len(atoms), n + len(table) // 2)
-        for slot in range(len(table)):
-            table[slot] = -1
+        begin = n
+        if n + ends[patch + 1] - ends[patch] > len(atoms):
+            return NO_MEMBERS
         for c in range(ends[patch], ends[patch + 1]):
-            if n >= room:
-                return NO_MEMBERS if n >= len(atoms) else NO_TABLE
             atom = centers[c]
-            entry(atom, -wraps[atom, 0], -wraps[atom, 1], -wraps[atom, 2], n, atoms, images, table)
+            place_of[atom] = n - begin
+            atoms[n] = atom
+            for i in range(3):
+                images[n, i] = -wraps[atom, i]
             n += 1
+        n_candidates = list_candidates(
+            ends[patch], ends[patch + 1], centers, reach, cell, scaled, wraps, bins, periodic, extents, place,
+            bin_first, order, wrapped, kinds, place_of, corners, box, number, image, at,
+        )  # fmt: skip
         for c in range(ends[patch], ends[patch + 1]):
-            atom = centers[c]
-            count = around(
-                atom, reach, cell, scaled, wraps, bins, periodic, extents, place, bin_first, order, wrapped, others,
-                shifts,
-            )  # fmt: skip
+            place_of[centers[c]] = -1
+        if n_candidates > len(number):
+            return NO_CANDIDATES
+        for c in range(ends[patch], ends[patch + 1]):
+            own, count = c - ends[patch], 0
+            place_center(centers[c], scaled, cell, box[2])
+            x0, y0, z0 = box[2, 0], box[2, 1], box[2, 2]
+            for k in range(n_candidates):
+                x, y, z = at[0, k] - x0, at[1, k] - y0, at[2, k] - z0
+                others[count] = k
+                count += x * x + y * y + z * z < limit and number[k] != own
             most[0] = max(most[0], count)
-            if count > len(others):
-                return NO_OTHERS
             if n_pairs + count > len(partners):
                 return NO_PAIRS
             for kind in range(n_kinds):
                 first[(c - c_first) * n_kinds + kind] = n_pairs
-                for k in range(count):
-                    other = others[k]
-                    if kinds[other] != kind:
+                for j in range(count):
+                    k = others[j]
+                    if image[k, 4] != kind:
                         continue
-                    if n >= room:
-                        return NO_MEMBERS if n >= len(atoms) else NO_TABLE
-                    found = entry(
-                        other, shifts[k, 0] - wraps[atom, 0], shifts[k, 1] - wraps[atom, 1],
-                        shifts[k, 2] - wraps[atom, 2], n, atoms, images, table,
-                    )  # fmt: skip
-                    n = max(n, found + 1)
-                    partners[n_pairs] = found - begin
+                    if number[k] < 0:
+                        if n >= len(atoms):
+                            return NO_MEMBERS
+                        number[k] = n - begin
+                        atoms[n] = image[k, 0]
+                        for i in range(3):
+                            images[n, i] = image[k, 1 + i]
+                        n += 1
+                    partners[n_pairs] = number[k]
                     n_pairs += 1
     members[len(ends) - 1] = n
     first[len(first) - 1] = n_pairs

@@ -13,7 +13,7 @@ import numpy as np
 from ase import Atoms
 
 from aenet_py.neighbors import verlet
-from aenet_py.neighbors.constants import NO_MEMBERS, NO_OTHERS, NO_PAIRS
+from aenet_py.neighbors.constants import NO_CANDIDATES, NO_MEMBERS, NO_PAIRS
 from aenet_py.neighbors.search import Environments, check_memory
 from aenet_py.neighbors.verlet import Search
 from aenet_py.runtime.accelerate import Kernel, scratch
@@ -151,15 +151,19 @@ def _listed(
     """List patches, whose ends in centers are given."""
     n = int(ends[-1] - ends[0])
     members, first = np.empty(len(ends), dtype=np.int64), np.empty(n * n_kinds + 1, dtype=np.int64)
-    most, sizes = np.zeros(1, dtype=np.int64), [32 * n + 4096, 160 * n + 4096, 1024, 8192]
+    most, sizes = np.zeros(1, dtype=np.int64), [32 * n + 4096, 160 * n + 4096, 4096]
     while True:
-        n_members, n_pairs, n_others, n_table = sizes
+        n_members, n_pairs, n_candidates = sizes
         atoms, images = np.empty(n_members, dtype=np.int64), np.empty((n_members, 3), dtype=np.int64)
         partners = np.empty(n_pairs, dtype=np.int32)
         short = _list_patches(
             **grid, kinds=kinds, n_kinds=n_kinds, centers=centers, ends=ends,
-            table=scratch("table", n_table, np.int64), others=scratch("others", n_others, np.int64),
-            shifts=scratch("shifts", 3 * n_others, np.int64).reshape(-1, 3), members=members, atoms=atoms,
+            place_of=scratch("place of", len(kinds), np.int64),
+            corners=scratch("corners", 6, np.int64).reshape(2, 3), box=scratch("box", 9).reshape(3, 3),
+            number=scratch("number", n_candidates, np.int64),
+            image=scratch("image", 5 * n_candidates, np.int64).reshape(-1, 5),
+            at=scratch("at", 3 * n_candidates).reshape(3, -1),
+            others=scratch("others", n_candidates + 1, np.int64), members=members, atoms=atoms,
             images=images, first=first, partners=partners, most=most,
         )  # fmt: skip
         verlet.check_neighbors(int(most[0]), reach)
@@ -167,10 +171,10 @@ def _listed(
             n_members, n_pairs = int(members[-1]), int(first[-1])
             partners = partners[:n_pairs]
             return _Listed(members, atoms[:n_members], images[:n_members], first, partners, int(most[0]))
-        number = (NO_MEMBERS, NO_PAIRS, NO_OTHERS).index(short) if short <= NO_OTHERS else 3
+        number = (NO_MEMBERS, NO_PAIRS, NO_CANDIDATES).index(short)
         sizes[number] = 2 * sizes[number]
-        check_memory(sizes[0], 32, reach)
-        check_memory(sizes[1], 4, reach)
+        for size, n_bytes in zip(sizes, (32, 4, 80), strict=True):
+            check_memory(size, n_bytes, reach)
 
 
 def worthwhile(threads: int, n_centers: int) -> int:
