@@ -2,8 +2,9 @@
 
     python benchmarks/neighbors.py [--example ../shared/tio2] [--repeat 5]
 
-Supercells of TiO2.  Ours lists all pairs closer than the cutoff plus a skin, which hold for some twenty steps of dynamics;
-vesin, without a skin, would list those within the cutoff in every step.  Medians of CPU time in one process, one thread.
+Supercells of TiO2.  Ours lists all pairs closer than the cutoff plus a skin, which hold for some twenty steps of
+dynamics; vesin, without a skin, would list those within the cutoff in every step.  Medians of CPU time in one process,
+one thread.
 """
 
 from __future__ import annotations
