@@ -43,6 +43,8 @@ class StructureInput:
         Which energies and forces of extended XYZ to read.
     forces_list : NamedFile or None
         File that lists the structures whose gradients are used.
+    test, validation : tuple of NamedFile or Structure
+        Further structures, which are only tested and only validated.
     """
 
     types: tuple[str, ...]
@@ -51,11 +53,18 @@ class StructureInput:
     given: tuple[NamedFile | Structure, ...] = field(repr=False)
     labels: Labels = ANY
     forces_list: NamedFile | None = None
+    test: tuple[NamedFile | Structure, ...] = field(default=(), repr=False)
+    validation: tuple[NamedFile | Structure, ...] = field(default=(), repr=False)
+
+    @property
+    def everything(self) -> tuple[NamedFile | Structure, ...]:
+        """All structures, those to train on first."""
+        return (*self.given, *self.test, *self.validation)
 
     @property
     def files(self) -> list[NamedFile]:
-        """Those of the structures that are in files."""
-        return [each for each in self.given if isinstance(each, NamedFile)]
+        """Those of all structures that are in files."""
+        return [each for each in self.everything if isinstance(each, NamedFile)]
 
 
 def sections(path: str, lines: Sequence[Line]) -> tuple[Deck, list[Line]]:
@@ -122,4 +131,5 @@ def lines(given: StructureInput) -> list[str]:
     for keyword, value in (("ENERGYKEY", given.labels.energy), ("FORCESKEY", given.labels.forces)):
         found += [f'{keyword} "{value}"'] if value is not None else []
     found += [f'FORCESLIST "{given.forces_list.path}"'] if given.forces_list is not None else []
-    return [*found, "FILES", str(len(given.files)), *(file.path for file in given.files)]
+    files = [each.path for each in given.given if isinstance(each, NamedFile)]
+    return [*found, "FILES", str(len(files)), *files]

@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 
 from aenet_py.errors import InputError
 from aenet_py.formats import frames, listio
-from aenet_py.inputs import model_transfer, second_order, structures, trainx
+from aenet_py.inputs import held_out, model_transfer, second_order, structures, trainx
+from aenet_py.inputs.held_out import HeldOut
 from aenet_py.inputs.keywords import Line, TrainKeyword, content_lines, nobody
 from aenet_py.inputs.model_transfer import EnergyRange, ModelTransfer
 from aenet_py.inputs.structures import NamedFile, StructureInput
@@ -140,6 +141,8 @@ class TrainInput:
         Settings of the methods without a learning rate (`second_order`).
     structures : StructureInput or None
         Structures whose features are computed, in place of a training set.
+    held_out : HeldOut or None
+        Which structures are tested and validated; None if TESTPERCENT alone decides.
     """
 
     path: str
@@ -175,6 +178,13 @@ class TrainInput:
     energy_range: EnergyRange | None = None
     settings: Mapping[str, float] = field(default_factory=dict)
     structures: StructureInput | None = None
+    held_out: HeldOut | None = None
+
+    @property
+    def validates(self) -> bool:
+        """Whether there is a validation set, so that the test set is tested at the end only."""
+        with_file = self.structures is not None and bool(self.structures.validation)
+        return self.held_out is not None and (self.held_out.validation > 0 or with_file)
 
     @property
     def reduces_rate(self) -> bool:
@@ -313,10 +323,18 @@ def parse(
         name = "MODE batches" if saved[0] == "mode" else saved[0].upper()
         message = f"found {name} with structures; expected a TRAININGSET of generate.x, as saved batches belong to one"
         raise InputError(path, message, entries[saved[0]].line.number)
+    held, given = held_out.read(path, entries, value("validationpercent", 0.0), given)
+    if held_out.chooses_test(held, given):
+        if value("testpercent", 0.0):
+            message = "found TESTPERCENT with SPLIT every= or TESTSET; expected one of them"
+            raise InputError(path, message, entries["testpercent"].number)
+        test_percent = 0.0
+    else:
+        test_percent = required("testpercent")
     return TrainInput(
         path=path,
         training_set=required("trainingset") if given is None else _name(path, given),
-        test_fraction=required("testpercent") / 100,
+        test_fraction=test_percent / 100,
         epochs=required("iterations"),
         write_every=value("iterwrite", 1),
         batch_size=EVERY if name == "lbfgs" else value("batchsize", EVERY if name == "lm" else 256),
@@ -347,6 +365,7 @@ def parse(
         energy_range=energy_range,
         settings=of_method,
         structures=given,
+        held_out=held,
     )
 
 
@@ -357,7 +376,8 @@ def _holds_structures(path: str) -> bool:
 
 def _name(path: str, given: StructureInput) -> str:
     """What messages and potentials call structures: their file or, if there are several, the deck."""
-    return given.files[0].path if len(given.given) == len(given.files) == 1 else path
+    first = given.given[0]
+    return first.path if len(given.given) == 1 and isinstance(first, NamedFile) else path
 
 
 def _settings_of_method(entry: TrainKeyword) -> tuple[str, ...]:
@@ -370,9 +390,10 @@ def _settings_of_method(entry: TrainKeyword) -> tuple[str, ...]:
 def to_text(deck: TrainInput) -> str:
     """The text of a train.in that is read as this deck."""
     chooses = deck.memory_mode == "recompute" or deck.structures is not None
+    chooses_test = held_out.chooses_test(deck.held_out, deck.structures)
     values: list[tuple[str, object]] = [
         ("TRAININGSET", deck.training_set if deck.structures is None else None),
-        ("TESTPERCENT", f"{deck.test_fraction * 100:.15g}"),
+        ("TESTPERCENT", None if chooses_test else f"{deck.test_fraction * 100:.15g}"),
         ("ITERATIONS", deck.epochs), ("ITERWRITE", deck.write_every),
         ("BATCHSIZE", None if deck.batch_size == EVERY else deck.batch_size),
         ("MAXENERGY", deck.max_energy), ("MAXFORCES", deck.max_forces),
@@ -383,6 +404,7 @@ def to_text(deck: TrainInput) -> str:
     ]  # fmt: skip
     lines = [f"{keyword} {value}" for keyword, value in values if value is not None]
     lines += [keyword.upper() for keyword in FLAGS if getattr(deck, keyword)]
+    lines += held_out.lines(deck.held_out, deck.structures)
     if deck.structures is not None:
         lines += structures.lines(deck.structures)
     if deck.schedule is not None:
@@ -586,6 +608,10 @@ _NATURAL, _POSITIVE = "a whole number, at least 0", "a whole number, at least 1"
 VALUES: dict[str, tuple[Parse, str]] = {
     "trainingset": (str, "a training set"),
     "testpercent": (_percentage, "a percentage, below 100"),
+    "testset": (str, "a file of structures"),
+    "validationset": (str, "a file of structures"),
+    "validationpercent": (_percentage, "a percentage, below 100"),
+    "split": (str, "every= or group="),
     "iterations": (natural, _NATURAL),
     "iterwrite": (positive, _POSITIVE),
     "batchsize": (positive, _POSITIVE),

@@ -5,9 +5,11 @@ summed in the order found and a coordinate that moves by one unit in the last pl
 """
 
 import math
+from fractions import Fraction
 
-from numba import types
-from numba.extending import intrinsic
+from numba.core import types
+from numba.core.typing.templates import AbstractTemplate, infer_global, signature
+from numba.extending import lower_builtin
 
 from aenet_py.neighbors.constants import (
     BOX_MARGIN,
@@ -59,14 +61,22 @@ def multiply(matrix, vector, out):
         out[i] = ((0.0 + matrix[i, 0] * vector[0]) + matrix[i, 1] * vector[1]) + matrix[i, 2] * vector[2]
 
 
-@intrinsic
-def fused(context, a, b, c):  # noqa: ARG001
+def fused(a, b, c):
     """a b + c, rounded once."""
+    return float(Fraction(float(a)) * Fraction(float(b)) + Fraction(float(c)))
 
-    def generate(context, builder, signature, arguments):  # noqa: ARG001
-        return builder.fma(*arguments)
 
-    return types.float64(types.float64, types.float64, types.float64), generate
+@infer_global(fused)
+class _Fused(AbstractTemplate):
+    key = fused
+
+    def generic(self, arguments, _keywords):
+        return signature(types.float64, *arguments)
+
+
+@lower_builtin(fused, types.float64, types.float64, types.float64)
+def _fused_code(_context, builder, _given, values):
+    return builder.fma(*values)
 
 
 @jit

@@ -28,6 +28,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from aenet_py.errors import AenetWarning, in_a_line
+from aenet_py.runtime import interpreted
 from aenet_py.runtime.signatures import Arguments, binder, from_text, to_text
 
 JIT_OPTIONS: dict[str, Any] = {"nopython": True, "nogil": True, "fastmath": False, "error_model": "numpy"}
@@ -115,6 +116,8 @@ class Kernel:
         self._bind: Callable[[dict[str, Any]], bytes] | None = None
 
     def __call__(self, **arguments: Any) -> int:
+        if interpreted.WANTED:
+            return interpreted.call(self.module, self.function, arguments)
         call, types = self._resolved or self._resolve()
         if self._bind is None:
             self._bind = binder(self.symbol, types)
@@ -125,16 +128,21 @@ class Kernel:
 
         Arrays must not be resized meanwhile.
         """
+        if interpreted.WANTED:
+            return lambda **others: self(**fixed, **others)
         call, types = self._resolved or self._resolve()
         bind = binder(self.symbol, types, fixed)
         return lambda **others: call(bind(others))
 
     def ready(self) -> None:
         """Import now what the first call needs: LLVM, and Numba unless the machine code is kept."""
-        self._resolve()
+        if not interpreted.WANTED:
+            self._resolve()
 
     def is_kept(self) -> bool:
         """Whether its machine code need not be compiled."""
+        if interpreted.WANTED:
+            return False
         with contextlib.suppress(_OtherInterfaceError), _expected_interface():
             return self._resolved is not None or _read_checked(self._path()) is not None
         return False

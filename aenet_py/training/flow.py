@@ -216,11 +216,12 @@ def _test_errors(deck: TrainInput, training: PreparedTraining, ranks: Ranks) -> 
     """Errors of the result for the test set, as in `Outcome`."""
     from aenet_py.training import run as epochs
 
-    if not training.test:
+    batches = training.held if deck.validates else training.test
+    if not batches:
         return None, None
-    tested = epochs.errors(training.state.result, training.test, training.scales, ranks, deck.alpha or 0.0)
+    tested = epochs.errors(training.state.result, batches, training.scales, ranks, deck.alpha or 0.0)
     errors = _in_units(deck, tested, tested, training.data.training.scale)
-    return errors.energy_test, errors.forces_test if any(batch.whole.n_atoms for batch in training.test) else None
+    return errors.energy_test, errors.forces_test if any(batch.whole.n_atoms for batch in batches) else None
 
 
 def _tables(
@@ -229,7 +230,7 @@ def _tables(
     """The tables of energies and of forces that the deck requests."""
     from aenet_py.training import results
 
-    parts, networks = {"train": training.train, "test": training.test}, training.state.result
+    parts, networks = training.parts, training.state.result
     energies, forces = {}, {}
     if deck.save_energies:
         energies = {name: results.energies(networks, part, training.data, ranks) for name, part in parts.items()}

@@ -30,20 +30,30 @@ LEAST_SHIFT = 1e-6  # eV: smallest difference of atomic energies that causes a w
 class PreparedTraining:
     """Everything that the epochs need.
 
-    data : normalised as the networks need it; train, test : its batches; scales : of the features; origin : of a
+    data : normalised as the networks need it; train, test : its batches, the latter of the validation set if there is
+    one; held : batches of the test set then; scales : of the features; origin : of a
     transfer; mark : digest that identifies this training; split : which structures are trained on and which tested;
-    restarted : whether the state is that of an earlier run.
+    restarted : whether the state is that of an earlier run; validates : whether there is a validation set.
     """
 
     data: Data
     train: list[Batch]
     test: list[Batch]
+    held: list[Batch]
     state: TrainingState
     scales: list[torch.Tensor]
     origin: Origin | None
     mark: str
     split: Split
     restarted: bool
+    validates: bool
+
+    @property
+    def parts(self) -> dict[str, list[Batch]]:
+        """The batches of the training, test and, if there is one, validation set."""
+        if not self.validates:
+            return {"train": self.train, "test": self.test}
+        return {"train": self.train, "validation": self.test, "test": self.held}
 
 
 def initialise(
@@ -99,7 +109,8 @@ def initialise(
         free = transfer.free(deck, deck.transfer, networks, origin)
     gradients = data.structures.gradients
     as_tensors = device.type != "cpu" and gradients is not None and gradients.store.whole is not None
-    train, test = (batches.assemble(data, part, as_tensors, ranks) for part in (draw.train, draw.test))
+    parts = (draw.train, draw.test, draw.held)
+    train, test, held = (batches.assemble(data, part, as_tensors, ranks) for part in parts)
     if deck.memory_mode == "gpu":
         train, test = ([batch.to(device) for batch in part] for part in (train, test))
     optimizer: Optimizer | SecondOrder
@@ -117,11 +128,16 @@ def initialise(
     elif stored is not None:
         checkpoint.load(state, stored, deck, mark, len(train))
     if stored is not None:
-        for warning in (*_other_settings(deck, state, path), *_another_training(deck, data, before, stored, mark)):
+        for warning in (
+            *_other_settings(deck, state, path),
+            *_another_training(deck, data, draw, before, stored, mark),
+        ):
             warn(warning)
     scales = [torch.from_numpy(scale).to(device) for scale in data.feature_scales]
     split = test_set.remembered(deck, data, draw, before)
-    return PreparedTraining(data, train, test, state, scales, origin, mark, split, stored is not None)
+    return PreparedTraining(
+        data, train, test, held, state, scales, origin, mark, split, stored is not None, deck.validates
+    )
 
 
 def _warn_of_few_tests(deck: TrainInput, draw: Draw, warn: Callable[[str], None]) -> None:
@@ -136,7 +152,7 @@ def _warn_of_few_tests(deck: TrainInput, draw: Draw, warn: Callable[[str], None]
 
 
 def _another_training(
-    deck: TrainInput, data: Data, before: Split | None, stored: dict[str, Any], mark: str
+    deck: TrainInput, data: Data, draw: Draw, before: Split | None, stored: dict[str, Any], mark: str
 ) -> Iterator[str]:
     """Warnings if the state belongs to other structures or batches."""
     path, interrupted = checkpoint.path_of(deck), checkpoint.interrupted(stored)
@@ -146,7 +162,9 @@ def _another_training(
             "unless the training set, NPSEED, TESTPERCENT and BATCHSIZE are those of that training"
         )
     else:
-        yield from test_set.warnings(deck, data, before, path)
+        structures = data.structures
+        wanted = draw if deck.held_out else test_set.draw(deck, structures.with_forces, structures.paths, None)
+        yield from test_set.warnings(deck, data, wanted, before, path)
     if interrupted is not None and stored["progress"]["batches"] != mark:
         yield (
             f"{deck.path}: the interrupted training of {path} cannot be resumed in epoch {interrupted['epoch']} "

@@ -31,7 +31,7 @@ KEYWORDS = {
     "regularization": ("REGULARIZATION", None), "checkpoint": ("CHECKPOINT", None), "patience": ("PATIENCE", None),
     "schedule": ("SCHEDULE", None), "ema": ("EMA", None), "forces_percent": ("FORCESPERCENT", None),
     "forces_seed": ("FORCESSEED", None), "save_energies": ("SAVE_ENERGIES", None), "save_forces": ("SAVE_FORCES", None),
-    "new_split": ("NEW_SPLIT", None),
+    "new_split": ("NEW_SPLIT", None), "split": ("SPLIT", None), "validation_percent": ("VALIDATIONPERCENT", None),
 }  # fmt: skip
 SETTINGS = ("method", "lr", "forces_weight")  # which are settings of METHOD and FORCES
 METHOD, RATE = "adamw", 0.001  # by default
@@ -83,7 +83,9 @@ def deck_of(
     AenetError
         For whatever is an error in an input file.
     """
-    lines = [f"TRAININGSET {PLACEHOLDER}", *_lines(caller, options)]
+    has_test = structures is not None and bool(structures.test)
+    chooses_test = has_test or str(options.get("split")).strip().lower().startswith("every")
+    lines = [f"TRAININGSET {PLACEHOLDER}", *_lines(caller, options, chooses_test)]
     if transfer is not None:
         new = " new=random" if transfer.new else ""
         lines += ["MODE transfer", f"TRANSFER source=. freeze={transfer.freeze} energy={transfer.energy}{new}"]
@@ -103,8 +105,9 @@ def deck_of(
 
 
 def structures_of(
-    structures: Any, setups: Any, atomic_energies: Any, labels: Labels, folder: str | os.PathLike[str]
-) -> tuple[StructureInput, str]:
+    structures: Any, setups: Any, atomic_energies: Any, labels: Labels, folder: str | os.PathLike[str],
+    test_set: Any = None, validation_set: Any = None,
+) -> tuple[StructureInput, str]:  # fmt: skip
     """Structures as an input file would name them, and what messages and potentials call them.
 
     Parameters
@@ -119,6 +122,10 @@ def structures_of(
         Which energies and forces of extended XYZ to read.
     folder : path
         Where to train; paths are rewritten for it.
+    test_set : path, structure, or iterable of these, optional
+        Structures that are only tested.
+    validation_set : path, structure, or iterable of these, optional
+        Structures that are only validated.
 
     Returns
     -------
@@ -132,11 +139,14 @@ def structures_of(
     """
     energies = arguments.atomic_energies(setups, atomic_energies)
     files = tuple(NamedFile(seen_from(folder, arguments.path(each, "setups"))) for each in setups.values())
-    given = tuple(
-        each if isinstance(each, Structure) else NamedFile(foreign(seen_from(folder, each)))
-        for each in arguments.structures(structures)
+    given, test, validation = (
+        tuple(
+            each if isinstance(each, Structure) else NamedFile(foreign(seen_from(folder, each)))
+            for each in ([] if some is None else arguments.structures(some))
+        )
+        for some in (structures, test_set, validation_set)
     )
-    found = StructureInput(tuple(setups), energies, files, given, labels)
+    found = StructureInput(tuple(setups), energies, files, given, labels, test=test, validation=validation)
     return found, seen_from(folder, os.fspath(structures)) if isinstance(structures, str | os.PathLike) else STRUCTURES
 
 
@@ -174,7 +184,8 @@ def networks_of(symbols: Sequence[str], source: str) -> tuple[HiddenLayers, dict
     return networks, {symbol: os.path.basename(files[symbol]).removesuffix(".ascii") for symbol in symbols}
 
 
-def _lines(caller: str, options: Mapping[str, Any]) -> list[str]:
+def _lines(caller: str, options: Mapping[str, Any], chooses_test: bool) -> list[str]:
+    """The keywords; chooses_test : whether the test set is known without a percentage."""
     for name in options:
         if name not in KEYWORDS and name not in SETTINGS:
             near = difflib.get_close_matches(name, [*KEYWORDS, *SETTINGS], n=1)
@@ -183,7 +194,8 @@ def _lines(caller: str, options: Mapping[str, Any]) -> list[str]:
     lines = []
     for name, (keyword, usual) in KEYWORDS.items():
         value = options.get(name)
-        value = usual if value is None else value
+        if value is None and not (name == "test_percent" and chooses_test):
+            value = usual
         if value is None or value is False:
             continue
         lines.append(keyword if value is True else f"{keyword} {value}")

@@ -17,10 +17,11 @@ from aenet_py.formats import gradients
 from aenet_py.formats import structures as structure_files
 from aenet_py.formats.source import Advance, unwatched
 from aenet_py.formats.text import native
+from aenet_py.formats.trainset import TrainingSet
 from aenet_py.inputs.train import TrainInput
 from aenet_py.runtime.signals import uninterrupted
 from aenet_py.training import memory_estimate
-from aenet_py.training.data import dataset, direct, packing, splits, test_set
+from aenet_py.training.data import dataset, direct, held_out, packing, splits, test_set
 from aenet_py.training.data.dataset import Data
 from aenet_py.training.data.direct import Direct
 from aenet_py.training.data.splits import Draw
@@ -92,11 +93,13 @@ def _read(deck: TrainInput, ranks: Ranks, events: Events) -> tuple[Data, Draw, d
     else:
         deck, computed = _computed(deck, ranks, events)
         training_set = computed.training_set
+    roles = _roles(deck, training_set, computed)
     if ranks.size > 1 and not (deck.save_batches and ranks.rank == 0):
         is_kept = dataset.kept(deck, training_set)
         pairs = zip(training_set.structures.entries, is_kept, strict=True)
         paths = [entry.path.strip() for entry, kept in pairs if kept]
-        draw = test_set.draw(deck, dataset.with_forces_ahead(deck, training_set, computed), paths, _state(deck)[1])
+        with_forces = dataset.with_forces_ahead(deck, training_set, computed)
+        draw = test_set.draw(deck, with_forces, paths, _state(deck)[1], roles)
         n_atoms = np.diff(training_set.structures.starts)[is_kept]
         mine = splits.shared(draw, n_atoms, ranks.rank, ranks.size)
     with contextlib.ExitStack() as stack:
@@ -112,9 +115,19 @@ def _read(deck: TrainInput, ranks: Ranks, events: Events) -> tuple[Data, Draw, d
     events.data(data)
     events.preparing()
     stored, before = _state(deck)
-    draw = test_set.draw(deck, data.structures.with_forces, data.structures.paths, before)
+    draw = test_set.draw(deck, data.structures.with_forces, data.structures.paths, before, roles)
     events.batches(draw)
     return data, draw, stored
+
+
+def _roles(deck: TrainInput, training_set: TrainingSet, computed: Direct | None) -> np.ndarray | None:
+    """What the structures that are kept are used for, if the deck decides that (`held_out.roles`)."""
+    is_kept = dataset.kept(deck, training_set)
+    if computed is None:
+        found = held_out.roles(deck, np.full(len(is_kept), splits.UNKNOWN), None)
+    else:
+        found = held_out.roles(deck, computed.included.roles, computed.included.structures)
+    return None if found is None else found[is_kept]
 
 
 def _computed(deck: TrainInput, ranks: Ranks, events: Events) -> tuple[TrainInput, Direct]:

@@ -32,7 +32,8 @@ def potential_paths(deck: TrainInput) -> list[str]:
 def tables(deck: TrainInput) -> list[str]:
     """Names of the tables of energies and forces that the deck requests."""
     kinds = [("energies", deck.save_energies), ("forces", deck.save_forces and deck.alpha is not None)]
-    return [f"{kind}.{part}" for kind, is_wanted in kinds if is_wanted for part in ("train", "test")]
+    parts = ("train", "validation", "test") if deck.validates else ("train", "test")
+    return [f"{kind}.{part}" for kind, is_wanted in kinds if is_wanted for part in parts]
 
 
 def check_apart(deck: TrainInput, paths: Sequence[str]) -> None:

@@ -49,7 +49,8 @@ class TrainingResult:
     learning_curve : trained.LearningCurve
         Errors by epoch, as in train.error.
     energies : dict of str to EnergyTable
-        Reference and predicted cohesive energy (eV) of each structure in the ``"train"`` and the ``"test"`` set.
+        Reference and predicted cohesive energy (eV) of each structure in the ``"train"`` and the ``"test"`` set and, if
+        there is one, in the ``"validation"`` set.
     forces : dict of str to ForceTable
         Reference and predicted forces (eV/Å) in the same sets; empty unless ``save_forces`` was given.
     energy_rmse, force_rmse : float or None
@@ -79,7 +80,8 @@ class TrainingResult:
 def train(
     training_set: Structures, networks: HiddenLayers | None = None, *, setups: Mapping[str, Path] | None = None,
     atomic_energies: Mapping[str, float] | None = None, energy_key: str | None = None, forces_key: str | None = None,
-    folder: Path = ".", on_epoch: OnEpoch | None = None, progress: bool = False, **settings: Any,
+    test_set: Structures | None = None, validation_set: Structures | None = None, folder: Path = ".",
+    on_epoch: OnEpoch | None = None, progress: bool = False, **settings: Any,
 ) -> TrainingResult:  # fmt: skip
     """Train one neural network per species, as aenet_pytorch.py does.
 
@@ -104,6 +106,10 @@ def train(
         Key of the energy in extended XYZ files that have several.
     forces_key : str, optional
         Column of the forces in extended XYZ files that have several.
+    test_set : path, ase.Atoms, Structure, or iterable of these, optional
+        Structures that are only tested (TESTSET), beside structures to train on.
+    validation_set : path, ase.Atoms, Structure, or iterable of these, optional
+        Structures by which early stopping judges (VALIDATIONSET); the test set is then tested at the end only.
     folder : str or path, default "."
         Where to write.  It is created if necessary, and it is the working directory while training.
     on_epoch : callable, optional
@@ -120,6 +126,7 @@ def train(
           ``patience`` (None), ``checkpoint`` (None),
         - ``forces_weight`` (None, energies only; otherwise the setting ``alpha`` of FORCES, 0 to 1), ``max_energy``
           (eV/atom), ``max_forces`` (eV/Å), ``forces_percent`` and ``forces_seed`` (of structures),
+        - ``split`` (None; ``"every=5"`` or ``"group=config_type"``), ``validation_percent`` (0),
         - ``numpy_seed`` (11; NPSEED), ``torch_seed`` (22; PHSEED), ``new_split`` (False),
         - ``memory_mode`` ("cpu"; "auto" for structures), ``save_energies`` (False), ``save_forces`` (False).
 
@@ -174,7 +181,8 @@ def train(
     elif networks is None:
         raise AenetError("train(): setups without networks; give the hidden layers of each species")
     else:
-        of, name = _given("train()", training_set, setups, atomic_energies, keys, folder)
+        held = test_set, validation_set
+        of, name = _given("train()", training_set, setups, atomic_energies, keys, folder, held)
         deck = options.deck_of("train()", name, networks, settings, structures=of)
     return _train(deck, folder, on_epoch, progress)
 
@@ -183,7 +191,8 @@ def transfer(
     training_set: Structures, source: Path, networks: HiddenLayers | None = None, *, freeze: int | str = 1,
     energy: str = "align", new: bool = False, setups: Mapping[str, Path] | None = None,
     atomic_energies: Mapping[str, float] | None = None, energy_key: str | None = None, forces_key: str | None = None,
-    folder: Path = ".", on_epoch: OnEpoch | None = None, progress: bool = False, **settings: Any,
+    test_set: Structures | None = None, validation_set: Structures | None = None, folder: Path = ".",
+    on_epoch: OnEpoch | None = None, progress: bool = False, **settings: Any,
 ) -> TrainingResult:  # fmt: skip
     """Continue the training of another set's networks on this training set (MODE transfer).
 
@@ -211,6 +220,10 @@ def transfer(
     energy_key : str, optional
         As in `train`.
     forces_key : str, optional
+        As in `train`.
+    test_set : path, ase.Atoms, Structure, or iterable of these, optional
+        As in `train`.
+    validation_set : path, ase.Atoms, Structure, or iterable of these, optional
         As in `train`.
     folder : str or path, default "."
         As in `train`.
@@ -244,7 +257,8 @@ def transfer(
     ['Au.nn.transfered.ascii', 'Cu.nn.transfered.ascii', 'H.nn.transfered.ascii', 'O.nn.transfered.ascii']
     """
     names = None
-    of, name = _given("transfer()", training_set, setups, atomic_energies, Labels(energy_key, forces_key), folder)
+    keys, held = Labels(energy_key, forces_key), (test_set, validation_set)
+    of, name = _given("transfer()", training_set, setups, atomic_energies, keys, folder, held)
     if networks is None and of is not None:
         networks, names = options.networks_of(of.types, os.fspath(source))
     elif networks is None:
@@ -257,12 +271,14 @@ def transfer(
 def _given(
     caller: str, training_set: Structures, setups: Mapping[str, Path] | None,
     atomic_energies: Mapping[str, float] | None, keys: Labels, folder: Path,
+    held: tuple[Structures | None, Structures | None],
 ) -> tuple[StructureInput | None, str]:  # fmt: skip
-    """The structures to train on, None for a training set, and their name."""
+    """The structures to train on, None for a training set, and their name; held : to test and to validate."""
     if setups is not None:
-        return options.structures_of(training_set, setups, atomic_energies, keys, folder)
-    if atomic_energies is not None or keys != ANY:
-        raise AenetError(f"{caller}: atomic_energies, energy_key and forces_key are for structures; give setups, too")
+        return options.structures_of(training_set, setups, atomic_energies, keys, folder, *held)
+    if atomic_energies is not None or keys != ANY or held != (None, None):
+        names = "atomic_energies, energy_key, forces_key, test_set and validation_set"
+        raise AenetError(f"{caller}: {names} are for structures; give setups, too")
     return None, options.seen_from(folder, options.training_set(caller, training_set))
 
 
@@ -292,7 +308,7 @@ def _train(deck: TrainInput, folder: Path, on_epoch: OnEpoch | None, progress: b
         from aenet_py.training import checkpoint, results
 
         training = outcome.training
-        parts, networks = {"train": training.train, "test": training.test}, training.state.result
+        parts, networks = training.parts, training.state.result
         energies = outcome.energies or {
             name: results.energies(networks, part, training.data, ranks) for name, part in parts.items()
         }

@@ -268,15 +268,8 @@ def test_environments_of_patches_are_those_of_pairs():
 
 
 SCRIPT = """
-import functools, importlib, sys
+import sys
 import numpy as np
-from aenet_py.runtime import accelerate
-
-def interpreted(kernel, **arguments):
-    return getattr(importlib.import_module(kernel.module), kernel.function)(**arguments)
-
-accelerate.Kernel.__call__ = interpreted
-accelerate.Kernel.bound = lambda kernel, **fixed: functools.partial(interpreted, kernel, **fixed)
 from compat_tests.potentials.test_patchwise import CLUSTER, Potential, as_atoms, crystal, evaluated, networks
 structures = [as_atoms(CLUSTER / "xsf" / "s001.xsf"), crystal()]
 with np.errstate(all="raise", under="ignore"):

@@ -32,8 +32,10 @@ from aenet_py.pipelines import featurize
 from aenet_py.runtime.workers import Workers
 from aenet_py.structure import Structure
 from aenet_py.training.data.gradients import Gradients, Store
+from aenet_py.training.data.held_out import VALIDATED
 from aenet_py.training.data.packing import OtherFormError, in_full, most_words
 from aenet_py.training.data.recompute import Recomputed, places
+from aenet_py.training.data.splits import TESTED, UNKNOWN
 
 JOB_ATOMS = 1000  # whose features are computed in one call, unless a single structure has more
 
@@ -43,7 +45,8 @@ class Included:
     """The structures that are in the training set, in order.
 
     model : what turns them into features; structures, paths : of each, and its name; chosen (n,) bool : whether its
-    gradients are used; n_given : number of structures, with those that were skipped.
+    gradients are used; n_given : number of structures, with those that were skipped; roles (n,) int8 : TESTED and
+    VALIDATED for those of TESTSET and VALIDATIONSET, UNKNOWN for others.
     """
 
     model: Model
@@ -51,6 +54,7 @@ class Included:
     paths: list[str]
     chosen: np.ndarray
     n_given: int
+    roles: np.ndarray
 
     @property
     def n_atoms(self) -> np.ndarray:
@@ -76,7 +80,7 @@ def sources(path: str, given: StructureInput, advance: Advance) -> list[Structur
     files = iter(structure_files.sources([file.path for file in given.files], given.labels, advance))
     return [
         next(files) if isinstance(each, NamedFile) else StructureSource(text.foreign(each.path), "", structure=each)
-        for each in given.given
+        for each in given.everything
     ]
 
 
@@ -143,7 +147,14 @@ def read(
             warn(warning)
     chosen = np.zeros(n, dtype=bool)
     chosen[list(_chosen(deck, given, n))] = True
-    return Included(model, structures, names, chosen[numbers], n)
+    return Included(model, structures, names, chosen[numbers], n, _roles(given, listed)[numbers])
+
+
+def _roles(given: StructureInput, listed: Sequence[StructureSource]) -> np.ndarray:
+    """As in `Included`, of all structures."""
+    parts = ((given.given, UNKNOWN), (given.test, TESTED), (given.validation, VALIDATED))
+    roles = [role for files, role in parts for _ in files]
+    return np.repeat(roles, [source.n_structures for source in listed]).astype(np.int8)
 
 
 def _chosen(deck: TrainInput, given: StructureInput, n: int) -> tuple[int, ...]:

@@ -57,7 +57,7 @@ def save(deck: TrainInput, data: Data, draw: Draw) -> None:
         "data": {"n_removed": data.n_removed, "training": to_dict(data.training)},
         "setups": [to_dict(replace(setup, environment=setup.environment + 1)) for setup in data.setups],
         "statistics": [to_dict(values) for values in data.statistics],
-        "draw": to_dict(draw),
+        "draw": {name: value for name, value in to_dict(draw).items() if name != "held"},
     }
     with PendingFile(_GRADIENTS) as packed, PendingFile(_BATCHES) as batches:
         if gradients is not None:

@@ -5,26 +5,28 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from aenet_py.errors import InputError, counted
 
-UNKNOWN, TRAINED, TESTED = -1, 0, 1  # use of a structure in the training that is resumed
+UNKNOWN, TRAINED, TESTED, HELD = -1, 0, 1, 2  # use of a structure; those held are tested once, at the end
 
 
 @dataclass(frozen=True)
 class Draw:
     """Structures of each batch: indices of those with forces, and of those without.
 
-    energy_size, force_size : average number of structures without and with forces in a training batch.
+    energy_size, force_size : average number of structures without and with forces in a training batch; held : batches
+    that are tested once, at the end.
     """
 
     train: list[tuple[list[int], list[int]]]
     test: list[tuple[list[int], list[int]]]
     energy_size: int
     force_size: int
+    held: list[tuple[list[int], list[int]]] = field(default_factory=list)
 
 
 def split(roles: np.ndarray, test_fraction: float) -> tuple[list[int], list[int]]:
@@ -72,7 +74,7 @@ def draw(with_forces: np.ndarray, batch_size: int, test_fraction: float, roles: 
     test_fraction : float
         Fraction of the structures to test.
     roles : ndarray, shape (n,), optional
-        As in `split`; by default all are UNKNOWN.
+        As in `split`; by default all are UNKNOWN.  HELD structures are left out.
 
     Returns
     -------
@@ -80,7 +82,7 @@ def draw(with_forces: np.ndarray, batch_size: int, test_fraction: float, roles: 
     """
     if roles is None:
         roles = np.full(len(with_forces), UNKNOWN)
-    energies_only, forces = np.flatnonzero(~with_forces), np.flatnonzero(with_forces)
+    energies_only, forces = (np.flatnonzero(chosen & (roles != HELD)) for chosen in (~with_forces, with_forces))
     n_energy, n_force = len(energies_only), len(forces)
     parts_e, parts_f = (split(roles[structures], test_fraction) for structures in (energies_only, forces))
     share = n_force / (n_force + n_energy)
@@ -141,7 +143,7 @@ def share(n_with_forces: int, n_atoms: np.ndarray, rank: int, size: int) -> np.n
 def shared(draw: Draw, n_atoms: np.ndarray, rank: int, size: int) -> np.ndarray:
     """Which structures a process works on in all batches, (n,) bool; n_atoms (n,) : of all structures."""
     mine = np.zeros(len(n_atoms), dtype=bool)
-    for with_forces, energies_only in (*draw.train, *draw.test):
+    for with_forces, energies_only in (*draw.train, *draw.test, *draw.held):
         numbers = np.array([*with_forces, *energies_only], dtype=np.int64)
         mine[numbers[share(len(with_forces), n_atoms[numbers], rank, size)]] = True
     return mine

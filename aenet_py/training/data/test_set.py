@@ -8,14 +8,14 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from aenet_py.errors import AenetError
 from aenet_py.inputs.train import TrainInput
-from aenet_py.training.data import splits
+from aenet_py.training.data import held_out, splits
 from aenet_py.training.data.dataset import Data
 from aenet_py.training.data.splits import TESTED, TRAINED, UNKNOWN, Draw
 
@@ -47,11 +47,19 @@ def settings(deck: TrainInput) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def draw(deck: TrainInput, with_forces: np.ndarray, paths: Sequence[str], before: Split | None) -> Draw:
+def draw(
+    deck: TrainInput, with_forces: np.ndarray, paths: Sequence[str], before: Split | None,
+    given: np.ndarray | None = None,
+) -> Draw:  # fmt: skip
     """Draw the batches; structures known to `before` stay in the training or test set, unless NEW_SPLIT is given.
 
-    with_forces (n,) bool, paths : of the structures.  AenetError if no structure is left to train on.
+    with_forces (n,) bool, paths : of the structures; given (n,) : what they are used for, if the deck decides that
+    (`held_out.roles`).  AenetError if no structure is left to train on.
     """
+    if given is not None:
+        np.random.seed(deck.numpy_seed)  # noqa: NPY002 - the original's generator
+        drawn = splits.draw(with_forces, deck.batch_size, 0.0, given)
+        return replace(drawn, held=held_out.batches(given, with_forces, deck.batch_size))
     known = None if before is None or deck.new_split else roles(before, paths)
     np.random.seed(deck.numpy_seed)  # noqa: NPY002 - the original's generator
     drawn = splits.draw(with_forces, deck.batch_size, deck.test_fraction, known)
@@ -91,15 +99,18 @@ def roles(split: Split, paths: Sequence[str]) -> np.ndarray:
     return uses
 
 
-def warnings(deck: TrainInput, data: Data, before: Split, path: str) -> Iterator[str]:
-    """Differences of the deck and its structures from the training in `path`, and their consequences."""
+def warnings(deck: TrainInput, data: Data, drawn: Draw, before: Split, path: str) -> Iterator[str]:
+    """Differences of the deck and its structures from the training in `path`, and their consequences.
+
+    drawn : the batches that the deck alone would give.
+    """
     structures = data.structures
     known = roles(before, structures.paths)
-    wanted = _tested(draw(deck, structures.with_forces, structures.paths, None), len(known))
+    wanted = _tested(drawn, len(known))
     n_tested, n_trained = int(wanted.sum()), int((wanted & (known == TRAINED)).sum())
     pairs = [(name, before.settings[name], value) for name, value in settings(deck).items() if name in before.settings]
     changed = [f"{name} {_shown(old)} (now {_shown(new)})" for name, old, new in pairs if old != new]
-    if n_trained and deck.new_split:
+    if n_trained and (deck.new_split or deck.held_out is not None):
         meaning = f"{n_trained} of the {n_tested} structures tested now were trained on"
     elif n_trained:
         meaning = (
@@ -111,8 +122,8 @@ def warnings(deck: TrainInput, data: Data, before: Split, path: str) -> Iterator
     yield from _of_structures(deck, data, before, path, known)
     if changed:
         yield f"{deck.path}: {path} was trained with {', '.join(changed)}" + (meaning and f"; {meaning}")
-    elif deck.new_split and meaning:
-        yield f"{deck.path}: NEW_SPLIT beside {path}: {meaning}"
+    elif meaning and (deck.new_split or deck.held_out is not None):
+        yield f"{deck.path}: {'NEW_SPLIT' if deck.new_split else 'this test set'} beside {path}: {meaning}"
 
 
 def _of_structures(deck: TrainInput, data: Data, before: Split, path: str, known: np.ndarray) -> Iterator[str]:
@@ -129,7 +140,7 @@ def _of_structures(deck: TrainInput, data: Data, before: Split, path: str, known
         for n, what in ((n_new, "added"), (n_gone, "removed"), (n_other, "with another energy")) if n
     ]  # fmt: skip
     if parts:
-        kept = "" if deck.new_split else "; those known stay in the training or test set"
+        kept = "" if deck.new_split or deck.held_out is not None else "; those known stay in the training or test set"
         yield f"{deck.training_set}: {', '.join(parts)} since the training in {path}{kept}"
 
 
@@ -140,7 +151,7 @@ def _shown(value: object) -> str:
 def _tested(drawn: Draw, n: int) -> np.ndarray:
     """Which of n structures are tested, (n,) bool."""
     tested = np.zeros(n, dtype=bool)
-    tested[[number for batch in drawn.test for part in batch for number in part]] = True
+    tested[[number for batch in (*drawn.test, *drawn.held) for part in batch for number in part]] = True
     return tested
 
 
