@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from aenet_py.errors import InputError
 from aenet_py.inputs.keywords import TrainKeyword
@@ -23,7 +23,7 @@ class HeldOut:
     every: int = 0
     group: str = ""
     validation: float = 0.0
-    line: int | None = None
+    line: int | None = field(default=None, repr=False, compare=False)
 
 
 def read(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from aenet_py.cli.aenet_pytorch import main
 from aenet_py.formats import extxyz, trained, trainset
 from aenet_py.potentials.potential import Potential
 from compat_tests.cli.cases import FIXTURES
+from compat_tests.cli.test_train_ranks import compare, ended, start
 
 CASE = FIXTURES / "cluster-cuau-h2o"
 SPECIES = {"Cu": -1308.9, "Au": -895.1, "O": -432.2, "H": -13.6}
@@ -146,6 +148,7 @@ Au Au.nn 1 4:tanh
 O O.nn 1 4:tanh
 H H.nn 1 4:tanh
 """
+HELD = "SPLIT group=kind\nVALIDATIONPERCENT 20\nSAVE_ENERGIES\nSAVE_FORCES\nFORCES\nalpha=0.2\n"
 STRUCTURES = "TYPES\n4\n" + "".join(f"{s} {e}\n" for s, e in SPECIES.items()) + "SETUPS\n"
 
 
@@ -181,3 +184,21 @@ def test_messages(lines, direct, message, capsys):
     assert message in error[-1]
     assert error[-1].startswith("Error: train.in")
     assert sorted(Path().iterdir()) == before
+
+
+@pytest.mark.mpi
+def test_two_processes(tmp_path):
+    """The same results, each process with its part of all three sets."""
+    write("all.xyz", range(14), kind=list("aabbccddeeffgg"))
+    setups = "".join(f"{symbol} {path}\n" for symbol, path in SETUPS.items())
+    rest = DECK.partition("\n")[2].replace("TESTPERCENT 20\n", "TESTPERCENT 30\n" + HELD)
+    Path("train.in").write_text(f"{STRUCTURES}{setups}FILES\n1\nall.xyz\n{rest}")
+    shutil.copytree(tmp_path, tmp_path.parent / "two")
+    assert main([]) == 0
+    two = tmp_path.parent / "two"
+    statuses, _, errors = ended(start(two))
+    assert statuses == [0, 0], errors
+    compare(two, tmp_path)
+    for part in ("train", "validation", "test"):
+        assert of(part)
+    assert (two / "forces.validation").read_text() == Path("forces.validation").read_text()

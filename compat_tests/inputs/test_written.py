@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from aenet_py.formats.labels import Labels
 from aenet_py.inputs import generate, setup, train
+from aenet_py.inputs.held_out import HeldOut
 from aenet_py.inputs.structures import NamedFile, StructureInput
 from compat_tests.cli.cases import FIXTURES, golden_files, name_of
 
@@ -18,6 +19,9 @@ NUMBERS = st.floats(0, 1e6, allow_subnormal=False)
 POSITIVE = st.integers(1, 10**6)
 NATURAL = st.integers(0, 2**31)
 ABOVE_0 = st.floats(1e-6, 1e6)
+
+
+SHARES = st.integers(0, 99).map(lambda n: n / 100)
 
 
 def optional(some: st.SearchStrategy) -> st.SearchStrategy:
@@ -65,6 +69,29 @@ STRUCTURES = st.builds(
     structures_of, st.lists(st.text("abc 19_-/", min_size=1).map("x{}y".format), min_size=2, max_size=4),
     st.lists(NUMBERS, min_size=1, max_size=4), st.builds(Labels, optional(WORDS), optional(WORDS)), optional(WORDS),
 )  # fmt: skip
+
+
+HELD = st.builds(HeldOut, every=st.just(0) | st.integers(2, 99), validation=SHARES) | st.builds(
+    HeldOut, group=WORDS, validation=SHARES
+)
+
+
+@given(DECKS, RECOMPUTED, STRUCTURES, HELD, st.booleans(), st.booleans())
+def test_any_train_in_that_holds_out_structures(tmp_path_factory, deck, chosen, structures, held, tests, validates):
+    path = tmp_path_factory.getbasetemp() / "train.in"
+    if tests and not (held.every or held.group):
+        structures = dataclasses.replace(structures, test=(NamedFile("test.xyz"),))
+    if validates and not held.validation:
+        structures = dataclasses.replace(structures, validation=(NamedFile("valid.xyz"),))
+    names = structures.test + structures.validation
+    deck = dataclasses.replace(
+        deck, path=str(path), training_set=str(path), structures=structures, save_batches=False, load_batches=False,
+        held_out=held if held != HeldOut() or names else None, **chosen,
+    )  # fmt: skip
+    if held.every or structures.test:
+        deck = dataclasses.replace(deck, test_fraction=0.0)
+    path.write_text(train.to_text(deck), encoding="latin-1")
+    assert train.read(str(path)) == deck
 
 
 @given(DECKS, RECOMPUTED, STRUCTURES)
