@@ -13,11 +13,12 @@ from typing import Any, TypeVar
 
 from aenet_py.errors import InputError
 from aenet_py.formats import frames, listio
-from aenet_py.inputs import held_out, model_transfer, second_order, structures, trainx
+from aenet_py.inputs import held_out, model_transfer, second_order, structures, trainx, weights
 from aenet_py.inputs.held_out import HeldOut
 from aenet_py.inputs.keywords import Line, TrainKeyword, content_lines, nobody
 from aenet_py.inputs.model_transfer import EnergyRange, ModelTransfer
 from aenet_py.inputs.structures import NamedFile, StructureInput
+from aenet_py.inputs.weights import WeightInput
 
 METHODS = ("adam", "adadelta", "adagrad", "adamw", "adamax")
 ACTIVATIONS = ("linear", "tanh", "sigmoid")
@@ -143,6 +144,8 @@ class TrainInput:
         Structures whose features are computed, in place of a training set.
     held_out : HeldOut or None
         Which structures are tested and validated; None if TESTPERCENT alone decides.
+    weights : WeightInput or None
+        How much each structure counts; None if all count the same.
     """
 
     path: str
@@ -179,6 +182,7 @@ class TrainInput:
     settings: Mapping[str, float] = field(default_factory=dict)
     structures: StructureInput | None = None
     held_out: HeldOut | None = None
+    weights: WeightInput | None = None
 
     @property
     def validates(self) -> bool:
@@ -366,6 +370,7 @@ def parse(
         settings=of_method,
         structures=given,
         held_out=held,
+        weights=weights.read(path, entries, given, name),
     )
 
 
@@ -405,6 +410,8 @@ def to_text(deck: TrainInput) -> str:
     lines = [f"{keyword} {value}" for keyword, value in values if value is not None]
     lines += [keyword.upper() for keyword in FLAGS if getattr(deck, keyword)]
     lines += held_out.lines(deck.held_out, deck.structures)
+    if deck.weights is not None:
+        lines.append(weights.line(deck.weights))
     if deck.structures is not None:
         lines += structures.lines(deck.structures)
     if deck.schedule is not None:
@@ -612,6 +619,7 @@ VALUES: dict[str, tuple[Parse, str]] = {
     "validationset": (str, "a file of structures"),
     "validationpercent": (_percentage, "a percentage, below 100"),
     "split": (str, "every= or group="),
+    "weights": (str, "energy=KEY and forces=KEY, or key=KEY and table=FILE"),
     "iterations": (natural, _NATURAL),
     "iterwrite": (positive, _POSITIVE),
     "batchsize": (positive, _POSITIVE),

@@ -40,7 +40,8 @@ def mark(deck: TrainInput, draw: Draw, data: Data) -> str:
     """A digest of batches, energies and weight of the forces, which identifies this training."""
     named = [[[data.structures.paths[i] for i in part] for part in batch] for batch in (*draw.train, *draw.test)]
     frozen = () if deck.transfer is None else (deck.transfer.freeze,)
-    given = repr((named, len(draw.train), data.energies.tolist(), deck.alpha, *frozen))
+    weights = () if data.weights is None else (data.weights.tolist(),)
+    given = repr((named, len(draw.train), data.energies.tolist(), deck.alpha, *frozen, *weights))
     return hashlib.sha256(given.encode()).hexdigest()
 
 

@@ -109,8 +109,8 @@ def initialise(
         free = transfer.free(deck, deck.transfer, networks, origin)
     gradients = data.structures.gradients
     as_tensors = device.type != "cpu" and gradients is not None and gradients.store.whole is not None
-    parts = (draw.train, draw.test, draw.held)
-    train, test, held = (batches.assemble(data, part, as_tensors, ranks) for part in parts)
+    train = batches.assemble(data, draw.train, as_tensors, ranks, weighted=True)
+    test, held = (batches.assemble(data, part, as_tensors, ranks) for part in (draw.test, draw.held))
     if deck.memory_mode == "gpu":
         train, test = ([batch.to(device) for batch in part] for part in (train, test))
     optimizer: Optimizer | SecondOrder

@@ -25,12 +25,12 @@ class Errors:
 
 @dataclass(frozen=True)
 class Sums:
-    """Sums of squared errors in an epoch so far, and how many."""
+    """Sums of squared errors in an epoch so far, and how many, or the sums of their weights."""
 
     energy: float = 0.0
     force: float = 0.0
-    n_energies: int = 0
-    n_forces: int = 0
+    n_energies: float = 0
+    n_forces: float = 0
 
     def errors(self, alpha: float) -> Errors:
         energy = math.sqrt(self.energy / self.n_energies) if self.n_energies else 0.0
@@ -41,9 +41,9 @@ class Sums:
     def plus(self, terms: Terms) -> Sums:
         return Sums(
             self.energy + terms.with_forces.item() + terms.energies_only.item(),
-            self.force + terms.force_error.item() ** 2 * terms.n_atoms,
-            self.n_energies + terms.n_structures,
-            self.n_forces + terms.n_atoms,
+            self.force + terms.force_error.item() ** 2 * terms.force_weight,
+            self.n_energies + terms.energy_weight,
+            self.n_forces + terms.force_weight,
         )
 
 
@@ -53,14 +53,15 @@ class Terms:
 
     with_forces, energies_only : squared errors of the energies per atom; force_error : root mean square error of the
     forces.  A term that a batch does not have stays a single-precision zero of one element, which makes the loss single
-    precision: the original's weights depend on that.
+    precision: the original's weights depend on that.  energy_weight, force_weight : sums of weights over energies and
+    over atoms with forces, which are the numbers of these where all count the same.
     """
 
     with_forces: torch.Tensor
     energies_only: torch.Tensor
     force_error: torch.Tensor
-    n_structures: int
-    n_atoms: int
+    energy_weight: float
+    force_weight: float
 
 
 @dataclass(frozen=True)
@@ -96,16 +97,19 @@ def evaluate(networks: Networks, batch: Batch, scales: Sequence[torch.Tensor]) -
 
 def terms(batch: Batch, evaluation: Evaluation, ranks: Ranks) -> Terms:
     squares, n = (evaluation.energies - batch.energies) ** 2 / batch.n_atoms**2, batch.n_with_forces
+    if batch.energy_weights is not None:
+        squares = squares * batch.energy_weights
     parts = [torch.sum(squares[:n]), torch.sum(squares[n:]), batch.energies.new_zeros(())]
     if batch.forces is not None and evaluation.forces is not None:
-        parts[2] = torch.sum((evaluation.forces - batch.forces) ** 2)
+        differences = (evaluation.forces - batch.forces) ** 2
+        parts[2] = torch.sum(differences if batch.force_weights is None else differences * batch.force_weights)
     whole, sums = batch.whole, ranks.sum(torch.stack(parts).cpu())
     return Terms(
         sums[0] if whole.n_with_forces else torch.zeros(1),
         sums[1] if whole.n_with_forces < whole.n_structures else torch.zeros(1),
-        torch.sqrt(sums[2] / whole.n_atoms) if whole.n_atoms else torch.zeros(1),
-        whole.n_structures,
-        whole.n_atoms,
+        torch.sqrt(sums[2] / whole.force_weight) if whole.n_atoms else torch.zeros(1),
+        whole.energy_weight,
+        whole.force_weight,
     )
 
 
@@ -119,7 +123,7 @@ def gradient(
     weight = torch.tensor(alpha)  # in single precision, as in the original
     leaves = [value.requires_grad_(True) for value in (terms.with_forces, terms.energies_only, terms.force_error)]
     with torch.enable_grad():
-        energies = torch.sqrt((leaves[0] + leaves[1]) / terms.n_structures)
+        energies = torch.sqrt((leaves[0] + leaves[1]) / terms.energy_weight)
         loss = (1.0 - weight) * energies + weight * leaves[2]
         if not torch.isfinite(loss).all():
             return None
@@ -128,10 +132,15 @@ def gradient(
     of_kind = torch.full_like(batch.energies, by_squares[1])
     of_kind[: batch.n_with_forces] = by_squares[0]
     by_energies = 2 * of_kind * (evaluation.energies - batch.energies) / batch.n_atoms**2
+    if batch.energy_weights is not None:
+        by_energies = by_energies * batch.energy_weights
     by_slopes: list[torch.Tensor | None] = [None] * len(scales)
     if batch.gradients is not None and batch.forces is not None and evaluation.forces is not None:
-        by_force = by_squares[2] / (error * terms.n_atoms) if error else 0.0  # per difference
-        of_scaled = batch.gradients.slopes((evaluation.forces - batch.forces) * by_force)
+        by_force = by_squares[2] / (error * terms.force_weight) if error else 0.0  # per difference
+        by_forces = (evaluation.forces - batch.forces) * by_force
+        of_scaled = batch.gradients.slopes(
+            by_forces if batch.force_weights is None else by_forces * batch.force_weights
+        )
         by_slopes = [slope * scale for slope, scale in zip(of_scaled, scales, strict=True)]
     into = networks.like(torch.zeros_like(networks.values))
     for network, layers in enumerate(networks.species):

@@ -21,7 +21,7 @@ from aenet_py.formats.trainset import TrainingSet
 from aenet_py.inputs.train import TrainInput
 from aenet_py.runtime.signals import uninterrupted
 from aenet_py.training import memory_estimate
-from aenet_py.training.data import dataset, direct, held_out, packing, splits, test_set
+from aenet_py.training.data import dataset, direct, held_out, packing, splits, test_set, weights
 from aenet_py.training.data.dataset import Data
 from aenet_py.training.data.direct import Direct
 from aenet_py.training.data.splits import Draw
@@ -112,6 +112,10 @@ def _read(deck: TrainInput, ranks: Ranks, events: Events) -> tuple[Data, Draw, d
             packing.ready()
             stack.enter_context(importing("torch"))
         data = dataset.prepare(deck, training_set, mine, advance, ranks.threads, computed)
+    if computed is not None:
+        weighted = weights.of(deck, computed.included.structures)
+        if weighted is not None:
+            data = replace(data, weights=weighted[dataset.kept(deck, training_set)])
     events.data(data)
     events.preparing()
     stored, before = _state(deck)

@@ -43,6 +43,8 @@ def check_apart(deck: TrainInput, paths: Sequence[str]) -> None:
         given = [training_set, gradients.path_of(training_set)]
     else:
         given = structures.paths(deck.structures)
+    if deck.weights is not None and deck.weights.table is not None:
+        given = [*given, deck.weights.table.path]
     read = {os.path.realpath(path) for path in (*given, native(deck.path))}
     for path in paths:
         if os.path.realpath(path) in read:

@@ -127,6 +127,7 @@ def train(
         - ``forces_weight`` (None, energies only; otherwise the setting ``alpha`` of FORCES, 0 to 1), ``max_energy``
           (eV/atom), ``max_forces`` (eV/Å), ``forces_percent`` and ``forces_seed`` (of structures),
         - ``split`` (None; ``"every=5"`` or ``"group=config_type"``), ``validation_percent`` (0),
+        - ``weights`` (None; for example ``"energy=energy_weight forces=forces_weight"``),
         - ``numpy_seed`` (11; NPSEED), ``torch_seed`` (22; PHSEED), ``new_split`` (False),
         - ``memory_mode`` ("cpu"; "auto" for structures), ``save_energies`` (False), ``save_forces`` (False).
 

@@ -363,7 +363,9 @@ def test_gradients_as_tensors_train_the_same(forces, monkeypatch):
     wanted, errors = weights(), numbers(Path("train.error").read_text())
     (forces / "model.restart").unlink()
     assemble = batches.assemble
-    monkeypatch.setattr(batches, "assemble", lambda data, part, _, ranks: assemble(data, part, True, ranks))
+    monkeypatch.setattr(
+        batches, "assemble", lambda data, part, _, ranks, **more: assemble(data, part, True, ranks, **more)
+    )
     edited(forces, ("MEMORY_MODE cpu", "MEMORY_MODE gpu"))
     assert main([]) == 0
     assert abs(weights() - wanted).max() < 1e-12

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from aenet_py.errors import AenetError
 from aenet_py.training.data import splits
 from aenet_py.training.data.dataset import Data, Structures
 from aenet_py.training.data.forces import Centers, OnDevice, Packed
@@ -20,11 +21,17 @@ LEAST_ATOMS = 64  # per thread
 
 @dataclass(frozen=True)
 class Whole:
-    """Sizes of a batch over all processes; n_atoms : of the structures with forces."""
+    """Sizes of a batch over all processes.
+
+    n_atoms : of the structures with forces; energy_weight, force_weight : sums of weights over energies and over atoms
+    with forces, which are the numbers of these where all count the same.
+    """
 
     n_structures: int
     n_with_forces: int
     n_atoms: int
+    energy_weight: float
+    force_weight: float
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,10 @@ class Batch:
         None without any.
     gradients : Packed, OnDevice or None
         Of the same structures.
+    energy_weights : Tensor, shape (n,), or None
+        How much each energy counts; None if all count the same.
+    force_weights : Tensor, shape (atoms of these structures, 1), or None
+        The same of the forces on each atom.
     """
 
     whole: Whole
@@ -70,6 +81,8 @@ class Batch:
     n_with_forces: int
     forces: torch.Tensor | None
     gradients: Packed | OnDevice | None
+    energy_weights: torch.Tensor | None = None
+    force_weights: torch.Tensor | None = None
 
     def to(self, device: torch.device) -> Batch:
         """The same on a device; gradients in a file are read."""
@@ -86,15 +99,22 @@ class Batch:
             structures=moved(self.structures),
             forces=None if self.forces is None else self.forces.to(device, non_blocking=True),
             gradients=None if self.gradients is None else self.gradients.to(device),
+            energy_weights=None if self.energy_weights is None else self.energy_weights.to(device),
+            force_weights=None if self.force_weights is None else self.force_weights.to(device),
         )
 
 
-def join(data: Data, with_forces: Sequence[int], energies_only: Sequence[int], ranks: Ranks) -> Batch:
-    """This process's part of a batch of these structures."""
+def join(
+    data: Data, with_forces: Sequence[int], energies_only: Sequence[int], ranks: Ranks, weighted: bool = False
+) -> Batch:
+    """This process's part of a batch of these structures; weighted : whether they count as their weights say."""
     structures = data.structures
     numbers = np.array([*with_forces, *energies_only], dtype=np.int64)
     counts = np.diff(structures.first_atoms)[numbers]
-    whole = Whole(len(numbers), len(with_forces), int(counts[: len(with_forces)].sum()))
+    weights = data.weights[numbers] if weighted and data.weights is not None else None
+    n_atoms = int(counts[: len(with_forces)].sum())
+    sums = (len(numbers), n_atoms) if weights is None else _sums(weights, counts[: len(with_forces)])
+    whole = Whole(len(numbers), len(with_forces), n_atoms, *sums)
     places = splits.share(len(with_forces), counts, ranks.rank, ranks.size)
     numbers, counts, n_with_forces = numbers[places], counts[places], int((places < len(with_forces)).sum())
     first_atoms = np.concatenate([[0], np.cumsum(counts)])
@@ -125,7 +145,19 @@ def join(data: Data, with_forces: Sequence[int], energies_only: Sequence[int], r
         n_with_forces=n_with_forces,
         forces=torch.from_numpy(forces) if n_forces else None,
         gradients=_packed(structures, *first, atoms, centers, ranks.threads) if n_forces else None,
+        **({} if weights is None else _weights(weights[places], counts[:n_with_forces])),
     )
+
+
+def _sums(weights: np.ndarray, counts: np.ndarray) -> tuple[float, float]:
+    """Sums of weights (n, 2) over energies and over atoms with forces; counts : atoms of the structures with forces."""
+    return float(weights[:, 0].sum()), float(weights[: len(counts), 1] @ counts)
+
+
+def _weights(weights: np.ndarray, counts: np.ndarray) -> dict[str, torch.Tensor]:
+    """Weights of each energy and of the forces on each atom; arguments as of `_sums`."""
+    of_atoms = np.repeat(weights[: len(counts), 1], counts)[:, np.newaxis]
+    return {"energy_weights": torch.from_numpy(weights[:, 0].copy()), "force_weights": torch.from_numpy(of_atoms)}
 
 
 def _packed(
@@ -168,10 +200,18 @@ def _ranges(begins: np.ndarray, counts: np.ndarray) -> np.ndarray:
 
 
 def assemble(
-    data: Data, numbers: Sequence[tuple[list[int], list[int]]], as_tensors: bool = False, ranks: Ranks = ALONE
-) -> list[Batch]:
-    """This process's part of all batches; as_tensors : gradients as tensors, which devices need."""
-    batches = [join(data, *chosen, ranks) for chosen in numbers if any(chosen)]
+    data: Data, numbers: Sequence[tuple[list[int], list[int]]], as_tensors: bool = False, ranks: Ranks = ALONE,
+    weighted: bool = False,
+) -> list[Batch]:  # fmt: skip
+    """This process's part of all batches; as_tensors : gradients as tensors, which devices need; weighted : as `join`.
+
+    AenetError if the energies, or the forces, of a batch do not count at all.
+    """
+    batches = [join(data, *chosen, ranks, weighted) for chosen in numbers if any(chosen)]
+    for batch in batches:
+        if not batch.whole.energy_weight or (batch.whole.n_atoms and not batch.whole.force_weight):
+            what = "forces" if batch.whole.energy_weight else "energies"
+            raise AenetError(f"all {what} of a batch have a weight of zero; use a larger BATCHSIZE")
     if as_tensors:
         batches = [
             replace(batch, gradients=batch.gradients.as_tensors()) if isinstance(batch.gradients, Packed) else batch

@@ -73,7 +73,8 @@ class Data:
     """Structures, and their normalisation.
 
     n_removed : structures above MAXENERGY; setups, statistics : per network; training : energies and their scale;
-    shifts (n_networks,) : of the energy per atom, eV.
+    shifts (n_networks,) : of the energy per atom, eV; weights (n, 2) : of each structure's energy and forces, None if
+    all count the same.
     """
 
     structures: Structures
@@ -82,6 +83,7 @@ class Data:
     statistics: list[FeatureStatistics]
     training: Training
     shifts: tuple[float, ...]
+    weights: np.ndarray | None = None
 
     @functools.cached_property
     def feature_scales(self) -> list[np.ndarray]:

@@ -52,7 +52,7 @@ class Part:
         return 1 + (len(self.along[0]) if self.along else 0)
 
 
-def weights_of(alpha: float, energy: float, force: float, n_structures: int, n_atoms: int) -> Weights:
+def weights_of(alpha: float, energy: float, force: float, n_structures: float, n_atoms: float) -> Weights:
     """Weights with which least squares lowers the loss.
 
     The loss is a weighted sum of the roots of two means.  This weighted sum of squares has, up to a factor, the same
@@ -66,9 +66,9 @@ def weights_of(alpha: float, energy: float, force: float, n_structures: int, n_a
         Root mean square error of the energies per atom.
     force : float
         Root mean square of the lengths of the force errors.
-    n_structures : int
+    n_structures : float
         Number of energies.
-    n_atoms : int
+    n_atoms : float
         Number of atoms with forces.
 
     Returns

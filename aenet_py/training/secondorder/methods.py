@@ -110,7 +110,7 @@ def step(
     if method.name == "lbfgs":
         return _lbfgs(method, networks, batch, evaluation, terms, scales, alpha, ranks)
     found = Sums().plus(terms).errors(alpha)
-    weights = jacobian.weights_of(alpha, found.energy, found.force, terms.n_structures, terms.n_atoms)
+    weights = jacobian.weights_of(alpha, found.energy, found.force, terms.energy_weight, terms.force_weight)
     if method.name == "lm":
         return _lm(method, networks, batch, evaluation, found.total, scales, alpha, weights, ranks)
     return _ekf(method, networks, batch, scales, weights)

@@ -95,11 +95,11 @@ def test_weights_give_the_gradient_of_the_loss(alpha, deck):
     terms = loop.terms(batch, found, ALONE)
     wanted = loop.gradient(networks, batch, found, terms, scales, alpha)
     errors = loop.Sums().plus(terms).errors(alpha)
-    weights = jacobian.weights_of(alpha, errors.energy, errors.force, terms.n_structures, terms.n_atoms)
+    weights = jacobian.weights_of(alpha, errors.energy, errors.force, terms.energy_weight, terms.force_weight)
     squares = jacobian.roots(batch, weights) ** 2
     rows = whole(networks, batch, scales)
     step = rows.T @ (squares * jacobian.errors(batch, found))
-    factor = -errors.energy * terms.n_structures
+    factor = -errors.energy * terms.energy_weight
     torch.testing.assert_close(step / factor, wanted, rtol=1e-5, atol=1e-6 * float(wanted.abs().max()))
 
 
