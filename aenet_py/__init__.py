@@ -2,6 +2,7 @@
 
 ========================  ======================================================================
 `read`                    structures from any file
+`check`                   faults in structures, energies and forces (aenet-py check)
 `generate`                structures to a training set of features (generate.x)
 `TrainingSet`             the values in a training set
 `train`, `transfer`       potentials from a training set (aenet_pytorch.py)
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from aenet_py.selection.select import select
     from aenet_py.simulation.simulate import simulate
     from aenet_py.structure import Structure
+    from aenet_py.tools.check import check
     from aenet_py.training.train import train, transfer
 
 try:
@@ -39,8 +41,8 @@ except ImportError:
     __version__ = "0.1.0.dev0"  # a checkout that was never installed
 
 __all__ = [
-    "ANNCalculator", "AenetError", "AenetWarning", "Potential", "Structure", "TrainingSet", "generate", "read",
-    "select", "simulate", "train", "transfer",
+    "ANNCalculator", "AenetError", "AenetWarning", "Potential", "Structure", "TrainingSet", "check", "generate",
+    "read", "select", "simulate", "train", "transfer",
 ]  # fmt: skip
 
 _MODULES = {
@@ -50,6 +52,7 @@ _MODULES = {
     "Potential": "potentials.potential",
     "Structure": "structure",
     "TrainingSet": "formats.trainset",
+    "check": "tools.check",
     "generate": "pipelines.generate",
     "read": "formats.read",
     "select": "selection.select",
