@@ -2,6 +2,7 @@
 
 ========================  ======================================================================
 `read`                    structures from any file
+`check`                   faults in structures, energies and forces (aenet-py check)
 `generate`                structures to a training set of features (generate.x)
 `TrainingSet`             the values in a training set
 `train`, `transfer`       potentials from a training set (aenet_pytorch.py)
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from aenet_py.selection.select import select
     from aenet_py.simulation.simulate import simulate
     from aenet_py.structure import Structure
+    from aenet_py.tools.check import check
     from aenet_py.training.train import train, transfer
 
 try:
@@ -41,8 +43,8 @@ except ImportError:
     __version__ = "0.1.0.dev0"  # a checkout that was never installed
 
 __all__ = [
-    "ANNCalculator", "AenetError", "AenetWarning", "Potential", "Structure", "TrainingSet", "evaluate", "generate",
-    "read", "select", "simulate", "train", "transfer",
+    "ANNCalculator", "AenetError", "AenetWarning", "Potential", "Structure", "TrainingSet", "check", "evaluate",
+    "generate", "read", "select", "simulate", "train", "transfer",
 ]  # fmt: skip
 
 _MODULES = {
@@ -52,6 +54,7 @@ _MODULES = {
     "Potential": "potentials.potential",
     "Structure": "structure",
     "TrainingSet": "formats.trainset",
+    "check": "tools.check",
     "evaluate": "evaluation.evaluate",
     "generate": "pipelines.generate",
     "read": "formats.read",

@@ -91,8 +91,8 @@ def convert(
         raise already_exists(output)
     if not os.path.isdir(output):
         check_regular(output)
-    with _writer(output) as add:
-        for frame, content in _read_all(paths, format_name, reference, skip, labels, advance):
+    with writer(output) as add:
+        for frame, content in read_all(paths, format_name, reference, skip, labels, advance):
             try:
                 add(frame, content)
             except InputError as error:  # a structure that such a file cannot hold
@@ -110,10 +110,22 @@ def convert(
     return Converted(n, n_atoms, without_energy, without_forces, mixed(names))
 
 
-def _read_all(
-    paths: Sequence[str], format_name: str | None, reference: bool, skip: Skip | None, labels: Labels, advance: Advance
-) -> Iterator[tuple[Structure, bytes | None]]:
-    """All structures, with their bytes if they are copied unchanged from extended XYZ."""
+def _from_xsf(path: str) -> Structure:
+    """A structure; InputError if it has a cohesive energy, which other formats cannot hold."""
+    structure = xsf.read_frame(path)
+    if structure.cohesive_energy is not None:
+        raise InputError(path, "a cohesive energy cannot be converted; give the total energy instead")
+    return structure
+
+
+def read_all(
+    paths: Sequence[str], format_name: str | None, reference: bool, skip: Skip | None, labels: Labels, advance: Advance,
+    from_xsf: Callable[[str], Structure] = _from_xsf,
+) -> Iterator[tuple[Structure, bytes | None]]:  # fmt: skip
+    """All structures, with their bytes if they are copied unchanged from extended XYZ.
+
+    paths : files; from_xsf : reads an XSF file; all others as in `convert`.
+    """
     for path in paths:
         if format_name is not None or not is_own(path):
             yield from ((frame, None) for frame in ase_files.read(path, format_name, reference, skip))
@@ -124,21 +136,13 @@ def _read_all(
         elif databases.is_database(path):
             yield from ((frame, None) for frame in databases.read(path, reference, skip, advance))
         else:
-            one = frames.good(functools.partial(_from_xsf, path), reference, skip)
+            one = frames.good(functools.partial(from_xsf, path), reference, skip)
             if one is not None:
                 yield one, None
             advance(os.path.getsize(path))
 
 
-def _from_xsf(path: str) -> Structure:
-    """A structure; InputError if it has a cohesive energy, which other formats cannot hold."""
-    structure = xsf.read_frame(path)
-    if structure.cohesive_energy is not None:
-        raise InputError(path, "a cohesive energy cannot be converted; give the total energy instead")
-    return structure
-
-
-def _writer(output: str) -> contextlib.AbstractContextManager[Add]:
+def writer(output: str) -> contextlib.AbstractContextManager[Add]:
     """Writer for a file of this name, which appears when the ``with`` block ends without an error."""
     name = os.path.basename(output)
     if frames.is_frames(output):

@@ -17,6 +17,7 @@ import torch
 from aenet_py.descriptors.setup import FeatureStatistics
 from aenet_py.errors import AenetError, InputError
 from aenet_py.inputs.train import HIDDEN, TrainInput, Transfer
+from aenet_py.pipelines.atomic_energies import least_squares
 from aenet_py.training import checkpoint, model, source
 from aenet_py.training.data.dataset import Data
 from aenet_py.training.data.splits import Draw
@@ -24,7 +25,6 @@ from aenet_py.training.model import Networks
 from aenet_py.training.serialisation import from_dict, to_dict
 from aenet_py.training.source import PretrainedSource
 
-LEAST_SINGULAR = 1e-8  # relative singular value below which a combination of species is not fitted
 AT_ONCE = 1 << 14  # atoms evaluated together
 
 
@@ -171,7 +171,7 @@ def fit(missing: np.ndarray, fractions: np.ndarray, to_fit: np.ndarray) -> np.nd
     shifts = np.zeros(len(to_fit))
     if not to_fit.any() or not len(missing):
         return shifts
-    shifts[to_fit] = np.linalg.lstsq(fractions[:, to_fit], missing, rcond=LEAST_SINGULAR)[0]
+    shifts[to_fit] = least_squares(fractions[:, to_fit], missing)
     if to_fit.all():
         shifts += np.mean(missing - fractions @ shifts)
     return shifts

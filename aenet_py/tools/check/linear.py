@@ -1,0 +1,279 @@
+"""A linear potential that is robust to wrong energies and forces, and how far each structure is from it.
+
+    energy per atom = sum over species of (fraction * atomic energy + sum of features / n_atoms * coefficients)
+
+Features count with and without their squares, whichever predicts better.  The potential is fitted to the energies and
+to one component of the forces of each structure, that along all forces: minus the norm of the forces is the derivative
+of the energy along them.  Ridge regression keeps it from following each structure; iterated weights (Huber's, then
+Tukey's [1]_) keep it from following those that are wrong.  The residuals are those of a fit without the structure
+itself, in units of what is usual for structures with similar energies.
+
+References
+----------
+.. [1] P. J. Huber and E. M. Ronchetti, Robust Statistics, 2nd ed., Wiley 2009, chapter 7.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from aenet_py.pipelines.atomic_energies import least_squares
+from aenet_py.tools.check.surroundings import Surroundings
+
+HUBER, TUKEY = 2.0, 8.0  # where weights begin to fall, and where they end, in standard deviations
+N_HUBER, N_ROUNDS = 5, 15
+SCATTERED = 4.0  # ratio of the quartiles
+IMPOSSIBLE = 12.0  # eV/atom; no two structures of the same atoms differ by more
+SETTLED = 1e-3  # mean change of the weights after which no more rounds follow
+MOST_FITTED = 3000  # energies, and forces
+N_LEAST_ABSOLUTE = 60
+WINDOW = 25  # structures on either side that give the usual size of residuals
+FREE = 100.0  # factor of the columns of fractions, which the ridge hardly keeps small
+PENALTIES = 10.0 ** np.arange(-10, 3, 0.5)  # relative to the largest eigenvalue
+LEAST_OUT = 0.02  # of a structure's weight in its own prediction that is always taken as coming from others
+LEAST_STRUCTURES = 10  # with energies, of which a model is fitted
+SIGMA = 1.4826  # standard deviation of normally distributed values, relative to the median of their magnitudes
+ROUNDING = 1e-13  # of the sum of squares
+TINY = 1e-9  # eV/atom, eV/Å; smaller residuals are rounding
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A linear potential and its residuals.
+
+    Parameters
+    ----------
+    atomic : array, shape (n_types,)
+        Atomic energies of the robust fit by composition alone, eV.
+    by_composition : array, shape (n,)
+        Energy per atom minus that of this fit, eV; NaN without energy.
+    predicted : array, shape (n,)
+        The same as the other structures predict it, eV.
+    score : array, shape (n,)
+        Residual of the energy in standard deviations that are usual for such structures.
+    agreement : float
+        Median ratio of the forces of a potential fitted to the energies alone to those given; NaN if ratios scatter, or
+        without forces.
+    force : array, shape (n,)
+        Root mean square of the force components, eV/Å; NaN if forces are missing or negligible.
+    predicted_force : array, shape (n,)
+        The same as the other structures predict it, eV/Å; negative for forces of the opposite sign.  If agreement is
+        negative, all forces are taken with the opposite sign.
+    force_score : array, shape (n,)
+        Residual of the force in standard deviations that are usual for such forces.
+    """
+
+    atomic: np.ndarray
+    by_composition: np.ndarray
+    predicted: np.ndarray
+    score: np.ndarray
+    agreement: float
+    force: np.ndarray
+    predicted_force: np.ndarray
+    force_score: np.ndarray
+
+    @property
+    def residual(self) -> np.ndarray:
+        """Energy minus predicted energy, (n,) eV/atom."""
+        return self.by_composition - self.predicted
+
+
+def fit(given: Sequence[Surroundings], energies: np.ndarray, forces: np.ndarray) -> Fit | None:
+    """Fit a linear potential.
+
+    Parameters
+    ----------
+    given : sequence of Surroundings
+        Of the structures.
+    energies : array, shape (n,)
+        Energies per atom, eV; NaN if unknown.
+    forces : array, shape (n,)
+        Root mean square of the force components, eV/Å; NaN if unknown.
+
+    Returns
+    -------
+    Fit or None
+        None with too few energies.
+    """
+    has_energy = np.isfinite(energies)
+    has_forces = has_energy & np.isfinite(forces) & np.array([each.slopes is not None for each in given])
+    n_known = int(has_energy.sum())
+    if n_known < LEAST_STRUCTURES:
+        return None
+    fractions = np.array([each.counts / each.counts.sum() for each in given])
+    atomic = least_absolute(fractions[has_energy], energies[has_energy])
+    by_composition = energies - fractions @ atomic
+    columns, gradients = _columns(given)
+    per_component = np.sqrt([3.0 * each.counts.sum() for each in given])[has_forces, np.newaxis]
+    spread, middle = columns[has_energy].std(axis=0), columns[has_energy].mean(axis=0)
+    varies = spread > TINY
+    targets, squares = by_composition[has_energy], _are_squares(given)
+
+    def tables(chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Rows of energies and of forces in these columns, scaled."""
+        rows = np.hstack([FREE * fractions, (columns - middle)[:, chosen] / spread[chosen]])[has_energy]
+        slopes = gradients[np.ix_(has_forces, chosen)] / spread[chosen] / per_component
+        return rows, np.hstack([0.0 * fractions[has_forces], slopes])
+
+    rows, slopes = tables(varies & ~squares)
+    alone = _robust(rows, targets, slopes[:0], np.zeros(0))
+    agreement = _agreement(slopes @ alone.coefficients / -forces[has_forces])
+    sign = -1.0 if agreement < 0 else 1.0
+    both, with_squares = (
+        _robust(rows, targets, slopes, -sign * forces[has_forces]) for rows, slopes in ((rows, slopes), tables(varies))
+    )
+    if np.median(with_squares.errors[:n_known]) < np.median(both.errors[:n_known]):
+        both = with_squares
+
+    def spread_out(values: np.ndarray, where: np.ndarray) -> np.ndarray:
+        out = np.full(len(given), np.nan)
+        out[where] = values
+        return out
+
+    return Fit(
+        atomic=atomic,
+        by_composition=by_composition,
+        predicted=spread_out(both.predicted[:n_known], has_energy),
+        score=spread_out(both.scores[:n_known], has_energy),
+        agreement=agreement,
+        force=np.where(has_forces, forces, np.nan),
+        predicted_force=spread_out(-sign * both.predicted[n_known:], has_forces),
+        force_score=spread_out(both.scores[n_known:], has_forces),
+    )
+
+
+def least_absolute(fractions: np.ndarray, energies: np.ndarray) -> np.ndarray:
+    """Energy per atom of each species with the smallest sum of absolute residuals, eV, by reweighted least squares.
+
+    fractions (n, n_types), energies (n,) : as of `least_squares`.  Up to half of the energies may be wrong.
+    """
+    weights = np.ones(len(energies))
+    for _ in range(N_LEAST_ABSOLUTE):
+        roots = np.sqrt(weights)
+        atomic = least_squares(fractions * roots[:, np.newaxis], energies * roots)
+        residuals = np.abs(energies - fractions @ atomic)
+        weights = 1.0 / np.maximum(residuals, TINY + 1e-3 * np.median(residuals))
+    return atomic
+
+
+def _agreement(ratios: np.ndarray) -> float:
+    """The median of ratios, (n,), or NaN if they scatter so much that it means nothing."""
+    if not len(ratios):
+        return np.nan
+    low, middle, high = np.percentile(ratios, (25, 50, 75)).tolist()
+    near, far = sorted((abs(low), abs(high)))
+    return middle if low * high > 0 and far < SCATTERED * near else np.nan
+
+
+def _columns(given: Sequence[Surroundings]) -> tuple[np.ndarray, np.ndarray]:
+    """Sums of features, and their slopes or zeros, in columns by species and feature, (n, n_types * n_features)."""
+    n_types, n_features = len(given[0].counts), given[0].sums.shape[1]
+    columns, gradients = np.zeros((2, len(given), n_types, n_features))
+    for number, each in enumerate(given):
+        columns[number, each.present] = each.sums
+        if each.slopes is not None:
+            gradients[number, each.present] = each.slopes
+    return columns.reshape(len(given), -1), gradients.reshape(len(given), -1)
+
+
+def _are_squares(given: Sequence[Surroundings]) -> np.ndarray:
+    """Whether each of the columns has sums of squares of features, (n_types * n_features,) bool."""
+    n_types, n_columns = len(given[0].counts), given[0].sums.shape[1]
+    return np.tile(np.arange(n_columns) >= n_columns // 2, n_types)
+
+
+@dataclass(frozen=True)
+class _Robust:
+    """Coefficients; for each row what the other rows predict, its usual error, and the residual in units of that."""
+
+    coefficients: np.ndarray
+    predicted: np.ndarray
+    errors: np.ndarray
+    scores: np.ndarray
+
+
+def _robust(rows: np.ndarray, energies: np.ndarray, slopes: np.ndarray, forces: np.ndarray) -> _Robust:
+    """Fit energies (n,) by rows (n, d), and forces (m,) by slopes (m, d), by reweighted ridge regression.
+
+    Of large sets, every second or third row and so on is fitted, and no impossible energies; all are judged.
+    """
+    matrix, values = np.concatenate([rows, slopes]), np.concatenate([energies, forces])
+    n, is_force = len(energies), np.arange(len(values)) >= len(energies)
+    used = np.concatenate(
+        [np.arange(0, n, 1 + n // MOST_FITTED), np.arange(n, len(values), 1 + len(forces) // MOST_FITTED)]
+    )
+    centered = np.abs(energies - np.median(energies))
+    scales = np.array([_sigma(centered), _sigma(forces)])
+    used = used[(used >= n) | (np.append(centered, np.zeros(len(forces)))[used] < IMPOSSIBLE)]
+    weights = np.zeros(len(values))
+    weights[used] = 1.0
+    weights[used[used < n]] = np.minimum(1.0, HUBER * scales[0] / np.maximum(centered[used[used < n]], TINY))
+    for number in range(N_ROUNDS):
+        coefficients, root = _ridge(matrix[used], values[used], weights[used] / scales[is_force[used].astype(int)] ** 2)
+        judge = functools.partial(_judged, scales=scales, coefficients=coefficients, root=root)
+        judged, reduced = judge(matrix[used], values[used], is_force[used], weights[used])
+        before = weights.copy()
+        if number < N_HUBER:
+            scales = np.array([_sigma(reduced[is_force[used] == which]) for which in (False, True)])
+            weights[used] = np.minimum(1.0, HUBER / np.maximum(np.abs(judged.scores), TINY))
+        else:
+            weights[used] = np.clip(1.0 - (judged.scores / TUKEY) ** 2, 0.0, None) ** 2
+            if np.abs(weights - before).sum() < SETTLED * len(used):
+                break
+    return judged if len(used) == len(values) else judge(matrix, values, is_force, before)[0]
+
+
+def _judged(
+    matrix: np.ndarray, values: np.ndarray, is_force: np.ndarray, weights: np.ndarray, scales: np.ndarray,
+    coefficients: np.ndarray, root: np.ndarray,
+) -> tuple[_Robust, np.ndarray]:  # fmt: skip
+    """Each row as the others predict it, and its residual without the uncertainty of the prediction."""
+    own = np.sum((matrix @ root) ** 2, axis=1) / scales[is_force.astype(int)] ** 2
+    rest = np.maximum(1.0 - weights * own, LEAST_OUT)
+    residuals = (values - matrix @ coefficients) / rest
+    widths = np.sqrt(1.0 + own / rest)
+    reduced, predicted = residuals / widths, values - residuals
+    usual = np.empty(len(values))
+    usual[~is_force] = _usual(reduced[~is_force], predicted[~is_force])
+    usual[is_force] = _usual(reduced[is_force], values[is_force])
+    return _Robust(coefficients, predicted, usual * widths, reduced / usual), reduced
+
+
+def _ridge(matrix: np.ndarray, values: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Coefficients of weighted ridge regression, and a root (d, d) of the inverse of its normal matrix.
+
+    The penalty is that of the smallest generalised cross-validation (G. H. Golub, M. Heath and G. Wahba, Technometrics
+    21 (1979) 215).
+    """
+    scaled = matrix * weights[:, np.newaxis]
+    eigenvalues, vectors = np.linalg.eigh(scaled.T @ matrix)
+    eigenvalues = np.maximum(eigenvalues, 0.0)
+    target = vectors.T @ (scaled.T @ values)
+    n_used, total = max(1, int((weights > 0).sum())), float(weights @ values**2)
+    penalties = PENALTIES * max(eigenvalues[-1], TINY)
+    damped = eigenvalues + penalties[:, np.newaxis]
+    squares = total - ((target**2) * (eigenvalues + 2 * penalties[:, np.newaxis]) / damped**2).sum(axis=1)
+    free = np.maximum(1.0 - (eigenvalues / damped).sum(axis=1) / n_used, 1e-3)
+    chosen = damped[np.argmin(np.maximum(squares, ROUNDING * total) / free**2)]
+    return vectors @ (target / chosen), vectors / np.sqrt(chosen)
+
+
+def _sigma(residuals: np.ndarray) -> float:
+    return max(SIGMA * float(np.median(np.abs(residuals))), TINY) if len(residuals) else TINY
+
+
+def _usual(residuals: np.ndarray, along: np.ndarray) -> np.ndarray:
+    """Standard deviation of the residuals of those with similar values along, (n,), and at least that of all."""
+    overall = _sigma(residuals)
+    if len(residuals) <= 2 * WINDOW:
+        return np.full(len(residuals), overall)
+    order = np.argsort(along, kind="stable")
+    padded = np.pad(np.abs(residuals[order]), WINDOW, mode="reflect")
+    medians = np.median(np.lib.stride_tricks.sliding_window_view(padded, 2 * WINDOW + 1), axis=1)
+    found = np.empty(len(residuals))
+    found[order] = SIGMA * medians
+    return np.maximum(found, overall)

@@ -1,0 +1,138 @@
+"""Forces against differences of energies, along trajectories: consecutive structures that are alike.
+
+The energy changes by minus the mean of the forces before and after times the displacement, but for an error of third
+order in the displacement.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from aenet_py.structure import Structure
+from aenet_py.tools.check.findings import Finding
+from aenet_py.tools.check.forces import unit_of
+
+LONGEST = 0.25  # Å, largest displacement of an atom
+LEAST_STEPS = 8  # of a source
+CORRELATED = 0.9  # of the changes of the energy with the work of the forces
+WRONG = (0.67, 1.5)  # ratio of both outside which forces do not belong to the energies
+EXPLAINED, UNUSUAL, LEAST_CHANGE = 0.3, 6.0, 1e-3  # part of the error that the other sign leaves; times the median; eV
+
+
+@dataclass(frozen=True)
+class Step:
+    """From a structure to the next one.
+
+    first : index of the first structure; change : of the energy, eV; before, after : work of the forces of the first
+    and second structure along half of the displacement, eV.
+    """
+
+    first: int
+    change: float
+    before: float
+    after: float
+
+    def error(self, flip_first: bool = False, flip_second: bool = False) -> float:
+        """Change of the energy that the forces do not explain, eV, if those of a structure have the other sign."""
+        return (
+            self.change + (-self.before if flip_first else self.before) + (-self.after if flip_second else self.after)
+        )
+
+
+def steps(structures: Sequence[Structure], sources: Sequence[str]) -> dict[str, list[Step]]:
+    """The steps of each source.
+
+    Parameters
+    ----------
+    structures : sequence of Structure
+        Structures in the order of their files.
+    sources : sequence of str
+        Where each comes from.
+
+    Returns
+    -------
+    dict of str to list of Step
+    """
+    found: dict[str, list[Step]] = {}
+    for number in range(len(structures) - 1):
+        one, other = structures[number : number + 2]
+        if sources[number] != sources[number + 1] or not _comparable(one, other):
+            continue
+        moves = other.positions - one.positions
+        if one.lattice is not None:
+            cells = moves @ np.linalg.pinv(one.lattice)
+            moves = moves - np.where(one.pbc, np.round(cells), 0.0) @ one.lattice
+        if np.linalg.norm(moves, axis=1).max() > LONGEST:
+            continue
+        assert one.energy is not None
+        assert other.energy is not None
+        assert one.forces is not None
+        assert other.forces is not None
+        before, after = (0.5 * float(np.sum(each * moves)) for each in (one.forces, other.forces))
+        found.setdefault(sources[number], []).append(Step(number, other.energy - one.energy, before, after))
+    return found
+
+
+def _comparable(one: Structure, other: Structure) -> bool:
+    labelled = all(each.energy is not None and each.forces is not None for each in (one, other))
+    if not labelled or one.pbc != other.pbc or one.names() != other.names():
+        return False
+    if one.cell is None or other.cell is None:
+        return one.cell is other.cell
+    return bool(np.allclose(one.cell, other.cell))
+
+
+def find(structures: Sequence[Structure], sources: Sequence[str]) -> list[Finding]:
+    """Forces that contradict the energies along trajectories.
+
+    Parameters
+    ----------
+    structures : sequence of Structure
+        Structures in the order of their files.
+    sources : sequence of str
+        Where each comes from.
+
+    Returns
+    -------
+    list of Finding
+        One for a source whose forces are wrong throughout, and one for each single structure.
+    """
+    found = []
+    for source, taken in steps(structures, sources).items():
+        if len(taken) < LEAST_STEPS:
+            continue
+        changes = np.array([step.change for step in taken])
+        work = np.array([-step.before - step.after for step in taken])
+        norms = math.sqrt(float(changes @ changes) * float(work @ work))
+        correlation = float(changes @ work) / norms if norms > 0 else 0.0
+        ratio = float(changes @ work / (work @ work)) if norms > 0 else 1.0
+        members = tuple(sorted({number for step in taken for number in (step.first, step.first + 1)}))
+        if correlation < -CORRELATED:
+            message = f"along {source}, the energy rises where the forces say that it falls"
+            found.append(Finding("force-sign", members, message))
+        elif correlation > CORRELATED and not WRONG[0] < ratio < WRONG[1]:
+            message = f"along {source}, the energy changes {ratio:.3g} times as much as the forces say{unit_of(ratio)}"
+            found.append(Finding("force-unit", members, message))
+        else:
+            found += _single(taken)
+    return found
+
+
+def _single(taken: Sequence[Step]) -> list[Finding]:
+    """Structures between two steps, both of which the other sign of their forces explains much better."""
+    usual = max(LEAST_CHANGE, UNUSUAL * float(np.median([abs(step.error()) for step in taken])))
+    found = []
+    for one, other in itertools.pairwise(taken):
+        if other.first != one.first + 1:
+            continue
+        error = math.hypot(one.error(), other.error())
+        reversed_error = math.hypot(one.error(flip_second=True), other.error(flip_first=True))
+        if error > usual and reversed_error < EXPLAINED * error:
+            message = "forces with the other sign explain how the energy changes before and after"
+            found.append(Finding("force-sign", (other.first,), message))
+    return found

@@ -1,0 +1,295 @@
+"""aenet-py check: what it flags in sets with planted faults, and that it flags nothing else."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk, fcc111
+from ase.calculators.emt import EMT
+from ase.cluster import Octahedron
+from ase.data import covalent_radii
+
+import aenet_py
+from aenet_py import AenetError, Structure, check
+from aenet_py.cli.aenet import main
+from aenet_py.elements import NUMBER, SYMBOLS, covalent_radius
+from aenet_py.formats import extxyz
+from aenet_py.structure import from_atoms
+from aenet_py.tools.check import duplicates, linear
+from aenet_py.tools.check.surroundings import STEP, describe
+
+FREE = {"Cu": -1300.0, "Au": -900.0, "Al": -55.0, "O": -430.0, "H": -13.0}  # eV, energies of the free atoms
+SETS = ("clusters", "alloys", "slabs", "trajectory")
+
+
+def labelled(atoms: Atoms, path: str) -> Structure:
+    """A structure with the energy and forces of effective-medium theory, as if by an all-electron method."""
+    atoms.calc = EMT()
+    energy = atoms.get_potential_energy() + sum(FREE[symbol] for symbol in atoms.symbols)
+    return from_atoms(atoms, path, {"energy": energy, "forces": atoms.get_forces()})
+
+
+def made(name: str, n: int = 60) -> list[Structure]:
+    """A clean set, named as in a file."""
+    rng = np.random.default_rng(SETS.index(name))
+    found: list[Structure] = []
+    moving = bulk("Al", cubic=True) * (2, 1, 1)
+    moving.rattle(0.1, seed=3)
+    velocities = 0.03 * rng.normal(size=moving.positions.shape)
+    for number in range(n):
+        if name == "clusters":
+            atoms = Octahedron("Cu", 3, 1)
+            atoms.symbols = rng.choice(["Cu", "Au"], len(atoms))
+            atoms.positions *= 1.07
+        elif name == "alloys":
+            atoms = bulk("Cu", "fcc", 3.85, cubic=True)
+            atoms.symbols = rng.choice(["Cu", "Au"], len(atoms))
+            atoms.set_cell(atoms.cell @ (np.eye(3) + rng.normal(0, 0.02, (3, 3))), scale_atoms=True)
+        elif name == "slabs":
+            atoms = fcc111("Cu", (2, 1, 3), vacuum=6)
+            atoms += Atoms("OH"[number % 2], [[1.3, 0.8, atoms.positions[:, 2].max() + rng.uniform(1.0, 1.6)]])
+        else:
+            atoms = moving.copy()
+            forces = labelled(moving, "").forces
+            velocities += 0.01 * forces
+            moving.positions += velocities
+        if name != "trajectory":
+            atoms.positions += rng.normal(0, rng.choice([0.03, 0.1]), atoms.positions.shape)
+        found.append(labelled(atoms, f"{name}.extxyz#{number}"))
+    return found
+
+
+@pytest.fixture(scope="module")
+def sets():
+    return {name: made(name) for name in SETS}
+
+
+def kinds(checked) -> dict[int, set[str]]:
+    """Kinds of what was found, by structure."""
+    found: dict[int, set[str]] = {}
+    for finding in checked.findings:
+        for number in finding.structures:
+            found.setdefault(number, set()).add(finding.kind)
+    return found
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_nothing_is_found_in_clean_sets(sets, name):
+    checked = check(sets[name])
+    assert checked.findings == ()
+    assert not checked.flagged.any()
+    assert checked.fit.agreement > 0.5
+
+
+def turned(structure: Structure, rng: np.random.Generator) -> Structure:
+    """The same in another orientation, with its atoms in another order."""
+    rotation, _ = np.linalg.qr(rng.normal(size=(3, 3)))
+    order = rng.permutation(structure.n_atoms)
+    return replace(
+        structure,
+        species=structure.species[order],
+        positions=structure.positions[order] @ rotation,
+        forces=structure.forces[order] @ rotation,
+        cell=None if structure.cell is None else structure.cell @ rotation,
+    )
+
+
+def faulty(structure: Structure, kind: str, rng: np.random.Generator) -> Structure:
+    """The structure with a fault."""
+    positions, n_atoms = structure.positions.copy(), structure.n_atoms
+    if kind == "close":
+        positions[1] = positions[0] + [0.2, 0.1, 0.0]
+        return replace(structure, positions=positions)
+    if kind == "isolated":
+        positions[-1] += [0, 0, 50.0]
+        return replace(structure, positions=positions, cell=None, pbc=(False, False, False))
+    if kind == "near-duplicate":
+        moves = rng.normal(size=positions.shape)
+        return replace(structure, positions=positions + 0.1 * STEP * moves / np.linalg.norm(moves, axis=1)[:, None])
+    return {
+        "no energy": lambda: replace(structure, energy=None),
+        "no forces": lambda: replace(structure, forces=None),
+        "duplicate": lambda: turned(structure, rng),
+        "contradiction": lambda: replace(structure, energy=structure.energy + 0.02 * n_atoms),
+        "level": lambda: replace(structure, energy=structure.energy / 27.211386),
+        "outlier": lambda: replace(structure, energy=structure.energy - 1.5 * n_atoms),
+        "force-sign": lambda: replace(structure, forces=-structure.forces),
+        "force-unit": lambda: replace(structure, forces=structure.forces / 51.422067),
+        "net-force": lambda: replace(structure, forces=structure.forces + np.array([0.1, 0.0, -0.1])),
+    }[kind]()
+
+
+FAULTS = (
+    "no energy", "no forces", "close", "isolated", "duplicate", "near-duplicate", "contradiction", "level", "outlier",
+    "force-sign", "force-unit", "net-force",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_planted_faults_are_found(sets, name):
+    rng = np.random.default_rng(1)
+    structures = list(sets[name])
+    planted = {}
+    chosen = iter(rng.permutation(len(structures)).tolist())
+    chosen = (number for number in chosen if np.abs(structures[number].forces).max() > 0.3)
+    for kind in FAULTS:
+        number = next(chosen)
+        changed = faulty(structures[number], kind, rng)
+        if kind in ("duplicate", "near-duplicate", "contradiction"):
+            structures.append(replace(changed, path=f"copies#{len(structures)}"))
+            number = len(structures) - 1
+        else:
+            structures[number] = changed
+        planted[number] = kind
+    found = kinds(check(structures))
+    missed = {kind for number, kind in planted.items() if number not in found}
+    assert missed <= {"force-unit"}  # of a single structure, which few others may contradict
+    assert set(found) <= set(planted)
+    for number, kind in planted.items():
+        if number in found and kind not in ("near-duplicate", "close", "isolated"):
+            assert kind.replace("no energy", "missing").replace("no forces", "missing") in found[number]
+
+
+def test_a_file_of_another_level_of_theory_is_named(sets):
+    rng = np.random.default_rng(0)
+    wrong = set(rng.choice(60, 20, replace=False).tolist())
+    structures = [
+        replace(each, path=f"other.extxyz#{n}", energy=each.energy / 27.211386) if n in wrong else each
+        for n, each in enumerate(sets["alloys"])
+    ]
+    (finding,) = check(structures).findings
+    assert set(finding.structures) == wrong
+    assert finding.kind == "level"
+    assert "energies of other.extxyz are" in finding.message
+    assert finding.message.endswith("Hartree")
+
+
+@pytest.mark.parametrize(("factor", "kind"), [(-1.0, "force-sign"), (1 / 51.422067, "force-unit")])
+@pytest.mark.parametrize("name", ["clusters", "trajectory"])
+def test_forces_that_are_wrong_throughout(sets, name, factor, kind):
+    checked = check([replace(each, forces=factor * each.forces) for each in sets[name]])
+    assert {finding.kind for finding in checked.findings} == {kind}
+    assert checked.flagged.sum() > 55
+
+
+def test_a_set_without_energies_or_forces(sets):
+    without_energy = check([replace(each, energy=None) for each in sets["alloys"]])
+    assert [each.message for each in without_energy.findings] == ["no structure has an energy"]
+    assert without_energy.fit is None
+    assert check([replace(each, forces=None) for each in sets["alloys"]]).findings == ()
+
+
+def test_attraction_at_short_distance_is_a_wrong_sign():
+    near, far = (Atoms("Cu2", [[0, 0, 0], [0, 0, r]]) for r in (1.6, 2.4))
+    structures = [labelled(atoms, "pairs") for atoms in (near, far)]
+    assert check(structures).findings == ()
+    assert kinds(check([replace(each, forces=-each.forces) for each in structures])) == {0: {"force-sign"}}
+
+
+def test_single_atoms_are_no_isolated_atoms_and_have_no_net_force():
+    assert check([labelled(Atoms(symbol), symbol) for symbol in ("Cu", "Au")]).findings == ()
+
+
+def test_duplicates_equal_those_of_all_pairs(sets):
+    rng = np.random.default_rng(5)
+    structures = sets["clusters"] + [turned(each, rng) for each in sets["clusters"][::7]]
+    types = ["Au", "Cu"]
+    given = list(describe(structures, types, np.ones(2), 1))
+    energies, names = np.zeros(len(given)), [str(number) for number in range(len(given))]
+    found = {finding.structures[0]: finding.message for finding in duplicates.find(given, energies, names)}
+    expected = {}
+    for j, other in enumerate(given):
+        for i, one in enumerate(given[:j]):
+            limit = duplicates.NEAR * max(one.resolution, other.resolution)
+            same_atoms = np.array_equal(one.counts, other.counts)
+            if j not in expected and same_atoms and np.linalg.norm(one.fingerprint - other.fingerprint) <= limit:
+                expected[j] = f"the same structure as {i}"
+    assert found == expected
+    assert len(found) == 9
+
+
+def test_the_robust_fit_by_composition_ignores_wrong_energies():
+    rng = np.random.default_rng(0)
+    fractions = rng.dirichlet(np.ones(3), 200)
+    energies = fractions @ [-10.0, -200.0, -3000.0] + rng.normal(0, 0.01, 200)
+    energies[:70] /= 27.2
+    assert linear.least_absolute(fractions, energies) == pytest.approx([-10, -200, -3000], abs=0.05)
+
+
+def test_covalent_radii_are_those_of_ase():
+    known = SYMBOLS[:96]
+    assert [covalent_radius(each) for each in known] == pytest.approx(covalent_radii[1:97].tolist())
+    assert covalent_radius("Ti1") == covalent_radius("Ti") == covalent_radii[NUMBER["Ti"]]
+    assert covalent_radius("X") == 1.5
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch, sets):
+    """With a file of slabs, of which one has no energy and one cannot be read."""
+    monkeypatch.chdir(tmp_path)
+    frames = [extxyz.text(each) for each in sets["slabs"][:20]]
+    frames[3] = extxyz.text(replace(sets["slabs"][3], energy=None))
+    frames[5] = frames[5].replace(b"Cu", b"Xx", 1)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "slabs.extxyz").write_bytes(b"".join(frames))
+    return frames
+
+
+def test_the_command_writes_what_is_clean(folder, capsys, tmp_path):
+    status = main(["check", "data", "-o", "clean.extxyz", "--json", "found.json", "--figure", "found.png"])
+    shown = capsys.readouterr().out
+    assert status == 2
+    assert "data/slabs.extxyz#3: no energy" in shown
+    assert "flagged: 1 of 19 structures, and 1 structure that could not be read" in shown
+    assert shown.endswith("written: clean.extxyz, found.json, found.png\n")
+    expected = b"".join(frame for number, frame in enumerate(folder) if number not in (3, 5))
+    assert (tmp_path / "clean.extxyz").read_bytes() == expected
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert (found["structures"], found["flagged"], found["written"]) == (19, 1, 18)
+    assert [each["kind"] for each in found["findings"]] == ["unreadable", "missing"]
+    assert found["findings"][1]["structures"] == ["data/slabs.extxyz#3"]
+    assert (tmp_path / "found.png").read_bytes().startswith(b"\x89PNG")
+    assert main(["check", "clean.extxyz"]) == 0
+    assert "nothing was flagged" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("folder")
+def test_errors_leave_nothing(capsys, tmp_path):
+    (tmp_path / "clean.extxyz").write_text("mine")
+    before = sorted(path.name for path in tmp_path.iterdir())
+    for arguments, message in (
+        (["data", "-o", "clean.extxyz"], "clean.extxyz: file exists"),
+        (["nothing.extxyz"], "nothing.extxyz: no such file"),
+        (["data", "--json", "absent/found.json"], "there is no folder absent"),
+        (["data/slabs.extxyz#3", "-o", "new.extxyz"], "new.extxyz: not written"),
+    ):
+        assert main(["check", *arguments]) == 1
+        captured = capsys.readouterr()
+        assert message in captured.err
+        assert captured.out == ""
+        assert len(captured.err.splitlines()) == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+    assert (tmp_path / "clean.extxyz").read_text() == "mine"
+
+
+@pytest.mark.usefixtures("folder")
+def test_lists_of_files_and_single_frames(tmp_path):
+    deck = "TYPES\n2\nCu 0\nO 0\nSETUPS\nCu Cu.stp\nO O.stp\nFILES\n2\ndata/slabs.extxyz#0\ndata/slabs.extxyz#2\n"
+    (tmp_path / "generate.in").write_text(deck)
+    assert check("generate.in").names == ("data/slabs.extxyz#0", "data/slabs.extxyz#2")
+    assert check(["data/slabs.extxyz#4", "data"]).names[:2] == ("data/slabs.extxyz#4", "data/slabs.extxyz#0")
+    (tmp_path / "train.in").write_text("TRAININGSET Cu.train\n")
+    with pytest.raises(AenetError, match=r"train\.in: this input file lists no structures"):
+        check("train.in")
+
+
+def test_structures_in_memory(sets, tmp_path):
+    slabs = [replace(each, energy=None) if number == 4 else each for number, each in enumerate(sets["slabs"])]
+    checked = check(slabs, tmp_path / "clean.extxyz")
+    assert checked.n_written == 59
+    kept = aenet_py.read(tmp_path / "clean.extxyz")
+    assert [each.energy for each in kept] == [each.energy for each in slabs if each.energy is not None]
