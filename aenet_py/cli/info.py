@@ -16,7 +16,7 @@ tables and state of a training; structures; input files. Energies are in eV, len
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", help="a file that one of the programs reads or writes")
+    parser.add_argument("file", help="a file that one of the programs reads or writes, or a folder of potentials")
     parser.add_argument("--check", action="store_true", help="read the whole file and check every value")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
@@ -25,14 +25,15 @@ def run(options: argparse.Namespace) -> None:
     from aenet_py.cli.summaries import info as report
     from aenet_py.tools.info import describe
 
-    size = os.path.getsize(options.file) if os.path.exists(options.file) else 0
+    size = os.path.getsize(options.file) if os.path.isfile(options.file) else 0
     with common.progress(size, "B") as advance:
         described = describe(options.file, options.check, advance)
-    if described.get("angular_domain") == "before 2.0.4":
-        common.warn(
-            f"{options.file}: trained with the angular features of aenet before 2.0.4, which aenet_py uses for it; "
-            "later versions of aenet give wrong energies"
-        )
+    for each in described.get("potentials", {"": described}).values():
+        if each.get("angular_domain") == "before 2.0.4":
+            common.warn(
+                f"{each['file']}: trained with the angular features of aenet before 2.0.4, which aenet_py uses for it; "
+                "later versions of aenet give wrong energies"
+            )
     n_announced = described.get("structures", 0)
     n_missing = n_announced - described.get("checked", {}).get("structures", n_announced)
     if n_missing > 0:

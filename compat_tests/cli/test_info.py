@@ -189,3 +189,20 @@ def test_the_command(tmp_path):
     done = run(tmp_path, "--help", program="aenet-py")
     assert "info" in done.stdout
     assert "diff" in done.stdout
+
+
+def test_a_folder_of_potentials(tmp_path, capsys):
+    folder = CLUSTER / "train-forces-adamw" / "expected"
+    status, out, _ = info(capsys, "--check", folder)
+    assert status == 0
+    lines = out.splitlines()
+    assert lines[0] == f"{folder}: potentials, 42,248 bytes"
+    assert lines[2] == "  Cu              Cu.pytorch.nn: 44 - 10 - 10 - 1, Chebyshev to 8 Å"
+    assert lines[-3] == "  trained on      cluster.train.ascii, 14 structures"
+    assert lines[-1] == "  checked         4 potentials: no errors"
+    described = json.loads(info(capsys, "--json", folder)[1])
+    assert described["kind"] == "potentials"
+    assert described["potentials"]["O"]["network"]["nodes"] == [44, 10, 10, 1]
+    status, _, err = info(capsys, tmp_path)
+    assert status == 1
+    assert "no potentials (.nn or .nn.ascii) in this folder" in err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import textwrap
 from collections.abc import Callable
 from typing import Any
@@ -25,6 +26,8 @@ def report(described: dict[str, Any]) -> str:
     """The description of a file (`tools.info.describe`) as a table."""
     form = f", {described['form']}" if "form" in described else ""
     lines = [f"{described['file']}: {described['kind']}{form}, {described['bytes']:,} bytes"]
+    if "potentials" in described:
+        return "\n".join([*lines, *_folder(described["potentials"])]) + "\n"
     lines += _OF_KIND.get(FileType(described["kind"]), _deck)(described)
     if "checked" in described:
         counts = ", ".join(f"{n:,} {name.replace('_', ' ')}" for name, n in described["checked"].items())
@@ -37,6 +40,26 @@ def _row(name: str, text: str) -> str:
         COLUMNS, f"  {name}".ljust(MARGIN), " " * MARGIN, break_long_words=False, break_on_hyphens=False
     )
     return wrapper.fill(text).replace(TIE, " ")
+
+
+def _folder(potentials: dict[str, dict[str, Any]]) -> list[str]:
+    """Potentials of a folder, and what they were trained on unless that differs."""
+    lines = []
+    for symbol, each in potentials.items():
+        path, network, setup = each["file"], each["network"], each["setup"]
+        layers = " - ".join(map(str, network["nodes"]))
+        cutoff = f"to {setup['largest_cutoff']:g} Å"
+        lines.append(_row(symbol, f"{os.path.basename(path)}: {layers}, {setup['basis']} {cutoff}"))
+    sets = [each["training_set"] for each in potentials.values()]
+    names = {each["file"] for each in sets}
+    first = sets[0]
+    if len(names) == 1:
+        lines += ["", _row("trained on", f"{first['file']}, {counted(first['structures'], 'structure')}")]
+    else:
+        lines += ["", _row("trained on", f"different training sets: {', '.join(sorted(names))}")]
+    if all("checked" in each for each in potentials.values()):
+        lines += ["", _row("checked", f"{counted(len(potentials), 'potential')}: no errors")]
+    return lines
 
 
 def _whole_trainset(described: dict[str, Any]) -> list[str]:

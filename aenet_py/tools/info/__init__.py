@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +10,7 @@ from aenet_py.errors import AenetError
 from aenet_py.formats import identify
 from aenet_py.formats.identify import FileType
 from aenet_py.formats.source import Advance
-from aenet_py.tools.info import binary, decks, restarts, states, structures, tables
+from aenet_py.tools.info import binary, decks, folders, restarts, states, structures, tables
 
 _OF_KIND: dict[FileType, Callable[[str, Advance], dict[str, Any]]] = {
     FileType.ENERGIES: tables.energies,
@@ -35,7 +36,7 @@ def describe(path: str, check: bool, advance: Advance) -> dict[str, Any]:
     Parameters
     ----------
     path : str
-        Any file that one of the programs reads or writes.
+        Any file that one of the programs reads or writes, or a folder of potentials.
     check : bool
         Whether to read all values of training sets, gradients and potentials, not only header and footer.
     advance : callable
@@ -51,6 +52,8 @@ def describe(path: str, check: bool, advance: Advance) -> dict[str, Any]:
     AenetError
         If the file is invalid or of an unknown kind.
     """
+    if os.path.isdir(path):
+        return folders.describe(path, check)
     kind, size = identify.glance(path)
     if size == 0:
         raise AenetError(f"{path}: this file is empty")
