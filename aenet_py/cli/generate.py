@@ -16,7 +16,7 @@ from aenet_py.formats import structures as structure_files
 from aenet_py.formats.text import foreign, native
 from aenet_py.inputs import generate as inputs
 from aenet_py.inputs.keywords import nobody
-from aenet_py.pipelines import featurize
+from aenet_py.pipelines import atomic_energies, featurize
 from aenet_py.report import generate as report
 from aenet_py.report.timing import TimingLog
 from aenet_py.runtime.launch import launched
@@ -76,22 +76,25 @@ def _command(mpi: argparse.ArgumentParser, arguments: list[str], pool: mpi.MpiPo
     parser.add_argument("--version", action="version", version=f"aenet_py {__version__}")
     options = parser.parse_args(arguments)
 
+    threads = options.threads or processors()
+
     def workers(deck: inputs.GenerateInput) -> Workers:
         if pool is None:
-            return Workers(options.threads or processors())
+            return Workers(threads)
         return Workers(pool.begin(options.threads, arguments, [deck.path, *deck.setups]), pool)
 
-    return common.run(lambda: generate(options.input, workers, nameless=pool is not None))
+    return common.run(lambda: generate(options.input, workers, nameless=pool is not None, threads=threads))
 
 
-def generate(path: str, workers_for: Callable[[inputs.GenerateInput], Workers], nameless: bool) -> None:
+def generate(path: str, workers_for: Callable[[inputs.GenerateInput], Workers], nameless: bool, threads: int) -> None:
     """Carry out the deck at path, with the report on standard output.
 
-    nameless : files have no names until they are complete, because launchers kill processes that they stop.
+    threads : of this process; nameless : files have no names until they are complete, because launchers kill processes
+    that they stop.
     """
     deck = inputs.read(path, common.warn)
     warn = nobody if deck.quiet else common.warn
-    model = featurize.read_model(deck.types, deck.atomic_energies, deck.setups, warn)
+    model = featurize.read_model(deck.types, atomic_energies.numbers(deck.atomic_energies), deck.setups, warn)
     for note in model.basis.notes:
         warn(note)
     if os.path.exists(deck.output):
@@ -101,6 +104,9 @@ def generate(path: str, workers_for: Callable[[inputs.GenerateInput], Workers], 
         given = structure_files.sources(deck.structures, deck.labels, advance)
     n_structures = structure_files.n_structures(given)
     chosen, seed = _choose_forces(deck, n_structures)
+    if not atomic_energies.are_given(deck.atomic_energies):
+        model, used = atomic_energies.of_files(model, deck.atomic_energies, given, threads)
+        common.note(used)
     workers = workers_for(deck)
 
     def say(text: str) -> None:
@@ -137,6 +143,9 @@ def generate(path: str, workers_for: Callable[[inputs.GenerateInput], Workers], 
         common.warn_of_repeated(repeated)
         if summary.warning is not None:
             common.warn(summary.warning)
+        absurd = atomic_energies.warning(summary.energies, model.atomic_energies)
+        if absurd is not None:
+            warn(f"{path}: {absurd}")
         say(report.summary(foreign(deck.output), deck.types, n_structures, summary.n_included, summary.energies))
         say(report.closing())
         sys.stdout.flush()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from aenet_py.errors import InputError
@@ -23,6 +23,8 @@ COUNTED = {"types", "files"}
 PER_TYPE = {"setups"}
 SETUPS_EXPECTED = "'SETUPS' and one line '<symbol> <.stp file>' for each species"
 FILES_EXPECTED = "'FILES', the number of lines, and one XSF or extended XYZ file per line"
+FIT, ISOLATED = "fit", "isolated"  # in place of an atomic energy: by least squares, or of single atoms in the data
+AtomicEnergy = float | str  # eV, or one of these words
 KEY = "a key of the comment lines, or a column, of extended XYZ"
 
 
@@ -38,8 +40,8 @@ class GenerateInput:
         File of the training set.
     types : tuple of str
         Species in the order of the file.
-    atomic_energies : tuple of float
-        Energy of the free atom of each species, eV.
+    atomic_energies : tuple of float or str
+        Energy of the free atom of each species, eV, or ``fit`` or ``isolated``.
     setups : tuple of str
         The .stp file of each species.
     structures : tuple of str
@@ -61,7 +63,7 @@ class GenerateInput:
     path: str
     output: str
     types: tuple[str, ...]
-    atomic_energies: tuple[float, ...]
+    atomic_energies: tuple[AtomicEnergy, ...]
     setups: tuple[str, ...]
     structures: tuple[str, ...]
     labels: Labels
@@ -115,7 +117,7 @@ def read(path: str, warn: Callable[[str], None]) -> GenerateInput:
 def to_text(deck: GenerateInput) -> str:
     """The text of a generate.in that is read as this deck."""
     lines = [f'OUTPUT "{deck.output}"', "TYPES", str(len(deck.types))]
-    lines += [f"{symbol} {energy!r}" for symbol, energy in zip(deck.types, deck.atomic_energies, strict=True)]
+    lines += lines_of_types(deck.types, deck.atomic_energies)
     lines.append("SETUPS")
     lines += [f'{symbol} "{path}"' for symbol, path in zip(deck.types, deck.setups, strict=True)]
     for keyword in ("forces", "timing", "debug"):
@@ -132,6 +134,12 @@ def to_text(deck: GenerateInput) -> str:
     if deck.quiet:
         lines.append("VERBOSITY low")
     return "\n".join([*lines, "FILES", str(len(deck.structures)), *deck.structures]) + "\n"
+
+
+def lines_of_types(types: Sequence[str], atomic_energies: Sequence[AtomicEnergy]) -> list[str]:
+    """The lines of TYPES after their number."""
+    pairs = zip(types, atomic_energies, strict=True)
+    return [f"{symbol} {energy if isinstance(energy, str) else repr(energy)}" for symbol, energy in pairs]
 
 
 def labels_of(deck: Deck) -> Labels:
@@ -152,17 +160,19 @@ def _percentage(text: str) -> float:
     return value
 
 
-def species_of(deck: Deck) -> tuple[tuple[str, ...], tuple[float, ...]]:
-    """The species of TYPES, and the energy of the free atom of each, eV."""
+def species_of(deck: Deck) -> tuple[tuple[str, ...], tuple[AtomicEnergy, ...]]:
+    """The species of TYPES, and the energy of the free atom of each, eV, or how to find it."""
     entry = deck.require("types", "'TYPES', the number of species, and '<symbol> <atomic energy>' lines")
-    symbols, energies = [], []
+    symbols: list[str] = []
+    energies: list[AtomicEnergy] = []
     for line in entry.body:
         items = listio.items(line.text)
         try:
             symbols.append((items[0] or "")[:SYMBOL_LENGTH])
-            energies.append(listio.real(items[1] or ""))
+            given = items[1] or ""
+            energies.append(given.lower() if given.lower() in (FIT, ISOLATED) else listio.real(given))
         except (ValueError, IndexError):
-            message = f"found {line.text!r} in TYPES; expected '<symbol> <atomic energy in eV>'"
+            message = f"found {line.text!r} in TYPES; expected '<symbol> <atomic energy in eV>', fit or isolated"
             raise InputError(deck.path, message, line.number) from None
         if symbols.index(symbols[-1]) < len(symbols) - 1:
             raise InputError(deck.path, f"TYPES names {symbols[-1]!r} twice", line.number)

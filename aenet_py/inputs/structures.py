@@ -9,7 +9,14 @@ from dataclasses import dataclass, field
 from aenet_py.errors import InputError
 from aenet_py.formats.labels import ANY, Labels
 from aenet_py.formats.structures import path_of
-from aenet_py.inputs.generate import FILES_EXPECTED, SETUPS_EXPECTED, labels_of, species_of
+from aenet_py.inputs.generate import (
+    FILES_EXPECTED,
+    SETUPS_EXPECTED,
+    AtomicEnergy,
+    labels_of,
+    lines_of_types,
+    species_of,
+)
 from aenet_py.inputs.keywords import Deck, Line, split
 from aenet_py.structure import Structure
 
@@ -33,8 +40,8 @@ class StructureInput:
     ----------
     types : tuple of str
         Species.
-    atomic_energies : tuple of float
-        Energy of the free atom of each species, eV.
+    atomic_energies : tuple of float or str
+        Energy of the free atom of each species, eV, or ``fit`` or ``isolated``.
     setups : tuple of NamedFile
         The .stp file of each species.
     given : tuple of NamedFile or Structure
@@ -48,7 +55,7 @@ class StructureInput:
     """
 
     types: tuple[str, ...]
-    atomic_energies: tuple[float, ...]
+    atomic_energies: tuple[AtomicEnergy, ...]
     setups: tuple[NamedFile, ...]
     given: tuple[NamedFile | Structure, ...] = field(repr=False)
     labels: Labels = ANY
@@ -126,7 +133,7 @@ def _files(given: StructureInput) -> Iterator[tuple[NamedFile, str, str]]:
 def lines(given: StructureInput) -> list[str]:
     """The sections from which `read` takes these files; structures in memory have no lines."""
     found = ["TYPES", str(len(given.types))]
-    found += [f"{symbol} {energy!r}" for symbol, energy in zip(given.types, given.atomic_energies, strict=True)]
+    found += lines_of_types(given.types, given.atomic_energies)
     found += ["SETUPS", *(f'{t} "{file.path}"' for t, file in zip(given.types, given.setups, strict=True))]
     for keyword, value in (("ENERGYKEY", given.labels.energy), ("FORCESKEY", given.labels.forces)):
         found += [f'{keyword} "{value}"'] if value is not None else []

@@ -10,6 +10,7 @@ from typing import Any
 
 from aenet_py.errors import AenetError
 from aenet_py.formats.frames import frame_name
+from aenet_py.inputs.generate import FIT, ISOLATED, AtomicEnergy
 from aenet_py.structure import Structure, as_structure
 
 
@@ -21,20 +22,30 @@ def path(given: Any, name: str) -> str:
     return found
 
 
-def atomic_energies(setups: Any, given: Any) -> tuple[float, ...]:
-    """The energy of each species in setups, eV; AenetError unless both are mappings, and every species has one."""
+def atomic_energies(setups: Any, given: Any) -> tuple[AtomicEnergy, ...]:
+    """The energy of each species in setups, eV, or how to find it.
+
+    given : of each species, or one of the words for all.  AenetError unless setups is a mapping, and every species has
+    an energy.
+    """
+    if isinstance(given, str) and given in (FIT, ISOLATED) and isinstance(setups, Mapping):
+        given = dict.fromkeys(setups, given)
     for name, mapping, what in (("setups", setups, ".stp files"), ("atomic_energies", given, "energies (eV)")):
         if not isinstance(mapping, Mapping):
             raise AenetError(f"{name} must be a mapping from species to {what}, not {type(mapping).__name__}")
-    wrong = {s: e for s, e in given.items() if not isinstance(e, Real) or not math.isfinite(e)}
+    wrong = {s: e for s, e in given.items() if not _is_energy(e)}
     if wrong:
-        raise AenetError(f"atomic_energies must be finite numbers (eV), not {wrong!r}")
+        raise AenetError(f"atomic_energies must be finite numbers (eV), {FIT!r} or {ISOLATED!r}, not {wrong!r}")
     if not setups:
         raise AenetError("setups is empty; give the .stp file of each species")
     missing = [symbol for symbol in setups if symbol not in given]
     if missing:
         raise AenetError(f"atomic_energies lacks {' and '.join(missing)}; give the energy of every species in setups")
     return tuple(given[symbol] for symbol in setups)
+
+
+def _is_energy(given: Any) -> bool:
+    return given in (FIT, ISOLATED) if isinstance(given, str) else isinstance(given, Real) and math.isfinite(given)
 
 
 def is_structure(given: Any) -> bool:

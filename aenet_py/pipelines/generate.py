@@ -17,6 +17,7 @@ from aenet_py.formats.structures import StructureSource
 from aenet_py.formats.text import foreign
 from aenet_py.inputs.keywords import nobody
 from aenet_py.pipelines import arguments
+from aenet_py.pipelines import atomic_energies as atomic_energies_of
 from aenet_py.pipelines.featurize import Summary, read_model, write_training_set
 from aenet_py.runtime.output import PendingFile, already_exists, complete_together
 from aenet_py.runtime.workers import Workers, processors
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 
 def generate(
     structures: str | os.PathLike[str] | Iterable[str | os.PathLike[str] | Structure | Atoms],
-    setups: Mapping[str, str | os.PathLike[str]], atomic_energies: Mapping[str, float], output: str | os.PathLike[str],
+    setups: Mapping[str, str | os.PathLike[str]], atomic_energies: str | Mapping[str, float | str],
+    output: str | os.PathLike[str],
     forces: bool | Iterable[int] = False, threads: int | None = None, energy_key: str | None = None,
     forces_key: str | None = None,
 ) -> Summary:  # fmt: skip
@@ -45,8 +47,10 @@ def generate(
         ``structures#index``.
     setups : mapping of str to path
         The set-up file (``.stp``) of each species.  The training set lists the species in this order.
-    atomic_energies : mapping of str to float
-        Atomic reference energy of each species (eV), subtracted from the total energies.
+    atomic_energies : mapping of str to float or str, or str
+        Atomic reference energy of each species (eV), subtracted from the total energies.  ``"fit"`` for a species, or
+        for all of them, fits it to the energies of the structures by their compositions; ``"isolated"`` takes it from
+        single atoms among them.  The training set stores the numbers.
     output : path
         The training set; the file must not exist.  Gradients of the features (1/Å) are written to
         ``output + ".forces"``, which is replaced if it exists.
@@ -74,7 +78,8 @@ def generate(
     Warns
     -----
     AenetWarning
-        If the energies in extended XYZ files have different names and may come from different sources.
+        If the energies in extended XYZ files have different names and may come from different sources, or if the atomic
+        energies leave more than 100 eV per atom.
 
     Examples
     --------
@@ -98,19 +103,23 @@ def generate(
     if os.path.exists(output):
         raise already_exists(output)
     paths = [arguments.path(path, "setups") for path in setups.values()]
-    model = read_model(tuple(setups), energies, paths, nobody)
+    n_threads = int(threads or processors())
+    model = read_model(tuple(setups), atomic_energies_of.numbers(energies), paths, nobody)
     given = _sources(structures, Labels(energy_key, forces_key))
+    if not atomic_energies_of.are_given(energies):
+        model, _ = atomic_energies_of.of_files(model, energies, given, n_threads)
     chosen = _chosen(forces, structure_files.n_structures(given))
     with contextlib.ExitStack() as stack:
         train = stack.enter_context(PendingFile(output))
         gradients = stack.enter_context(PendingFile(output + ".forces")) if forces is not False else None
         summary = write_training_set(
             model, given, chosen, train, gradients, nobody,
-            lambda batch: None, Workers(int(threads or processors())),  # noqa: ARG005
+            lambda batch: None, Workers(n_threads),  # noqa: ARG005
         )  # fmt: skip
         complete_together(train, [] if gradients is None else [gradients])
-    if summary.warning is not None:
-        warnings.warn(summary.warning, AenetWarning, stacklevel=2)
+    for warning in (summary.warning, atomic_energies_of.warning(summary.energies, model.atomic_energies)):
+        if warning is not None:
+            warnings.warn(warning, AenetWarning, stacklevel=2)
     return summary
 
 

@@ -117,8 +117,8 @@ def structures_of(
         As given to `train`.
     setups : mapping of str to path
         Set-up file (``.stp``) of each species.
-    atomic_energies : mapping of str to float
-        Energy of the free atom of each species, eV.
+    atomic_energies : mapping of str to float or str, or str
+        Energy of the free atom of each species, eV, or how to find it.
     labels : Labels
         Which energies and forces of extended XYZ to read.
     folder : path

@@ -19,6 +19,7 @@ from aenet_py.formats.source import Advance, unwatched
 from aenet_py.formats.text import native
 from aenet_py.formats.trainset import TrainingSet
 from aenet_py.inputs.train import TrainInput
+from aenet_py.pipelines import atomic_energies
 from aenet_py.runtime.signals import uninterrupted
 from aenet_py.training import memory_estimate
 from aenet_py.training.data import dataset, direct, held_out, packing, splits, test_set, weights
@@ -143,11 +144,15 @@ def _computed(deck: TrainInput, ranks: Ranks, events: Events) -> tuple[TrainInpu
         listed = direct.sources(deck.path, given, advance)
     n = structure_files.n_structures(listed)
     with events.progress(n, "structures") as advance:
-        included = direct.read(deck, listed, ranks.threads, events.warn, advance)
+        included = direct.read(deck, listed, ranks.threads, events.warn, events.note, advance)
     ranks.together(lambda: memory_estimate.check_structures(deck, included, order, None, ranks))
     with events.progress(len(included.structures), "structures") as advance:
         computed = direct.features(included, ranks.threads, advance)
     dataset.check_finite(deck, computed.training_set)
+    header, footer = computed.training_set.header, computed.training_set.footer
+    absurd = atomic_energies.warning(footer.energies, header.atomic_energies)
+    if absurd is not None:
+        events.warn(f"{deck.path}: {absurd}")
     if deck.memory_mode == "auto":
         mode, chosen = ranks.together(lambda: memory_estimate.memory_mode(deck, order, computed, ranks))
         deck = replace(deck, memory_mode=mode)

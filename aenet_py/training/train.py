@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 Path = str | os.PathLike[str]
 Structures = Union[Path, Structure, "Atoms", Iterable[Union[Path, Structure, "Atoms"]]]
+AtomicEnergies = str | Mapping[str, float | str]
 OnEpoch = Callable[[int, EpochErrors], bool | None]
 
 
@@ -79,7 +80,7 @@ class TrainingResult:
 
 def train(
     training_set: Structures, networks: HiddenLayers | None = None, *, setups: Mapping[str, Path] | None = None,
-    atomic_energies: Mapping[str, float] | None = None, energy_key: str | None = None, forces_key: str | None = None,
+    atomic_energies: AtomicEnergies | None = None, energy_key: str | None = None, forces_key: str | None = None,
     test_set: Structures | None = None, validation_set: Structures | None = None, folder: Path = ".",
     on_epoch: OnEpoch | None = None, progress: bool = False, **settings: Any,
 ) -> TrainingResult:  # fmt: skip
@@ -100,8 +101,8 @@ def train(
         ``"sigmoid"`` or ``"linear"``).  The potential of species X is written to X.nn.ascii.
     setups : mapping of str to path, optional
         The set-up file (``.stp``) of each species, of structures.
-    atomic_energies : mapping of str to float, optional
-        Energy of the free atom of each species in `setups` (eV).
+    atomic_energies : mapping of str to float or str, or str, optional
+        Energy of the free atom of each species in `setups` (eV), or ``"fit"`` or ``"isolated"``, as of `generate`.
     energy_key : str, optional
         Key of the energy in extended XYZ files that have several.
     forces_key : str, optional
@@ -191,7 +192,7 @@ def train(
 def transfer(
     training_set: Structures, source: Path, networks: HiddenLayers | None = None, *, freeze: int | str = 1,
     energy: str = "align", new: bool = False, setups: Mapping[str, Path] | None = None,
-    atomic_energies: Mapping[str, float] | None = None, energy_key: str | None = None, forces_key: str | None = None,
+    atomic_energies: AtomicEnergies | None = None, energy_key: str | None = None, forces_key: str | None = None,
     test_set: Structures | None = None, validation_set: Structures | None = None, folder: Path = ".",
     on_epoch: OnEpoch | None = None, progress: bool = False, **settings: Any,
 ) -> TrainingResult:  # fmt: skip
@@ -216,7 +217,7 @@ def transfer(
         Give species without a potential in the source new networks, with random weights.
     setups : mapping of str to path, optional
         As in `train`.
-    atomic_energies : mapping of str to float, optional
+    atomic_energies : mapping of str to float or str, or str, optional
         As in `train`.
     energy_key : str, optional
         As in `train`.
@@ -271,7 +272,7 @@ def transfer(
 
 def _given(
     caller: str, training_set: Structures, setups: Mapping[str, Path] | None,
-    atomic_energies: Mapping[str, float] | None, keys: Labels, folder: Path,
+    atomic_energies: AtomicEnergies | None, keys: Labels, folder: Path,
     held: tuple[Structures | None, Structures | None],
 ) -> tuple[StructureInput | None, str]:  # fmt: skip
     """The structures to train on, None for a training set, and their name; held : to test and to validate."""

@@ -85,7 +85,7 @@ def test_the_same_training_set(name, tmp_path, monkeypatch):
     Path("train.in").write_text(with_structures(deck))
     given = inputs.read("train.in")
     listed = direct.sources("train.in", given.structures, unwatched)
-    included = direct.read(given, listed, 2, pytest.fail if name != "edges" else [].append, unwatched)
+    included = direct.read(given, listed, 2, pytest.fail if name != "edges" else [].append, pytest.fail, unwatched)
     found, wanted = direct.features(included, 2, unwatched).training_set, trainset.read("set.train")
     assert found.header == wanted.header
     assert found.structures.entries == wanted.structures.entries

@@ -28,7 +28,7 @@ from aenet_py.inputs import structures as inputs
 from aenet_py.inputs.structures import NamedFile, StructureInput
 from aenet_py.inputs.train import TrainInput
 from aenet_py.neighbors.search import is_repeated
-from aenet_py.pipelines import featurize
+from aenet_py.pipelines import atomic_energies, featurize
 from aenet_py.runtime.workers import Workers
 from aenet_py.structure import Structure
 from aenet_py.training.data.gradients import Gradients, Store
@@ -85,8 +85,9 @@ def sources(path: str, given: StructureInput, advance: Advance) -> list[Structur
 
 
 def read(
-    deck: TrainInput, listed: Sequence[StructureSource], threads: int, warn: Callable[[str], None], advance: Advance
-) -> Included:
+    deck: TrainInput, listed: Sequence[StructureSource], threads: int, warn: Callable[[str], None],
+    tell: Callable[[str], None], advance: Advance,
+) -> Included:  # fmt: skip
     """Read set-ups and structures.
 
     Parameters
@@ -99,6 +100,8 @@ def read(
         Threads that read.
     warn : callable
         Called with the warnings of generate.x.
+    tell : callable
+        Called with the atomic energies, if they are not given as numbers.
     advance : callable
         Called with 1 after each structure.
 
@@ -115,7 +118,7 @@ def read(
     given = deck.structures
     assert given is not None
     paths = [file.path for file in given.setups]
-    model = featurize.read_model(given.types, given.atomic_energies, paths, warn)
+    model = featurize.read_model(given.types, atomic_energies.numbers(given.atomic_energies), paths, warn)
     for note in model.basis.notes if model.kind != CHEBYSHEV else ():  # the training itself warns of the others
         warn(note)
     structures, names, numbers, repeated, n = [], [], [], [], 0
@@ -145,6 +148,10 @@ def read(
     for warning in (featurize.warning_of_repeated(repeated) if repeated else None, mixed(labels)):
         if warning is not None:
             warn(warning)
+    if not atomic_energies.are_given(given.atomic_energies):
+        told = (atomic_energies.known(model, structure) for structure in structures)
+        model, used = atomic_energies.of_structures(model, given.atomic_energies, told)
+        tell(used)
     chosen = np.zeros(n, dtype=bool)
     chosen[list(_chosen(deck, given, n))] = True
     return Included(model, structures, names, chosen[numbers], n, _roles(given, listed)[numbers])
