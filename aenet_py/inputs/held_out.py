@@ -55,9 +55,11 @@ def read(
     if held.group and given is None:
         message = f"found SPLIT group={held.group} with a training set; expected TYPES, SETUPS and structures"
         raise InputError(path, message, held.line)
-    saving = next((each for each in ("save_batches", "load_batches") if each in entries), None)
-    if saving is not None:
-        message = f"found {named[0].upper()} with {saving.upper()}; expected one of them"
+    saving = [each.upper() for each in ("save_batches", "load_batches") if each in entries]
+    if "mode" in entries and entries["mode"].words[0].lower() == "batches":
+        saving.append("MODE batches")
+    if saving and named:
+        message = f"found {named[0].upper()} with {saving[0]}; expected one of them"
         raise InputError(path, message, entries[named[0]].number)
     return replace(held, validation=validation / 100), given
 

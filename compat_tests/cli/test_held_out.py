@@ -163,6 +163,7 @@ STRUCTURES = "TYPES\n4\n" + "".join(f"{s} {e}\n" for s, e in SPECIES.items()) + 
         ("TESTSET a.xyz", False, ":3: found TESTSET with a training set; expected TYPES, SETUPS and structures"),
         ("VALIDATIONPERCENT 100", False, ":3: found '100' after VALIDATIONPERCENT; expected a percentage, below 100"),
         ("VALIDATIONPERCENT 10\nSAVE_BATCHES", False, ":3: found VALIDATIONPERCENT with SAVE_BATCHES; expected one"),
+        ("VALIDATIONPERCENT 10\nMODE batches", False, ":3: found VALIDATIONPERCENT with MODE batches; expected one of"),
         ("VALIDATIONSET a.xyz\nVALIDATIONPERCENT 10", True, "found VALIDATIONPERCENT with VALIDATIONSET; expected one"),
         ("VALIDATIONSET missing.xyz", True, "found 'missing.xyz', which does not exist; expected an XSF or extended"),
         ("SPLIT group=kind", True, "found SPLIT group=kind, but all.xyz#0 has no kind; expected it in every frame"),

@@ -32,10 +32,9 @@ from aenet_py.pipelines import atomic_energies, featurize
 from aenet_py.runtime.workers import Workers
 from aenet_py.structure import Structure
 from aenet_py.training.data.gradients import Gradients, Store
-from aenet_py.training.data.held_out import VALIDATED
 from aenet_py.training.data.packing import OtherFormError, in_full, most_words
 from aenet_py.training.data.recompute import Recomputed, places
-from aenet_py.training.data.splits import TESTED, UNKNOWN
+from aenet_py.training.data.splits import TESTED, UNKNOWN, VALIDATED
 
 JOB_ATOMS = 1000  # whose features are computed in one call, unless a single structure has more
 

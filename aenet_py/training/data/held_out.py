@@ -9,7 +9,7 @@ import numpy as np
 from aenet_py.errors import AenetError, InputError
 from aenet_py.inputs.train import TrainInput
 from aenet_py.structure import Structure
-from aenet_py.training.data.splits import HELD, TESTED, TRAINED, UNKNOWN
+from aenet_py.training.data.splits import HELD, TESTED, TRAINED, UNKNOWN, VALIDATED
 
 
 def roles(deck: TrainInput, given: np.ndarray, structures: Sequence[Structure] | None) -> np.ndarray | None:
@@ -58,9 +58,6 @@ def roles(deck: TrainInput, given: np.ndarray, structures: Sequence[Structure] |
         found[found == TESTED] = HELD
         found[found == VALIDATED] = TESTED
     return found
-
-
-VALIDATED = 3  # until errors of these are those that are watched
 
 
 def _units(deck: TrainInput, key: str, free: np.ndarray, structures: Sequence[Structure] | None) -> list[np.ndarray]:
