@@ -1,15 +1,17 @@
 """Compare a training straight from structures with one through the files of generate.x: time, memory, files written.
 
-    python benchmarks/direct.py [--example ../shared/tio2]
+    python benchmarks/direct.py [--example ../shared/tio2] [--structures 250] [--original GENERATE CONVERT TRAIN]
 
-The example's structures and networks, with the forces of all structures.  The two alternate; each figure is the best of
-several runs.  The results must be the same.
+The example's structures and networks, with the forces of all structures.  The ways alternate; each figure is the best
+of several runs.  The results of our two must be the same.  With --original, also the original's way: its generate.x,
+its trainbin2ASCII.x and its aenet_pytorch.py.
 """
 
 from __future__ import annotations
 
 import argparse
 import re
+import sys
 import tempfile
 from pathlib import Path
 
@@ -18,14 +20,24 @@ from measure import ROOT, Run, best, launcher, measure, unpack
 RESULTS = ("train.error", "energies.train", "energies.test")
 
 
-def prepare(example: Path, folder: Path, epochs: int) -> None:
-    """Write the decks of both ways to a folder."""
+def first(generate: str, n: int) -> str:
+    """A deck with the first structures of FILES only."""
+    lines = generate.splitlines()
+    begin = next(number for number, line in enumerate(lines) if line.strip().lower() == "files") + 1
+    return "\n".join([*lines[:begin], str(n), *lines[begin + 1 : begin + 1 + n]]) + "\n"
+
+
+def prepare(example: Path, folder: Path, epochs: int, n_structures: int | None) -> None:
+    """Write the decks of all ways to a folder."""
     unpack(example, folder)
     generate = (example / "generate.in").read_text()
+    if n_structures is not None:
+        generate = first(generate, n_structures)
     sections = re.sub(r"(?im)^ *(output|forces\w*|timing|debug)\b.*\n", "", generate)
     (folder / "generate.in").write_text(f"OUTPUT set.train\nFORCES\nFORCESPERCENT 100\n{sections}")
     deck = re.sub(r"(?m)^ITERATIONS .*$", f"ITERATIONS {epochs}\nSAVE_ENERGIES", (example / "train.in").read_text())
     (folder / "train.in").write_text(re.sub(r"(?m)^TRAININGSET .*$", "TRAININGSET set.train", deck))
+    (folder / "original.in").write_text(re.sub(r"(?m)^TRAININGSET .*$", "TRAININGSET set.train.ascii", deck))
     (folder / "direct.in").write_text(sections + re.sub(r"(?m)^TRAININGSET .*\n", "", deck))
 
 
@@ -45,20 +57,30 @@ def main() -> None:
     parser.add_argument("--example", type=Path, default=ROOT.parent / "shared" / "tio2")
     parser.add_argument("--epochs", type=int, default=50)
     parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--structures", type=int, help="how many of the example's (default: all)")
+    parser.add_argument("--original", nargs=3, metavar=("GENERATE", "CONVERT", "TRAIN"))
     options = parser.parse_args()
     train = launcher("aenet_pytorch.py")
     ways = {
         "through files": ([*launcher("generate.x"), "generate.in"], [*train, "train.in"]),
         "from structures": ([*train, "direct.in"],),
     }
+    if options.original:
+        generate, convert, original = options.original
+        ways["original"] = (
+            [generate, "generate.in"],
+            [convert, "set.train", "set.train.ascii"],
+            [sys.executable, original, "original.in"],
+        )  # fmt: skip
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        prepare(options.example, folder, options.epochs)
+        prepare(options.example, folder, options.epochs, options.structures)
         runs: dict[str, list[tuple[Run, float, list[bytes]]]] = {way: [] for way in ways}
         for _ in range(options.repeat):
             for way, commands in ways.items():
                 runs[way].append(run(folder, *commands))
-        if len({tuple(results) for of in runs.values() for *_, results in of}) > 1:
+        ours = [each for way, of in runs.items() if way != "original" for each in of]
+        if len({tuple(results) for *_, results in ours}) > 1:
             raise SystemExit("the results differ")
         print("| way | s | CPU s | peak memory, MB | files left, MB |\n| --- | --- | --- | --- | --- |")
         for way, of in runs.items():
