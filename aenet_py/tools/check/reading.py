@@ -83,8 +83,12 @@ def _kind(each: str | Structure) -> str:
 
 
 def source(structure: Structure) -> str:
-    """Where a structure comes from: its file or, for XSF, the folder, and its config_type if it has one."""
+    """Where a structure comes from: its file or, for XSF, the folder."""
     path = structure.path.partition("#")[0]
-    origin = os.path.dirname(path) or "." if xsf.is_xsf(path) else path
-    kind = structure.info.get("config_type")
-    return origin if kind is None else f"{origin}, config_type {kind}"
+    return os.path.dirname(path) or "." if xsf.is_xsf(path) else path
+
+
+def kind(structure: Structure) -> str:
+    """The source of a structure, and its config_type if it has one."""
+    given = structure.info.get("config_type")
+    return source(structure) if given is None else f"{source(structure)}, config_type {given}"
