@@ -279,6 +279,7 @@ def test_errors_leave_nothing(capsys, tmp_path):
     before = sorted(path.name for path in tmp_path.iterdir())
     for arguments, message in (
         (["data", "-o", "clean.extxyz"], "clean.extxyz: file exists"),
+        (["data", "./data/slabs.extxyz"], "./data/slabs.extxyz: this file is given twice"),
         (["nothing.extxyz"], "nothing.extxyz: no such file"),
         (["data", "--json", "absent/found.json"], "there is no folder absent"),
         (["data/slabs.extxyz#3", "-o", "new.extxyz"], "new.extxyz: not written"),
