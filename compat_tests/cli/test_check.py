@@ -168,6 +168,22 @@ def test_a_file_of_another_level_of_theory_is_named(sets):
     assert finding.message.endswith("Hartree")
 
 
+@pytest.mark.parametrize(("origin", "shift"), [("a file", 1.0), ("a config_type", 1.0), ("nothing", 4.0)])
+def test_a_shifted_part_is_found_and_the_others_are_judged_without_it(sets, origin, shift):
+    rng = np.random.default_rng(2)
+    *wrong, reversed_one = rng.choice(60, 16, replace=False).tolist()
+    structures = list(sets["clusters"])
+    for n in wrong:
+        path = f"other.extxyz#{n}" if origin == "a file" else structures[n].path
+        info = {"config_type": "pbe"} if origin == "a config_type" else {}
+        energy = structures[n].energy + shift * structures[n].n_atoms
+        structures[n] = replace(structures[n], path=path, info=info, energy=energy)
+    structures[reversed_one] = faulty(structures[reversed_one], "force-sign", rng)
+    found = kinds(check(structures))
+    assert {n for n, each in found.items() if each == {"level"}} == set(wrong)
+    assert {n for n, each in found.items() if each == {"force-sign"}} == {reversed_one}
+
+
 @pytest.mark.parametrize(("factor", "kind"), [(-1.0, "force-sign"), (1 / 51.422067, "force-unit")])
 @pytest.mark.parametrize("name", ["clusters", "trajectory"])
 def test_forces_that_are_wrong_throughout(sets, name, factor, kind):
@@ -184,7 +200,7 @@ def test_a_set_without_energies_or_forces(sets):
 
 
 def test_attraction_at_short_distance_is_a_wrong_sign():
-    near, far = (Atoms("Cu2", [[0, 0, 0], [0, 0, r]]) for r in (1.6, 2.4))
+    near, far = (Atoms("Cu2", [[0, 0, 0], [0, 0, r]]) for r in (1.5, 2.4))
     structures = [labelled(atoms, "pairs") for atoms in (near, far)]
     assert check(structures).findings == ()
     assert kinds(check([replace(each, forces=-each.forces) for each in structures])) == {0: {"force-sign"}}
@@ -263,6 +279,7 @@ def test_errors_leave_nothing(capsys, tmp_path):
     before = sorted(path.name for path in tmp_path.iterdir())
     for arguments, message in (
         (["data", "-o", "clean.extxyz"], "clean.extxyz: file exists"),
+        (["data", "./data/slabs.extxyz"], "./data/slabs.extxyz: this file is given twice"),
         (["nothing.extxyz"], "nothing.extxyz: no such file"),
         (["data", "--json", "absent/found.json"], "there is no folder absent"),
         (["data/slabs.extxyz#3", "-o", "new.extxyz"], "new.extxyz: not written"),

@@ -139,16 +139,21 @@ def _checked(
     if not structures:
         raise AenetError(findings[-1].message)
     names = [each.path for each in structures]
-    sources = [reading.source(each) for each in structures]
+    sources, origins = ([name(each) for each in structures] for name in (reading.source, reading.kind))
     n_atoms = np.array([each.n_atoms for each in structures])
     values = np.array([np.nan if (e := labels.energy_of(each)) is None else e for each in structures]) / n_atoms
     rms = np.array([np.nan if s.forces is None else np.sqrt(np.mean(s.forces**2)) for s in structures])
-    fit = linear.fit(around, values, rms)
+    excluded = np.zeros(len(structures), dtype=bool)
+    fit = linear.fit(around, values, rms, excluded)
+    shifted = [] if fit is None else energies.groups(fit, values, n_atoms, (sources, origins))
+    if shifted:  # the others are judged without them
+        excluded[[number for each in shifted for number in each.structures]] = True
+        fit = linear.fit(around, values, rms, excluded)
     findings += labels.missing(structures) + labels.close(around, types, radii) + labels.isolated(around, structures)
     findings += duplicates.find(around, values, names)
     if fit is not None:
-        findings += energies.find(fit, values, n_atoms, sources) + forces.by_fit(fit)
-    findings += trajectories.find(structures, sources) + forces.contacts(structures, around, radii)
+        findings += shifted + energies.find(fit, values, n_atoms, excluded) + forces.by_fit(fit)
+    findings += trajectories.find(structures, origins) + forces.contacts(structures, around, radii)
     findings += forces.net(structures)
     return Checked(
         names=tuple(names),

@@ -11,7 +11,9 @@ from aenet_py.tools.check.linear import IMPOSSIBLE, Fit
 
 OUT = 14.0  # standard deviations from what the other structures predict
 LEAST_OUT = 0.1  # eV/atom
-GROUP_OUT, GROUP_SHARE, LEAST_GROUP = 4.0, 0.8, 3  # of a group that has another level of theory
+BAND = 10  # %; of a group, as many energies may lie outside its band on either side
+LEAST_GROUP = 5  # structures
+LEAST_SHIFT, LEAST_GAP = 0.03, 0.1  # eV/atom
 UNITS = {  # value of an eV in these
     "Hartree": 1 / 27.211386, "Rydberg": 1 / 13.605693, "kcal/mol": 23.060548, "kJ/mol": 96.485332, "meV": 1000.0,
 }  # fmt: skip
@@ -24,8 +26,10 @@ def outliers(fit: Fit) -> np.ndarray:
     return far | (np.abs(fit.by_composition - np.nanmedian(fit.by_composition)) > IMPOSSIBLE)
 
 
-def find(fit: Fit, energies: np.ndarray, n_atoms: np.ndarray, sources: Sequence[str]) -> list[Finding]:
-    """Energies that do not belong to the others.
+def groups(fit: Fit, energies: np.ndarray, n_atoms: np.ndarray, sources: Sequence[Sequence[str]]) -> list[Finding]:
+    """Groups of structures whose energies are shifted against all others, so far that the two do not overlap.
+
+    A group is a source with at most half of the structures, or, whatever the sources, what a gap separates.
 
     Parameters
     ----------
@@ -35,45 +39,79 @@ def find(fit: Fit, energies: np.ndarray, n_atoms: np.ndarray, sources: Sequence[
         Energies per atom, eV; NaN if unknown.
     n_atoms : array, shape (n,)
         Number of atoms.
-    sources : sequence of str
-        Where each structure comes from.
+    sources : sequence of sequence of str
+        Where each structure comes from, at first roughly, then in detail.
 
     Returns
     -------
     list of Finding
-        A structure is in one of them at most.
+        One for each group; no structure is in two.
     """
-    found, far = [], outliers(fit)
-    left = far.copy()
-    for source in dict.fromkeys(sources):
-        group = np.array([each == source for each in sources]) & np.isfinite(energies)
-        off = group & ((np.abs(fit.score) > GROUP_OUT) | far)
-        signs = np.sign(fit.residual[off])
-        same = max((signs > 0).sum(), (signs < 0).sum())
-        if far[group].sum() < LEAST_GROUP or same < GROUP_SHARE * group.sum() or 2 * group.sum() > len(energies):
+    found, left = [], np.isfinite(energies)
+    listed = [(name, np.array([each == name for each in names])) for names in sources for name in dict.fromkeys(names)]
+    for name, group in [*listed, ("a part of the structures", _behind_gap(fit))]:
+        members, others = group & left, ~group & left
+        if not LEAST_GROUP <= members.sum() <= others.sum():
             continue
-        shift = float(np.median(fit.residual[group]))
-        message = f"energies of {source} are {abs(shift):.3g} eV/atom {'above' if shift > 0 else 'below'} those of "
-        hint = _unit(fit, energies, n_atoms, group)
-        found.append(Finding("level", _numbers(group), message + f"comparable structures{hint}"))
-        left &= ~group
-    for number in np.flatnonzero(left).tolist():
+        bands = [np.percentile(fit.residual[each], (BAND, 50, 100 - BAND)) for each in (members, others)]
+        shift = float(bands[0][1] - bands[1][1])
+        if abs(shift) > LEAST_SHIFT and (bands[0][0] > bands[1][2] or bands[0][2] < bands[1][0]):
+            where = "above" if shift > 0 else "below"
+            message = f"energies of {name} are {abs(shift):.3g} eV/atom {where} those of comparable structures"
+            hint = _unit(energies, n_atoms, fit.residual - bands[1][1], members)
+            found.append(Finding("level", tuple(np.flatnonzero(members).tolist()), message + hint))
+            left &= ~members
+    return found
+
+
+def _behind_gap(fit: Fit) -> np.ndarray:
+    """Whether the residual of each structure is in the smaller part, beyond the largest gap, (n,) bool; or none."""
+    values = fit.residual[np.isfinite(fit.residual)]
+    ordered = np.sort(values)[LEAST_GROUP - 1 : len(values) - LEAST_GROUP + 1]
+    if len(ordered) < 2:
+        return np.zeros(len(fit.residual), dtype=bool)
+    place = int(np.argmax(np.diff(ordered)))
+    middle = 0.5 * float(ordered[place] + ordered[place + 1])
+    low, high = (np.percentile(each, (BAND, 100 - BAND)) for each in (values[values < middle], values[values > middle]))
+    if ordered[place + 1] - ordered[place] < LEAST_GAP + np.ptp(low) + np.ptp(high):
+        return np.zeros(len(fit.residual), dtype=bool)
+    above = fit.residual > middle
+    return above if 2 * above.sum() <= len(values) else fit.residual < middle
+
+
+def find(fit: Fit, energies: np.ndarray, n_atoms: np.ndarray, excluded: np.ndarray) -> list[Finding]:
+    """Single energies that do not belong to the others.
+
+    Parameters
+    ----------
+    fit : Fit
+        Of all structures.
+    energies : array, shape (n,)
+        Energies per atom, eV; NaN if unknown.
+    n_atoms : array, shape (n,)
+        Number of atoms.
+    excluded : array of bool, shape (n,)
+        Structures that are known to be wrong, and were not fitted.
+
+    Returns
+    -------
+    list of Finding
+        One for each structure.
+    """
+    found = []
+    for number in np.flatnonzero(outliers(fit) & ~excluded).tolist():
         residual = float(fit.residual[number])
         message = f"energy {abs(residual):.3g} eV/atom {'above' if residual > 0 else 'below'} what the others predict"
-        hint = _unit(fit, energies, n_atoms, np.arange(len(energies)) == number)
+        hint = _unit(energies, n_atoms, fit.residual, np.arange(len(energies)) == number)
         found.append(Finding("level" if hint else "outlier", (number,), message + hint))
     return found
 
 
-def _unit(fit: Fit, energies: np.ndarray, n_atoms: np.ndarray, group: np.ndarray) -> str:
-    """In words, the unit that explains the energies of a group, or nothing."""
-    expected = energies[group] - fit.residual[group]
-    off = float(np.median(np.abs(fit.residual[group])))
+def _unit(energies: np.ndarray, n_atoms: np.ndarray, residuals: np.ndarray, group: np.ndarray) -> str:
+    """In words, the unit that explains the energies of a group, or nothing; residuals (n,) : eV/atom."""
+    expected = energies[group] - residuals[group]
+    off = float(np.median(np.abs(residuals[group])))
     found = {name: float(np.median(np.abs(energies[group] / unit - expected))) for name, unit in UNITS.items()}
     found["eV per atom"] = float(np.median(np.abs(energies[group] * n_atoms[group] - expected)))
     name = min(found, key=lambda each: found[each])
     return f"; this looks like {name}" if found[name] < CLOSER * off else ""
-
-
-def _numbers(chosen: np.ndarray) -> tuple[int, ...]:
-    return tuple(np.flatnonzero(chosen).tolist())

@@ -20,7 +20,7 @@ UNITS = {  # value of an eV/Å in these
 }  # fmt: skip
 UNLIKE, UNLIKE_OUT = 5.0, 4.0  # ratio of magnitudes that tells another unit; standard deviations
 NEAR = 1.5  # ratio of magnitudes within which a unit is named
-COMPRESSED = 0.75  # of the sum of the covalent radii
+COMPRESSED = 0.6  # of the sum of the covalent radii
 ATTRACTIVE = 3.0  # eV/Å; no two atoms that close attract each other so much
 LEAST_NET, USUAL_NET, MOST_NET = 0.01, 10.0, 0.1  # eV/Å per root of the number of atoms; the second times the median
 

@@ -36,6 +36,7 @@ FREE = 100.0  # factor of the columns of fractions, which the ridge hardly keeps
 PENALTIES = 10.0 ** np.arange(-10, 3, 0.5)  # relative to the largest eigenvalue
 LEAST_OUT = 0.02  # of a structure's weight in its own prediction that is always taken as coming from others
 LEAST_STRUCTURES = 10  # with energies, of which a model is fitted
+LEAST_AGREEING = 20  # with forces, which tell whether forces and energies agree
 SIGMA = 1.4826  # standard deviation of normally distributed values, relative to the median of their magnitudes
 ROUNDING = 1e-13  # of the sum of squares
 TINY = 1e-9  # eV/atom, eV/Å; smaller residuals are rounding
@@ -57,7 +58,7 @@ class Fit:
         Residual of the energy in standard deviations that are usual for such structures.
     agreement : float
         Median ratio of the forces of a potential fitted to the energies alone to those given; NaN if ratios scatter, or
-        without forces.
+        with few forces.
     force : array, shape (n,)
         Root mean square of the force components, eV/Å; NaN if forces are missing or negligible.
     predicted_force : array, shape (n,)
@@ -82,7 +83,7 @@ class Fit:
         return self.by_composition - self.predicted
 
 
-def fit(given: Sequence[Surroundings], energies: np.ndarray, forces: np.ndarray) -> Fit | None:
+def fit(given: Sequence[Surroundings], energies: np.ndarray, forces: np.ndarray, excluded: np.ndarray) -> Fit | None:
     """Fit a linear potential.
 
     Parameters
@@ -93,13 +94,15 @@ def fit(given: Sequence[Surroundings], energies: np.ndarray, forces: np.ndarray)
         Energies per atom, eV; NaN if unknown.
     forces : array, shape (n,)
         Root mean square of the force components, eV/Å; NaN if unknown.
+    excluded : array of bool, shape (n,)
+        Structures that are left out.
 
     Returns
     -------
     Fit or None
         None with too few energies.
     """
-    has_energy = np.isfinite(energies)
+    has_energy = np.isfinite(energies) & ~excluded
     has_forces = has_energy & np.isfinite(forces) & np.array([each.slopes is not None for each in given])
     n_known = int(has_energy.sum())
     if n_known < LEAST_STRUCTURES:
@@ -162,7 +165,7 @@ def least_absolute(fractions: np.ndarray, energies: np.ndarray) -> np.ndarray:
 
 def _agreement(ratios: np.ndarray) -> float:
     """The median of ratios, (n,), or NaN if they scatter so much that it means nothing."""
-    if not len(ratios):
+    if len(ratios) < LEAST_AGREEING:
         return np.nan
     low, middle, high = np.percentile(ratios, (25, 50, 75)).tolist()
     near, far = sorted((abs(low), abs(high)))

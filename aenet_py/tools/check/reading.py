@@ -7,7 +7,7 @@ import itertools
 import os
 from collections.abc import Iterator, Sequence
 
-from aenet_py.errors import InputError
+from aenet_py.errors import AenetError, InputError
 from aenet_py.formats import extxyz, frames, identify, xsf
 from aenet_py.formats import structures as structure_files
 from aenet_py.formats.frames import Skip
@@ -28,7 +28,7 @@ def entries(given: Sequence[str | Structure], format_name: str | None) -> list[s
     """Files, frames `file#index` and structures; in place of each folder and input file, what it holds or lists.
 
     format_name : ASE's name of the format of all files, which are then no input files.  AenetError for a file that does
-    not exist, and for an input file without FILES.
+    not exist or is given twice, and for an input file without FILES.
     """
     found: list[str | Structure] = []
     for each in given:
@@ -38,6 +38,11 @@ def entries(given: Sequence[str | Structure], format_name: str | None) -> list[s
             found += _listed(each)
         else:
             found += files_of([each])
+    seen: set[str] = set()
+    for path in (each for each in found if isinstance(each, str)):
+        if os.path.realpath(path) in seen:
+            raise AenetError(f"{path}: this file is given twice")
+        seen.add(os.path.realpath(path))
     return found
 
 
@@ -83,8 +88,12 @@ def _kind(each: str | Structure) -> str:
 
 
 def source(structure: Structure) -> str:
-    """Where a structure comes from: its file or, for XSF, the folder, and its config_type if it has one."""
+    """Where a structure comes from: its file or, for XSF, the folder."""
     path = structure.path.partition("#")[0]
-    origin = os.path.dirname(path) or "." if xsf.is_xsf(path) else path
-    kind = structure.info.get("config_type")
-    return origin if kind is None else f"{origin}, config_type {kind}"
+    return os.path.dirname(path) or "." if xsf.is_xsf(path) else path
+
+
+def kind(structure: Structure) -> str:
+    """The source of a structure, and its config_type if it has one."""
+    given = structure.info.get("config_type")
+    return source(structure) if given is None else f"{source(structure)}, config_type {given}"
