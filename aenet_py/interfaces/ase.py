@@ -160,12 +160,12 @@ class ANNCalculator(Calculator):
     def search(self, atoms: Atoms) -> None:
         """Search the neighbours of atoms anew."""
         known, reach = self._known, max(member.model.r_max for member in self.members)
+        known.pairs, known.ready = None, []  # in case of an error
         known.identify(self.members, atoms.numbers)
         if all(patchwise.applies(member) for member in self.members):
             known.pairs = patches.patches(atoms, known.kinds, reach, self.skin, threads=self.threads)
         else:
             known.pairs = verlet.pairs(atoms, reach, self.skin)
-        known.ready = []
 
     def get_property(self, name: str, atoms: Atoms | None = None, allow_calculation: bool = True) -> Any:
         """As in ASE; no other thread calculates between the calculation and the reading of its result."""
