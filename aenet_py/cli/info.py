@@ -24,11 +24,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     from aenet_py.cli.summaries import info as report
     from aenet_py.tools.info import describe
+    from aenet_py.tools.info.folders import POTENTIALS
 
     size = os.path.getsize(options.file) if os.path.isfile(options.file) else 0
     with common.progress(size, "B") as advance:
         described = describe(options.file, options.check, advance)
-    for each in described.get("potentials", {"": described}).values():
+    of_folder = described["potentials"].values() if described["kind"] == POTENTIALS else [described]
+    for each in of_folder:
         if each.get("angular_domain") == "before 2.0.4":
             common.warn(
                 f"{each['file']}: trained with the angular features of aenet before 2.0.4, which aenet_py uses for it; "

@@ -9,6 +9,7 @@ from typing import Any
 
 from aenet_py.errors import counted
 from aenet_py.formats.identify import FileType
+from aenet_py.tools.info.folders import POTENTIALS
 
 COLUMNS, MARGIN = 80, 18  # of the terminal, and of the names of rows
 TIE = "\0"  # a blank where no line may be broken
@@ -26,7 +27,7 @@ def report(described: dict[str, Any]) -> str:
     """The description of a file (`tools.info.describe`) as a table."""
     form = f", {described['form']}" if "form" in described else ""
     lines = [f"{described['file']}: {described['kind']}{form}, {described['bytes']:,} bytes"]
-    if "potentials" in described:
+    if described["kind"] == POTENTIALS:
         return "\n".join([*lines, *_folder(described["potentials"])]) + "\n"
     lines += _OF_KIND.get(FileType(described["kind"]), _deck)(described)
     if "checked" in described:
