@@ -14,7 +14,10 @@ from numba.extending import intrinsic
 from aenet_py.runtime.signatures import Argument, Arguments
 
 LIBRARY = {"cos", "sin", "tanh", "exp", "pow", "sqrt", "fma", "memset", "memcpy", "memmove"}  # what kernels may call
-_TYPES = {"i8": types.int64, "f8": types.float64, "i4": types.int32, "f4": types.float32, "u1": types.uint8}
+_TYPES = {
+    "i8": types.int64, "f8": types.float64, "i4": types.int32, "f4": types.float32, "u1": types.uint8,
+    "i2": types.int16, "u2": types.uint16,
+}  # fmt: skip
 
 
 def _word_as(kind: types.Type) -> Callable:

@@ -30,7 +30,7 @@ class Argument:
     Parameters
     ----------
     type
-        ``i8``, ``f8``, ``i4``, ``f4`` or ``u1``.
+        ``i8``, ``f8``, ``i4``, ``f4``, ``u1``, ``i2`` or ``u2``.
     shape
         Length along each axis, None for any; None for a scalar.
     layout
@@ -62,9 +62,9 @@ class Argument:
 
 Arguments: TypeAlias = Sequence[tuple[str, Argument]]
 
-_KINDS = {name: np.dtype(name) for name in ("i8", "f8", "i4", "f4", "u1")}
+_KINDS = {name: np.dtype(name) for name in ("i8", "f8", "i4", "f4", "u1", "i2", "u2")}
 _WORDS = {"i": "q", "f": "d"}  # of scalars, as struct names them
-i8, f8, i4, f4, u1 = map(Argument, _KINDS)
+i8, f8, i4, f4, u1, i2, u2 = map(Argument, _KINDS)
 
 
 def out(argument: Argument) -> Argument:

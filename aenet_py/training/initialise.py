@@ -14,6 +14,7 @@ from aenet_py.training import checkpoint, model, model_transfer, optimizers, res
 from aenet_py.training.data import batches, test_set
 from aenet_py.training.data.batches import Batch
 from aenet_py.training.data.dataset import Data
+from aenet_py.training.data.gradients import Gradients
 from aenet_py.training.data.splits import Draw
 from aenet_py.training.data.test_set import Split
 from aenet_py.training.optimizers import Optimizer
@@ -108,7 +109,7 @@ def initialise(
         data = origin.of(data)
         free = transfer.free(deck, deck.transfer, networks, origin)
     gradients = data.structures.gradients
-    as_tensors = device.type != "cpu" and gradients is not None and gradients.store.whole is not None
+    as_tensors = device.type != "cpu" and isinstance(gradients, Gradients) and gradients.store.whole is not None
     train = batches.assemble(data, draw.train, as_tensors, ranks, weighted=True)
     test, held = (batches.assemble(data, part, as_tensors, ranks) for part in (draw.test, draw.held))
     if deck.memory_mode == "gpu":

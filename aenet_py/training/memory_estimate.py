@@ -9,12 +9,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from aenet_py.descriptors.model import Model, model
 from aenet_py.errors import AenetError, InputError
 from aenet_py.formats import gradients, trainset
 from aenet_py.formats.records import RecordReader
 from aenet_py.formats.text import native
 from aenet_py.inputs.train import TrainInput
 from aenet_py.runtime import memory
+from aenet_py.training.data import pairs
 from aenet_py.training.data.dataset import Data
 from aenet_py.training.data.direct import Direct, Included
 from aenet_py.training.data.packing import layout_of, most_words
@@ -31,6 +33,7 @@ COPIES_OF_STATE = 6  # while saving: this state and the last one, both in two fo
 COPIES_OF_TEXT = 3  # while writing potentials: this state, the last one, the file
 AVERAGES = 4  # arrays of EMA and of PATIENCE each, at most
 TEXT_WEIGHT, TEXT_LIST = 25, 160  # characters per weight in a potential; bytes per weight while one is written
+PAIR = 10  # bytes at most of one pair of neighbours, with the image that it may add
 LARGER_BATCH = 1.5  # times BATCHSIZE: the remainder is spread over the batches
 CORRECTIONS = 45  # arrays like the weights in L-BFGS-B
 COPIES_OF_EQUATIONS = 3  # of Levenberg-Marquardt: as they are, with damping, factorised
@@ -42,8 +45,9 @@ MOST_WEIGHTS = 2**31 - 1  # of a network in a potential
 class MemoryEstimate:
     """Upper bounds of the memory needed, bytes.
 
-    weights : of the networks, and all arrays of the same size; layers : values of the layers for the atoms of a batch;
-    disk : in the working folder; processes : on this machine.
+    gradients : or pairs in their place; weights : of the networks, and all arrays of the same size; layers : values of
+    the layers for the atoms of a batch; disk : in the working folder; processes : on this machine; later : what else is
+    needed, whose size is not known yet.
     """
 
     features: float
@@ -52,6 +56,7 @@ class MemoryEstimate:
     layers: float
     disk: float = 0.0
     processes: int = 1
+    later: str = ""
 
     @property
     def memory(self) -> float:
@@ -115,8 +120,10 @@ def estimate(deck: TrainInput) -> MemoryEstimate:
         n_features, n_atoms = ([setup.n_features for setup, _ in known], [of.count for _, of in known])
         weights, layers = of_networks(deck, n_features, n_atoms, header.n_structures)
     need = MemoryEstimate(features, 0, weights, layers)
-    if deck.alpha is None or not footer.setups or deck.memory_mode == "recompute":
-        return need  # the size of two recomputed batches is known once they have been computed
+    if deck.alpha is None or not footer.setups:
+        return need
+    if deck.memory_mode == "recompute":
+        return replace(need, later=_later(model(header.types, header.atomic_energies, footer.setups), deck))
     try:
         size = os.path.getsize(gradients.path_of(path))
     except OSError:
@@ -124,6 +131,11 @@ def estimate(deck: TrainInput) -> MemoryEstimate:
     layouts = [layout_of(setup, header.types) for setup in footer.setups]
     packed = 4 * most_words(layouts, size // 8, footer.n_atoms)
     return _with_gradients(need, deck, packed, header.n_structures)
+
+
+def _later(model: Model, deck: TrainInput) -> str:
+    """What MEMORY_MODE recompute keeps in memory."""
+    return "the pairs of neighbours" if pairs.applies(model, deck.method) else "the gradients of two batches"
 
 
 def _with_gradients(need: MemoryEstimate, deck: TrainInput, packed: float, n_structures: int) -> MemoryEstimate:
@@ -143,7 +155,7 @@ def of_machine(need: MemoryEstimate, deck: TrainInput, ranks: Ranks) -> MemoryEs
     of_gradients = share + (deck.save_batches and ranks.size > 1)
     return MemoryEstimate(
         n * need.features, of_gradients * need.gradients, n * need.weights, share * need.layers,
-        of_gradients * need.disk, n,
+        of_gradients * need.disk, n, need.later,
     )  # fmt: skip
 
 
@@ -174,25 +186,30 @@ def memory_mode(deck: TrainInput, order: np.ndarray, computed: Direct, ranks: Ra
     needed = f"up to {need.gradients / GIGABYTE:.2f} GB"
     if fits:
         return "cpu", f"Gradients are kept in memory, {needed} (MEMORY_MODE auto)."
-    return "recompute", f"Gradients are computed for each batch; {needed} would not fit into memory (MEMORY_MODE auto)."
+    return "recompute", f"Gradients are not kept; {needed} would not fit into memory (MEMORY_MODE auto)."
 
 
 def _of_structures(
     deck: TrainInput, included: Included, order: np.ndarray, computed: Direct | None, ranks: Ranks
 ) -> MemoryEstimate:
-    model, counts = included.model, np.zeros(len(order), dtype=np.int64)
+    known, counts = included.model, np.zeros(len(order), dtype=np.int64)
     for structure in included.structures:
         each = np.bincount(structure.species, minlength=len(structure.symbols))
         for symbol, n in zip(structure.symbols, each.tolist(), strict=True):
-            counts[order[model.types.index(symbol)] if symbol in model.types else 0] += n
-    n_features = [model.setups[species].n_features for species in np.argsort(order)]
+            counts[order[known.types.index(symbol)] if symbol in known.types else 0] += n
+    n_features = [known.setups[species].n_features for species in np.argsort(order)]
     weights, layers = of_networks(deck, n_features, counts.tolist(), len(included.structures))
     copies = COPIES if computed is None else COPIES - 1  # one is in memory
     n_atoms = int(counts.sum())
     need = MemoryEstimate(8.0 * copies * n_atoms * (max(n_features) + VALUES_OF_ATOM), 0, weights, layers)
-    if deck.alpha is not None and computed is not None and deck.memory_mode != "recompute":
-        layouts = [layout_of(setup, model.types) for setup in model.setups]
+    if deck.alpha is not None and computed is not None:
+        layouts = [layout_of(setup, known.types) for setup in known.setups]
         n_reals = int(computed.reals[included.chosen].sum())
+        if deck.memory_mode == "recompute":
+            if not pairs.applies(known, deck.method):
+                return of_machine(replace(need, later=_later(known, deck)), deck, ranks)
+            n_pairs = n_reals / (3 * min(setup.n_features for setup in known.setups))
+            return of_machine(replace(need, gradients=PAIR * n_pairs), deck, ranks)
         packed = 4 * most_words(layouts, n_reals, int(included.n_atoms[included.chosen].sum()))
         need = _with_gradients(need, deck, packed, len(included.structures))
     return of_machine(need, deck, ranks)
@@ -207,8 +224,9 @@ def check_loaded(deck: TrainInput, data: Data, ranks: Ranks) -> str:
 
 def _fits(deck: TrainInput, need: MemoryEstimate) -> str:
     available = memory.available()
+    kept = "pairs of neighbours" if deck.memory_mode == "recompute" else "gradients"
     parts = {
-        "features": need.features, "gradients": need.gradients, "networks": need.weights,
+        "features": need.features, kept: need.gradients, "networks": need.weights,
         "layers of a batch": need.layers,
     }  # fmt: skip
     shown = ", ".join(f"{name} {size / GIGABYTE:.2f}" for name, size in parts.items())
@@ -217,6 +235,7 @@ def _fits(deck: TrainInput, need: MemoryEstimate) -> str:
         on_disk = deck.memory_mode == "disk"
         advice = {
             "features": "fewer structures",
+            "pairs of neighbours": "fewer structures with forces",
             "gradients": "a smaller BATCHSIZE" if on_disk else "MEMORY_MODE disk, fewer structures with forces",
             "networks": "smaller networks",
             "layers of a batch": "a smaller BATCHSIZE",
@@ -225,5 +244,5 @@ def _fits(deck: TrainInput, need: MemoryEstimate) -> str:
         remedy = f"use {advice}, or a machine with more memory"
         raise AenetError(f"{deck.path}: this training needs up to {needed}, but only {left} are available; {remedy}")
     on_disk_too = f" and {need.disk / GIGABYTE:.2f} GB on the disk" if need.disk else ""
-    later = ", and the gradients of two batches," if deck.memory_mode == "recompute" and deck.alpha else ""
+    later = f", and {need.later}," if need.later else ""
     return f"Up to {needed}{on_disk_too}{later} will be needed; {available / GIGABYTE:.2f} GB of memory are available."

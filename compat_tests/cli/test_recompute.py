@@ -6,11 +6,12 @@ import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from aenet_py.cli import aenet, generate
 from aenet_py.cli.aenet_pytorch import main
-from aenet_py.training.data import packing, recompute
+from aenet_py.training.data import packing, pairs, recompute
 from compat_tests.cli.cases import FIXTURES, copy_case, listing
 
 NETWORKS = {
@@ -55,9 +56,15 @@ def recomputing(percent: str, more: str = "") -> None:
     Path("train.in").write_text(Path("train.in").read_text().replace("MEMORY_MODE cpu", settings))
 
 
+def with_gradients(monkeypatch) -> None:
+    """Compute gradients, as is done for symmetry functions."""
+    monkeypatch.setattr(pairs, "applies", lambda *_: False)
+
+
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("percent", ["100", "50"])
 def test_the_same_training_bit_for_bit(name, percent, tmp_path, monkeypatch):
+    with_gradients(monkeypatch)
     made(tmp_path, name, percent, monkeypatch)
     assert main([]) == 0
     wanted = left()
@@ -67,6 +74,71 @@ def test_the_same_training_bit_for_bit(name, percent, tmp_path, monkeypatch):
     recomputing(percent)
     assert main([]) == 0
     assert left() == wanted
+
+
+def check_close(found: dict[str, bytes], wanted: dict[str, bytes]) -> None:
+    """Whether all numbers agree as far as gradients in single precision allow after some steps."""
+    assert found.keys() == wanted.keys()
+    for name, content in wanted.items():
+        one, other = ([as_number(word) for word in of.split()] for of in (found[name], content))
+        assert [x for x in one if isinstance(x, bytes)] == [x for x in other if isinstance(x, bytes)]
+        both = ([x for x in of if isinstance(x, float)] for of in (one, other))
+        np.testing.assert_allclose(*both, rtol=1e-5, atol=1e-6, err_msg=name)
+
+
+def as_number(word: bytes) -> float | bytes:
+    try:
+        return float(word)
+    except ValueError:
+        return word
+
+
+@pytest.mark.parametrize("name", ["cluster-cuau-h2o", "periodic-small-cell"])
+@pytest.mark.parametrize("percent", ["100", "50"])
+def test_without_gradients(name, percent, tmp_path, monkeypatch):
+    """Chebyshev features need none: forces are summed over pairs, in another order."""
+    made(tmp_path, name, percent, monkeypatch)
+    assert main([]) == 0
+    wanted = left()
+    for path in (Path("model.restart"), Path("set.train.forces"), *map(Path, wanted)):
+        path.unlink()
+    recomputing(percent)
+    monkeypatch.setattr(recompute, "gradients_of", pytest.fail)
+    assert main([]) == 0
+    check_close(left(), wanted)
+
+
+@pytest.mark.parametrize("method", ["lm", "ekf"])
+def test_methods_that_need_gradients(method, tmp_path, monkeypatch):
+    made(tmp_path, "periodic-small-cell", "100", monkeypatch)
+    deck = Path("train.in").read_text().replace("method=adamw lr=0.01", f"method={method}")
+    Path("train.in").write_text(deck)
+    assert main([]) == 0
+    wanted = left()
+    Path("model.restart").unlink()
+    recomputing("100")
+    assert main([]) == 0
+    assert left() == wanted
+
+
+def test_a_structure_that_is_too_large_for_pairs(tmp_path, monkeypatch):
+    made(tmp_path, "periodic-small-cell", "100", monkeypatch)
+    assert main([]) == 0
+    wanted = left()
+    Path("model.restart").unlink()
+    recomputing("100")
+    monkeypatch.setattr(pairs, "MOST_MEMBERS", 20)
+    assert main([]) == 0
+    assert left() == wanted
+
+
+def test_pairs_for_which_there_is_no_room(tmp_path, monkeypatch, capsys):
+    made(tmp_path, "cluster-cuau-h2o", "100", monkeypatch)
+    recomputing("100")
+    monkeypatch.setattr(pairs, "CHECKED", 2)
+    rooms = iter([4.2e8, 1e3, 1e3])  # before the structures are read, and after
+    monkeypatch.setattr("aenet_py.runtime.memory.available", lambda: next(rooms))
+    refused("use fewer structures with forces, or a machine with more memory", capsys)
 
 
 def check_frames(files: str) -> None:
@@ -85,6 +157,7 @@ def check_frames(files: str) -> None:
 
 
 def test_frames_of_a_file(tmp_path, monkeypatch):
+    with_gradients(monkeypatch)
     made(tmp_path, "cluster-cuau-h2o", "100", monkeypatch)
     assert aenet.main(["convert", "xsf", "all.extxyz.gz"]) == 0
     shutil.rmtree("xsf")
@@ -93,6 +166,7 @@ def test_frames_of_a_file(tmp_path, monkeypatch):
 
 def test_frames_with_several_labels(tmp_path, monkeypatch):
     """generate.x was told which to take; the training set has those forces."""
+    with_gradients(monkeypatch)
     made(tmp_path, "cluster-cuau-h2o", "100", monkeypatch)
     assert aenet.main(["convert", "xsf", "one.extxyz"]) == 0
     text = Path("one.extxyz").read_text().replace("forces:R:3", "REF_forces:R:3:forces:R:3")
@@ -104,6 +178,7 @@ def test_frames_with_several_labels(tmp_path, monkeypatch):
 
 def test_structures_above_the_limits(tmp_path, monkeypatch):
     """Indices count all structures; those left out have no gradients."""
+    with_gradients(monkeypatch)
     made(tmp_path, "cluster-cuau-h2o", "50", monkeypatch)
     energies = sorted(float(line.split()[3]) for line in _trained().splitlines())
     limits = f"MAXENERGY {energies[9]}\nMAXFORCES 1.0\n"
@@ -139,6 +214,7 @@ def refusing_layouts(monkeypatch) -> list[int]:
 
 def test_gradients_of_another_form(tmp_path, monkeypatch):
     """Gradients that do not fit the layout are kept in full."""
+    with_gradients(monkeypatch)
     made(tmp_path, "periodic-small-cell", "100", monkeypatch)
     calls = refusing_layouts(monkeypatch)
     recomputing("100")
@@ -193,7 +269,7 @@ def test_decks_that_make_no_sense(old, new, message, tmp_path, monkeypatch, caps
 
 
 def test_batches_for_which_there_is_no_room(tmp_path, monkeypatch, capsys):
-    made(tmp_path, "cluster-cuau-h2o", "100", monkeypatch)
+    made(tmp_path, "behler2011", "100", monkeypatch)
     recomputing("100")
     rooms = iter([4.2e8, 1e3, 1e3])  # before the structures are read, and after
     monkeypatch.setattr("aenet_py.runtime.memory.available", lambda: next(rooms))

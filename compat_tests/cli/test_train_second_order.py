@@ -86,16 +86,12 @@ def test_an_interrupted_training_resumes_without_a_trace(name, more, after, forc
     assert same(*(torch.load(io.BytesIO(content), weights_only=True) for content in restarts))
 
 
-@pytest.mark.parametrize("mode", ["gpu", "disk", "recompute"])
+@pytest.mark.parametrize("mode", ["gpu", "disk"])
 def test_gradients_from_anywhere_give_the_same(mode, forces):
     edited(forces, method("lm"))
-    if mode == "recompute":
-        pytest.importorskip("ase")
     assert main([]) == 0
     wanted = errors()
     Path("model.restart").unlink()
-    if mode == "recompute":
-        return
     edited(forces, ("MEMORY_MODE cpu", f"MEMORY_MODE {mode}"))
     assert main([]) == 0
     assert np.array_equal(errors(), wanted)

@@ -10,10 +10,12 @@ import numpy as np
 import torch
 
 from aenet_py.errors import AenetError
-from aenet_py.training.data import splits
+from aenet_py.training.data import splits, summed
 from aenet_py.training.data.dataset import Data, Structures
 from aenet_py.training.data.forces import Centers, OnDevice, Packed
-from aenet_py.training.data.gradients import Later
+from aenet_py.training.data.gradients import Gradients, Later
+from aenet_py.training.data.pairs import Pairs
+from aenet_py.training.data.summed import Summed
 from aenet_py.training.ranks import ALONE, Ranks
 
 LEAST_ATOMS = 64  # per thread
@@ -62,8 +64,8 @@ class Batch:
         Number of structures with forces.
     forces : Tensor, shape (atoms of these structures, 3), or None
         None without any.
-    gradients : Packed, OnDevice or None
-        Of the same structures.
+    gradients : Packed, OnDevice, Summed or None
+        Of the same structures; Summed does without.
     energy_weights : Tensor, shape (n,), or None
         How much each energy counts; None if all count the same.
     force_weights : Tensor, shape (atoms of these structures, 1), or None
@@ -80,7 +82,7 @@ class Batch:
     structures: list[torch.Tensor]
     n_with_forces: int
     forces: torch.Tensor | None
-    gradients: Packed | OnDevice | None
+    gradients: Packed | OnDevice | Summed | None
     energy_weights: torch.Tensor | None = None
     force_weights: torch.Tensor | None = None
 
@@ -144,7 +146,7 @@ def join(
         structures=owners,
         n_with_forces=n_with_forces,
         forces=torch.from_numpy(forces) if n_forces else None,
-        gradients=_packed(structures, *first, atoms, centers, ranks.threads) if n_forces else None,
+        gradients=_gradients(structures, *first, atoms, centers, ranks.threads) if n_forces else None,
         **({} if weights is None else _weights(weights[places], counts[:n_with_forces])),
     )
 
@@ -160,14 +162,20 @@ def _weights(weights: np.ndarray, counts: np.ndarray) -> dict[str, torch.Tensor]
     return {"energy_weights": torch.from_numpy(weights[:, 0].copy()), "force_weights": torch.from_numpy(of_atoms)}
 
 
-def _packed(
-    structures: Structures,
-    numbers: np.ndarray,
-    counts: np.ndarray,
-    atoms: np.ndarray,
-    centers: list[tuple],
+def _gradients(
+    structures: Structures, numbers: np.ndarray, counts: np.ndarray, atoms: np.ndarray, centers: list[tuple],
     threads: int,
-) -> Packed:
+) -> Packed | Summed:  # fmt: skip
+    """Gradients of some structures, or what sums forces without any; arguments as of `_packed`."""
+    if isinstance(structures.gradients, Pairs):
+        return summed.of_batch(structures.gradients, numbers, [own for own, *_ in centers], threads)
+    return _packed(structures, numbers, counts, atoms, centers, threads)
+
+
+def _packed(
+    structures: Structures, numbers: np.ndarray, counts: np.ndarray, atoms: np.ndarray, centers: list[tuple],
+    threads: int,
+) -> Packed:  # fmt: skip
     """Gradients of some structures.
 
     numbers, counts : indices of the structures, and their numbers of atoms; atoms : indices among all atoms; centers :
@@ -175,7 +183,7 @@ def _packed(
     at most.
     """
     gradients = structures.gradients
-    assert gradients is not None
+    assert isinstance(gradients, Gradients)
     begins, ends = gradients.words[numbers].T
     starts = gradients.starts[atoms]
     values: np.ndarray | Later | None = gradients.store.whole

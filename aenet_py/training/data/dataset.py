@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import math
 import zlib
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from aenet_py.descriptors.model import model
 from aenet_py.descriptors.setup import FeatureStatistics, Setup
 from aenet_py.errors import AenetError, InputError
 from aenet_py.formats import gradients as files
@@ -26,10 +28,12 @@ from aenet_py.formats.text import native
 from aenet_py.formats.trainset import TrainingSet
 from aenet_py.inputs.generate import choose_forces
 from aenet_py.inputs.train import TrainInput
-from aenet_py.training.data import direct, gradients, recompute
+from aenet_py.structure import Structure
+from aenet_py.training.data import direct, gradients, pairs, recompute
 from aenet_py.training.data.direct import Direct
 from aenet_py.training.data.gradients import Gradients, Wanted
 from aenet_py.training.data.packing import layout_of
+from aenet_py.training.data.pairs import Pairs
 
 MOST_SINGLE = float(np.sqrt(np.finfo(np.float32).max))  # squares must be finite in single precision
 
@@ -54,8 +58,8 @@ class Structures:
         Where the atoms of each structure begin in `features`.
     with_forces : ndarray of bool, shape (n,)
         Whether the structure's forces are trained on.
-    gradients : Gradients or None
-        Of these structures, or of this process's share of them; None without FORCES.
+    gradients : Gradients, Pairs or None
+        Of these structures, or of this process's share of them, or what sums forces without any; None without FORCES.
     """
 
     paths: list[str]
@@ -65,7 +69,7 @@ class Structures:
     features: list[np.ndarray]
     rows: np.ndarray
     with_forces: np.ndarray
-    gradients: Gradients | None
+    gradients: Gradients | Pairs | None
 
 
 @dataclass(frozen=True)
@@ -259,8 +263,8 @@ def checksum(data: Data) -> int:
 def _gradients(
     deck: TrainInput, training_set: TrainingSet, networks: np.ndarray, is_kept: np.ndarray, mine: np.ndarray | None,
     setups: list[Setup], threads: int, advance: Advance, of: Direct | None,
-) -> tuple[Gradients, np.ndarray]:  # fmt: skip
-    """Gradients that this process needs, and which structures have forces to train on."""
+) -> tuple[Gradients | Pairs, np.ndarray]:  # fmt: skip
+    """Gradients that this process needs, or pairs in their place, and which structures have forces to train on."""
     atoms, starts = training_set.structures.atoms, training_set.structures.starts
     recomputed = deck.memory_mode == "recompute"
     if of is not None:
@@ -273,10 +277,15 @@ def _gradients(
     layouts = tuple(layout_of(setup, deck.symbols) for setup in setups)
     kept_atoms = np.repeat(is_kept, np.diff(starts))
     if recomputed:
+        given = None if of is None else of.included.structures
+        structures = recompute.structures_of(deck.training_set, training_set, used, given)
+        summed = _pairs(deck, training_set, structures, networks, setups, threads, advance)
+        if summed is not None:
+            kept_numbers = dataclasses.replace(summed, numbers=summed.numbers[is_kept])
+            return kept_numbers, with_forces(deck, training_set, chosen)
         share = deck.batch_size / max(1, int(is_kept.sum()))
         store, words, begins = recompute.prepare(
-            deck.training_set, training_set, networks, used, layouts, share, threads, advance,
-            None if of is None else of.included.structures,
+            training_set, structures, networks, layouts, share, threads, advance
         )  # fmt: skip
         store = store.only(np.flatnonzero(is_kept).tolist())
         computed = Gradients(store, store.layouts, begins[kept_atoms], words[is_kept])
@@ -296,6 +305,20 @@ def _gradients(
     read, selected = gradients.read(path, wanted, layouts, deck.training_set, on_disk, advance)
     read = dataclasses.replace(read, starts=read.starts[kept_atoms], words=read.words[is_kept])
     return read, with_forces(deck, training_set, selected)
+
+
+def _pairs(
+    deck: TrainInput, training_set: TrainingSet, structures: list[Structure | None], networks: np.ndarray,
+    setups: list[Setup], threads: int, advance: Advance,
+) -> Pairs | None:  # fmt: skip
+    """What sums forces without gradients; None where that is impossible."""
+    of_type = dict(zip(training_set.header.types, training_set.header.atomic_energies, strict=True))
+    together = model(deck.symbols, [of_type[symbol] for symbol in deck.symbols], setups)
+    if not pairs.applies(together, deck.method):
+        return None
+    starts = training_set.structures.starts
+    of_each = [networks[begin:end] for begin, end in itertools.pairwise(starts.tolist())]
+    return pairs.listed(together, structures, of_each, threads, advance)
 
 
 def check_finite(deck: TrainInput, training_set: TrainingSet) -> None:

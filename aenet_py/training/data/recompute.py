@@ -108,11 +108,10 @@ def source(
     return Recomputed(together, layouts, threads, structures, types, [networks[part] for part in of_atoms])
 
 
-def prepare(
-    path: str, training_set: TrainingSet, networks: np.ndarray, used: np.ndarray, layouts: tuple[Layout, ...],
-    batch_share: float, threads: int, advance: Advance, structures: Sequence[Structure] | None = None,
-) -> tuple[Recomputed, np.ndarray, np.ndarray]:  # fmt: skip
-    """Read the structures that are used, and compute their gradients once to determine their sizes.
+def structures_of(
+    path: str, training_set: TrainingSet, used: np.ndarray, structures: Sequence[Structure] | None = None
+) -> list[Structure | None]:
+    """The structures of a training set that are used, None for all others.
 
     Parameters
     ----------
@@ -120,10 +119,58 @@ def prepare(
         The training set, for messages.
     training_set : TrainingSet
         Its content.
-    networks : ndarray, shape (n_atoms,)
-        Of all atoms.
     used : ndarray of bool, shape (n_structures,)
         Which structures are used.
+    structures : sequence of Structure, optional
+        All of them, if they are known; by default they are read from the files that the training set names.
+
+    Returns
+    -------
+    list of Structure or None
+
+    Raises
+    ------
+    InputError
+        If structures are not those of the training set.
+    """
+    if structures is not None:
+        return [structure if use else None for structure, use in zip(structures, used.tolist(), strict=True)]
+    together = model(training_set.header.types, training_set.header.atomic_energies, training_set.footer.setups)
+    whole = training_set.structures
+    numbers = np.flatnonzero(used).tolist()
+    sources = structure_files.sources([whole.entries[number].path.strip() for number in numbers])
+    found: list[Structure | None] = [None] * len(whole.entries)
+    for number, item in zip(numbers, structure_files.items(sources), strict=True):
+        structure = structure_files.read_item(item, False, together.types)
+        part = slice(whole.starts[number], whole.starts[number + 1])
+        types = whole.atoms.types[part].astype(np.int64)
+        same = structure.n_atoms == len(types) and (species_of(together, structure) == types).all()
+        if same:
+            around = environments([structure], together.r_min, together.r_max)
+            check_environments(together, [structure], types, around)
+            same = np.allclose(around.positions, whole.atoms.positions[part], rtol=0, atol=NEAR)
+        if not same:
+            raise InputError(
+                structure.path, f"these atoms are not those in {path}; use the structures it was made from"
+            )
+        found[number] = structure
+    return found
+
+
+def prepare(
+    training_set: TrainingSet, structures: list[Structure | None], networks: np.ndarray, layouts: tuple[Layout, ...],
+    batch_share: float, threads: int, advance: Advance,
+) -> tuple[Recomputed, np.ndarray, np.ndarray]:  # fmt: skip
+    """Compute the gradients of structures once, to determine their sizes.
+
+    Parameters
+    ----------
+    training_set : TrainingSet
+        The training set.
+    structures : list of Structure or None
+        As of `structures_of`.
+    networks : ndarray, shape (n_atoms,)
+        Of all atoms.
     layouts : tuple of Layout
         Per network.
     batch_share : float
@@ -132,8 +179,6 @@ def prepare(
         Threads that compute.
     advance : callable
         Called with 1 after each structure.
-    structures : sequence of Structure, optional
-        All structures of the training set; by default those that are used are read.
 
     Returns
     -------
@@ -142,48 +187,14 @@ def prepare(
 
     Raises
     ------
-    InputError
-        If structures are not those of the training set.
     AenetError
         If the memory does not suffice for two batches.
     """
-    if structures is None:
-        known = _structures(path, training_set, used)
-    else:
-        known = [structure if use else None for structure, use in zip(structures, used, strict=True)]
-    computing = source(training_set, known, networks, layouts, threads)
+    computing = source(training_set, structures, networks, layouts, threads)
     try:
         return _measured(computing, batch_share, advance)
     except OtherFormError:
         return _measured(replace(computing, layouts=tuple(map(in_full, layouts))), batch_share, advance)
-
-
-def _structures(path: str, training_set: TrainingSet, used: np.ndarray) -> list[Structure | None]:
-    """The structures that are used, read from the files that the training set names; None for all others."""
-    together = model(training_set.header.types, training_set.header.atomic_energies, training_set.footer.setups)
-    entries, atoms, starts = (
-        training_set.structures.entries,
-        training_set.structures.atoms,
-        training_set.structures.starts,
-    )
-    numbers = np.flatnonzero(used).tolist()
-    sources = structure_files.sources([entries[number].path.strip() for number in numbers])
-    structures: list[Structure | None] = [None] * len(entries)
-    for number, item in zip(numbers, structure_files.items(sources), strict=True):
-        structure = structure_files.read_item(item, False, together.types)
-        part = slice(starts[number], starts[number + 1])
-        types = atoms.types[part].astype(np.int64)
-        same = structure.n_atoms == len(types) and (species_of(together, structure) == types).all()
-        if same:
-            around = environments([structure], together.r_min, together.r_max)
-            check_environments(together, [structure], types, around)
-            same = np.allclose(around.positions, atoms.positions[part], rtol=0, atol=NEAR)
-        if not same:
-            raise InputError(
-                structure.path, f"these atoms are not those in {path}; use the structures it was made from"
-            )
-        structures[number] = structure
-    return structures
 
 
 def places(

@@ -61,6 +61,7 @@ def save(deck: TrainInput, data: Data, draw: Draw) -> None:
     }
     with PendingFile(_GRADIENTS) as packed, PendingFile(_BATCHES) as batches:
         if gradients is not None:
+            assert isinstance(gradients, Gradients)
             assert isinstance(gradients.store, Store)
             stored["gradients"] = {
                 "layouts": [to_dict(layout) for layout in gradients.layouts],
