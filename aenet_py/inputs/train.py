@@ -13,9 +13,10 @@ from typing import Any, TypeVar
 
 from aenet_py.errors import InputError
 from aenet_py.formats import frames, listio
-from aenet_py.inputs import held_out, model_transfer, second_order, structures, trainx, weights
+from aenet_py.inputs import held_out, loss, model_transfer, second_order, structures, trainx, weights
 from aenet_py.inputs.held_out import HeldOut
 from aenet_py.inputs.keywords import Line, TrainKeyword, content_lines, nobody
+from aenet_py.inputs.loss import LossInput
 from aenet_py.inputs.model_transfer import EnergyRange, ModelTransfer
 from aenet_py.inputs.structures import NamedFile, StructureInput
 from aenet_py.inputs.weights import WeightInput
@@ -146,6 +147,8 @@ class TrainInput:
         Which structures are tested and validated; None if TESTPERCENT alone decides.
     weights : WeightInput or None
         How much each structure counts; None if all count the same.
+    loss : LossInput
+        What the loss is made of, beside squares of energies and forces.
     """
 
     path: str
@@ -183,6 +186,7 @@ class TrainInput:
     structures: StructureInput | None = None
     held_out: HeldOut | None = None
     weights: WeightInput | None = None
+    loss: LossInput = field(default_factory=LossInput)
 
     @property
     def validates(self) -> bool:
@@ -371,6 +375,7 @@ def parse(
         structures=given,
         held_out=held,
         weights=weights.read(path, entries, given, name),
+        loss=loss.read(path, entries, given, name, memory_mode, alpha),
     )
 
 
@@ -412,6 +417,7 @@ def to_text(deck: TrainInput) -> str:
     lines += held_out.lines(deck.held_out, deck.structures)
     if deck.weights is not None:
         lines.append(weights.line(deck.weights))
+    lines += loss.lines(deck.loss)
     if deck.structures is not None:
         lines += structures.lines(deck.structures)
     if deck.schedule is not None:
@@ -619,7 +625,9 @@ VALUES: dict[str, tuple[Parse, str]] = {
     "validationset": (str, "a file of structures"),
     "validationpercent": (_percentage, "a percentage, below 100"),
     "split": (str, "every= or group="),
-    "weights": (str, "energy=KEY and forces=KEY, or key=KEY and table=FILE"),
+    "weights": (str, "energy=KEY and forces=KEY, or key=KEY and table=FILE, or temperature="),
+    "stress": (str, "beta="),
+    "huber": (str, "energy= and forces="),
     "iterations": (natural, _NATURAL),
     "iterwrite": (positive, _POSITIVE),
     "batchsize": (positive, _POSITIVE),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -10,7 +11,7 @@ from aenet_py.inputs import ranges
 from aenet_py.inputs.keywords import TrainKeyword, content_lines
 from aenet_py.inputs.structures import NamedFile, StructureInput
 
-SETTINGS = ("energy", "forces", "key", "table")
+SETTINGS = ("energy", "forces", "key", "table", "temperature")
 PARSE = ranges.NON_NEGATIVE[0]  # of a weight
 
 
@@ -19,13 +20,15 @@ class WeightInput:
     """Where the weights of energies and forces are.
 
     energy, forces : keys of extended XYZ with the weight of a structure, empty for none; key, table : a key whose
-    values a file lists with two weights each, empty and None for none; line : of WEIGHTS, if known.
+    values a file lists with two weights each, empty and None for none; temperature : K, at which high energies count
+    as the Boltzmann factor says, infinite for none; line : of WEIGHTS, if known.
     """
 
     energy: str = ""
     forces: str = ""
     key: str = ""
     table: NamedFile | None = None
+    temperature: float = math.inf
     line: int | None = field(default=None, repr=False, compare=False)
 
 
@@ -36,7 +39,7 @@ def read(
     if "weights" not in entries:
         return None
     entry = entries["weights"]
-    expected = "energy=KEY and forces=KEY, or key=KEY and table=FILE"
+    expected = "energy=KEY and forces=KEY, or key=KEY and table=FILE, or temperature="
     found: dict[str, str] = {}
     for word in entry.words:
         name, sign, text = word.partition("=")
@@ -52,7 +55,11 @@ def read(
     if method in ("lm", "ekf"):
         raise InputError(path, f"found WEIGHTS with method={method}; expected it with another method", entry.number)
     table = NamedFile(found["table"], entry.number) if "table" in found else None
-    return WeightInput(found.get("energy", ""), found.get("forces", ""), found.get("key", ""), table, entry.number)
+    energy, forces, key = (found.get(name, "") for name in ("energy", "forces", "key"))
+    allowed = {"temperature": ranges.POSITIVE}
+    texts = {name: text for name, text in found.items() if name in allowed}
+    numbers = ranges.settings(path, entry.number, texts, {"temperature": math.inf}, allowed)
+    return WeightInput(energy, forces, key, table, numbers["temperature"], entry.number)
 
 
 def read_table(table: NamedFile) -> dict[str, tuple[float, float]]:
@@ -75,5 +82,9 @@ def read_table(table: NamedFile) -> dict[str, tuple[float, float]]:
 def line(given: WeightInput) -> str:
     """The line from which `read` takes this."""
     table = "" if given.table is None else given.table.path
-    pairs = (("energy", given.energy), ("forces", given.forces), ("key", given.key), ("table", table))
+    temperature = f"{given.temperature}" if given.temperature < math.inf else ""
+    pairs = (
+        ("energy", given.energy), ("forces", given.forces), ("key", given.key), ("table", table),
+        ("temperature", temperature),
+    )  # fmt: skip
     return " ".join(["WEIGHTS", *(f"{name}={text}" for name, text in pairs if text)])

@@ -16,6 +16,8 @@ from typing import Any
 import torch
 
 from aenet_py.errors import AenetError, in_a_line
+from aenet_py.inputs import loss
+from aenet_py.inputs.loss import LossInput
 from aenet_py.inputs.train import TrainInput
 from aenet_py.training import contents, optimizers
 from aenet_py.training.data.dataset import Data
@@ -37,11 +39,12 @@ def path_of(deck: TrainInput) -> str:
 
 
 def mark(deck: TrainInput, draw: Draw, data: Data) -> str:
-    """A digest of batches, energies and weight of the forces, which identifies this training."""
+    """A digest of batches, energies and terms of the loss, which identifies this training."""
     named = [[[data.structures.paths[i] for i in part] for part in batch] for batch in (*draw.train, *draw.test)]
     frozen = () if deck.transfer is None else (deck.transfer.freeze,)
     weights = () if data.weights is None else (data.weights.tolist(),)
-    given = repr((named, len(draw.train), data.energies.tolist(), deck.alpha, *frozen, *weights))
+    others = () if deck.loss == LossInput() else tuple(loss.lines(deck.loss))
+    given = repr((named, len(draw.train), data.energies.tolist(), deck.alpha, *frozen, *weights, *others))
     return hashlib.sha256(given.encode()).hexdigest()
 
 

@@ -73,7 +73,9 @@ def _optimizer(value: Any, place: str) -> None:
 
 
 _WATCH = record({"smallest": _SUM, "since": whole()})
-_SUMS = record({"energy": _SUM, "force": _SUM, "n_energies": _SUM, "n_forces": _SUM})
+_SUMS = record(
+    {"energy": _SUM, "force": _SUM, "n_energies": _SUM, "n_forces": _SUM}, {"virial": _SUM, "n_virials": _SUM}
+)
 _TRAINING = record(
     {
         "learning_rate": _POSITIVE, "epoch": whole(), "batch": whole(), "sums": _SUMS,

@@ -156,10 +156,11 @@ def _check_agreement(training: PreparedTraining, ranks: Ranks) -> None:
 
 def _errors(deck: TrainInput, training: PreparedTraining, ranks: Ranks) -> list[float]:
     """Errors of the networks as they are, like a line of train.error."""
+    from aenet_py.training import loop
     from aenet_py.training import run as epochs
 
-    parts, alpha = (training.train, training.test), deck.alpha or 0.0
-    errors = [epochs.errors(training.state.tested, part, training.scales, ranks, alpha) for part in parts]
+    parts, shares = (training.train, training.test), loop.shares_of(deck)
+    errors = [epochs.errors(training.state.tested, part, training.scales, ranks, shares) for part in parts]
     return epochs.in_units(errors[0], errors[1], training.data.training.scale)
 
 
@@ -212,16 +213,19 @@ def _in_units(deck: TrainInput, trained: Errors, tested: Errors | None, unit: fl
     return EpochErrors(trained.energy / unit, forces(trained), energy_test, forces(tested), None)
 
 
-def _test_errors(deck: TrainInput, training: PreparedTraining, ranks: Ranks) -> tuple[float | None, float | None]:
-    """Errors of the result for the test set, as in `Outcome`."""
+def _test_errors(deck: TrainInput, training: PreparedTraining, ranks: Ranks) -> tuple[float | None, ...]:
+    """Errors of the result for the test set: energies, forces and virials as in `Outcome`."""
+    from aenet_py.training import loop
     from aenet_py.training import run as epochs
 
     batches = training.held if deck.validates else training.test
     if not batches:
-        return None, None
-    tested = epochs.errors(training.state.result, batches, training.scales, ranks, deck.alpha or 0.0)
+        return None, None, None
+    tested = epochs.errors(training.state.result, batches, training.scales, ranks, loop.shares_of(deck))
     errors = _in_units(deck, tested, tested, training.data.training.scale)
-    return errors.energy_test, errors.forces_test if any(batch.whole.n_atoms for batch in batches) else None
+    forces = errors.forces_test if any(batch.whole.n_atoms for batch in batches) else None
+    virials = tested.virial / training.data.training.scale / 3.0 if tested.virial else None
+    return errors.energy_test, forces, virials
 
 
 def _tables(

@@ -110,7 +110,7 @@ def initialise(
         free = transfer.free(deck, deck.transfer, networks, origin)
     gradients = data.structures.gradients
     as_tensors = device.type != "cpu" and isinstance(gradients, Gradients) and gradients.store.whole is not None
-    train = batches.assemble(data, draw.train, as_tensors, ranks, weighted=True)
+    train = batches.assemble(data, draw.train, as_tensors, ranks, trained=True)
     test, held = (batches.assemble(data, part, as_tensors, ranks) for part in (draw.test, draw.held))
     if deck.memory_mode == "gpu":
         train, test = ([batch.to(device) for batch in part] for part in (train, test))

@@ -8,19 +8,37 @@ from dataclasses import dataclass
 
 import torch
 
+from aenet_py.inputs.train import TrainInput
 from aenet_py.training import model
 from aenet_py.training.data.batches import Batch
+from aenet_py.training.data.summed import Summed
 from aenet_py.training.model import Networks
 from aenet_py.training.ranks import Ranks
 
 
 @dataclass(frozen=True)
+class Shares:
+    """Weights of the errors of forces and of virials in the loss."""
+
+    force: float = 0.0
+    virial: float = 0.0
+
+
+def shares_of(deck: TrainInput) -> Shares:
+    return Shares(deck.alpha or 0.0, deck.loss.stress)
+
+
+@dataclass(frozen=True)
 class Errors:
-    """Normalised root mean square errors: weighted sum, energies per atom, lengths of force errors."""
+    """Normalised root mean square errors: weighted sum, energies per atom, lengths of force errors, virials per atom.
+
+    That of a virial is the root of the sum of its nine squares.
+    """
 
     total: float
     energy: float
     force: float
+    virial: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -31,12 +49,16 @@ class Sums:
     force: float = 0.0
     n_energies: float = 0
     n_forces: float = 0
+    virial: float = 0.0
+    n_virials: float = 0
 
-    def errors(self, alpha: float) -> Errors:
+    def errors(self, shares: Shares) -> Errors:
         energy = math.sqrt(self.energy / self.n_energies) if self.n_energies else 0.0
         force = math.sqrt(self.force / self.n_forces) if self.n_forces else 0.0
-        weight = torch.tensor(alpha).item()  # in single precision, as in the original
-        return Errors((1.0 - weight) * energy + weight * force, energy, force)
+        virial = math.sqrt(self.virial / self.n_virials) if self.n_virials else 0.0
+        weight = torch.tensor(shares.force).item()  # in single precision, as in the original
+        total = (1.0 - weight - shares.virial) * energy + weight * force + shares.virial * virial
+        return Errors(total, energy, force, virial)
 
     def plus(self, terms: Terms) -> Sums:
         return Sums(
@@ -44,6 +66,8 @@ class Sums:
             self.force + terms.force_error.item() ** 2 * terms.force_weight,
             self.n_energies + terms.energy_weight,
             self.n_forces + terms.force_weight,
+            self.virial + terms.virial_error.item() ** 2 * terms.virial_weight,
+            self.n_virials + terms.virial_weight,
         )
 
 
@@ -51,17 +75,20 @@ class Sums:
 class Terms:
     """Terms of a batch's loss, over all processes.
 
-    with_forces, energies_only : squared errors of the energies per atom; force_error : root mean square error of the
-    forces.  A term that a batch does not have stays a single-precision zero of one element, which makes the loss single
-    precision: the original's weights depend on that.  energy_weight, force_weight : sums of weights over energies and
-    over atoms with forces, which are the numbers of these where all count the same.
+    with_forces, energies_only : squared errors of the energies per atom; force_error, virial_error : root mean square
+    errors of the forces, and of the virials per atom.  Of the first three, one that a batch does not have stays a
+    single-precision zero of one element, which makes the loss single precision: the original's weights depend on that.
+    energy_weight, force_weight, virial_weight : sums of weights over energies, atoms with forces and virials, which are
+    the numbers of these where all count the same.
     """
 
     with_forces: torch.Tensor
     energies_only: torch.Tensor
     force_error: torch.Tensor
+    virial_error: torch.Tensor
     energy_weight: float
     force_weight: float
+    virial_weight: float
 
 
 @dataclass(frozen=True)
@@ -69,13 +96,14 @@ class Evaluation:
     """The networks' predictions for a batch, and what the gradient of its loss needs.
 
     values, slopes : per network (model.outputs, model.slopes), the latter for atoms with forces; energies (n,), forces
-    (n_atoms, 3) : normalised.
+    (n_atoms, 3), virials (n_with_forces, 3, 3) : normalised.
     """
 
     values: list[list[torch.Tensor]]
     slopes: list[tuple[list[torch.Tensor], list[torch.Tensor]]]
     energies: torch.Tensor
     forces: torch.Tensor | None
+    virials: torch.Tensor | None = None
 
 
 def evaluate(networks: Networks, batch: Batch, scales: Sequence[torch.Tensor]) -> Evaluation:
@@ -92,39 +120,54 @@ def evaluate(networks: Networks, batch: Batch, scales: Sequence[torch.Tensor]) -
         for layers, of_layers, n in zip(networks.species, values, rows, strict=True)
     ]
     scaled = [by_inputs[0] * scale for (by_inputs, _), scale in zip(slopes, scales, strict=True)]
-    return Evaluation(values, slopes, energies, batch.gradients.forces(scaled))
+    if batch.virials is None:
+        return Evaluation(values, slopes, energies, batch.gradients.forces(scaled))
+    assert isinstance(batch.gradients, Summed)
+    return Evaluation(values, slopes, energies, *batch.gradients.forces_and_virials(scaled))
 
 
 def terms(batch: Batch, evaluation: Evaluation, ranks: Ranks) -> Terms:
     squares, n = (evaluation.energies - batch.energies) ** 2 / batch.n_atoms**2, batch.n_with_forces
+    if batch.huber is not None:
+        squares = _huber((evaluation.energies - batch.energies) / batch.n_atoms, batch.huber[0])
     if batch.energy_weights is not None:
         squares = squares * batch.energy_weights
-    parts = [torch.sum(squares[:n]), torch.sum(squares[n:]), batch.energies.new_zeros(())]
+    parts = [torch.sum(squares[:n]), torch.sum(squares[n:]), *batch.energies.new_zeros(2)]
     if batch.forces is not None and evaluation.forces is not None:
         differences = (evaluation.forces - batch.forces) ** 2
+        if batch.huber is not None:
+            differences = _huber(evaluation.forces - batch.forces, batch.huber[1])
         parts[2] = torch.sum(differences if batch.force_weights is None else differences * batch.force_weights)
+    if batch.virials is not None and evaluation.virials is not None:
+        parts[3] = torch.sum((evaluation.virials - batch.virials.values) ** 2 * batch.virials.per_square)
     whole, sums = batch.whole, ranks.sum(torch.stack(parts).cpu())
     return Terms(
         sums[0] if whole.n_with_forces else torch.zeros(1),
         sums[1] if whole.n_with_forces < whole.n_structures else torch.zeros(1),
         torch.sqrt(sums[2] / whole.force_weight) if whole.n_atoms else torch.zeros(1),
+        torch.sqrt(sums[3] / whole.virial_weight) if whole.virial_weight else sums[3],
         whole.energy_weight,
         whole.force_weight,
+        whole.virial_weight,
     )
 
 
-def gradient(
-    networks: Networks, batch: Batch, evaluation: Evaluation, terms: Terms, scales: Sequence[torch.Tensor], alpha: float
-) -> torch.Tensor | None:
-    """This process's part of the gradient of a batch's loss by the networks' values; None if the loss is not finite.
+def _huber(differences: torch.Tensor, limit: float) -> torch.Tensor:
+    """Squares of differences, which go on as straight lines beyond a limit (Huber 1964, times two)."""
+    sizes = differences.abs()
+    return torch.where(sizes <= limit, differences**2, limit * (2 * sizes - limit))
 
-    alpha : weight of the force error.
-    """
-    weight = torch.tensor(alpha)  # in single precision, as in the original
+
+def gradient(
+    networks: Networks, batch: Batch, evaluation: Evaluation, terms: Terms, scales: Sequence[torch.Tensor],
+    shares: Shares,
+) -> torch.Tensor | None:  # fmt: skip
+    """This process's part of the gradient of a batch's loss by the networks' values; None if the loss is not finite."""
+    weight = torch.tensor(shares.force)  # in single precision, as in the original
     leaves = [value.requires_grad_(True) for value in (terms.with_forces, terms.energies_only, terms.force_error)]
     with torch.enable_grad():
         energies = torch.sqrt((leaves[0] + leaves[1]) / terms.energy_weight)
-        loss = (1.0 - weight) * energies + weight * leaves[2]
+        loss = (1.0 - weight - shares.virial) * energies + weight * leaves[2] + shares.virial * terms.virial_error
         if not torch.isfinite(loss).all():
             return None
         loss.backward()
@@ -132,15 +175,28 @@ def gradient(
     of_kind = torch.full_like(batch.energies, by_squares[1])
     of_kind[: batch.n_with_forces] = by_squares[0]
     by_energies = 2 * of_kind * (evaluation.energies - batch.energies) / batch.n_atoms**2
+    if batch.huber is not None:
+        errors = (evaluation.energies - batch.energies) / batch.n_atoms
+        by_energies = 2 * of_kind * errors.clamp(-batch.huber[0], batch.huber[0]) / batch.n_atoms
     if batch.energy_weights is not None:
         by_energies = by_energies * batch.energy_weights
     by_slopes: list[torch.Tensor | None] = [None] * len(scales)
     if batch.gradients is not None and batch.forces is not None and evaluation.forces is not None:
         by_force = by_squares[2] / (error * terms.force_weight) if error else 0.0  # per difference
-        by_forces = (evaluation.forces - batch.forces) * by_force
-        of_scaled = batch.gradients.slopes(
-            by_forces if batch.force_weights is None else by_forces * batch.force_weights
-        )
+        differences = evaluation.forces - batch.forces
+        if batch.huber is not None:
+            differences = differences.clamp(-batch.huber[1], batch.huber[1])
+        by_forces = differences * by_force
+        if batch.force_weights is not None:
+            by_forces = by_forces * batch.force_weights
+        if batch.virials is None or evaluation.virials is None:
+            of_scaled = batch.gradients.slopes(by_forces)
+        else:
+            assert isinstance(batch.gradients, Summed)
+            error = terms.virial_error.item()
+            by_virial = shares.virial / (error * terms.virial_weight) if error else 0.0
+            by_virials = (evaluation.virials - batch.virials.values) * batch.virials.per_square * by_virial
+            of_scaled = batch.gradients.slopes(by_forces, by_virials)
         by_slopes = [slope * scale for slope, scale in zip(of_scaled, scales, strict=True)]
     into = networks.like(torch.zeros_like(networks.values))
     for network, layers in enumerate(networks.species):

@@ -32,7 +32,7 @@ KEYWORDS = {
     "schedule": ("SCHEDULE", None), "ema": ("EMA", None), "forces_percent": ("FORCESPERCENT", None),
     "forces_seed": ("FORCESSEED", None), "save_energies": ("SAVE_ENERGIES", None), "save_forces": ("SAVE_FORCES", None),
     "new_split": ("NEW_SPLIT", None), "split": ("SPLIT", None), "validation_percent": ("VALIDATIONPERCENT", None),
-    "weights": ("WEIGHTS", None),
+    "weights": ("WEIGHTS", None), "stress": ("STRESS", None), "huber": ("HUBER", None),
 }  # fmt: skip
 SETTINGS = ("method", "lr", "forces_weight")  # which are settings of METHOD and FORCES
 METHOD, RATE = "adamw", 0.001  # by default

@@ -26,8 +26,9 @@ class Outcome:
         The training with its last state.
     energies, forces : dict
         The tables that the deck requests, by "train" and "test"; empty after a signal.
-    energy_error, force_error : float or None
-        RMSE of the result for the test set: of energies per atom (eV/atom) and of force components (eV/Å).
+    energy_error, force_error, virial_error : float or None
+        RMSE of the result for the test set: of energies per atom (eV/atom), of force components (eV/Å) and, with
+        STRESS, of components of virials per atom (eV/atom).
     """
 
     reason: str
@@ -37,3 +38,4 @@ class Outcome:
     forces: dict[str, ForceTable]
     energy_error: float | None = None
     force_error: float | None = None
+    virial_error: float | None = None

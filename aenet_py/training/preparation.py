@@ -22,7 +22,7 @@ from aenet_py.inputs.train import TrainInput
 from aenet_py.pipelines import atomic_energies
 from aenet_py.runtime.signals import uninterrupted
 from aenet_py.training import memory_estimate
-from aenet_py.training.data import dataset, direct, held_out, packing, splits, test_set, weights
+from aenet_py.training.data import dataset, direct, held_out, packing, splits, test_set, virials, weights
 from aenet_py.training.data.dataset import Data
 from aenet_py.training.data.direct import Direct
 from aenet_py.training.data.splits import Draw
@@ -117,6 +117,11 @@ def _read(deck: TrainInput, ranks: Ranks, events: Events) -> tuple[Data, Draw, d
         weighted = weights.of(deck, computed.included.structures)
         if weighted is not None:
             data = replace(data, weights=weighted[dataset.kept(deck, training_set)])
+    if deck.loss.stress:
+        assert computed is not None
+        found = virials.of(computed.included.structures)
+        data = replace(data, virials=found[dataset.kept(deck, training_set)])
+    data = replace(data, limits=(deck.loss.huber_energy, deck.loss.huber_forces))
     events.data(data)
     events.preparing()
     stored, before = _state(deck)
@@ -153,6 +158,9 @@ def _computed(deck: TrainInput, ranks: Ranks, events: Events) -> tuple[TrainInpu
     absurd = atomic_energies.warning(footer.energies, header.atomic_energies)
     if absurd is not None:
         events.warn(f"{deck.path}: {absurd}")
+    if deck.loss.stress:
+        virials.check(deck, included.model, included.structures)
+        deck = replace(deck, memory_mode="recompute")
     if deck.memory_mode == "auto":
         mode, chosen = ranks.together(lambda: memory_estimate.memory_mode(deck, order, computed, ranks))
         deck = replace(deck, memory_mode=mode)

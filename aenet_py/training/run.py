@@ -13,7 +13,7 @@ from aenet_py.inputs.train import TrainInput
 from aenet_py.training import loop, optimizers
 from aenet_py.training import state as states
 from aenet_py.training.data.batches import Batch, on_device
-from aenet_py.training.loop import Errors, Sums
+from aenet_py.training.loop import Errors, Shares, Sums
 from aenet_py.training.model import Networks
 from aenet_py.training.outcome import ALL_EPOCHS, CALLER, PATIENCE, SIGNAL
 from aenet_py.training.ranks import Ranks, SharedError
@@ -84,22 +84,22 @@ def epochs(
     LostError
         If another process is lost; the state is that after a complete batch.
     """
-    alpha, device, good = deck.alpha or 0.0, state.networks.values.device, None
+    shares, device, good = loop.shares_of(deck), state.networks.values.device, None
     while state.epoch < deck.epochs and not _ended_early(deck, state):
         if deck.schedule is not None and deck.schedule.kind == "cosine":
             rate = states.cosine(deck.schedule, deck.learning_rate, state.epoch, deck.epochs)
             state.optimizer.settings["lr"] = rate
         for batch in on_device(train[state.batch :], device):
-            good, stopped = _step(deck, state, batch, scales, ranks, alpha, hooks.stop, good)
+            good, stopped = _step(deck, state, batch, scales, ranks, shares, hooks.stop, good)
             hooks.after_batch()
             if stopped:
                 return SIGNAL
         ranks.agree("weights", lambda: checksum(state))
-        trained, tested = state.sums.errors(alpha), None
+        trained, tested = state.sums.errors(shares), None
         written = state.epoch % deck.write_every == 0
         watched = deck.patience is not None or deck.reduces_rate
         if written or watched:
-            tested = errors(state.tested, test, scales, ranks, alpha)
+            tested = errors(state.tested, test, scales, ranks, shares)
             if not math.isfinite(tested.total):
                 raise DivergedError(state, good)
             _watch(deck, state, tested.total if test else trained.total)
@@ -114,7 +114,7 @@ def epochs(
 
 def in_units(trained: Errors, tested: Errors, unit: float) -> list[float]:
     """A line of train.error: each kind of error, of the training and the test set (6,)."""
-    return [error / unit for pair in zip(vars(trained).values(), vars(tested).values(), strict=True) for error in pair]
+    return [getattr(of, name) / unit for name in ("total", "energy", "force") for of in (trained, tested)]
 
 
 def _ended_early(deck: TrainInput, state: TrainingState) -> bool:
@@ -123,17 +123,17 @@ def _ended_early(deck: TrainInput, state: TrainingState) -> bool:
 
 
 def errors(
-    networks: Networks, batches: Sequence[Batch], scales: Sequence[torch.Tensor], ranks: Ranks, alpha: float
+    networks: Networks, batches: Sequence[Batch], scales: Sequence[torch.Tensor], ranks: Ranks, shares: Shares
 ) -> Errors:
     """Errors of networks on batches, without training."""
     sums = Sums()
     for batch in on_device(batches, networks.values.device):
         sums = sums.plus(loop.terms(batch, loop.evaluate(networks, batch, scales), ranks))
-    return sums.errors(alpha)
+    return sums.errors(shares)
 
 
 def _step(
-    deck: TrainInput, state: TrainingState, batch: Batch, scales: Sequence[torch.Tensor], ranks: Ranks, alpha: float,
+    deck: TrainInput, state: TrainingState, batch: Batch, scales: Sequence[torch.Tensor], ranks: Ranks, shares: Shares,
     stop: Callable[[], bool], good: TrainingState | None,
 ) -> tuple[TrainingState, bool]:  # fmt: skip
     """Train on a batch; returns the state before it, and whether stop() was true in any process.
@@ -143,13 +143,13 @@ def _step(
     evaluation = loop.evaluate(state.networks, batch, scales)
     terms = loop.terms(batch, evaluation, ranks)
     if isinstance(state.optimizer, SecondOrder):
-        if not math.isfinite(Sums().plus(terms).errors(alpha).total):
+        if not math.isfinite(Sums().plus(terms).errors(shares).total):
             raise DivergedError(state, good)
         before, stopped = states.copy(state), bool(ranks.sum(torch.tensor([float(stop())])))
-        new = methods.step(state.optimizer, state.networks, batch, evaluation, terms, scales, alpha, ranks)
+        new = methods.step(state.optimizer, state.networks, batch, evaluation, terms, scales, shares, ranks)
         state.networks.values.copy_(new)
     else:
-        gradient = loop.gradient(state.networks, batch, evaluation, terms, scales, alpha)
+        gradient = loop.gradient(state.networks, batch, evaluation, terms, scales, shares)
         if gradient is None:
             raise DivergedError(state, good)
         # One sum for both: all processes stop after the same batch.

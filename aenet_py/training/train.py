@@ -129,6 +129,7 @@ def train(
           (eV/atom), ``max_forces`` (eV/Å), ``forces_percent`` and ``forces_seed`` (of structures),
         - ``split`` (None; ``"every=5"`` or ``"group=config_type"``), ``validation_percent`` (0),
         - ``weights`` (None; for example ``"energy=energy_weight forces=forces_weight"``),
+        - ``stress`` (None; ``"beta=0.1"``, of structures), ``huber`` (None; ``"energy=0.01 forces=0.5"``),
         - ``numpy_seed`` (11; NPSEED), ``torch_seed`` (22; PHSEED), ``new_split`` (False),
         - ``memory_mode`` ("cpu"; "auto" for structures), ``save_energies`` (False), ``save_forces`` (False).
 

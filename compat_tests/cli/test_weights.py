@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from aenet_py.cli.aenet_pytorch import main
-from compat_tests.cli.test_held_out import DECK, SETUPS, STRUCTURES, train, write
+from compat_tests.cli.test_held_out import DECK, FRAMES, SETUPS, STRUCTURES, train, write
 
 HALF = list(range(7))
 BOTH = {"weights": "energy=e forces=f", "test_percent": 0, "batch_size": 100, "iterations": 8}
@@ -63,11 +63,27 @@ def test_a_table_says_the_same_as_keys():
     assert np.array_equal(networks(train("all.xyz", folder="table", **{**BOTH, "weights": table})), keys)
 
 
+def test_high_energies_count_less_at_low_temperature():
+    """As the Boltzmann factor above the lowest energy of the same composition says, of all structures the same here."""
+    energies = [FRAMES[number].energy / FRAMES[number].n_atoms for number in HALF]
+    groups = [tuple(sorted(FRAMES[number].names())) for number in HALF]
+    lowest = {group: min(e for e, g in zip(energies, groups, strict=True) if g == group) for group in groups}
+    weights = [
+        repr(float(np.exp(-(energy - lowest[group]) / (8.617333262e-5 * 300))))
+        for energy, group in zip(energies, groups, strict=True)
+    ]
+    keys = trained("keys", HALF, weights, weights)
+    found = networks(train("keys.xyz", folder="found", **{**BOTH, "weights": "temperature=300"}))
+    assert np.abs(found - keys).max() < 1e-9
+    assert np.abs(found - networks(train("keys.xyz", folder="none", **{**BOTH, "weights": None}))).max() > 1e-4
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("WEIGHTS 2", "found '2' after WEIGHTS; expected energy=KEY and forces=KEY, or key=KEY and table=FILE"),
+        ("WEIGHTS 2", "found '2' after WEIGHTS; expected energy=KEY and forces=KEY, or key=KEY and table=FILE, or"),
         ("WEIGHTS key=kind", "found 'key=kind' after WEIGHTS; expected energy=KEY and forces=KEY, or key=KEY and"),
+        ("WEIGHTS temperature=0", "found '0' for temperature; expected a number above 0"),
         ("WEIGHTS energy=none", "found WEIGHTS with none, which no structure has"),
         ("WEIGHTS energy=kind", "all.xyz#0: found kind=a; expected a weight, at least 0"),
         ("WEIGHTS energy=minus", "all.xyz#0: found minus=-1; expected a weight, at least 0"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,9 @@ from hypothesis import strategies as st
 from aenet_py.formats.labels import Labels
 from aenet_py.inputs import generate, setup, train
 from aenet_py.inputs.held_out import HeldOut
+from aenet_py.inputs.loss import LossInput
 from aenet_py.inputs.structures import NamedFile, StructureInput
+from aenet_py.inputs.weights import WeightInput
 from compat_tests.cli.cases import FIXTURES, golden_files, name_of
 
 WORDS = st.text("abcXYZ019._-/", min_size=1, max_size=12)
@@ -94,9 +97,21 @@ def test_any_train_in_that_holds_out_structures(tmp_path_factory, deck, chosen, 
     assert train.read(str(path)) == deck
 
 
-@given(DECKS, RECOMPUTED, STRUCTURES)
-def test_any_train_in_with_structures(tmp_path_factory, deck, chosen, structures):
+LOSSES = st.builds(
+    LossInput, st.just(0.0) | st.floats(1e-9, 0.5), st.just(math.inf) | ABOVE_0, st.just(math.inf) | ABOVE_0
+)
+
+
+@given(DECKS, RECOMPUTED, STRUCTURES, LOSSES, optional(ABOVE_0))
+def test_any_train_in_with_structures(tmp_path_factory, deck, chosen, structures, loss, temperature):
     batches = {"save_batches": False, "load_batches": False}
+    if deck.method not in ("lm", "ekf"):
+        if loss.stress or loss.huber_forces < math.inf:
+            batches["alpha"] = 0.5
+        if loss.stress:
+            batches["memory_mode"] = "auto"
+        batches["loss"] = loss
+        batches["weights"] = temperature and WeightInput(temperature=temperature)
     path = tmp_path_factory.getbasetemp() / "train.in"
     deck = dataclasses.replace(deck, path=str(path), training_set=str(path), structures=structures, **batches, **chosen)
     path.write_text(train.to_text(deck), encoding="latin-1")

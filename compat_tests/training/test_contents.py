@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from aenet_py.cli.aenet_pytorch import main
 from aenet_py.errors import AenetError
 from aenet_py.inputs import train as inputs
-from aenet_py.training import checkpoint, contents, initialise, ranks, run
+from aenet_py.training import checkpoint, contents, initialise, loop, ranks, run
 from aenet_py.training.data import saved, test_set
 from compat_tests.cli.test_train import CLUSTER, edited, interrupt_after, prepare
 
@@ -145,7 +145,7 @@ def test_any_value_of_batches_may_be_damaged(folder, monkeypatch, data):
         try:
             batches, drawn = saved.load(deck)
             ready = initialise.initialise(deck, batches, drawn, None, torch.device("cpu"), ranks.ALONE, lambda _: None)
-            run.errors(ready.state.networks, ready.train, ready.scales, ranks.ALONE, 0.1)
+            run.errors(ready.state.networks, ready.train, ready.scales, ranks.ALONE, loop.Shares(0.1))
         except AenetError as found:
             error = str(found)
         finally:

@@ -103,7 +103,8 @@ class Report(Events):
         self.note(f"Wrote {', '.join(files)}.")
         if outcome.energy_error is not None:
             forces = "" if outcome.force_error is None else f", forces {1e3 * outcome.force_error:.1f} meV/Å"
-            self.note(f"RMSE of the test set: energies {1e3 * outcome.energy_error:.2f} meV/atom{forces}.")
+            virials = "" if outcome.virial_error is None else f", virials {1e3 * outcome.virial_error:.2f} meV/atom"
+            self.note(f"RMSE of the test set: energies {1e3 * outcome.energy_error:.2f} meV/atom{forces}{virials}.")
 
     def progress(self, total: float, unit: str, done: float = 0.0) -> contextlib.AbstractContextManager[Advance]:
         return common.progress(total, unit, done=done)

@@ -25,8 +25,8 @@ LEAST_ATOMS = 64  # per thread
 class Whole:
     """Sizes of a batch over all processes.
 
-    n_atoms : of the structures with forces; energy_weight, force_weight : sums of weights over energies and over atoms
-    with forces, which are the numbers of these where all count the same.
+    n_atoms : of the structures with forces; energy_weight, force_weight, virial_weight : sums of weights over energies,
+    atoms with forces and virials, which are the numbers of these where all count the same.
     """
 
     n_structures: int
@@ -34,6 +34,23 @@ class Whole:
     n_atoms: int
     energy_weight: float
     force_weight: float
+    virial_weight: float = 0.0
+
+
+@dataclass(frozen=True)
+class Virials:
+    """Virials of the structures with forces.
+
+    values : Tensor, shape (n_with_forces, 3, 3), normalised, 0 where there is none; per_square : Tensor, shape
+    (n_with_forces, 1, 1), how much the square of an error counts: its weight over the square of the number of atoms, 0
+    where there is none.
+    """
+
+    values: torch.Tensor
+    per_square: torch.Tensor
+
+    def to(self, device: torch.device) -> Virials:
+        return Virials(self.values.to(device), self.per_square.to(device))
 
 
 @dataclass(frozen=True)
@@ -70,6 +87,11 @@ class Batch:
         How much each energy counts; None if all count the same.
     force_weights : Tensor, shape (atoms of these structures, 1), or None
         The same of the forces on each atom.
+    virials : Virials or None
+        With STRESS.
+    huber : tuple of two float, or None
+        Normalised errors of energies per atom and of force components, beyond which the loss is linear; None if that is
+        nowhere.
     """
 
     whole: Whole
@@ -85,6 +107,8 @@ class Batch:
     gradients: Packed | OnDevice | Summed | None
     energy_weights: torch.Tensor | None = None
     force_weights: torch.Tensor | None = None
+    virials: Virials | None = None
+    huber: tuple[float, float] | None = None
 
     def to(self, device: torch.device) -> Batch:
         """The same on a device; gradients in a file are read."""
@@ -103,20 +127,28 @@ class Batch:
             gradients=None if self.gradients is None else self.gradients.to(device),
             energy_weights=None if self.energy_weights is None else self.energy_weights.to(device),
             force_weights=None if self.force_weights is None else self.force_weights.to(device),
+            virials=None if self.virials is None else self.virials.to(device),
         )
 
 
 def join(
-    data: Data, with_forces: Sequence[int], energies_only: Sequence[int], ranks: Ranks, weighted: bool = False
+    data: Data, with_forces: Sequence[int], energies_only: Sequence[int], ranks: Ranks, trained: bool = False
 ) -> Batch:
-    """This process's part of a batch of these structures; weighted : whether they count as their weights say."""
+    """This process's part of a batch of these structures; trained : whether weights and the form of the loss count."""
     structures = data.structures
     numbers = np.array([*with_forces, *energies_only], dtype=np.int64)
     counts = np.diff(structures.first_atoms)[numbers]
-    weights = data.weights[numbers] if weighted and data.weights is not None else None
+    weights = data.weights[numbers] if trained and data.weights is not None else None
     n_atoms = int(counts[: len(with_forces)].sum())
-    sums = (len(numbers), n_atoms) if weights is None else _sums(weights, counts[: len(with_forces)])
-    whole = Whole(len(numbers), len(with_forces), n_atoms, *sums)
+    sums: tuple[float, float] = (len(numbers), n_atoms)
+    if weights is not None:
+        sums = _sums(weights, counts[: len(with_forces)])
+    virials, of_virials = None, np.zeros(len(with_forces))
+    if data.virials is not None:
+        virials = data.virials[numbers[: len(with_forces)]]
+        of_virials = np.isfinite(virials[:, 0, 0]).astype(np.float64)
+        of_virials *= 1.0 if weights is None else weights[: len(with_forces), 1]
+    whole = Whole(len(numbers), len(with_forces), n_atoms, *sums, float(of_virials.sum()))
     places = splits.share(len(with_forces), counts, ranks.rank, ranks.size)
     numbers, counts, n_with_forces = numbers[places], counts[places], int((places < len(with_forces)).sum())
     first_atoms = np.concatenate([[0], np.cumsum(counts)])
@@ -148,6 +180,8 @@ def join(
         forces=torch.from_numpy(forces) if n_forces else None,
         gradients=_gradients(structures, *first, atoms, centers, ranks.threads) if n_forces else None,
         **({} if weights is None else _weights(weights[places], counts[:n_with_forces])),
+        virials=None if virials is None or not n_forces else _virials(data, virials, of_virials, places, first[1]),
+        huber=data.huber if trained else None,
     )
 
 
@@ -160,6 +194,17 @@ def _weights(weights: np.ndarray, counts: np.ndarray) -> dict[str, torch.Tensor]
     """Weights of each energy and of the forces on each atom; arguments as of `_sums`."""
     of_atoms = np.repeat(weights[: len(counts), 1], counts)[:, np.newaxis]
     return {"energy_weights": torch.from_numpy(weights[:, 0].copy()), "force_weights": torch.from_numpy(of_atoms)}
+
+
+def _virials(data: Data, values: np.ndarray, weights: np.ndarray, places: np.ndarray, counts: np.ndarray) -> Virials:
+    """Virials of this process's structures with forces, whose numbers of atoms are given.
+
+    values (n, 3, 3), weights (n,) : of all structures of the batch with forces, eV; places : of this process's.
+    """
+    mine = places[: len(counts)]
+    per_square = weights[mine] / counts.astype(np.float64) ** 2
+    normalised = np.nan_to_num(values[mine]) * data.training.scale
+    return Virials(torch.from_numpy(normalised), torch.from_numpy(per_square.reshape(-1, 1, 1)))
 
 
 def _gradients(
@@ -209,13 +254,13 @@ def _ranges(begins: np.ndarray, counts: np.ndarray) -> np.ndarray:
 
 def assemble(
     data: Data, numbers: Sequence[tuple[list[int], list[int]]], as_tensors: bool = False, ranks: Ranks = ALONE,
-    weighted: bool = False,
+    trained: bool = False,
 ) -> list[Batch]:  # fmt: skip
-    """This process's part of all batches; as_tensors : gradients as tensors, which devices need; weighted : as `join`.
+    """This process's part of all batches; as_tensors : gradients as tensors, which devices need; trained : as `join`.
 
     AenetError if the energies, or the forces, of a batch do not count at all.
     """
-    batches = [join(data, *chosen, ranks, weighted) for chosen in numbers if any(chosen)]
+    batches = [join(data, *chosen, ranks, trained) for chosen in numbers if any(chosen)]
     for batch in batches:
         if not batch.whole.energy_weight or (batch.whole.n_atoms and not batch.whole.force_weight):
             what = "forces" if batch.whole.energy_weight else "energies"

@@ -78,7 +78,8 @@ class Data:
 
     n_removed : structures above MAXENERGY; setups, statistics : per network; training : energies and their scale;
     shifts (n_networks,) : of the energy per atom, eV; weights (n, 2) : of each structure's energy and forces, None if
-    all count the same.
+    all count the same; virials (n, 3, 3) : eV, NaN for structures without, None unless they are trained on; limits :
+    errors of energies per atom (eV) and force components (eV/Å) beyond which the loss is linear.
     """
 
     structures: Structures
@@ -88,6 +89,8 @@ class Data:
     training: Training
     shifts: tuple[float, ...]
     weights: np.ndarray | None = None
+    virials: np.ndarray | None = None
+    limits: tuple[float, float] = (math.inf, math.inf)
 
     @functools.cached_property
     def feature_scales(self) -> list[np.ndarray]:
@@ -98,6 +101,15 @@ class Data:
     def feature_shifts(self) -> list[np.ndarray]:
         """Mean of each feature, per network (n_features,)."""
         return [normalisation_of_features(values)[0] for values in self.statistics]
+
+    @property
+    def huber(self) -> tuple[float, float] | None:
+        """The normalised limits, None if there are none."""
+        return (
+            None
+            if min(self.limits) == math.inf
+            else (self.limits[0] * self.training.scale, self.limits[1] * self.training.scale)
+        )
 
     @functools.cached_property
     def counts(self) -> np.ndarray:
@@ -283,6 +295,9 @@ def _gradients(
         if summed is not None:
             kept_numbers = dataclasses.replace(summed, numbers=summed.numbers[is_kept])
             return kept_numbers, with_forces(deck, training_set, chosen)
+        if deck.loss.stress:
+            message = f"a structure has more than {pairs.MOST_MEMBERS} atoms and images within reach; STRESS needs less"
+            raise AenetError(f"{deck.path}: {message}")
         share = deck.batch_size / max(1, int(is_kept.sum()))
         store, words, begins = recompute.prepare(
             training_set, structures, networks, layouts, share, threads, advance

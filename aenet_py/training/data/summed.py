@@ -62,6 +62,10 @@ class Summed:
 
     def forces(self, slopes: Sequence[torch.Tensor]) -> torch.Tensor:
         """Forces (n_atoms, 3) from the slopes of each species, (n, n_features) float64."""
+        return self.forces_and_virials(slopes)[0]
+
+    def forces_and_virials(self, slopes: Sequence[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        """The same, and virials (n, 3, 3), the derivatives of the energy by the strain."""
         forces = np.empty((self.n_atoms, 3))
         virials = np.empty((len(self.structures), 9 * LANES))
         given = np.zeros((self.n_atoms, int(self.pairs.model.basis.sizes.max())))
@@ -75,17 +79,20 @@ class Summed:
             )  # fmt: skip
 
         self._run(work)
-        return torch.from_numpy(forces).to(slopes[0].device)
+        summed = virials.reshape(-1, 3, 3, LANES).sum(axis=3)
+        return torch.from_numpy(forces).to(slopes[0].device), torch.from_numpy(summed).to(slopes[0].device)
 
-    def slopes(self, by_forces: torch.Tensor) -> list[torch.Tensor]:
-        """The reverse: from derivatives by the forces those by the slopes."""
+    def slopes(self, by_forces: torch.Tensor, by_virials: torch.Tensor | None = None) -> list[torch.Tensor]:
+        """The reverse: from derivatives by the forces, and by the virials, those by the slopes."""
         given = np.ascontiguousarray(by_forces.cpu().numpy())
         sizes = self.pairs.model.basis.sizes
-        slopes, by_virials = np.empty((self.n_atoms, int(sizes.max()))), np.zeros((len(self.structures), 3, 3))
+        slopes, strains = np.empty((self.n_atoms, int(sizes.max()))), np.zeros((len(self.structures), 3, 3))
+        if by_virials is not None:
+            strains[:] = by_virials.cpu().numpy()
 
         def work(begin: int, end: int) -> int:
             return _slopes(
-                by_forces=given, by_virials=by_virials[begin:end], slopes=slopes, **self._arguments(begin, end),
+                by_forces=given, by_virials=strains[begin:end], slopes=slopes, **self._arguments(begin, end),
                 **_scratch(self.pairs, _BACKWARD),
             )  # fmt: skip
 

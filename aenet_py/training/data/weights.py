@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,11 +12,13 @@ from aenet_py.inputs import weights as inputs
 from aenet_py.inputs.train import TrainInput
 from aenet_py.structure import Structure
 
+BOLTZMANN = 8.617333262e-5  # eV/K
+
 
 def of(deck: TrainInput, structures: Sequence[Structure]) -> np.ndarray | None:
     """Weights of energies and of forces, (n, 2); None if all count the same.
 
-    A structure without a key counts once; the weights of keys and of a table are multiplied.
+    A structure without a key counts once; the weights of keys, of a table and of a temperature are multiplied.
 
     Parameters
     ----------
@@ -56,4 +59,25 @@ def of(deck: TrainInput, structures: Sequence[Structure]) -> np.ndarray | None:
                 message = f"found {named} for {given.key} of {structure.path}; expected one of {', '.join(table)}"
                 raise InputError(given.table.path, message)
             found[number] *= table[value]
+    if given.temperature < math.inf:
+        found *= _boltzmann(structures, given.temperature)[:, np.newaxis]
     return found
+
+
+def _boltzmann(structures: Sequence[Structure], temperature: float) -> np.ndarray:
+    """Boltzmann factors (n,) of the energies per atom above the lowest one of the same composition."""
+    energies = np.array([structure.energy or structure.cohesive_energy or 0.0 for structure in structures])
+    per_atom = energies / [structure.n_atoms for structure in structures]
+    compositions = [_composition(structure) for structure in structures]
+    lowest: dict[tuple, float] = {}
+    for composition, energy in zip(compositions, per_atom.tolist(), strict=True):
+        lowest[composition] = min(energy, lowest.get(composition, math.inf))
+    above = per_atom - [lowest[composition] for composition in compositions]
+    return np.exp(-above / (BOLTZMANN * temperature))
+
+
+def _composition(structure: Structure) -> tuple:
+    """Species and their numbers of atoms, divided by what these have in common."""
+    counts = np.bincount(structure.species, minlength=len(structure.symbols))
+    pairs = zip(structure.symbols, (counts // np.gcd.reduce(counts)).tolist(), strict=True)
+    return tuple(sorted(pairs))

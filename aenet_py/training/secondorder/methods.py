@@ -14,7 +14,7 @@ from aenet_py.errors import InputError
 from aenet_py.formats.optimizer_state import LbfgsbState
 from aenet_py.training import loop, model
 from aenet_py.training.data.batches import Batch
-from aenet_py.training.loop import Evaluation, Sums, Terms
+from aenet_py.training.loop import Evaluation, Shares, Sums, Terms
 from aenet_py.training.model import Networks
 from aenet_py.training.ranks import Ranks
 from aenet_py.training.secondorder import diverged, ekf, jacobian, lm
@@ -80,7 +80,7 @@ def _covariance(settings: Mapping[str, float], networks: Networks) -> torch.Tens
 
 def step(
     method: SecondOrder, networks: Networks, batch: Batch, evaluation: Evaluation, terms: Terms,
-    scales: Sequence[torch.Tensor], alpha: float, ranks: Ranks,
+    scales: Sequence[torch.Tensor], shares: Shares, ranks: Ranks,
 ) -> torch.Tensor:  # fmt: skip
     """The networks' values after a step; changes the method's state.
 
@@ -98,8 +98,8 @@ def step(
         Of the whole batch.
     scales : sequence of Tensor
         Inverse standard deviation of each feature, per network.
-    alpha : float
-        Weight of the force error.
+    shares : Shares
+        Weights of the parts of the loss.
     ranks : Ranks
         The processes.
 
@@ -108,27 +108,27 @@ def step(
     Tensor, shape (n_weights,)
     """
     if method.name == "lbfgs":
-        return _lbfgs(method, networks, batch, evaluation, terms, scales, alpha, ranks)
-    found = Sums().plus(terms).errors(alpha)
-    weights = jacobian.weights_of(alpha, found.energy, found.force, terms.energy_weight, terms.force_weight)
+        return _lbfgs(method, networks, batch, evaluation, terms, scales, shares, ranks)
+    found = Sums().plus(terms).errors(shares)
+    weights = jacobian.weights_of(shares.force, found.energy, found.force, terms.energy_weight, terms.force_weight)
     if method.name == "lm":
-        return _lm(method, networks, batch, evaluation, found.total, scales, alpha, weights, ranks)
+        return _lm(method, networks, batch, evaluation, found.total, scales, shares, weights, ranks)
     return _ekf(method, networks, batch, scales, weights)
 
 
 def _lbfgs(
     method: SecondOrder, networks: Networks, batch: Batch, evaluation: Evaluation, terms: Terms,
-    scales: Sequence[torch.Tensor], alpha: float, ranks: Ranks,
+    scales: Sequence[torch.Tensor], shares: Shares, ranks: Ranks,
 ) -> torch.Tensor:  # fmt: skip
     from aenet_py.training.secondorder import lbfgsb  # scipy is slow to import
 
-    gradient = loop.gradient(networks, batch, evaluation, terms, scales, alpha)
+    gradient = loop.gradient(networks, batch, evaluation, terms, scales, shares)
     if gradient is None:
         return networks.values
     gradient = ranks.sum(gradient)
     if method.trained is not None:
         gradient *= method.trained
-    n, loss = len(gradient), Sums().plus(terms).errors(alpha).total
+    n, loss = len(gradient), Sums().plus(terms).errors(shares).total
     given = networks.values.numpy(force=True), loss, gradient.numpy(force=True)
     if method.lbfgsb is None:
         method.lbfgsb = lbfgsb.start(n)
@@ -139,11 +139,11 @@ def _lbfgs(
 
 def _lm(
     method: SecondOrder, networks: Networks, batch: Batch, evaluation: Evaluation, before: float,
-    scales: Sequence[torch.Tensor], alpha: float, weights: Weights, ranks: Ranks,
+    scales: Sequence[torch.Tensor], shares: Shares, weights: Weights, ranks: Ranks,
 ) -> torch.Tensor:  # fmt: skip
     def loss(values: torch.Tensor) -> float:
         changed = loop.evaluate(networks.like(values), batch, scales)
-        return Sums().plus(loop.terms(batch, changed, ranks)).errors(alpha).total
+        return Sums().plus(loop.terms(batch, changed, ranks)).errors(shares).total
 
     roots, errors = jacobian.roots(batch, weights), jacobian.errors(batch, evaluation)
     is_dual = ranks.size == 1 and len(errors) < len(networks.values)

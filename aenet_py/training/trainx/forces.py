@@ -20,7 +20,7 @@ from aenet_py.training import loop, model, options
 from aenet_py.training.data import batches, dataset
 from aenet_py.training.data.batches import Batch
 from aenet_py.training.data.dataset import Data
-from aenet_py.training.loop import Sums
+from aenet_py.training.loop import Shares, Sums
 from aenet_py.training.model import Networks
 from aenet_py.training.ranks import ALONE
 from aenet_py.training.secondorder import methods as secondorder
@@ -54,7 +54,7 @@ class Forces:
     train: Part
     test: Part | None
     scales: list[torch.Tensor]
-    alpha: float
+    shares: Shares
 
     def evaluate(self, weights: np.ndarray) -> Evaluation:
         """Errors of the training set, and the loss of aenet_pytorch.py."""
@@ -87,7 +87,7 @@ class Forces:
                 batch = self.train.batch if is_whole else _part(self.data, self.numbers[chosen]).batch
                 evaluation = loop.evaluate(networks, batch, self.scales)
                 terms = loop.terms(batch, evaluation, ALONE)
-                new = secondorder.step(method, networks, batch, evaluation, terms, self.scales, self.alpha, ALONE)
+                new = secondorder.step(method, networks, batch, evaluation, terms, self.scales, self.shares, ALONE)
                 networks = networks.like(new)
             method.warn_of_diverged_steps(warn)
             return _stored(networks), False
@@ -109,10 +109,10 @@ class Forces:
         terms = loop.terms(batch, found, ALONE)
         errors = np.empty(len(part.places))
         errors[part.places] = ((batch.energies - found.energies) / batch.n_atoms).numpy()
-        total = Sums().plus(terms).errors(self.alpha)
+        total = Sums().plus(terms).errors(self.shares)
 
         def differentiate() -> np.ndarray:
-            gradient = loop.gradient(networks, batch, found, terms, self.scales, self.alpha)
+            gradient = loop.gradient(networks, batch, found, terms, self.scales, self.shares)
             assert gradient is not None  # the loss is finite
             return _stored(networks.like(gradient))
 
@@ -166,7 +166,7 @@ def of(deck: TrainxInput, scaled: ScaledSet, files: Sequence[PotentialFile], in_
         train=_part(data, train),
         test=_part(data, test) if len(test) else None,
         scales=[torch.from_numpy(scale) for scale in data.feature_scales],
-        alpha=deck.alpha,
+        shares=Shares(deck.alpha),
     )
 
 

@@ -93,8 +93,8 @@ def test_weights_give_the_gradient_of_the_loss(alpha, deck):
     networks, batch, scales = batch_of(deck, 5)
     found = loop.evaluate(networks, batch, scales)
     terms = loop.terms(batch, found, ALONE)
-    wanted = loop.gradient(networks, batch, found, terms, scales, alpha)
-    errors = loop.Sums().plus(terms).errors(alpha)
+    wanted = loop.gradient(networks, batch, found, terms, scales, loop.Shares(alpha))
+    errors = loop.Sums().plus(terms).errors(loop.Shares(alpha))
     weights = jacobian.weights_of(alpha, errors.energy, errors.force, terms.energy_weight, terms.force_weight)
     squares = jacobian.roots(batch, weights) ** 2
     rows = whole(networks, batch, scales)
