@@ -30,9 +30,7 @@ def read(
     Constraints do not change forces.  reference, skip : as in `frames.good`; advance : told the bytes read, where every
     structure counts as an equal share of the file.
     """
-    if not os.path.isfile(path):
-        raise AenetError(f"{path}: no such file; expected {WHAT}")
-    check_ase(path, "databases of ASE require")
+    _check(path)
     size = os.path.getsize(path)
     for number, n_rows, row in _rows(path):
         advance(size * number // n_rows - size * (number - 1) // n_rows)
@@ -41,20 +39,42 @@ def read(
             yield frame
 
 
+def numbered(path: str) -> Iterator[tuple[int, Structure]]:
+    """The same structures, each with the id of its row; energy and forces may be missing."""
+    _check(path)
+    for _, _, row in _rows(path):
+        yield row.id, _structure(path, row)
+
+
+def ids(path: str) -> tuple[int, ...]:
+    """The id of each row, in order; AenetError if there is none."""
+    _check(path)
+    found = tuple(row.id for _, _, row in _rows(path, ["id"]))
+    if not found:
+        raise AenetError(f"{path}: no structures found; expected some in {WHAT}")
+    return found
+
+
+def _check(path: str) -> None:
+    if not os.path.isfile(path):
+        raise AenetError(f"{path}: no such file; expected {WHAT}")
+    check_ase(path, "databases of ASE require")
+
+
 def check_ase(path: str, what: str) -> None:
     """Raise AenetError unless ase is installed; what : requires it, for the message."""
     if importlib.util.find_spec("ase") is None:
         raise AenetError(f"{path}: {what} ase; install it with pip install 'aenet_py[ase]'")
 
 
-def _rows(path: str) -> Iterator[tuple[int, int, Any]]:
-    """The rows of a database, each with its number, from 1, and the number of all rows."""
+def _rows(path: str, columns: str | list[str] = "all") -> Iterator[tuple[int, int, Any]]:
+    """The rows of a database with some columns, each with its number, from 1, and the number of all rows."""
     from ase.db import connect
 
     try:
         database = connect(path, use_lock_file=False)
         n_rows = database.count()
-        for number, row in enumerate(database.select(), 1):
+        for number, row in enumerate(database.select(columns=columns), 1):
             yield number, n_rows, row
     except MemoryError:
         raise

@@ -45,8 +45,8 @@ def read(
     Parameters
     ----------
     paths : path or iterable of paths
-        Files, folders, or single frames ``file#index`` of extended XYZ.  In folders and their subfolders, XSF files,
-        extended XYZ and databases are read, sorted by name.
+        Files, folders, or single frames: ``file#index`` of extended XYZ, ``file#id`` of databases.  In folders and
+        their subfolders, XSF files, extended XYZ and databases are read, sorted by name.
     index : int or slice, optional
         Which of the structures to return, counted from 0 over all files.
     format_name : str, optional
@@ -106,8 +106,8 @@ def _read_all(path: str, format_name: str | None, labels: Labels) -> Iterator[St
     if format_name is not None:
         yield from ase_files.read(path, format_name, reference=False)
     elif index is not None:
-        (source,) = structures.sources([foreign(path)], labels)
-        yield from (extxyz.parse(item.raw, None, labels) for item in structures.items([source]) if item.raw is not None)
+        for item in structures.items(structures.sources([foreign(path)], labels)):
+            yield structures.read_item(item, False) if item.raw is None else extxyz.parse(item.raw, None, labels)
     elif frames.is_frames(file):
         yield from (structure for _, structure in extxyz.read(path, reference=False, labels=labels))
     elif databases.is_database(path):

@@ -2,18 +2,18 @@
 
     names ──sources──> what each stands for ──items──> one structure at a time, unread ──read_item──> Structure
 
-A deck lists XSF files, files of many frames, and single frames `file#index`.  Names are the deck's, a character for a
-byte (`text.foreign`).
+A deck lists XSF files, files of many frames, databases of ASE, and single frames `file#index`, in databases `file#id`.
+Names are the deck's, a character for a byte (`text.foreign`).
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from aenet_py.errors import InputError
-from aenet_py.formats import extxyz, frames, xsf
+from aenet_py.errors import AenetError, InputError
+from aenet_py.formats import databases, extxyz, frames, xsf
 from aenet_py.formats.frames import RawFrame
 from aenet_py.formats.labels import ANY, Labels
 from aenet_py.formats.source import Advance, unwatched
@@ -25,13 +25,13 @@ from aenet_py.structure import Structure
 class StructureSource:
     """One entry of a deck: its name there, and the file.
 
-    frames : which frames of the file, or None for an XSF file; structure : the structure itself, if it is not in a
-    file; labels : which energies and forces of frames to read.
+    frames : which frames of the file, or rows of the database by their id, or None for an XSF file; structure : the
+    structure itself, if it is not in a file; labels : which energies and forces of frames to read.
     """
 
     name: str
     path: str
-    frames: range | None = None
+    frames: Sequence[int] | None = None
     structure: Structure | None = None
     labels: Labels = ANY
 
@@ -44,13 +44,15 @@ class StructureSource:
 class Item:
     """A structure that is not yet read: its name in the deck, and its lines unless it is in an XSF file of its own.
 
-    structure, labels : as in `StructureSource`.
+    structure, labels : as in `StructureSource`; of_database : whether the structure is from a database, which does not
+    tell whether energy and forces are required.
     """
 
     name: str
     raw: RawFrame | None = None
     structure: Structure | None = None
     labels: Labels = ANY
+    of_database: bool = False
 
     @property
     def size(self) -> int:
@@ -65,6 +67,11 @@ class Item:
             return 0  # reading it raises the error
 
 
+def has_many(path: str) -> bool:
+    """Whether a file has the name of one that holds many structures."""
+    return frames.is_frames(path) or databases.is_database(path)
+
+
 def path_of(name: str) -> str:
     """The file of a deck's entry, for the operating system."""
     return frame_of(name)[0]
@@ -73,7 +80,7 @@ def path_of(name: str) -> str:
 def frame_of(name: str) -> tuple[str, int | None]:
     """File and frame of a deck's entry, unless a file has exactly this name."""
     path, sign, index = name.rpartition("#")
-    if sign and index.isdecimal() and frames.is_frames(path) and not os.path.exists(native(name)):
+    if sign and index.isdecimal() and has_many(path) and not os.path.exists(native(name)):
         return native(path), int(index)
     return native(name), None
 
@@ -84,23 +91,31 @@ def sources(names: Sequence[str], labels: Labels = ANY, advance: Advance = unwat
     labels : which energies and forces of frames to read; advance : called with the number of bytes read.  InputError
     for a file that cannot be split into frames, and for a frame that does not exist.
     """
-    counts: dict[str, int] = {}
+    known: dict[str, Sequence[int]] = {}
     listed = []
     for name in names:
         path, index = frame_of(name)
-        if not frames.is_frames(path):
+        if not has_many(path):
             listed.append(StructureSource(name, path))
             continue
-        if path not in counts:
-            counts[path] = frames.count(path, advance)
-        n_frames = counts[path]
-        if index is not None and index >= n_frames:
-            message = f"there is no such frame; expected a number from 0 to {n_frames - 1}"
-            raise InputError(frames.frame_name(path, index), message)
-        listed.append(
-            StructureSource(name, path, range(n_frames) if index is None else range(index, index + 1), labels=labels)
-        )
+        if path not in known:
+            known[path] = _numbers(path, labels, advance)
+        if index is not None and index not in known[path]:
+            expected = f"a number from 0 to {len(known[path]) - 1}"
+            if databases.is_database(path):
+                expected = f"the id of one of {len(known[path])} rows"
+            raise InputError(frames.frame_name(path, index), f"there is no such frame; expected {expected}")
+        listed.append(StructureSource(name, path, known[path] if index is None else (index,), labels=labels))
     return listed
+
+
+def _numbers(path: str, labels: Labels, advance: Advance) -> Sequence[int]:
+    """Indices of a file's frames, or ids of a database's rows."""
+    if not databases.is_database(path):
+        return range(frames.count(path, advance))
+    if labels != ANY:
+        raise AenetError(f"{path}: ENERGYKEY and FORCESKEY choose from extended XYZ; a database has one energy only")
+    return databases.ids(path)
 
 
 def n_bytes(names: Sequence[str]) -> int:
@@ -116,24 +131,36 @@ def n_structures(given: Sequence[StructureSource]) -> int:
 def items(given: Sequence[StructureSource]) -> Iterator[Item]:
     """The structures one by one.  Frames in the order of their file are read in a single pass."""
     path, position = "", 0
-    reader: Iterator[RawFrame] = iter(())
+    reader: Iterator[tuple[int, Item]] = iter(())
     for source in given:
         if source.frames is None:
             yield Item(source.name, structure=source.structure)
             continue
-        if source.path != path or source.frames.start < position:
-            path, reader, position = source.path, frames.read(source.path), 0
+        if source.path != path or (source.frames and source.frames[0] < position):
+            path, reader, position = source.path, _numbered(source.path), 0
         for index in source.frames:
-            raw = next((raw for raw in reader if raw.index == index), None)
-            if raw is None:
+            item = next((item for number, item in reader if number == index), None)
+            if item is None:
                 raise InputError(path, f"frame {index} has disappeared since the frames were counted")
             position = index + 1
-            yield Item(foreign(raw.name), raw, labels=source.labels)
+            yield replace(item, labels=source.labels)
+
+
+def _numbered(path: str) -> Iterator[tuple[int, Item]]:
+    """The frames of a file by index, or the rows of a database by id."""
+    if databases.is_database(path):
+        for row, structure in databases.numbered(path):
+            yield row, Item(foreign(structure.path), structure=structure, of_database=True)
+        return
+    for raw in frames.read(path):
+        yield raw.index, Item(foreign(raw.name), raw)
 
 
 def read_item(item: Item, reference: bool = True, types: Sequence[str] = ()) -> Structure:
     """Read a structure; reference : energy and forces are required, or else not read; types : as in `xsf.read`."""
     if item.structure is not None:
+        if reference and item.of_database:
+            item.structure.check_reference()
         return item.structure
     if item.raw is None:
         return xsf.read(native(item.name), reference, types)

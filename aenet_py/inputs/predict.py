@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from aenet_py.errors import InputError
 from aenet_py.formats import listio
+from aenet_py.inputs.generate import FILES_EXPECTED
 from aenet_py.inputs.keywords import Deck, nobody, parameter, read_deck
 from aenet_py.structure import SYMBOL_LENGTH
 
@@ -80,7 +81,7 @@ def read(path: str, structures: Sequence[str], warn: Callable[[str], None]) -> P
     quiet = deck.is_quiet(warn)
     relaxation = _relaxation(deck, nobody if quiet else warn) if "relax" in deck.entries else None
     if not structures:
-        entry = deck.require("files", "'FILES', the number of lines, and one XSF or extended XYZ file per line")
+        entry = deck.require("files", FILES_EXPECTED)
         structures = [line.text for line in entry.body]
     result = PredictInput(
         path=path,

@@ -125,7 +125,7 @@ def _files(given: StructureInput) -> Iterator[tuple[NamedFile, str, str]]:
     for file in given.setups:
         yield file, file.path, "a fingerprint set-up file"
     for file in given.files:
-        yield file, path_of(file.path), "an XSF or extended XYZ file"
+        yield file, path_of(file.path), "an XSF or extended XYZ file, or an ASE database"
     if given.forces_list is not None:
         yield given.forces_list, given.forces_list.path, "a list of structure numbers"
 

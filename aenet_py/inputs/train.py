@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from aenet_py.errors import InputError
-from aenet_py.formats import frames, listio
+from aenet_py.formats import listio
+from aenet_py.formats.structures import has_many
 from aenet_py.inputs import held_out, loss, model_transfer, second_order, structures, trainx, weights
 from aenet_py.inputs.held_out import HeldOut
 from aenet_py.inputs.keywords import Line, TrainKeyword, content_lines, nobody
@@ -381,7 +382,7 @@ def parse(
 
 def _holds_structures(path: str) -> bool:
     """Whether a file has the name of one of structures."""
-    return frames.is_frames(path) or path.lower().endswith(".xsf")
+    return has_many(path) or path.lower().endswith(".xsf")
 
 
 def _name(path: str, given: StructureInput) -> str:

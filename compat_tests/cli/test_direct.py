@@ -299,7 +299,7 @@ def refused(message: str, capsys) -> None:
             "",
             "train.in: no SETUPS found; expected 'SETUPS' and o",
         ),
-        ("FILES\n14\n", "FILES\n15\n", "expected an XSF or extended XYZ file"),
+        ("FILES\n14\n", "FILES\n15\n", "expected an XSF or extended XYZ file, or an ASE dat"),
         ("FILES\n14\n", "FILES\nxsf/s001.xsf\n", "found 'xsf/s001.xsf' after FILES; expected a number of lines"),
         ("xsf/s003.xsf", "xsf/s033.xsf", "found 'xsf/s033.xsf', which does not exist; expected an XSF or extended XYZ"),
         ("Cu.stp", "Cu2.stp", "train.in:10: found 'Cu2.stp', which does not exist; expected a fingerprint set-up file"),

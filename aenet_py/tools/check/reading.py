@@ -75,7 +75,9 @@ def read(
         else:
             names = [foreign(each) for each in group if isinstance(each, str)]
             for item in structure_files.items(structure_files.sources(names, labels)):
-                assert item.raw is not None
+                if item.raw is None:
+                    yield structure_files.read_item(item, False), None
+                    continue
                 frame = frames.good(functools.partial(extxyz.parse, item.raw, None, labels), False, skip)
                 if frame is not None:
                     yield frame, item.raw.content
