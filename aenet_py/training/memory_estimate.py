@@ -17,6 +17,7 @@ from aenet_py.formats.text import native
 from aenet_py.inputs.train import TrainInput
 from aenet_py.runtime import memory
 from aenet_py.training.data import pairs
+from aenet_py.training.data.constants import LARGE
 from aenet_py.training.data.dataset import Data
 from aenet_py.training.data.direct import Direct, Included
 from aenet_py.training.data.packing import layout_of, most_words
@@ -25,6 +26,7 @@ from aenet_py.training.secondorder.constants import MOST_ROWS, MOST_VALUES
 
 PROGRAM = 400e6  # bytes of Python, torch and the program itself
 COPIES = 3  # of the features: as read, normalised, in batches
+COPIES_OF_LARGE = 2  # above LARGE: as read and, each half as large, normalised and the part at hand
 TEXT_VALUE = 24  # characters per number in a text training set, which takes 8 bytes in memory
 GIGABYTE = 1e9
 VALUES_OF_ATOM = 6  # beside its features: position and forces
@@ -112,7 +114,7 @@ def estimate(deck: TrainInput) -> MemoryEstimate:
         trainset.check_header(path, header, "train on")
         footer = trainset.footer_ahead(source, header)
         share = 1.0 if isinstance(source, RecordReader) else 8 / TEXT_VALUE
-        features = COPIES * share * source.window.size
+        features = _copies(share * source.window.size) * share * source.window.size
     described = dict(zip(header.types, zip(footer.setups, footer.statistics, strict=True), strict=False))
     known = [described[symbol] for symbol in deck.symbols if symbol in described]
     weights = layers = 0.0
@@ -131,6 +133,11 @@ def estimate(deck: TrainInput) -> MemoryEstimate:
     layouts = [layout_of(setup, header.types) for setup in footer.setups]
     packed = 4 * most_words(layouts, size // 8, footer.n_atoms)
     return _with_gradients(need, deck, packed, header.n_structures)
+
+
+def _copies(n_bytes: float) -> int:
+    """How often features are in memory, which take so many bytes in double precision."""
+    return COPIES if n_bytes <= 2 * LARGE else COPIES_OF_LARGE
 
 
 def _later(model: Model, deck: TrainInput) -> str:
@@ -199,9 +206,10 @@ def _of_structures(
             counts[order[known.types.index(symbol)] if symbol in known.types else 0] += n
     n_features = [known.setups[species].n_features for species in np.argsort(order)]
     weights, layers = of_networks(deck, n_features, counts.tolist(), len(included.structures))
-    copies = COPIES if computed is None else COPIES - 1  # one is in memory
     n_atoms = int(counts.sum())
-    need = MemoryEstimate(8.0 * copies * n_atoms * (max(n_features) + VALUES_OF_ATOM), 0, weights, layers)
+    n_bytes = 8.0 * n_atoms * (max(n_features) + VALUES_OF_ATOM)
+    copies = _copies(n_bytes) - (computed is not None)  # one is in memory
+    need = MemoryEstimate(copies * n_bytes, 0, weights, layers)
     if deck.alpha is not None and computed is not None:
         layouts = [layout_of(setup, known.types) for setup in known.setups]
         n_reals = int(computed.reals[included.chosen].sum())

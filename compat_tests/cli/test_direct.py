@@ -18,7 +18,7 @@ from aenet_py.formats import trainset
 from aenet_py.formats.source import unwatched
 from aenet_py.inputs import train as inputs
 from aenet_py.training import memory_estimate
-from aenet_py.training.data import direct
+from aenet_py.training.data import batches, direct
 from compat_tests.cli.cases import listing
 from compat_tests.cli.test_recompute import DECK, NETWORKS, check_close, left, made, refusing_layouts, with_gradients
 from compat_tests.cli.test_train import interrupt_after, same
@@ -260,7 +260,7 @@ def test_transfer(tmp_path, monkeypatch):
 @pytest.mark.mpi
 @pytest.mark.parametrize("memory_mode", ["auto", "recompute"])
 def test_two_processes(memory_mode, tmp_path, monkeypatch):
-    """Each has the gradients, or pairs, of its own structures only."""
+    """Each has the features and the gradients, or pairs, of its own structures only."""
     deck = prepared(tmp_path, CLUSTER, "50", monkeypatch)
     folder = tmp_path / "two"
     shutil.copytree(Path(), folder, ignore=shutil.ignore_patterns("set.train*", "*.nn.ascii", "*.restart", "*.t*"))
@@ -272,11 +272,21 @@ def test_two_processes(memory_mode, tmp_path, monkeypatch):
     counting = (
         "from aenet_py.training.data import pairs, recompute\n"
         f"one, numbers = {what}, []\n"
-        f"{what} = lambda *given: (numbers.append(1), print(len(numbers)), one(*given))[-1]"
+        f"{what} = lambda *given: (numbers.append(1), print(len(numbers)), one(*given))[-1]\n"
+        "from aenet_py.training.data import dataset\n"
+        "prepare = dataset.prepare\n"
+        "def prepared(*given):\n"
+        "    data = prepare(*given)\n"
+        "    print(f'{sum(map(len, data.structures.features))}/{data.structures.first_atoms[-1]}')\n"
+        "    return data\n"
+        "dataset.prepare = prepared"
     )
     statuses, said, errors = ended(start(folder, patch=counting))
     assert statuses == [0, 0], errors
-    assert 0 < max(map(int, said[1].split())) < 7
+    *numbers, kept = said[1].split()
+    assert 0 < max(map(int, numbers)) < 7
+    n_kept, n_all = map(int, kept.split("/"))
+    assert 0.3 < n_kept / n_all < 0.7
     compare(folder, Path())
 
 
@@ -381,3 +391,32 @@ def test_memory_that_does_not_suffice(tmp_path, monkeypatch, capsys):
         given = iter(rooms)
         monkeypatch.setattr(memory_estimate, "memory", SimpleNamespace(available=given.__next__))
         refused("train.in: this training needs up to 0.40 GB of memory", capsys)
+
+
+@pytest.mark.parametrize("memory_mode", ["cpu", "recompute"])
+def test_features_of_large_sets(memory_mode, tmp_path, monkeypatch):
+    """In double precision while they are used only, with the same results."""
+    deck = prepared(tmp_path, CLUSTER, "50", monkeypatch)
+    Path("train.in").write_text(with_structures(deck).replace("MEMORY_MODE cpu", f"MEMORY_MODE {memory_mode}"))
+    assert main([]) == 0
+    wanted, state = left(), torch.load("model.restart")
+    Path("model.restart").unlink()
+    for module in (batches, direct):
+        monkeypatch.setattr(module, "LARGE", 0)
+    monkeypatch.setattr(batches.LateFeatures, "read", counted := Counted(batches.LateFeatures.read))
+    check(wanted, state)
+    assert counted.calls > 10
+
+
+class Counted:
+    """A method that counts its calls."""
+
+    def __init__(self, method):
+        self.method, self.calls = method, 0
+
+    def __get__(self, of, _):
+        def call():
+            self.calls += 1
+            return self.method(of)
+
+        return call

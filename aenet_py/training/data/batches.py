@@ -11,6 +11,7 @@ import torch
 
 from aenet_py.errors import AenetError
 from aenet_py.training.data import splits, summed
+from aenet_py.training.data.constants import LARGE
 from aenet_py.training.data.dataset import Data, Structures
 from aenet_py.training.data.forces import Centers, OnDevice, Packed
 from aenet_py.training.data.gradients import Gradients, Later
@@ -54,6 +55,18 @@ class Virials:
 
 
 @dataclass(frozen=True)
+class LateFeatures:
+    """Features of a batch in single precision; rows : per network, of its atoms."""
+
+    data: Data
+    rows: list[np.ndarray]
+
+    def read(self) -> list[torch.Tensor]:
+        """Normalised, per network, (n, n_features) float64."""
+        return [torch.from_numpy(self.data.features(network, rows)) for network, rows in enumerate(self.rows)]
+
+
+@dataclass(frozen=True)
 class Batch:
     """This process's part of a batch: structures as tensors, those with forces first.
 
@@ -74,7 +87,7 @@ class Batch:
     n_atoms : Tensor, shape (n,), float64
         Number of atoms of each structure.
     features : list of Tensor, shape (atoms of the network, n_features)
-        Per network.
+        Per network; empty while they are `late`.
     structures : list of Tensor, shape (atoms of the network,)
         Per network, the structure that each atom belongs to.
     n_with_forces : int
@@ -92,6 +105,8 @@ class Batch:
     huber : tuple of two float, or None
         Normalised errors of energies per atom and of force components, beyond which the loss is linear; None if that is
         nowhere.
+    late : LateFeatures or None
+        Features that `to` normalises, each time the batch is used.
     """
 
     whole: Whole
@@ -109,6 +124,7 @@ class Batch:
     force_weights: torch.Tensor | None = None
     virials: Virials | None = None
     huber: tuple[float, float] | None = None
+    late: LateFeatures | None = None
 
     def to(self, device: torch.device) -> Batch:
         """The same on a device; gradients in a file are read."""
@@ -121,7 +137,8 @@ class Batch:
             self,
             energies=energies,
             n_atoms=n_atoms,
-            features=moved(self.features),
+            features=moved(self.features if self.late is None else self.late.read()),
+            late=None,
             structures=moved(self.structures),
             forces=None if self.forces is None else self.forces.to(device, non_blocking=True),
             gradients=None if self.gradients is None else self.gradients.to(device),
@@ -132,9 +149,13 @@ class Batch:
 
 
 def join(
-    data: Data, with_forces: Sequence[int], energies_only: Sequence[int], ranks: Ranks, trained: bool = False
-) -> Batch:
-    """This process's part of a batch of these structures; trained : whether weights and the form of the loss count."""
+    data: Data, with_forces: Sequence[int], energies_only: Sequence[int], ranks: Ranks, trained: bool = False,
+    late: bool = False,
+) -> Batch:  # fmt: skip
+    """This process's part of a batch of these structures.
+
+    trained : whether weights and the form of the loss count; late : whether features are normalised when they are used.
+    """
     structures = data.structures
     numbers = np.array([*with_forces, *energies_only], dtype=np.int64)
     counts = np.diff(structures.first_atoms)[numbers]
@@ -152,12 +173,11 @@ def join(
     places = splits.share(len(with_forces), counts, ranks.rank, ranks.size)
     numbers, counts, n_with_forces = numbers[places], counts[places], int((places < len(with_forces)).sum())
     first_atoms = np.concatenate([[0], np.cumsum(counts)])
-    features, owners, centers = [], [], []
+    of_features, owners, centers = [], [], []
     before = first_atoms[:-1].copy()  # first atom of each structure that belongs to the current network
     for network in range(len(structures.features)):
-        begins = structures.rows[numbers, network]
-        in_each = structures.rows[numbers + 1, network] - begins
-        features.append(torch.from_numpy(data.features(network, _ranges(begins, in_each))))
+        in_each = data.counts[numbers, network]
+        of_features.append(_ranges(data.feature_rows[numbers, network], in_each))
         owner = np.repeat(np.arange(len(numbers)), in_each)
         owners.append(torch.from_numpy(owner))
         here = slice(int(in_each[:n_with_forces].sum()))
@@ -166,6 +186,7 @@ def join(
     n_forces = int(first_atoms[n_with_forces])
     atoms = _ranges(structures.first_atoms[numbers], counts)[:n_forces]
     first = numbers[:n_with_forces], counts[:n_with_forces]
+    given = LateFeatures(data, of_features)
     forces = (structures.forces[atoms] * np.float32(data.training.scale)).astype(np.float64)
     return Batch(
         whole=whole,
@@ -174,7 +195,8 @@ def join(
         energies=torch.from_numpy(data.energies[numbers]),
         offsets=torch.from_numpy(data.offsets[numbers]),
         n_atoms=torch.from_numpy(counts.astype(np.float64)),
-        features=features,
+        features=[] if late else given.read(),
+        late=given if late else None,
         structures=owners,
         n_with_forces=n_with_forces,
         forces=torch.from_numpy(forces) if n_forces else None,
@@ -260,7 +282,8 @@ def assemble(
 
     AenetError if the energies, or the forces, of a batch do not count at all.
     """
-    batches = [join(data, *chosen, ranks, trained) for chosen in numbers if any(chosen)]
+    late = sum(values.nbytes for values in data.structures.features) > LARGE
+    batches = [join(data, *chosen, ranks, trained, late) for chosen in numbers if any(chosen)]
     for batch in batches:
         if not batch.whole.energy_weight or (batch.whole.n_atoms and not batch.whole.force_weight):
             what = "forces" if batch.whole.energy_weight else "energies"
@@ -288,4 +311,4 @@ def on_device(batches: Sequence[Batch], device: torch.device) -> Iterator[Batch]
 
 def _is_loaded(batch: Batch, device: torch.device) -> bool:
     later = isinstance(batch.gradients, Packed) and not isinstance(batch.gradients.values, np.ndarray)
-    return batch.energies.device == device and not later
+    return batch.energies.device == device and batch.late is None and not later

@@ -27,7 +27,7 @@ from aenet_py.formats.source import Advance, unwatched
 from aenet_py.formats.text import native
 from aenet_py.formats.trainset import TrainingSet
 from aenet_py.inputs.generate import choose_forces
-from aenet_py.inputs.train import TrainInput
+from aenet_py.inputs.train import TrainInput, Transfer
 from aenet_py.structure import Structure
 from aenet_py.training.data import direct, gradients, pairs, recompute
 from aenet_py.training.data.direct import Direct
@@ -53,9 +53,9 @@ class Structures:
     forces : ndarray, shape (n_atoms, 3), float32
         Forces, eV/Å.
     features : list of ndarray, shape (atoms of the network, n_features), float32
-        Per network.
+        Per network, of this process's share of the structures (`Data.own`).
     rows : ndarray, shape (n + 1, n_networks)
-        Where the atoms of each structure begin in `features`.
+        Where the atoms of each structure begin among those of all.
     with_forces : ndarray of bool, shape (n,)
         Whether the structure's forces are trained on.
     gradients : Gradients, Pairs or None
@@ -79,7 +79,8 @@ class Data:
     n_removed : structures above MAXENERGY; setups, statistics : per network; training : energies and their scale;
     shifts (n_networks,) : of the energy per atom, eV; weights (n, 2) : of each structure's energy and forces, None if
     all count the same; virials (n, 3, 3) : eV, NaN for structures without, None unless they are trained on; limits :
-    errors of energies per atom (eV) and force components (eV/Å) beyond which the loss is linear.
+    errors of energies per atom (eV) and force components (eV/Å) beyond which the loss is linear; own (n,) bool : the
+    structures whose features are kept in this process, None for all; read : checksum of the features of all, or None.
     """
 
     structures: Structures
@@ -91,6 +92,8 @@ class Data:
     weights: np.ndarray | None = None
     virials: np.ndarray | None = None
     limits: tuple[float, float] = (math.inf, math.inf)
+    own: np.ndarray | None = None
+    read: int | None = None
 
     @functools.cached_property
     def feature_scales(self) -> list[np.ndarray]:
@@ -115,6 +118,14 @@ class Data:
     def counts(self) -> np.ndarray:
         """Number of atoms per structure and network, (n, n_networks)."""
         return np.diff(self.structures.rows, axis=0)
+
+    @functools.cached_property
+    def feature_rows(self) -> np.ndarray:
+        """Where the atoms of each structure begin in the features that are kept, (n + 1, n_networks)."""
+        if self.own is None:
+            return self.structures.rows
+        counts = np.where(self.own[:, np.newaxis], self.counts, 0)
+        return np.concatenate([np.zeros((1, counts.shape[1]), np.int64), np.cumsum(counts, axis=0)])
 
     @functools.cached_property
     def offsets(self) -> np.ndarray:
@@ -207,7 +218,7 @@ def prepare(
     training_set : TrainingSet
         As `read` returns it.
     mine : ndarray of bool, shape (n,), optional
-        Which of the structures that are kept need gradients in this process; by default all.
+        Which of the structures that are kept this process works on; by default all.
     advance : callable, optional
         Called with the number of bytes read or, where gradients are computed, of structures since the last call.
     threads : int, default 1
@@ -241,10 +252,17 @@ def prepare(
     structure_of = np.repeat(np.arange(len(entries)), counts)
     sorting = np.lexsort((networks, structure_of))
     sorting = sorting[is_kept[structure_of[sorting]]]
-    features = []
+    own, of_all, features = None if isinstance(deck.transfer, Transfer) else mine, 0, []
+    is_own = np.ones(len(entries), dtype=bool)
+    if own is not None:
+        is_own[is_kept] = own
     for network, values in enumerate(statistics):
-        chosen = atoms.features[sorting[networks[sorting] == network], : len(values.mean)]
-        features.append(chosen.astype(np.float32))
+        rows = sorting[networks[sorting] == network]
+        chosen = atoms.features[rows, : len(values.mean)].astype(np.float32, copy=False)
+        if own is not None:
+            of_all = zlib.crc32(chosen.view(np.uint8).data, of_all)
+            chosen = chosen[is_own[structure_of[rows]]]
+        features.append(chosen)
     in_each = np.zeros((len(entries), len(order)), dtype=np.int64)
     np.add.at(in_each, (structure_of, networks), 1)
     packed, selected = None, np.zeros(len(entries), dtype=bool)
@@ -261,13 +279,15 @@ def prepare(
         gradients=packed,
     )
     shifts = (training.shift,) * len(order)
-    return Data(structures, len(entries) - len(numbers), setups, statistics, training, shifts)
+    read = None if own is None else of_all
+    return Data(structures, len(entries) - len(numbers), setups, statistics, training, shifts, own=own, read=read)
 
 
 def checksum(data: Data) -> int:
     """Checksum of features and forces, which must be the same in all processes."""
-    total = 0
-    for values in (*data.structures.features, data.structures.forces, *data.feature_shifts, *data.feature_scales):
+    total = data.read or 0
+    features = data.structures.features if data.read is None else []
+    for values in (*features, data.structures.forces, *data.feature_shifts, *data.feature_scales):
         total = zlib.crc32(np.ascontiguousarray(values).view(np.uint8).data, total)
     return total
 

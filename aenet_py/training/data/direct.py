@@ -31,6 +31,7 @@ from aenet_py.neighbors.search import is_repeated
 from aenet_py.pipelines import atomic_energies, featurize
 from aenet_py.runtime.workers import Workers
 from aenet_py.structure import Structure
+from aenet_py.training.data.constants import LARGE
 from aenet_py.training.data.gradients import Gradients, Store
 from aenet_py.training.data.packing import OtherFormError, in_full, most_words
 from aenet_py.training.data.recompute import Recomputed, places
@@ -217,7 +218,10 @@ def features(included: Included, threads: int, advance: Advance) -> Direct:
     energies = featurize.RunningEnergies(included.n_given)
     n_atoms, width = int(counts.sum()), int(model.basis.sizes.max())
     integers = np.empty((2, n_atoms), dtype=np.int32)
-    atoms = Atoms(integers[0], np.empty((n_atoms, 3)), np.empty((n_atoms, 3)), integers[1], np.empty((n_atoms, width)))
+    kind = np.float64 if 4 * n_atoms * width <= LARGE else np.float32  # in which they are trained on
+    atoms = Atoms(
+        integers[0], np.empty((n_atoms, 3)), np.empty((n_atoms, 3)), integers[1], np.empty((n_atoms, width), kind)
+    )
     first_atoms = np.concatenate([[0], np.cumsum(counts)])
     entries: list[StructureEntry] = []
     reals = np.empty(len(counts), dtype=np.int64)
