@@ -3,8 +3,9 @@
     python benchmarks/direct.py [--example ../shared/tio2] [--structures 250] [--original GENERATE CONVERT TRAIN]
 
 The example's structures and networks, with the forces of all structures.  The ways alternate; each figure is the best
-of several runs.  The results of our two must be the same.  With --original, also the original's way: its generate.x,
-its trainbin2ASCII.x and its aenet_pytorch.py.
+of several runs.  The first two must give the same results; the third keeps no gradients (MEMORY_MODE recompute).  An
+epoch is timed by a run with twice as many.  With --original, also the original's way: its generate.x, its
+trainbin2ASCII.x and its aenet_pytorch.py.
 """
 
 from __future__ import annotations
@@ -38,7 +39,11 @@ def prepare(example: Path, folder: Path, epochs: int, n_structures: int | None) 
     deck = re.sub(r"(?m)^ITERATIONS .*$", f"ITERATIONS {epochs}\nSAVE_ENERGIES", (example / "train.in").read_text())
     (folder / "train.in").write_text(re.sub(r"(?m)^TRAININGSET .*$", "TRAININGSET set.train", deck))
     (folder / "original.in").write_text(re.sub(r"(?m)^TRAININGSET .*$", "TRAININGSET set.train.ascii", deck))
-    (folder / "direct.in").write_text(sections + re.sub(r"(?m)^TRAININGSET .*\n", "", deck))
+    direct = sections + re.sub(r"(?m)^(TRAININGSET|MEMORY_MODE) .*\n", "", deck)
+    for name, mode in (("direct", "cpu"), ("recompute", "recompute")):
+        text = direct.replace("METHOD", f"MEMORY_MODE {mode}\nMETHOD", 1)
+        (folder / f"{name}.in").write_text(text)
+        (folder / f"{name}-twice.in").write_text(text.replace(f"ITERATIONS {epochs}", f"ITERATIONS {2 * epochs}"))
 
 
 def run(folder: Path, *commands: list[str]) -> tuple[Run, float, list[bytes]]:
@@ -64,7 +69,9 @@ def main() -> None:
     ways = {
         "through files": ([*launcher("generate.x"), "generate.in"], [*train, "train.in"]),
         "from structures": ([*train, "direct.in"],),
+        "without gradients": ([*train, "recompute.in"],),
     }
+    longer = {"from structures": [*train, "direct-twice.in"], "without gradients": [*train, "recompute-twice.in"]}
     if options.original:
         generate, convert, original = options.original
         ways["original"] = (
@@ -79,7 +86,7 @@ def main() -> None:
         for _ in range(options.repeat):
             for way, commands in ways.items():
                 runs[way].append(run(folder, *commands))
-        ours = [each for way, of in runs.items() if way != "original" for each in of]
+        ours = [each for way in ("through files", "from structures") for each in runs[way]]
         if len({tuple(results) for *_, results in ours}) > 1:
             raise SystemExit("the results differ")
         print("| way | s | CPU s | peak memory, MB | files left, MB |\n| --- | --- | --- | --- | --- |")
@@ -87,6 +94,14 @@ def main() -> None:
             found = best([each for each, *_ in of])
             row = (found.seconds, found.cpu, found.megabytes, of[0][1])
             print(f"| {way} | " + " | ".join(f"{figure:.3g}" for figure in row) + " |", flush=True)
+        pairs: dict[str, list[float]] = {way: [] for way in longer}
+        for _ in range(options.repeat):
+            for way, command in longer.items():
+                once, *_ = run(folder, *ways[way])
+                twice, *_ = run(folder, command)
+                pairs[way].append((twice.seconds - once.seconds) / options.epochs)
+        for way, seconds in pairs.items():
+            print(f"an epoch {way}: {min(seconds):.4f} s")
 
 
 if __name__ == "__main__":

@@ -17,12 +17,15 @@ class HeldOut:
     """How structures are held out, where the deck says more than TESTPERCENT.
 
     every : each so many-th structure is tested, 0 for none; group : key of extended XYZ whose values stay together;
-    validation : fraction of the structures that are validated; line : of SPLIT, if known.
+    validation : fraction of the structures that are validated; test_set, validation_set : training sets that are tested
+    and validated, beside one to train on; line : of SPLIT, if known.
     """
 
     every: int = 0
     group: str = ""
     validation: float = 0.0
+    test_set: NamedFile | None = None
+    validation_set: NamedFile | None = None
     line: int | None = field(default=None, repr=False, compare=False)
 
 
@@ -37,21 +40,20 @@ def read(
     if not named and not (given is not None and (given.test or given.validation)):
         return None, given
     held = _split(path, entries["split"]) if "split" in entries else HeldOut()
-    for keyword in ("testset", "validationset"):
-        if keyword in entries and given is None:
-            message = f"found {keyword.upper()} with a training set; expected TYPES, SETUPS and structures"
-            raise InputError(path, message, entries[keyword].number)
-    if given is not None:
-        test, valid = (
-            (NamedFile(entries[keyword].words[0], entries[keyword].number),) if keyword in entries else known
-            for keyword, known in (("testset", given.test), ("validationset", given.validation))
-        )
-        given = replace(given, test=test, validation=valid)
-        if valid and validation:
-            message = "found VALIDATIONPERCENT with VALIDATIONSET; expected one of them"
-            raise InputError(path, message, entries["validationpercent"].number)
-        if test and (held.every or held.group):
-            raise InputError(path, "found SPLIT with TESTSET; expected one of them", held.line)
+    test, valid = (
+        NamedFile(entries[keyword].words[0], entries[keyword].number) if keyword in entries else None
+        for keyword in ("testset", "validationset")
+    )
+    if given is None:
+        held = replace(held, test_set=test, validation_set=valid)
+    else:
+        files = (given.test if test is None else (test,), given.validation if valid is None else (valid,))
+        given = replace(given, test=files[0], validation=files[1])
+    if validation and (valid or (given is not None and given.validation)):
+        message = "found VALIDATIONPERCENT with VALIDATIONSET; expected one of them"
+        raise InputError(path, message, entries["validationpercent"].number)
+    if (held.every or held.group) and (test or (given is not None and given.test)):
+        raise InputError(path, "found SPLIT with TESTSET; expected one of them", held.line)
     if held.group and given is None:
         message = f"found SPLIT group={held.group} with a training set; expected TYPES, SETUPS and structures"
         raise InputError(path, message, held.line)
@@ -66,7 +68,7 @@ def read(
 
 def chooses_test(held: HeldOut | None, given: StructureInput | None) -> bool:
     """Whether the test set is known without a percentage."""
-    return held is not None and bool(held.every or (given is not None and given.test))
+    return held is not None and bool(held.every or held.test_set or (given is not None and given.test))
 
 
 def _split(path: str, entry: TrainKeyword) -> HeldOut:
@@ -89,7 +91,10 @@ def lines(held: HeldOut | None, given: StructureInput | None) -> list[str]:
         found.append(f"SPLIT group={held.group}")
     if held is not None and held.validation:
         found.append(f"VALIDATIONPERCENT {100 * held.validation:.15g}")
+    if held is not None:
+        named = (("TESTSET", held.test_set), ("VALIDATIONSET", held.validation_set))
+        found += [f"{keyword} {file.path}" for keyword, file in named if file is not None]
     if given is not None:
-        named = (("TESTSET", given.test), ("VALIDATIONSET", given.validation))
-        found += [f"{keyword} {file.path}" for keyword, files in named for file in files if isinstance(file, NamedFile)]
+        parts = (("TESTSET", given.test), ("VALIDATIONSET", given.validation))
+        found += [f"{keyword} {file.path}" for keyword, files in parts for file in files if isinstance(file, NamedFile)]
     return found

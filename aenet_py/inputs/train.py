@@ -192,8 +192,16 @@ class TrainInput:
     @property
     def validates(self) -> bool:
         """Whether there is a validation set, so that the test set is tested at the end only."""
-        with_file = self.structures is not None and bool(self.structures.validation)
-        return self.held_out is not None and (self.held_out.validation > 0 or with_file)
+        held, given = self.held_out, self.structures
+        with_file = given is not None and bool(given.validation)
+        return held is not None and (held.validation > 0 or held.validation_set is not None or with_file)
+
+    @property
+    def sets(self) -> list[NamedFile]:
+        """The training set and, in files of the same kind, those that are only tested and validated."""
+        first = NamedFile(self.training_set)
+        others = (self.held_out.test_set, self.held_out.validation_set) if self.held_out is not None else ()
+        return [first, *(each for each in others if each is not None)]
 
     @property
     def reduces_rate(self) -> bool:

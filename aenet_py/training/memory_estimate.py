@@ -121,18 +121,29 @@ def estimate(deck: TrainInput) -> MemoryEstimate:
     if len(known) == len(deck.symbols) and deck.mode != "batches":  # otherwise, reading the set reports what is wrong
         n_features, n_atoms = ([setup.n_features for setup, _ in known], [of.count for _, of in known])
         weights, layers = of_networks(deck, n_features, n_atoms, header.n_structures)
+    others = [native(file.path) for file in deck.sets[1:]]
+    growth = 1 + sum(map(_size, others)) / max(1, _size(path))
+    features *= growth
     need = MemoryEstimate(features, 0, weights, layers)
     if deck.alpha is None or not footer.setups:
         return need
     if deck.memory_mode == "recompute":
         return replace(need, later=_later(model(header.types, header.atomic_energies, footer.setups), deck))
-    try:
-        size = os.path.getsize(gradients.path_of(path))
-    except OSError:
-        raise AenetError(f"{gradients.path_of(path)}: no such file; FORCES requires these gradients") from None
+    size = 0
+    for each in map(gradients.path_of, [path, *others]):
+        if not os.path.exists(each):
+            raise AenetError(f"{each}: no such file; FORCES requires these gradients")
+        size += os.path.getsize(each)
     layouts = [layout_of(setup, header.types) for setup in footer.setups]
-    packed = 4 * most_words(layouts, size // 8, footer.n_atoms)
+    packed = 4 * most_words(layouts, size // 8, int(growth * footer.n_atoms))
     return _with_gradients(need, deck, packed, header.n_structures)
+
+
+def _size(path: str) -> int:
+    """Bytes of a training set; AenetError if it is missing, or none."""
+    with trainset.open_source(path) as source:
+        trainset.check_header(path, trainset.read_header(source), "test")
+    return os.path.getsize(path)
 
 
 def _copies(n_bytes: float) -> int:

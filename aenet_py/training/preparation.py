@@ -22,7 +22,7 @@ from aenet_py.inputs.train import TrainInput
 from aenet_py.pipelines import atomic_energies
 from aenet_py.runtime.signals import uninterrupted
 from aenet_py.training import memory_estimate
-from aenet_py.training.data import dataset, direct, held_out, packing, splits, test_set, virials, weights
+from aenet_py.training.data import dataset, direct, held_out, packing, sets, splits, test_set, virials, weights
 from aenet_py.training.data.dataset import Data
 from aenet_py.training.data.direct import Direct
 from aenet_py.training.data.splits import Draw
@@ -86,20 +86,21 @@ def _load(deck: TrainInput, ranks: Ranks, events: Events) -> tuple[Data, Draw, d
 
 def _read(deck: TrainInput, ranks: Ranks, events: Events) -> tuple[Data, Draw, dict[str, Any] | None]:
     events.reading()
-    computed, mine = None, None
+    computed, mine, sizes = None, None, None
     if deck.structures is None:
         events.note(ranks.together(lambda: memory_estimate.check(deck, ranks)))
-        with events.progress(os.path.getsize(native(deck.training_set)), "B") as advance_set:
-            training_set = dataset.read(deck, advance_set)
+        n_bytes = sum(os.path.getsize(native(file.path)) for file in deck.sets)
+        with events.progress(n_bytes, "B") as advance_set:
+            training_set, sizes = sets.read(deck, advance_set)
     else:
         deck, computed = _computed(deck, ranks, events)
         training_set = computed.training_set
-    roles = _roles(deck, training_set, computed)
+    roles = _roles(deck, training_set, computed, sizes)
     if ranks.size > 1 and not (deck.save_batches and ranks.rank == 0):
         is_kept = dataset.kept(deck, training_set)
         pairs = zip(training_set.structures.entries, is_kept, strict=True)
         paths = [entry.path.strip() for entry, kept in pairs if kept]
-        with_forces = dataset.with_forces_ahead(deck, training_set, computed)
+        with_forces = dataset.with_forces_ahead(deck, training_set, computed, sizes)
         draw = test_set.draw(deck, with_forces, paths, _state(deck)[1], roles)
         n_atoms = np.diff(training_set.structures.starts)[is_kept]
         mine = splits.shared(draw, n_atoms, ranks.rank, ranks.size)
@@ -108,11 +109,11 @@ def _read(deck: TrainInput, ranks: Ranks, events: Events) -> tuple[Data, Draw, d
         if deck.memory_mode == "recompute" or (computed is not None and deck.alpha is not None):
             advance = stack.enter_context(events.progress(len(training_set.structures.entries), "structures"))
         elif deck.alpha is not None:
-            path = gradients.path_of(native(deck.training_set))
-            advance = stack.enter_context(events.progress(os.path.getsize(path), "B"))
+            n_bytes = sum(os.path.getsize(gradients.path_of(native(file.path))) for file in deck.sets)
+            advance = stack.enter_context(events.progress(n_bytes, "B"))
             packing.ready()
             stack.enter_context(importing("torch"))
-        data = dataset.prepare(deck, training_set, mine, advance, ranks.threads, computed)
+        data = dataset.prepare(deck, training_set, mine, advance, ranks.threads, computed, sizes)
     if computed is not None:
         weighted = weights.of(deck, computed.included.structures)
         if weighted is not None:
@@ -130,11 +131,14 @@ def _read(deck: TrainInput, ranks: Ranks, events: Events) -> tuple[Data, Draw, d
     return data, draw, stored
 
 
-def _roles(deck: TrainInput, training_set: TrainingSet, computed: Direct | None) -> np.ndarray | None:
+def _roles(
+    deck: TrainInput, training_set: TrainingSet, computed: Direct | None, sizes: list[int] | None
+) -> np.ndarray | None:
     """What the structures that are kept are used for, if the deck decides that (`held_out.roles`)."""
     is_kept = dataset.kept(deck, training_set)
     if computed is None:
-        found = held_out.roles(deck, np.full(len(is_kept), splits.UNKNOWN), None)
+        assert sizes is not None
+        found = held_out.roles(deck, sets.roles(deck, sizes), None)
     else:
         found = held_out.roles(deck, computed.included.roles, computed.included.structures)
     return None if found is None else found[is_kept]
@@ -153,7 +157,7 @@ def _computed(deck: TrainInput, ranks: Ranks, events: Events) -> tuple[TrainInpu
     ranks.together(lambda: memory_estimate.check_structures(deck, included, order, None, ranks))
     with events.progress(len(included.structures), "structures") as advance:
         computed = direct.features(included, ranks.threads, advance)
-    dataset.check_finite(deck, computed.training_set)
+    dataset.check_finite(deck.training_set, computed.training_set)
     header, footer = computed.training_set.header, computed.training_set.footer
     absurd = atomic_energies.warning(footer.energies, header.atomic_energies)
     if absurd is not None:

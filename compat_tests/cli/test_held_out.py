@@ -160,7 +160,6 @@ STRUCTURES = "TYPES\n4\n" + "".join(f"{s} {e}\n" for s, e in SPECIES.items()) + 
         ("SPLIT random", False, ":3: found 'random' after SPLIT"),
         ("SPLIT every=3", False, ":2: found TESTPERCENT with SPLIT every= or TESTSET; expected one of them"),
         ("SPLIT group=kind", False, ":3: found SPLIT group=kind with a training set; expected TYPES, SETUPS and"),
-        ("TESTSET a.xyz", False, ":3: found TESTSET with a training set; expected TYPES, SETUPS and structures"),
         ("VALIDATIONPERCENT 100", False, ":3: found '100' after VALIDATIONPERCENT; expected a percentage, below 100"),
         ("VALIDATIONPERCENT 10\nSAVE_BATCHES", False, ":3: found VALIDATIONPERCENT with SAVE_BATCHES; expected one"),
         ("VALIDATIONPERCENT 10\nMODE batches", False, ":3: found VALIDATIONPERCENT with MODE batches; expected one of"),

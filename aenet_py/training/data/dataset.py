@@ -155,7 +155,7 @@ def read(deck: TrainInput, advance: Advance = unwatched) -> TrainingSet:
     if not training_set.footer.setups:
         raise InputError(deck.training_set, "this training set has no set-ups; expected one for each species")
     order_of_species(deck, training_set.header.types)
-    check_finite(deck, training_set)
+    check_finite(deck.training_set, training_set)
     return training_set
 
 
@@ -179,10 +179,12 @@ def with_forces(deck: TrainInput, training_set: TrainingSet, selected: np.ndarra
     return np.array(selected) & (largest < (math.inf if deck.max_forces is None else deck.max_forces))
 
 
-def with_forces_ahead(deck: TrainInput, training_set: TrainingSet, of: Direct | None = None) -> np.ndarray:
+def with_forces_ahead(
+    deck: TrainInput, training_set: TrainingSet, of: Direct | None = None, sizes: Sequence[int] | None = None
+) -> np.ndarray:
     """The same for the structures that are kept, before gradients are read, (n_kept,) bool; AenetError as above.
 
-    of : the training set's structures, unless it is in a file.
+    of : the training set's structures, unless it is in a file; sizes : structures of each file, unless there is one.
     """
     is_kept = kept(deck, training_set)
     if deck.alpha is None:
@@ -191,10 +193,13 @@ def with_forces_ahead(deck: TrainInput, training_set: TrainingSet, of: Direct | 
         return with_forces(deck, training_set, of.included.chosen)[is_kept]
     if deck.memory_mode == "recompute":
         return with_forces(deck, training_set, _chosen(deck, len(is_kept)))[is_kept]
-    path = files.path_of(native(deck.training_set))
-    selected = files.selected(path)
-    if len(selected) != len(is_kept):
-        raise InputError(path, f"has {len(selected)} structures, but {deck.training_set} has {len(is_kept)}")
+    selected: list[bool] = []
+    for file, size in zip(deck.sets, [len(is_kept)] if sizes is None else sizes, strict=True):
+        path = files.path_of(native(file.path))
+        found = files.selected(path)
+        if len(found) != size:
+            raise InputError(path, f"has {len(found)} structures, but {file.path} has {size}")
+        selected += found
     return with_forces(deck, training_set, selected)[is_kept]
 
 
@@ -207,7 +212,7 @@ def _chosen(deck: TrainInput, n: int) -> np.ndarray:
 
 def prepare(
     deck: TrainInput, training_set: TrainingSet, mine: np.ndarray | None = None,
-    advance: Advance = unwatched, threads: int = 1, of: Direct | None = None,
+    advance: Advance = unwatched, threads: int = 1, of: Direct | None = None, sizes: Sequence[int] | None = None,
 ) -> Data:  # fmt: skip
     """Select and order the structures and, with FORCES, read or compute their gradients.
 
@@ -225,6 +230,8 @@ def prepare(
         Threads that compute gradients.
     of : Direct, optional
         The training set's structures, unless it is in a file.
+    sizes : sequence of int, optional
+        Structures of each of the files (`TrainInput.sets`); by default, there is one.
 
     Returns
     -------
@@ -244,7 +251,8 @@ def prepare(
     is_kept = kept(deck, training_set)
     numbers = np.flatnonzero(is_kept).tolist()
     of_networks = np.argsort(order)
-    training = _normalisation(deck, training_set, of_networks, [per_atom[i] for i in numbers])
+    n_first = len(entries) if sizes is None else sizes[0]  # sets that are only tested do not change the training
+    training = _normalisation(deck, training_set, of_networks, [per_atom[i] for i in numbers if i < n_first])
     setups = [training_set.footer.setups[t] for t in of_networks]
     setups = [dataclasses.replace(setup, description=setup.description.strip()) for setup in setups]
     statistics = [training_set.footer.statistics[t] for t in of_networks]
@@ -267,7 +275,7 @@ def prepare(
     np.add.at(in_each, (structure_of, networks), 1)
     packed, selected = None, np.zeros(len(entries), dtype=bool)
     if deck.alpha is not None:
-        packed, selected = _gradients(deck, training_set, networks, is_kept, mine, setups, threads, advance, of)
+        packed, selected = _gradients(deck, training_set, networks, is_kept, mine, setups, threads, advance, of, sizes)
     structures = Structures(
         paths=[entries[i].path.strip() for i in numbers],
         energies=np.array([entries[i].energy for i in numbers]),
@@ -294,7 +302,7 @@ def checksum(data: Data) -> int:
 
 def _gradients(
     deck: TrainInput, training_set: TrainingSet, networks: np.ndarray, is_kept: np.ndarray, mine: np.ndarray | None,
-    setups: list[Setup], threads: int, advance: Advance, of: Direct | None,
+    setups: list[Setup], threads: int, advance: Advance, of: Direct | None, sizes: Sequence[int] | None,
 ) -> tuple[Gradients | Pairs, np.ndarray]:  # fmt: skip
     """Gradients that this process needs, or pairs in their place, and which structures have forces to train on."""
     atoms, starts = training_set.structures.atoms, training_set.structures.starts
@@ -336,8 +344,12 @@ def _gradients(
         Wanted(entry, atoms.types[begin:end] + 1, networks[begin:end], bool(use))
         for entry, begin, end, use in zip(training_set.structures.entries, starts[:-1], starts[1:], used, strict=True)
     ]
-    path = files.path_of(native(deck.training_set))
-    read, selected = gradients.read(path, wanted, layouts, deck.training_set, on_disk, advance)
+    ends = [0, *np.cumsum([len(wanted)] if sizes is None else sizes).tolist()]
+    parts = [
+        gradients.Part(files.path_of(native(file.path)), file.path, wanted[begin:end])
+        for file, (begin, end) in zip(deck.sets, itertools.pairwise(ends), strict=True)
+    ]
+    read, selected = gradients.read(parts, layouts, on_disk, advance)
     read = dataclasses.replace(read, starts=read.starts[kept_atoms], words=read.words[is_kept])
     return read, with_forces(deck, training_set, selected)
 
@@ -356,7 +368,7 @@ def _pairs(
     return pairs.listed(together, structures, of_each, threads, advance)
 
 
-def check_finite(deck: TrainInput, training_set: TrainingSet) -> None:
+def check_finite(name: str, training_set: TrainingSet) -> None:
     """InputError that names the first structure or species with a value that is NaN, infinite or far too large."""
     entries, atoms = training_set.structures.entries, training_set.structures.atoms
     structure_of = np.repeat(np.arange(len(entries)), [entry.n_atoms for entry in entries])
@@ -368,11 +380,11 @@ def check_finite(deck: TrainInput, training_set: TrainingSet) -> None:
     ):
         if not good.all():
             path = entries[structures[np.argmin(good)]].path
-            raise InputError(deck.training_set, f"structure {path!r}: its {what} not finite, or too large")
+            raise InputError(name, f"structure {path!r}: its {what} not finite, or too large")
     for symbol, values in zip(training_set.header.types, training_set.footer.statistics, strict=True):
         if not all((abs(each) < MOST_SINGLE).all() for each in (values.low, values.high, values.mean, values.square)):
             message = f"the statistics of the features of {symbol} are not finite; the footer is damaged"
-            raise InputError(deck.training_set, message)
+            raise InputError(name, message)
 
 
 def order_of_species(deck: TrainInput, wanted: Sequence[str]) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -171,22 +172,26 @@ class Gradients:
     words: np.ndarray
 
 
+@dataclass(frozen=True)
+class Part:
+    """A file of gradients, the training set that it belongs to, and all structures of that."""
+
+    path: str
+    of: str
+    structures: Sequence[Wanted]
+
+
 def read(
-    path: str, structures: Sequence[Wanted], layouts: tuple[Layout, ...], of: str, on_disk: bool,
-    advance: Advance = unwatched,
-) -> tuple[Gradients, np.ndarray]:  # fmt: skip
+    parts: Sequence[Part], layouts: tuple[Layout, ...], on_disk: bool, advance: Advance = unwatched
+) -> tuple[Gradients, np.ndarray]:
     """Read and pack the gradients of the structures that are used.
 
     Parameters
     ----------
-    path : str
-        File of gradients.
-    structures : sequence of Wanted
-        All structures of the training set.
+    parts : sequence of Part
+        The files.
     layouts : tuple of Layout
         Per network.
-    of : str
-        The training set, for messages.
     on_disk : bool
         Whether to keep the gradients in a file instead of in memory.
     advance : callable, optional
@@ -195,58 +200,61 @@ def read(
     Returns
     -------
     gradients : Gradients
+        Of the structures of all files, in order.
     selected : ndarray of bool, shape (n,)
-        Which structures have gradients in the file, used or not.
+        Which structures have gradients in the files, used or not.
 
     Raises
     ------
     InputError
-        If the file does not belong to the training set.
+        If a file does not belong to its training set.
     """
     try:
-        return _read(path, structures, layouts, of, on_disk, advance)
+        return _read(parts, layouts, on_disk, advance)
     except OtherFormError:
         pass
     try:
-        return _read(path, structures, tuple(map(in_full, layouts)), of, on_disk, advance)
+        return _read(parts, tuple(map(in_full, layouts)), on_disk, advance)
     except OtherFormError as error:
-        raise InputError(path, f"structure {error.args[0]!r} has gradients that are not finite") from None
+        path, structure = error.args
+        raise InputError(path, f"structure {structure!r} has gradients that are not finite") from None
 
 
 def _read(
-    path: str,
-    structures: Sequence[Wanted],
-    layouts: tuple[Layout, ...],
-    of: str,
-    on_disk: bool,
-    advance: Advance,
+    parts: Sequence[Part], layouts: tuple[Layout, ...], on_disk: bool, advance: Advance
 ) -> tuple[Gradients, np.ndarray]:
+    structures = [wanted for part in parts for wanted in part.structures]
     words, selected = np.zeros((len(structures), 2), dtype=np.int64), np.zeros(len(structures), dtype=bool)
     starts = [np.full(wanted.entry.n_atoms, -1, dtype=np.int64) for wanted in structures]
-    with RecordReader(path) as source:
-        n_atoms = sum(wanted.entry.n_atoms for wanted in structures)
-        store, kernel_layouts = Store(most_words(layouts, source.window.size // 8, n_atoms), on_disk), joined(layouts)
+    n_atoms = sum(wanted.entry.n_atoms for wanted in structures)
+    n_bytes = sum(os.path.getsize(part.path) for part in parts if os.path.exists(part.path))
+    store, kernel_layouts, first = Store(most_words(layouts, n_bytes // 8, n_atoms), on_disk), joined(layouts), 0
 
-        def read_atoms(source: RecordReader, number: int, _: GradientEntry) -> int:
-            wanted = structures[number - 1]
-            packed, begins, most = _pack_structure(source, number, wanted, layouts, kernel_layouts, store)
-            if wanted.used:
-                starts[number - 1] = store.length + begins
-                words[number - 1] = store.length, store.length + len(packed)
-                store.keep(packed)
-            return most
+    def read_atoms(first: int, source: RecordReader, number: int, _: GradientEntry) -> int:
+        place = first + number - 1
+        packed, begins, most = _pack_structure(source, number, structures[place], layouts, kernel_layouts, store)
+        if structures[place].used:
+            starts[place] = store.length + begins
+            words[place] = store.length, store.length + len(packed)
+            store.keep(packed)
+        return most
 
-        steps = gradients.read(source, read_atoms)
-        for number, wanted in enumerate(structures, 1):
-            given, entry = next(steps, None), wanted.entry
-            if not isinstance(given, GradientEntry) or (given.path, given.n_atoms) != (entry.path, entry.n_atoms):
-                shown = f"{given.path!r}" if isinstance(given, GradientEntry) else "the end"
-                raise InputError(path, f"found {shown} as structure {number}; expected {entry.path!r}, as in {of}")
-            selected[number - 1] = given.selected
+    for part in parts:
+        with RecordReader(part.path) as source:
+            steps = gradients.read(source, functools.partial(read_atoms, first))
+            for number, wanted in enumerate(part.structures, 1):
+                given, entry = next(steps, None), wanted.entry
+                if not isinstance(given, GradientEntry) or (given.path, given.n_atoms) != (entry.path, entry.n_atoms):
+                    shown = f"{given.path!r}" if isinstance(given, GradientEntry) else "the end"
+                    message = f"found {shown} as structure {number}; expected {entry.path!r}, as in {part.of}"
+                    raise InputError(part.path, message)
+                selected[first + number - 1] = given.selected
+                advance(source.advanced())
+            for _ in steps:
+                message = f"has more structures than the {len(part.structures)} of {part.of}"
+                raise InputError(part.path, message)
             advance(source.advanced())
-        for _ in steps:
-            raise InputError(path, f"has more structures than the {len(structures)} of {of}")
-        advance(source.advanced())
+        first += len(part.structures)
     return Gradients(store, layouts, np.concatenate(starts), words), selected
 
 
@@ -278,7 +286,7 @@ def _pack_structure(
                 kernel_layouts, wanted.types, networks, places, done, content, room[used:], starts
             )
         except OtherFormError:
-            raise OtherFormError(wanted.entry.path) from None
+            raise OtherFormError(source.path, wanted.entry.path) from None
         except OtherBytesError:
             raise _what_is_wrong(source, number, wanted, done) from None
         begins[places[done : done + n]] = used + starts[places[done : done + n]]
