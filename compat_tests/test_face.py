@@ -13,7 +13,7 @@ import pytest
 import aenet_py
 from compat_tests.cli.cases import FIXTURES, ROOT
 
-FUNCTIONS = ("check", "evaluate", "generate", "read", "select", "simulate", "train", "transfer")
+FUNCTIONS = ("check", "evaluate", "generate", "init", "read", "select", "simulate", "train", "transfer")
 HEAVY = {"numpy", "numba", "llvmlite", "torch", "ase", "scipy", "matplotlib"}
 
 

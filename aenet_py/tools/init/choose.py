@@ -1,0 +1,192 @@
+"""What suits a set of structures, from its figures: features, networks, and how they are trained.
+
+The numbers come from trainings on TiO2 crystals and molecular dynamics, on clusters of metals with water, and on alloys
+(docs/init.md).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from aenet_py.inputs.generate import FIT, ISOLATED, AtomicEnergy
+from aenet_py.tools.init.figures import Figures
+
+RADIAL, ANGULAR = (8.0, 16), (5.0, 4)  # Å and order: the optimum of the descriptor's authors
+SPACE = 1.0  # Å beyond the largest distance in isolated structures, for those of simulations
+LEAST_RADIAL = 4.0  # Å
+R_MIN = 0.5  # of the shortest distance; simulations come closer than any structure
+KEYS = (
+    "trajectory", "traj", "trajectory_id", "traj_id", "run", "run_id", "md_run", "calculation", "group", "name",
+    "config_type",
+)  # fmt: skip
+LEAST_GROUPS, LARGEST_GROUP = 10, 0.2  # values of a key, and share of the most frequent one, that a split requires
+HELD = 10.0  # percent for testing, and for validation
+LEAST_TESTED, LEAST_VALIDATED = 10, 100  # structures of which some are tested, and validated
+PASSES = 10_000_000  # atoms in all epochs: some minutes, as an atom takes 17 µs
+FEWEST, MOST = 50, 2000  # epochs
+BATCHES, LEAST_BATCH, MOST_BATCH = 30, 4, 32  # batches in an epoch, where batches of these sizes permit it
+NODES = ((100_000, 20), (1_000, 15), (0, 10))  # atoms, and nodes in each of two layers for at least so many
+RATE, ALPHA = 0.01, 0.3
+TRANSFER_RATE = 0.001  # as in docs/transfer-learning.md
+ENERGY_SETTINGS = (0.003, 32)
+MOST_PACKED = 8e9  # bytes of gradients that are kept in memory
+PACKED = 4.0  # bytes per feature, neighbour and atom
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What to write.
+
+    Parameters
+    ----------
+    radial, angular : tuple of float and int
+        Cutoff, Å, and order.
+    r_min : float
+        Shortest distance to expect, Å.
+    atomic_energies : tuple
+        Of the species of `Figures.atoms`: ``fit``, ``isolated`` or 0.
+    nodes : tuple of int
+        Nodes of the hidden layers.
+    epochs, batch : int
+        Number of epochs, and of structures in a batch.
+    rate : float
+        Learning rate at the beginning.
+    alpha : float or None
+        Weight of the forces, None without.
+    forces_percent : float
+        Percentage of the structures whose forces are used.
+    test, validation : float
+        Percentages of the structures.
+    group : str
+        Key whose values stay together, empty for none.
+    patience : int or None
+        Epochs without a smaller error of validation, None without validation.
+    reasons : tuple of tuple of str
+        What was chosen, its value, and why.
+    """
+
+    radial: tuple[float, int]
+    angular: tuple[float, int]
+    r_min: float
+    atomic_energies: tuple[AtomicEnergy, ...]
+    nodes: tuple[int, ...]
+    epochs: int
+    batch: int
+    rate: float
+    alpha: float | None
+    forces_percent: float
+    test: float
+    validation: float
+    group: str
+    patience: int | None
+    reasons: tuple[tuple[str, str, str], ...]
+
+
+def choose(figures: Figures, transfer: bool = False) -> Choices:
+    """What suits a set of structures.
+
+    Parameters
+    ----------
+    figures : Figures
+        Of the set.
+    transfer : bool
+        Whether a training continues from the potentials of another, whose features and networks it keeps.
+
+    Returns
+    -------
+    Choices
+    """
+    radial, why_radial = _radial(figures)
+    angular = min(ANGULAR[0], radial[0]), ANGULAR[1]
+    energies, why_energies = _atomic_energies(figures)
+    nodes, why_nodes = _nodes(figures)
+    test, validation, group, why_test = _held_out(figures)
+    batch = _batch(figures.n_structures * (1 - (test + validation) / 100))
+    percent, why_percent = _forces(figures, radial, angular)
+    epochs = min(max(PASSES // figures.n_atoms, FEWEST), MOST)
+    patience = max(epochs // 3, 1) if validation else None
+    rate = TRANSFER_RATE if transfer else RATE
+    held = f"{test:g} % tested, {validation:g} % validated" + (f", by {group}" if group else "")
+    reasons = [
+        ("radial", f"{radial[0]:g} Angstrom, order {radial[1]}", why_radial),
+        ("angular", f"{angular[0]:g} Angstrom, order {angular[1]}", "the usual optimum"),
+        ("networks", " ".join(f"{n}:tanh" for n in nodes), why_nodes),
+    ] if not transfer else [("features, networks", "those of the source", "their weights assume them")]  # fmt: skip
+    reasons += [
+        ("atomic energies", " ".join(map(str, dict.fromkeys(energies))), why_energies),
+        ("forces", f"weight {ALPHA:g}, {percent:g} % of them" if figures.has_forces else "none", why_percent),
+        ("held out", held, why_test),
+        (
+            "batches",
+            f"{batch} structures",
+            f"about {BATCHES} steps in an epoch, batches of {LEAST_BATCH} to {MOST_BATCH}",
+        ),
+        ("learning rate", f"{rate:g}, cosine", "fine-tuning" if transfer else "the fastest of those tried"),
+        ("epochs", f"{epochs:,}", "some minutes" if epochs > FEWEST else "fewer are not enough"),
+    ]
+    if patience is not None:
+        reasons.append(("patience", f"{patience:,} epochs", "stops if the validation errors only rise"))
+    return Choices(
+        radial=radial, angular=angular, r_min=_r_min(figures), atomic_energies=energies, nodes=nodes, epochs=epochs,
+        batch=batch, rate=rate, alpha=ALPHA if figures.has_forces else None, forces_percent=percent, test=test,
+        validation=validation, group=group, patience=patience, reasons=tuple(reasons),
+    )  # fmt: skip
+
+
+def _radial(figures: Figures) -> tuple[tuple[float, int], str]:
+    """Radial cutoff and order, and why."""
+    cutoff, order = RADIAL
+    if figures.extent + SPACE >= cutoff:
+        return (cutoff, order), f"the usual optimum; {figures.neighbors[cutoff]:.0f} neighbours"
+    smaller = max(LEAST_RADIAL, math.ceil(2 * (figures.extent + SPACE)) / 2)
+    return (smaller, math.ceil(order * smaller / cutoff)), f"no two atoms are more than {figures.extent:.1f} apart"
+
+
+def _r_min(figures: Figures) -> float:
+    if not math.isfinite(figures.shortest):
+        return R_MIN
+    return max(0.1, math.floor(20 * R_MIN * figures.shortest) / 20)
+
+
+def _atomic_energies(figures: Figures) -> tuple[tuple[AtomicEnergy, ...], str]:
+    if figures.cohesive:
+        return (0.0,) * len(figures.atoms), "the energies are cohesive energies"
+    if figures.free.issuperset(figures.atoms):
+        return (ISOLATED,) * len(figures.atoms), "there is a free atom of each species"
+    return (FIT,) * len(figures.atoms), "not for each species is there a free atom"
+
+
+def _nodes(figures: Figures) -> tuple[tuple[int, ...], str]:
+    nodes = next(nodes for least, nodes in NODES if figures.n_atoms >= least)
+    return (nodes, nodes), f"for {figures.n_atoms:,} atoms"
+
+
+def _held_out(figures: Figures) -> tuple[float, float, str, str]:
+    """Percentages for testing and validation, the key of groups, and why."""
+    n = figures.n_structures
+    if n < LEAST_TESTED:
+        return 0.0, 0.0, "", "too few structures"
+    validation = HELD if n >= LEAST_VALIDATED else 0.0
+    for key in KEYS:
+        n_values, largest = figures.groups.get(key, (0, 0))
+        if LEAST_GROUPS <= n_values <= n / 2 and largest <= LARGEST_GROUP * n:
+            return HELD, validation, key, f"{n_values:,} values of {key}"
+    return HELD, validation, "", "at random, as no key tells what belongs together"
+
+
+def _batch(n_trained: float) -> int:
+    """A power of two."""
+    wanted = max(n_trained / BATCHES, 1.0)
+    return int(min(max(2 ** round(math.log2(wanted)), LEAST_BATCH), MOST_BATCH))
+
+
+def _forces(figures: Figures, radial: tuple[float, int], angular: tuple[float, int]) -> tuple[float, str]:
+    """Percentage of the structures whose forces are used, and why."""
+    if not figures.has_forces:
+        return 100.0, "the structures have none"
+    n_features = (radial[1] + angular[1] + 2) * (2 if len(figures.atoms) > 1 else 1)
+    size = PACKED * n_features * figures.neighbors[RADIAL[0]] * figures.n_atoms
+    if size <= MOST_PACKED:
+        return 100.0, "all have forces"
+    return max(1.0, math.floor(100 * MOST_PACKED / size)), "the gradients of all do not fit into usual memory"

@@ -1,0 +1,187 @@
+"""aenet-py init: folders that run as written, from structures of all kinds."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import aenet_py
+from aenet_py import AenetError, Structure
+from aenet_py.cli import aenet_pytorch, generate, predict
+from aenet_py.formats import extxyz, structures, trained, xsf
+from aenet_py.inputs import generate as generate_inputs
+from aenet_py.inputs import predict as predict_inputs
+from aenet_py.inputs import train as train_inputs
+from aenet_py.inputs.keywords import nobody
+from compat_tests.cli.cases import ROOT, bad_files, in_process, listing
+from compat_tests.structures import make_frames
+
+OPEN, PERIODIC, SLAB = (False, False, False), (True, True, True), (True, True, False)
+KINDS = (
+    "molecules",
+    "periodic",
+    "slab",
+    "without forces",
+    "xsf",
+    "database",
+    "incomplete",
+    "labels",
+    "incomplete labels",
+)
+
+
+def frames(n: int = 24, pbc: tuple[bool, bool, bool] = OPEN) -> list[Structure]:
+    """Structures with one kind of periodicity."""
+    cell = None if pbc == OPEN else 5.5 * np.eye(3)
+    return [replace(each, pbc=pbc, cell=cell, tags=None) for each in make_frames(n)]
+
+
+def write(kind: str, folder: Path) -> str:
+    """A set of some kind, at its usual place in the folder."""
+    pbc = {"periodic": PERIODIC, "slab": SLAB}.get(kind, OPEN)
+    given, path = frames(pbc=pbc), folder / f"{kind} set.extxyz"
+    if kind == "xsf":
+        path = folder / "xsf"
+        path.mkdir()
+        for number, each in enumerate(given):
+            (path / f"{number}.xsf").write_bytes(xsf.text(each))
+        return str(path)
+    if kind == "without forces":
+        given = [replace(each, forces=None) for each in given]
+    if "incomplete" in kind:
+        given[3] = replace(given[3], energy=None)
+        given[5] = replace(given[5], forces=None)
+    text = b"".join(map(extxyz.text, given))
+    if "labels" in kind:
+        text = text.replace(b"forces:R", b"dft_forces:R").replace(b" energy=", b" mace_energy=1.0 dft_energy=")
+    path.write_bytes(text)
+    if kind == "database":
+        assert aenet_py.cli.aenet.main(["convert", str(path), str(folder / "set.db")]) == 0
+        return str(folder / "set.db")
+    return str(path)
+
+
+def shortened(path: Path) -> None:
+    """Leave two epochs of a training."""
+    path.write_text(re.sub(r"(?m)^ITERATIONS .*$", "ITERATIONS 2", path.read_text("latin-1")), "latin-1")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_folders_run(kind, tmp_path, monkeypatch, capsys):
+    """All input files are read by the programs' own readers, and all programs run."""
+    data, folder = write(kind, tmp_path), tmp_path / "new"
+    capsys.readouterr()
+    keys = ["--energy", "dft_energy", "--forces", "dft_forces"] if "labels" in kind else []
+    status, output, error = in_process(capsys, "init", data, "-o", folder, *keys)
+    assert (status, error) == (0, "")
+    n = 22 if "incomplete" in kind else 24
+    assert output.startswith(f"{n} structures, ")
+    assert ("left out: 2 structures" in output) == ("incomplete" in kind)
+    copied = "incomplete" in kind or kind in ("without forces", "database")
+    expected = {"Cu.stp", "O.stp", "README.md", "generate.in", "predict.in", "train.in"}
+    assert {*listing(folder)} == expected | ({"structures.extxyz"} if copied else set())
+
+    monkeypatch.chdir(folder)
+    deck = train_inputs.read("train.in")
+    assert deck.alpha == (None if kind == "without forces" else 0.3)
+    generating = generate_inputs.read("generate.in", nobody)
+    assert generating.forces == (kind != "without forces")
+    assert generating.types == deck.symbols == ("Cu", "O")
+    given = structures.sources(generating.structures)
+    assert structures.n_structures(given) == n
+    assert generating.structures == tuple(each.path for each in deck.structures.files)
+    assert not any(map(os.path.isabs, generating.structures))
+
+    shortened(Path("train.in"))
+    assert aenet_pytorch.main([]) == 0
+    assert len(trained.read_energies("energies.test").paths) == n // 10
+    assert generate.main(["generate.in"]) == 0
+    assert len(aenet_py.TrainingSet.read("set.train").structures.entries) == n
+    assert predict_inputs.read("predict.in", (), nobody).types == ("Cu", "O")
+    assert predict.main(["predict.in"]) == 0
+    assert capsys.readouterr().out.count("Number of atoms") == 10
+
+
+def test_structures_in_memory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = aenet_py.init(frames(), "run")
+    assert done.figures.n_structures == 24
+    assert "structures.extxyz" in done.files
+    kept = aenet_py.read("run/structures.extxyz")
+    assert [each.energy for each in kept] == [each.energy for each in frames()]
+
+
+def test_groups_are_kept_together(tmp_path):
+    text = b"".join(extxyz.text(each, {"run_id": f"r{n // 4}"}) for n, each in enumerate(frames(120)))
+    (tmp_path / "runs.xyz").write_bytes(text)
+    aenet_py.init(tmp_path / "runs.xyz", tmp_path / "new")
+    deck = train_inputs.read(str(tmp_path / "new" / "train.in"))
+    assert (deck.held_out.group, deck.held_out.validation) == ("run_id", 0.1)
+    assert deck.patience is not None
+
+
+@pytest.mark.parametrize("name", ["train.in", "README.md", "Cu.stp", "structures.extxyz", "model.restart"])
+def test_nothing_is_overwritten(name, tmp_path, capsys):
+    data, folder = write("incomplete", tmp_path), tmp_path / "new"
+    folder.mkdir()
+    (folder / name).write_text("mine")
+    status, output, error = in_process(capsys, "init", data, "-o", folder)
+    assert (status, output) == (1, "")
+    assert error == f"Error: {folder / name}: file exists; choose another name\n"
+    assert listing(folder) == {name: b"mine"}
+    assert not bad_files(tmp_path)
+
+
+def test_files_are_added_to_a_folder(tmp_path):
+    data, folder = write("molecules", tmp_path), tmp_path / "new"
+    folder.mkdir()
+    (folder / "notes").write_text("mine")
+    done = aenet_py.init(data, folder)
+    assert {*listing(folder)} == {"notes", *done.files}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda each: replace(each, energy=None), "no structure has an energy; there is nothing to train on"),
+        (None, "new: this is not a folder; choose another name"),
+    ],
+)
+def test_what_cannot_be_done(change, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    if change is None:
+        Path("new").write_text("")
+    before = listing(tmp_path)
+    with pytest.raises(AenetError, match=re.escape(message)):
+        aenet_py.init([each if change is None else change(each) for each in frames(5)], "new")
+    assert listing(tmp_path) == before
+
+
+@pytest.mark.slow
+def test_commands_of_the_readme(tmp_path):
+    """They run as written, one after the other."""
+    aenet_py.init(write("periodic", tmp_path), tmp_path / "new")
+    shortened(tmp_path / "new" / "train.in")
+    _, block, *_ = re.split(r"```(?:sh\n)?", (tmp_path / "new" / "README.md").read_text())
+    commands = block.strip().split("\n")
+    assert [shlex.split(each)[0] for each in commands] == ["aenet-py", "aenet_pytorch.py", "aenet-py", "predict.x"]
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name in ("aenet-py", "aenet_pytorch.py", "predict.x"):
+        (folder / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" "{ROOT / "bin" / name}" "$@"\n')
+        (folder / name).chmod(0o755)
+    environment = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
+    for command, accepted in zip(commands, ({0, 2}, {0}, {0}, {0}), strict=True):
+        done = subprocess.run(
+            command, shell=True, cwd=tmp_path / "new", env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode in accepted, done.stderr
+    assert (tmp_path / "new" / "predict.out").stat().st_size > 1000
