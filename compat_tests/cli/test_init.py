@@ -16,9 +16,10 @@ import pytest
 import aenet_py
 from aenet_py import AenetError, Structure
 from aenet_py.cli import aenet_pytorch, generate, predict
-from aenet_py.formats import extxyz, structures, trained, xsf
+from aenet_py.formats import extxyz, potential, structures, trained, xsf
 from aenet_py.inputs import generate as generate_inputs
 from aenet_py.inputs import predict as predict_inputs
+from aenet_py.inputs import setup as setup_inputs
 from aenet_py.inputs import train as train_inputs
 from aenet_py.inputs.keywords import nobody
 from compat_tests.cli.cases import ROOT, bad_files, in_process, listing
@@ -185,3 +186,61 @@ def test_commands_of_the_readme(tmp_path):
         )
         assert done.returncode in accepted, done.stderr
     assert (tmp_path / "new" / "predict.out").stat().st_size > 1000
+
+
+@pytest.fixture(scope="module")
+def trained_folder(tmp_path_factory):
+    """A training on structures of Cu and O, of one epoch."""
+    folder = tmp_path_factory.mktemp("source")
+    done = aenet_py.init(write("periodic", folder), folder / "run")
+    assert "Cu.stp" in done.files
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder / "run")
+        shortened(Path("train.in"))
+        assert aenet_pytorch.main([]) == 0
+    return folder / "run"
+
+
+def test_fine_tuning(trained_folder, tmp_path, monkeypatch, capsys):
+    """Of a part of the species, with the features and the networks of the source, and once more from the result."""
+    only = [replace(each, path=f"new#{n}") for n, each in enumerate(frames(40)) if "O" not in each.symbols]
+    more = [Structure(f"pair#{n}", ("Cu",), np.zeros(2, int), [[0, 0, 0], [0, 0, 2 + n / 20]], energy=n / 20 - 7,
+                      forces=[[0, 0, 0.1], [0, 0, -0.1]]) for n in range(12)]  # fmt: skip
+    data = tmp_path / "copper.extxyz"
+    data.write_bytes(b"".join(map(extxyz.text, [*only, *more])))
+    for source, folder in ((trained_folder, tmp_path / "tuned"), (tmp_path / "tuned", tmp_path / "again")):
+        assert in_process(capsys, "init", data, "-o", folder, "--transfer", source)[0] == 0
+        monkeypatch.chdir(folder)
+        deck = train_inputs.read("train.in")
+        assert (deck.mode, deck.transfer.freeze, deck.transfer.new) == ("transfer", 0, False)
+        assert deck.symbols == ("Cu",)
+        assert deck.structures.atomic_energies == train_energies(trained_folder)[:1]
+        expected = setup_inputs.read(str(trained_folder / "Cu.stp"), nobody)
+        assert setup_inputs.same(setup_inputs.read("Cu.stp", nobody), expected)
+        shortened(Path("train.in"))
+        assert aenet_pytorch.main([]) == 0
+        assert Path("Cu.nn.transfered.ascii").exists()
+
+
+def train_energies(folder: Path) -> tuple[float, ...]:
+    return potential.read(str(folder / "Cu.nn.ascii")).training.atomic_energies
+
+
+def test_fine_tuning_with_a_species_without_a_potential(trained_folder, tmp_path):
+    source = tmp_path / "source"
+    source.mkdir()
+    for name in ("Cu.nn.ascii", "model.restart"):
+        (source / name).write_bytes((trained_folder / name).read_bytes())
+    aenet_py.init(frames(), tmp_path / "new", transfer=source)
+    deck = train_inputs.read(str(tmp_path / "new" / "train.in"))
+    assert deck.transfer.new
+    assert deck.structures.atomic_energies[1] == "fit"
+    assert deck.networks[0].nodes == deck.networks[1].nodes
+
+
+@pytest.mark.parametrize("symbols", ["Cu Ti", "Ti"])
+def test_sources_that_do_not_fit(symbols, trained_folder, tmp_path):
+    given = [replace(each, path=f"a#{n}") for n, each in enumerate(make_frames(12, elements=symbols))]
+    with pytest.raises(AenetError, match=r"was trained with Cu O, but the structures also have Ti|but the structures"):
+        aenet_py.init(given, tmp_path / "new", transfer=trained_folder)
+    assert not (tmp_path / "new").exists()

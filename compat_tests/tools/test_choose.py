@@ -105,7 +105,8 @@ def test_r_min_is_below_all_distances():
 
 
 def test_fine_tuning_keeps_the_features():
-    found = chosen(USUAL, transfer=True)
+    found = chosen(USUAL, {"Ti": -1604.5})
+    assert found.atomic_energies == (FIT, -1604.5)
     assert found.rate < of().rate
     assert ("features, networks", "those of the source", "their weights assume them") in found.reasons
 

@@ -129,7 +129,7 @@ def init(
     found = figures(structures, checked, has_forces)
     species = tuple(found.atoms)
     base = None if transfer is None else source.read(os.fspath(transfer), species)
-    choices = choose.choose(found, base is not None)
+    choices = choose.choose(found, None if base is None else base.atomic_energies)
     n_left_out = len(bad) + len(everything) - len(structures)
     as_given = format_name is None and n_left_out == 0 and all(map(_is_listed, listed)) and _have_forces(structures)
     seen, options = _seen(given, folder), _options(labels)

@@ -7,6 +7,7 @@ The numbers come from trainings on TiO2 crystals and molecular dynamics, on clus
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from aenet_py.inputs.generate import FIT, ISOLATED, AtomicEnergy
@@ -83,15 +84,15 @@ class Choices:
     reasons: tuple[tuple[str, str, str], ...]
 
 
-def choose(figures: Figures, transfer: bool = False) -> Choices:
+def choose(figures: Figures, source: Mapping[str, float] | None = None) -> Choices:
     """What suits a set of structures.
 
     Parameters
     ----------
     figures : Figures
         Of the set.
-    transfer : bool
-        Whether a training continues from the potentials of another, whose features and networks it keeps.
+    source : mapping of str to float, optional
+        Atomic energies of the potentials from which a training continues, eV; it keeps their features and networks.
 
     Returns
     -------
@@ -99,22 +100,26 @@ def choose(figures: Figures, transfer: bool = False) -> Choices:
     """
     radial, why_radial = _radial(figures)
     angular = min(ANGULAR[0], radial[0]), ANGULAR[1]
-    energies, why_energies = _atomic_energies(figures)
+    energies, why_energies = _atomic_energies(figures, source)
     nodes, why_nodes = _nodes(figures)
     test, validation, group, why_test = _held_out(figures)
     batch = _batch(figures.n_structures * (1 - (test + validation) / 100))
     percent, why_percent = _forces(figures, radial, angular)
     epochs = min(max(PASSES // figures.n_atoms, FEWEST), MOST)
     patience = max(epochs // 3, 1) if validation else None
-    rate = TRANSFER_RATE if transfer else RATE
+    rate = TRANSFER_RATE if source is not None else RATE
     held = f"{test:g} % tested, {validation:g} % validated" + (f", by {group}" if group else "")
     reasons = [
         ("radial", f"{radial[0]:g} Angstrom, order {radial[1]}", why_radial),
         ("angular", f"{angular[0]:g} Angstrom, order {angular[1]}", "the usual optimum"),
         ("networks", " ".join(f"{n}:tanh" for n in nodes), why_nodes),
-    ] if not transfer else [("features, networks", "those of the source", "their weights assume them")]  # fmt: skip
+    ] if source is None else [("features, networks", "those of the source", "their weights assume them")]  # fmt: skip
     reasons += [
-        ("atomic energies", " ".join(map(str, dict.fromkeys(energies))), why_energies),
+        (
+            "atomic energies",
+            " ".join(dict.fromkeys(each if isinstance(each, str) else f"{each:.4g}" for each in energies)),
+            why_energies,
+        ),
         ("forces", f"weight {ALPHA:g}, {percent:g} % of them" if figures.has_forces else "none", why_percent),
         ("held out", held, why_test),
         (
@@ -122,7 +127,7 @@ def choose(figures: Figures, transfer: bool = False) -> Choices:
             f"{batch} structures",
             f"about {BATCHES} steps in an epoch, batches of {LEAST_BATCH} to {MOST_BATCH}",
         ),
-        ("learning rate", f"{rate:g}, cosine", "fine-tuning" if transfer else "the fastest of those tried"),
+        ("learning rate", f"{rate:g}, cosine", "fine-tuning" if source is not None else "the fastest of those tried"),
         ("epochs", f"{epochs:,}", "some minutes" if epochs > FEWEST else "fewer are not enough"),
     ]
     if patience is not None:
@@ -149,7 +154,9 @@ def _r_min(figures: Figures) -> float:
     return max(0.1, math.floor(20 * R_MIN * figures.shortest) / 20)
 
 
-def _atomic_energies(figures: Figures) -> tuple[tuple[AtomicEnergy, ...], str]:
+def _atomic_energies(figures: Figures, source: Mapping[str, float] | None) -> tuple[tuple[AtomicEnergy, ...], str]:
+    if source is not None:
+        return tuple(source.get(symbol, FIT) for symbol in figures.atoms), "those of the source"
     if figures.cohesive:
         return (0.0,) * len(figures.atoms), "the energies are cohesive energies"
     if figures.free.issuperset(figures.atoms):

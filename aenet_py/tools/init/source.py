@@ -27,14 +27,14 @@ class Source:
         Set-up of each species.
     networks : tuple of NetworkInput
         Network of each species.
-    new : tuple of str
-        Species without a potential in the source.
+    atomic_energies : mapping of str to float
+        Energy of the free atom of each species that has a potential in the source, eV.
     """
 
     path: str
     setups: Mapping[str, Setup]
     networks: tuple[NetworkInput, ...]
-    new: tuple[str, ...]
+    atomic_energies: Mapping[str, float]
 
 
 def read(folder: str, species: Sequence[str]) -> Source:
@@ -84,8 +84,11 @@ def read(folder: str, species: Sequence[str]) -> Source:
             )
         )  # fmt: skip
     state = _split(paths[first_symbol])[1]
-    new = tuple(symbol for symbol in species if symbol not in known)
-    return Source(os.path.join(folder, state) if state else folder, setups, tuple(networks), new)
+    energies = {
+        symbol: dict(zip(file.training.types, file.training.atomic_energies, strict=True))[symbol]
+        for symbol, file in known.items()
+    }
+    return Source(os.path.join(folder, state) if state else folder, setups, tuple(networks), energies)
 
 
 def _split(path: str) -> tuple[str, str]:

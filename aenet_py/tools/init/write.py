@@ -143,7 +143,7 @@ def _train(
     if source is not None:
         if len(source.path.split()) != 1:
             raise AenetError(f"{source.path}: an input file cannot name a source with blanks; rename the folder")
-        new = " new=random" if source.new else ""
+        new = "" if len(source.atomic_energies) == len(networks) else " new=random"
         deck += ["MODE transfer", "TRANSFER", f"source={source.path} freeze=0{new}"]
     deck.append("NETWORKS")
     deck += [f"{each.symbol} {each.path} {len(each.nodes)} {' '.join(each.layers)}" for each in networks]
