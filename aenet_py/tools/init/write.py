@@ -125,7 +125,7 @@ def _train(
     structures: StructureInput, choices: Choices, networks: Sequence[NetworkInput], data: Data, source: Source | None
 ) -> str:
     deck = [
-        "! written by aenet-py init; docs/train.md explains the keywords", f"TESTPERCENT {choices.test:g}",
+        "! written by aenet-py init", f"TESTPERCENT {choices.test:g}",
         f"ITERATIONS {choices.epochs}", f"BATCHSIZE {choices.batch}", "SAVE_ENERGIES",
     ]  # fmt: skip
     if choices.validation:
@@ -158,8 +158,7 @@ def _predict(potentials: Mapping[str, str], data: Data, with_forces: bool) -> st
 
 
 def _readme(data: Data, potentials: Mapping[str, str], choices: Choices) -> str:
-    named = ",".join(f"{symbol}={path}" for symbol, path in potentials.items())
-    commands = (["check", *data.checked], ["evaluate", named, *data.evaluated])
+    commands = (["check", *data.checked], ["evaluate", ".", *data.evaluated])
     check, evaluate = (shlex.join(["aenet-py", *words]) for words in commands)
     listed = ", ".join(f"`{path}`" for path in potentials.values())
     table = "\n".join(f"| {what} | {value} | {why} |" for what, value, why in choices.reasons)
