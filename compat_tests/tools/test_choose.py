@@ -34,12 +34,16 @@ def structure(positions: list, symbols: str = "Cu", **more) -> Structure:
 
 def test_usual_data():
     found = of()
-    assert found.radial == choose.RADIAL
-    assert found.angular == choose.ANGULAR
+    assert (found.radial, found.angular) == ((6.0, 20), (4.0, 6))
     assert (found.test, found.validation, found.group) == (10, 10, "")
     assert found.patience < found.epochs
     assert found.atomic_energies == (FIT, FIT)
     assert found.alpha == 0.3
+
+
+def test_sparse_data_have_long_cutoffs():
+    found = of(neighbors=dict.fromkeys(RADII, 20.0))
+    assert (found.radial, found.angular) == ((8.0, 20), (5.0, 6))
 
 
 def test_one_structure_is_only_trained_on():
@@ -72,9 +76,9 @@ def test_a_huge_set_ends_in_reasonable_time_and_memory():
 @pytest.mark.parametrize("extent", [0.0, 1.5, 4.2, 6.9])
 def test_cutoffs_of_molecules_reach_all_their_atoms(extent):
     found = of(extent=extent)
-    assert extent + choose.SPACE <= max(found.radial[0], choose.LEAST_RADIAL) <= choose.RADIAL[0]
+    assert min(extent + choose.SPACE, 6.0) <= found.radial[0] <= 6.0
     assert found.angular[0] <= found.radial[0]  # otherwise features depend on the order of neighbours
-    assert found.radial[1] / found.radial[0] >= choose.RADIAL[1] / choose.RADIAL[0]
+    assert found.radial[1] / found.radial[0] >= 20 / 6.0
 
 
 @pytest.mark.parametrize(
@@ -82,6 +86,7 @@ def test_cutoffs_of_molecules_reach_all_their_atoms(extent):
     [
         ({"run_id": (25, 60)}, "run_id"),
         ({"config_type": (25, 60), "trajectory": (30, 40)}, "trajectory"),
+        ({"Config_Type": (25, 60)}, "Config_Type"),
         ({"config_type": (3, 400)}, ""),
         ({"config_type": (25, 600)}, ""),
         ({"name": (1000, 1)}, ""),

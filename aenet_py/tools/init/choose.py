@@ -11,11 +11,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from aenet_py.inputs.generate import FIT, ISOLATED, AtomicEnergy
-from aenet_py.tools.init.figures import Figures
+from aenet_py.tools.init.figures import RADII, Figures
 
-RADIAL, ANGULAR = (8.0, 16), (5.0, 4)  # Å and order: the optimum of the descriptor's authors
+CUTOFFS, DENSE_CUTOFFS = (8.0, 5.0), (6.0, 4.0)  # Å, radial and angular; the second ones for more neighbours
+DENSE = (
+    100.0  # neighbours within 8 Å: crystals and liquids, where shorter cutoffs were as accurate at a third of the cost
+)
+ORDERS = 20, 6  # lower ones raised the errors of forces by a tenth or more
 SPACE = 1.0  # Å beyond the largest distance in isolated structures, for those of simulations
-LEAST_RADIAL = 4.0  # Å
+LEAST_RADIAL = 4.0  # Å; at least the angular cutoff, or else features depend on the order of neighbours
 R_MIN = 0.5  # of the shortest distance; simulations come closer than any structure
 KEYS = (
     "trajectory", "traj", "trajectory_id", "traj_id", "run", "run_id", "md_run", "calculation", "group", "name",
@@ -27,10 +31,10 @@ LEAST_TESTED, LEAST_VALIDATED = 10, 100  # structures of which some are tested, 
 PASSES = 10_000_000  # atoms in all epochs: some minutes, as an atom takes 17 µs
 FEWEST, MOST = 50, 2000  # epochs
 BATCHES, LEAST_BATCH, MOST_BATCH = 30, 4, 32  # batches in an epoch, where batches of these sizes permit it
-NODES = ((100_000, 20), (1_000, 15), (0, 10))  # atoms, and nodes in each of two layers for at least so many
-RATE, ALPHA = 0.01, 0.3
+NODES = ((10_000, 30), (4_000, 20), (0, 10))  # atoms, and nodes in each of two layers for at least so many
+RATE = 0.003  # 0.01 was better in short trainings, but worse in those of this length, and for small sets
+ALPHA = 0.3  # 0.1 raised the errors of forces by a third, 0.5 those of energies
 TRANSFER_RATE = 0.001  # as in docs/transfer-learning.md
-ENERGY_SETTINGS = (0.003, 32)
 MOST_PACKED = 8e9  # bytes of gradients that are kept in memory
 PACKED = 4.0  # bytes per feature, neighbour and atom
 
@@ -98,8 +102,7 @@ def choose(figures: Figures, source: Mapping[str, float] | None = None) -> Choic
     -------
     Choices
     """
-    radial, why_radial = _radial(figures)
-    angular = min(ANGULAR[0], radial[0]), ANGULAR[1]
+    radial, angular, why_features = _features(figures)
     energies, why_energies = _atomic_energies(figures, source)
     nodes, why_nodes = _nodes(figures)
     test, validation, group, why_test = _held_out(figures)
@@ -110,8 +113,8 @@ def choose(figures: Figures, source: Mapping[str, float] | None = None) -> Choic
     rate = TRANSFER_RATE if source is not None else RATE
     held = f"{test:g} % tested, {validation:g} % validated" + (f", by {group}" if group else "")
     reasons = [
-        ("radial", f"{radial[0]:g} Angstrom, order {radial[1]}", why_radial),
-        ("angular", f"{angular[0]:g} Angstrom, order {angular[1]}", "the usual optimum"),
+        ("radial", f"{radial[0]:g} Angstrom, order {radial[1]}", why_features),
+        ("angular", f"{angular[0]:g} Angstrom, order {angular[1]}", why_features),
         ("networks", " ".join(f"{n}:tanh" for n in nodes), why_nodes),
     ] if source is None else [("features, networks", "those of the source", "their weights assume them")]  # fmt: skip
     reasons += [
@@ -127,7 +130,7 @@ def choose(figures: Figures, source: Mapping[str, float] | None = None) -> Choic
             f"{batch} structures",
             f"about {BATCHES} steps in an epoch, batches of {LEAST_BATCH} to {MOST_BATCH}",
         ),
-        ("learning rate", f"{rate:g}, cosine", "fine-tuning" if source is not None else "the fastest of those tried"),
+        ("learning rate", f"{rate:g}, cosine", "fine-tuning" if source is not None else "the best of those tried"),
         ("epochs", f"{epochs:,}", "some minutes" if epochs > FEWEST else "fewer are not enough"),
     ]
     if patience is not None:
@@ -139,13 +142,16 @@ def choose(figures: Figures, source: Mapping[str, float] | None = None) -> Choic
     )  # fmt: skip
 
 
-def _radial(figures: Figures) -> tuple[tuple[float, int], str]:
-    """Radial cutoff and order, and why."""
-    cutoff, order = RADIAL
-    if figures.extent + SPACE >= cutoff:
-        return (cutoff, order), f"the usual optimum; {figures.neighbors[cutoff]:.0f} neighbours"
-    smaller = max(LEAST_RADIAL, math.ceil(2 * (figures.extent + SPACE)) / 2)
-    return (smaller, math.ceil(order * smaller / cutoff)), f"no two atoms are more than {figures.extent:.1f} apart"
+def _features(figures: Figures) -> tuple[tuple[float, int], tuple[float, int], str]:
+    """Radial and angular cutoff and order, and why."""
+    near, orders = figures.neighbors[max(CUTOFFS)], ORDERS
+    radial, angular = DENSE_CUTOFFS if near > DENSE else CUTOFFS
+    why = f"{near:.0f} neighbours within {max(CUTOFFS):g} Angstrom"
+    if figures.extent + SPACE < radial:
+        whole, radial = radial, max(LEAST_RADIAL, math.ceil(2 * (figures.extent + SPACE)) / 2)
+        orders = math.ceil(orders[0] * radial / whole), orders[1]
+        why = f"atoms are at most {figures.extent:.1f} Angstrom apart"
+    return (radial, orders[0]), (min(angular, radial), orders[1]), why
 
 
 def _r_min(figures: Figures) -> float:
@@ -175,11 +181,15 @@ def _held_out(figures: Figures) -> tuple[float, float, str, str]:
     if n < LEAST_TESTED:
         return 0.0, 0.0, "", "too few structures"
     validation = HELD if n >= LEAST_VALIDATED else 0.0
-    for key in KEYS:
-        n_values, largest = figures.groups.get(key, (0, 0))
+    for key in sorted(filter(_is_group, figures.groups), key=lambda key: KEYS.index(key.lower())):
+        n_values, largest = figures.groups[key]
         if LEAST_GROUPS <= n_values <= n / 2 and largest <= LARGEST_GROUP * n:
             return HELD, validation, key, f"{n_values:,} values of {key}"
     return HELD, validation, "", "at random, as no key tells what belongs together"
+
+
+def _is_group(key: str) -> bool:
+    return key.lower() in KEYS
 
 
 def _batch(n_trained: float) -> int:
@@ -193,7 +203,7 @@ def _forces(figures: Figures, radial: tuple[float, int], angular: tuple[float, i
     if not figures.has_forces:
         return 100.0, "the structures have none"
     n_features = (radial[1] + angular[1] + 2) * (2 if len(figures.atoms) > 1 else 1)
-    size = PACKED * n_features * figures.neighbors[RADIAL[0]] * figures.n_atoms
+    size = PACKED * n_features * figures.neighbors[max(RADII)] * figures.n_atoms
     if size <= MOST_PACKED:
         return 100.0, "all have forces"
     return max(1.0, math.floor(100 * MOST_PACKED / size)), "the gradients of all do not fit into usual memory"
