@@ -120,13 +120,49 @@ def test_structures_in_memory(tmp_path, monkeypatch):
     assert [each.energy for each in kept] == [each.energy for each in frames()]
 
 
-def test_groups_are_kept_together(tmp_path):
-    text = b"".join(extxyz.text(each, {"run_id": f"r{n // 4}"}) for n, each in enumerate(frames(120)))
-    (tmp_path / "runs.xyz").write_bytes(text)
-    aenet_py.init(tmp_path / "runs.xyz", tmp_path / "new")
-    deck = train_inputs.read(str(tmp_path / "new" / "train.in"))
+@pytest.mark.parametrize("copied", [False, True])
+def test_groups_are_kept_together(copied, tmp_path, monkeypatch):
+    given = [replace(each, info={"run_id": f"r{n // 4}"}, path=f"a#{n}") for n, each in enumerate(frames(120))]
+    data = tmp_path / "runs.xyz"
+    data.write_bytes(b"".join(map(extxyz.text, given)))
+    aenet_py.init(given if copied else data, tmp_path / "new")
+    monkeypatch.chdir(tmp_path / "new")
+    deck = train_inputs.read("train.in")
     assert (deck.held_out.group, deck.held_out.validation) == ("run_id", 0.1)
     assert deck.patience is not None
+    shortened(Path("train.in"))
+    assert aenet_pytorch.main([]) == 0
+    places = {
+        part: {int(path.rpartition("#")[2]) // 4 for path in trained.read_energies(f"energies.{part}").paths}
+        for part in ("train", "validation", "test")
+    }
+    assert {part: len(groups) for part, groups in places.items()} == {"train": 24, "validation": 3, "test": 3}
+    assert len(set().union(*places.values())) == 30
+
+
+def test_structures_that_an_input_file_lists(tmp_path, monkeypatch):
+    """Commands name the files, whose paths in the input file are relative to another folder."""
+    write("xsf", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    Path("generate.in").write_text("TYPES\n1\nCu 0.0\nSETUPS\nCu Cu.stp\nFILES\n2\nxsf/0.xsf\nxsf/3.xsf\n")
+    aenet_py.init("generate.in", "new")
+    text = Path("new/README.md").read_text()
+    assert "\naenet-py check ../xsf/0.xsf ../xsf/3.xsf\n" in text
+    assert "\naenet-py evaluate . ../xsf/0.xsf ../xsf/3.xsf\n" in text
+    assert generate_inputs_of("new") == ("../xsf/0.xsf", "../xsf/3.xsf")
+
+
+def generate_inputs_of(folder: str) -> tuple[str, ...]:
+    """FILES of generate.in in a folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        return generate_inputs.read("generate.in", nobody).structures
+
+
+def test_names_that_begin_like_a_comment(tmp_path):
+    (tmp_path / "#1 set.xyz").write_bytes(b"".join(map(extxyz.text, frames())))
+    aenet_py.init(tmp_path / "#1 set.xyz", tmp_path)
+    assert generate_inputs_of(str(tmp_path)) == ("./#1 set.xyz",)
 
 
 @pytest.mark.parametrize("name", ["train.in", "README.md", "Cu.stp", "structures.extxyz", "model.restart"])

@@ -132,7 +132,7 @@ def init(
     choices = choose.choose(found, None if base is None else base.atomic_energies)
     n_left_out = len(bad) + len(everything) - len(structures)
     as_given = format_name is None and n_left_out == 0 and all(map(_is_listed, listed)) and _have_forces(structures)
-    seen, options = _seen(given, folder), _options(labels)
+    seen, options = _seen(given, format_name, folder), _options(labels)
     chosen = structures[:: max(len(structures) // MOST_EXAMPLES, 1)][:MOST_EXAMPLES]
     examples = [_relative(each.path, folder) for each in chosen]
     if not as_given:
@@ -187,10 +187,13 @@ def _is_listed(each: str | Structure) -> bool:
     return frames.is_frames(path) or xsf.is_xsf(path)
 
 
-def _seen(given: Sequence[str | Structure], folder: str) -> tuple[str, ...] | None:
-    """What was given, seen from the folder; None if some of it is not in files."""
-    paths = [each for each in given if isinstance(each, str)]
-    return tuple(_relative(path, folder) for path in paths) if len(paths) == len(given) else None
+def _seen(given: Sequence[str | Structure], format_name: str | None, folder: str) -> tuple[str, ...] | None:
+    """What was given, seen from the folder, with the files that input files list; None if some of it is in no file."""
+    found: list[str] = []
+    for each in given:
+        files = [each] if isinstance(each, str) and os.path.isdir(each) else reading.entries([each], format_name)
+        found += [_relative(file, folder) for file in files if isinstance(file, str)]
+    return tuple(found) if all(isinstance(each, str) for each in given) else None
 
 
 def _options(labels: Labels) -> list[str]:
