@@ -26,20 +26,11 @@ from compat_tests.cli.cases import ROOT, bad_files, in_process, listing
 from compat_tests.structures import make_frames
 
 OPEN, PERIODIC, SLAB = (False, False, False), (True, True, True), (True, True, False)
-KINDS = (
-    "molecules",
-    "periodic",
-    "slab",
-    "without forces",
-    "xsf",
-    "database",
-    "incomplete",
-    "labels",
-    "incomplete labels",
-)
+LABELS = ["--energy", "dft_energy", "--forces", "dft_forces"]
+KINDS = ("molecules", "periodic", "slab", "without forces", "xsf", "database", "labels", "incomplete labels")
 
 
-def frames(n: int = 24, pbc: tuple[bool, bool, bool] = OPEN) -> list[Structure]:
+def frames(n: int = 12, pbc: tuple[bool, bool, bool] = OPEN) -> list[Structure]:
     """Structures with one kind of periodicity."""
     cell = None if pbc == OPEN else 5.5 * np.eye(3)
     return [replace(each, pbc=pbc, cell=cell, tags=None) for each in make_frames(n)]
@@ -80,10 +71,10 @@ def test_folders_run(kind, tmp_path, monkeypatch, capsys):
     """All input files are read by the programs' own readers, and all programs run."""
     data, folder = write(kind, tmp_path), tmp_path / "new"
     capsys.readouterr()
-    keys = ["--energy", "dft_energy", "--forces", "dft_forces"] if "labels" in kind else []
+    keys = LABELS if "labels" in kind else []
     status, output, error = in_process(capsys, "init", data, "-o", folder, *keys)
     assert (status, error) == (0, "")
-    n = 22 if "incomplete" in kind else 24
+    n = 10 if "incomplete" in kind else 12
     assert output.startswith(f"{n} structures, ")
     assert ("left out: 2 structures" in output) == ("incomplete" in kind)
     copied = "incomplete" in kind or kind in ("without forces", "database")
@@ -114,7 +105,7 @@ def test_folders_run(kind, tmp_path, monkeypatch, capsys):
 def test_structures_in_memory(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     done = aenet_py.init(frames(), "run")
-    assert done.figures.n_structures == 24
+    assert done.figures.n_structures == 12
     assert "structures.extxyz" in done.files
     kept = aenet_py.read("run/structures.extxyz")
     assert [each.energy for each in kept] == [each.energy for each in frames()]
@@ -167,10 +158,10 @@ def test_names_that_begin_like_a_comment(tmp_path):
 
 @pytest.mark.parametrize("name", ["train.in", "README.md", "Cu.stp", "structures.extxyz", "model.restart"])
 def test_nothing_is_overwritten(name, tmp_path, capsys):
-    data, folder = write("incomplete", tmp_path), tmp_path / "new"
+    data, folder = write("incomplete labels", tmp_path), tmp_path / "new"
     folder.mkdir()
     (folder / name).write_text("mine")
-    status, output, error = in_process(capsys, "init", data, "-o", folder)
+    status, output, error = in_process(capsys, "init", data, "-o", folder, *LABELS)
     assert (status, output) == (1, "")
     assert error == f"Error: {folder / name}: file exists; choose another name\n"
     assert listing(folder) == {name: b"mine"}
