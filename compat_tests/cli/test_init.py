@@ -135,12 +135,14 @@ def test_structures_that_an_input_file_lists(tmp_path, monkeypatch):
     """Commands name the files, whose paths in the input file are relative to another folder."""
     write("xsf", tmp_path)
     monkeypatch.chdir(tmp_path)
-    Path("generate.in").write_text("TYPES\n1\nCu 0.0\nSETUPS\nCu Cu.stp\nFILES\n2\nxsf/0.xsf\nxsf/3.xsf\n")
+    Path("generate.in").write_text(
+        "TYPES\n1\nCu 0.0\nSETUPS\nCu Cu.stp\nFILES\n4\nxsf/0.xsf\nxsf/3.xsf\nxsf/5.xsf\nxsf/6.xsf\n"
+    )
     aenet_py.init("generate.in", "new")
     text = Path("new/README.md").read_text()
-    assert "\naenet-py check ../xsf/0.xsf ../xsf/3.xsf\n" in text
-    assert "\naenet-py evaluate . ../xsf/0.xsf ../xsf/3.xsf\n" in text
-    assert generate_inputs_of("new") == ("../xsf/0.xsf", "../xsf/3.xsf")
+    assert "\naenet-py check ../xsf/0.xsf ../xsf/3.xsf ../xsf/5.xsf ../xsf/6.xsf\n" in text
+    assert "\naenet-py evaluate . ../xsf/0.xsf ../xsf/3.xsf ../xsf/5.xsf ../xsf/6.xsf\n" in text
+    assert generate_inputs_of("new") == tuple(f"../xsf/{n}.xsf" for n in (0, 3, 5, 6))
 
 
 def generate_inputs_of(folder: str) -> tuple[str, ...]:
@@ -176,21 +178,40 @@ def test_files_are_added_to_a_folder(tmp_path):
     assert {*listing(folder)} == {"notes", *done.files}
 
 
+def cohesive(given: list[Structure], every: int) -> list[Structure]:
+    """The structures, each so many-th of them with a cohesive energy in place of the total energy."""
+    return [replace(s, energy=None, cohesive_energy=s.energy) if n % every == 0 else s for n, s in enumerate(given)]
+
+
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("given", "message"),
     [
-        (lambda each: replace(each, energy=None), "no structure has an energy; there is nothing to train on"),
-        (None, "new: this is not a folder; choose another name"),
+        (
+            [replace(each, energy=None) for each in frames(5)],
+            "no structure has an energy; there is nothing to train on",
+        ),
+        (frames(1), "1 structure cannot be trained on: the compositions alone explain all energies"),
+        (cohesive(frames(6), 2), "made#0: has a cohesive energy, and others have total energies"),
+        (frames(6), "taken: this is not a folder; choose another name"),
     ],
 )
-def test_what_cannot_be_done(change, message, tmp_path, monkeypatch):
+def test_what_cannot_be_done(given, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    if change is None:
-        Path("new").write_text("")
+    Path("taken").write_text("")
     before = listing(tmp_path)
     with pytest.raises(AenetError, match=re.escape(message)):
-        aenet_py.init([each if change is None else change(each) for each in frames(5)], "new")
+        aenet_py.init(given, "taken" if "taken" in message else "new")
     assert listing(tmp_path) == before
+
+
+def test_cohesive_energies_are_learnt_as_they_are(tmp_path, monkeypatch):
+    given = cohesive(frames(), 1)
+    aenet_py.init(given, tmp_path / "new")
+    monkeypatch.chdir(tmp_path / "new")
+    deck = train_inputs.read("train.in")
+    assert deck.structures.atomic_energies == (0.0, 0.0)
+    kept = aenet_py.read("structures.extxyz")
+    assert [each.energy for each in kept] == [each.cohesive_energy for each in given]
 
 
 @pytest.mark.slow

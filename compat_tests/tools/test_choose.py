@@ -18,7 +18,7 @@ from aenet_py.tools.init.figures import RADII, Figures, figures
 
 USUAL = Figures(
     atoms={"O": 14_000, "Ti": 7_000}, n_structures=1000, has_forces=True, cohesive=False, free=frozenset(),
-    shortest=1.7, extent=math.inf, neighbors=dict.fromkeys(RADII, 150.0), groups={},
+    shortest=1.7, extent=math.inf, spread=0.3, neighbors=dict.fromkeys(RADII, 150.0), groups={},
 )  # fmt: skip
 
 
@@ -126,6 +126,7 @@ def test_figures():
     assert found.extent == pytest.approx(5)
     assert found.groups == {"run": (2, 1)}
     assert not found.cohesive
+    assert found.spread == pytest.approx(0)
 
 
 def test_neighbours_are_counted():

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from aenet_py.errors import AenetError, InputError
+from aenet_py.errors import AenetError, InputError, counted
 from aenet_py.formats import frames, xsf
 from aenet_py.formats import structures as structure_files
 from aenet_py.formats.labels import ANY, Labels
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 COPY = "structures.extxyz"
 MOST_EXAMPLES = 10
+LEAST_SPREAD = 1e-6  # eV/atom; less is rounding
 STATES = ("model.restart", "model.transfered.restart")
 
 
@@ -127,11 +128,17 @@ def init(
     checked = check(everything, threads=threads, progress=progress)
     structures, has_forces = _usable(everything, checked)
     found = figures(structures, checked, has_forces)
+    if found.spread < LEAST_SPREAD:
+        message = "the compositions alone explain all energies; more structures are needed, which differ otherwise"
+        raise AenetError(f"{counted(len(structures), 'structure')} cannot be trained on: {message}")
     species = tuple(found.atoms)
     base = None if transfer is None else source.read(os.fspath(transfer), species)
     choices = choose.choose(found, None if base is None else base.atomic_energies)
+    cohesive = [each.path for each in structures if each.energy is None]
     n_left_out = len(bad) + len(everything) - len(structures)
     as_given = format_name is None and n_left_out == 0 and all(map(_is_listed, listed)) and _have_forces(structures)
+    if cohesive and not (as_given or found.cohesive):
+        raise InputError(cohesive[0], "has a cohesive energy, and others have total energies; give total energies")
     seen, options = _seen(given, format_name, folder), _options(labels)
     chosen = structures[:: max(len(structures) // MOST_EXAMPLES, 1)][:MOST_EXAMPLES]
     examples = [_relative(each.path, folder) for each in chosen]
@@ -225,7 +232,7 @@ def _write(folder: str, text: dict[str, str], structures: Sequence[Structure] | 
             with convert.writer(os.path.join(pending.path, COPY)) as add:
                 for each in structures:
                     forces = np.zeros((each.n_atoms, 3)) if each.forces is None else each.forces
-                    add(replace(each, forces=forces), None)
+                    add(replace(each, energy=energy_of(each), forces=forces), None)
         with uninterrupted():
             if is_new:
                 pending.complete()

@@ -11,9 +11,10 @@ import numpy as np
 from aenet_py.descriptors.common import CoincidenceError
 from aenet_py.errors import InputError
 from aenet_py.neighbors import search
-from aenet_py.pipelines.atomic_energies import is_free
+from aenet_py.pipelines.atomic_energies import is_free, least_squares
 from aenet_py.structure import Structure
 from aenet_py.tools.check.checked import Checked
+from aenet_py.tools.check.labels import energy_of
 from aenet_py.tools.check.surroundings import R_MIN
 
 MOST_SAMPLED = 50  # structures whose neighbours are counted
@@ -40,6 +41,8 @@ class Figures:
         Shortest distance of two atoms, Å; infinite if no atom has a neighbour.
     extent : float
         Largest distance of two atoms of a structure, Å; infinite if any is periodic.
+    spread : float
+        Range of the energies per atom that compositions do not explain, eV.
     neighbors : mapping of float to float
         Average number of neighbours within each of `RADII`, Å.
     groups : mapping of str to tuple of int
@@ -53,6 +56,7 @@ class Figures:
     free: frozenset[str]
     shortest: float
     extent: float
+    spread: float
     neighbors: Mapping[float, float]
     groups: Mapping[str, tuple[int, int]]
 
@@ -87,6 +91,7 @@ def figures(structures: Sequence[Structure], checked: Checked, has_forces: bool)
         free=frozenset(s.symbols[s.species[0]] for s in structures if s.energy is not None and is_free(s)),
         shortest=min((each.length for each in checked.distances.values()), default=np.inf),
         extent=max(map(_extent, structures)),
+        spread=_spread(structures, sorted(atoms)),
         neighbors=_neighbors(structures),
         groups=_groups(structures),
     )
@@ -95,6 +100,16 @@ def figures(structures: Sequence[Structure], checked: Checked, has_forces: bool)
 def _extent(structure: Structure) -> float:
     """Diagonal of the box around an isolated structure, Å, which no distance exceeds; infinite for a periodic one."""
     return np.inf if any(structure.pbc) else float(np.linalg.norm(np.ptp(structure.positions, axis=0)))
+
+
+def _spread(structures: Sequence[Structure], species: Sequence[str]) -> float:
+    """As in `Figures`."""
+    counts = [Counter(each.names()) for each in structures]
+    fractions = np.array([[each[symbol] for symbol in species] for each in counts], dtype=np.float64)
+    n_atoms = fractions.sum(axis=1)
+    fractions /= n_atoms[:, np.newaxis]
+    energies = np.array([energy_of(each) for each in structures], dtype=np.float64) / n_atoms
+    return float(np.ptp(energies - fractions @ least_squares(fractions, energies)))
 
 
 def _neighbors(structures: Sequence[Structure]) -> dict[float, float]:
