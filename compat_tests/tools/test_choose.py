@@ -53,6 +53,13 @@ def test_one_structure_is_only_trained_on():
     assert found.batch == choose.LEAST_BATCH
 
 
+def test_little_data_have_fewer_features_and_weights():
+    for few in (of(n_structures=40), of(groups={"run_id": (20, 50)})):
+        assert (few.radial[1], few.angular[1], few.nodes) == (10, 4, (10, 10))
+    kinds = of(groups={"config_type": (20, 50)})
+    assert (kinds.radial, kinds.nodes) == (of().radial, of().nodes)
+
+
 def test_few_structures_are_not_validated():
     found = of(n_structures=choose.LEAST_VALIDATED - 1)
     assert (found.test, found.validation, found.patience) == (10, 0, None)

@@ -17,21 +17,20 @@ CUTOFFS, DENSE_CUTOFFS = (8.0, 5.0), (6.0, 4.0)  # Å, radial and angular; the s
 DENSE = (
     100.0  # neighbours within 8 Å: crystals and liquids, where shorter cutoffs were as accurate at a third of the cost
 )
-ORDERS = 20, 6  # lower ones raised the errors of forces by a tenth or more
+ORDERS, FEW_ORDERS = (20, 6), (10, 4)  # many features describe more, but few extrapolate better from little data
+FEW, FEW_NODES = 100, 10  # trajectories, or structures if none are named, below which data are little; nodes for these
 SPACE = 1.0  # Å beyond the largest distance in isolated structures, for those of simulations
 LEAST_RADIAL = 4.0  # Å; at least the angular cutoff, or else features depend on the order of neighbours
 R_MIN = 0.5  # of the shortest distance; simulations come closer than any structure
-KEYS = (
-    "trajectory", "traj", "trajectory_id", "traj_id", "run", "run_id", "md_run", "calculation", "group", "name",
-    "config_type",
-)  # fmt: skip
+TRAJECTORIES = ("trajectory", "traj", "trajectory_id", "traj_id", "run", "run_id", "md_run", "relaxation")
+KEYS = (*TRAJECTORIES, "system_name", "group", "name", "config_type")
 LEAST_GROUPS, LARGEST_GROUP = 10, 0.2  # values of a key, and share of the most frequent one, that a split requires
 HELD = 10.0  # percent for testing, and for validation
 LEAST_TESTED, LEAST_VALIDATED = 10, 100  # structures of which some are tested, and validated
-PASSES = 10_000_000  # atoms in all epochs: some minutes, as an atom takes 17 µs
-FEWEST, MOST = 50, 2000  # epochs
+PASSES = 5_000_000  # atoms in all epochs: a minute or two, as an atom takes some 20 µs
+FEWEST, MOST = 20, 1000  # epochs
 BATCHES, LEAST_BATCH, MOST_BATCH = 30, 4, 32  # batches in an epoch, where batches of these sizes permit it
-NODES = ((10_000, 30), (4_000, 20), (0, 10))  # atoms, and nodes in each of two layers for at least so many
+NODES = ((10_000, 30), (0, 20))  # atoms, and nodes in each of two layers for at least so many
 RATE = 0.003  # 0.01 was better in short trainings, but worse in those of this length, and for small sets
 ALPHA = 0.3  # 0.1 raised the errors of forces by a third, 0.5 those of energies
 TRANSFER_RATE = 0.001  # as in docs/transfer-learning.md
@@ -102,51 +101,46 @@ def choose(figures: Figures, source: Mapping[str, float] | None = None) -> Choic
     -------
     Choices
     """
-    radial, angular, why_features = _features(figures)
     energies, why_energies = _atomic_energies(figures, source)
-    nodes, why_nodes = _nodes(figures)
     test, validation, group, why_test = _held_out(figures)
+    by_trajectory = group.lower() in TRAJECTORIES
+    n_independent = figures.groups[group][0] if by_trajectory else figures.n_structures
+    radial, angular, why_features = _features(figures, n_independent)
+    nodes = next(nodes for least, nodes in NODES if figures.n_atoms >= least) if n_independent >= FEW else FEW_NODES
+    amount = f"{n_independent:,} {'trajectories' if by_trajectory else 'structures'}, {figures.n_atoms:,} atoms"
     batch = _batch(figures.n_structures * (1 - (test + validation) / 100))
     percent, why_percent = _forces(figures, radial, angular)
     epochs = min(max(PASSES // figures.n_atoms, FEWEST), MOST)
-    patience = max(epochs // 3, 1) if validation else None
+    patience = max(epochs // 2, 1) if validation else None
     rate = TRANSFER_RATE if source is not None else RATE
     held = f"{test:g} % tested, {validation:g} % validated" + (f", by {group}" if group else "")
     reasons = [
         ("radial", f"{radial[0]:g} Angstrom, order {radial[1]}", why_features),
         ("angular", f"{angular[0]:g} Angstrom, order {angular[1]}", why_features),
-        ("networks", " ".join(f"{n}:tanh" for n in nodes), why_nodes),
+        ("networks", f"{nodes}:tanh {nodes}:tanh", amount),
     ] if source is None else [("features, networks", "those of the source", "their weights assume them")]  # fmt: skip
     reasons += [
-        (
-            "atomic energies",
-            " ".join(dict.fromkeys(each if isinstance(each, str) else f"{each:.4g}" for each in energies)),
-            why_energies,
-        ),
+        ("atomic energies", " ".join(dict.fromkeys(map(str, energies))), why_energies),
         ("forces", f"weight {ALPHA:g}, {percent:g} % of them" if figures.has_forces else "none", why_percent),
         ("held out", held, why_test),
-        (
-            "batches",
-            f"{batch} structures",
-            f"about {BATCHES} steps in an epoch, batches of {LEAST_BATCH} to {MOST_BATCH}",
-        ),
+        ("batches", f"{batch} structures", f"about {BATCHES} in an epoch, each of {LEAST_BATCH} to {MOST_BATCH}"),
         ("learning rate", f"{rate:g}, cosine", "fine-tuning" if source is not None else "the best of those tried"),
-        ("epochs", f"{epochs:,}", "some minutes" if epochs > FEWEST else "fewer are not enough"),
+        ("epochs", f"{epochs:,}", "some minutes" if epochs > FEWEST else "fewer would not be enough"),
     ]
     if patience is not None:
         reasons.append(("patience", f"{patience:,} epochs", "stops if the validation errors only rise"))
     return Choices(
-        radial=radial, angular=angular, r_min=_r_min(figures), atomic_energies=energies, nodes=nodes, epochs=epochs,
-        batch=batch, rate=rate, alpha=ALPHA if figures.has_forces else None, forces_percent=percent, test=test,
-        validation=validation, group=group, patience=patience, reasons=tuple(reasons),
+        radial=radial, angular=angular, r_min=_r_min(figures), atomic_energies=energies, nodes=(nodes, nodes),
+        epochs=epochs, batch=batch, rate=rate, alpha=ALPHA if figures.has_forces else None, forces_percent=percent,
+        test=test, validation=validation, group=group, patience=patience, reasons=tuple(reasons),
     )  # fmt: skip
 
 
-def _features(figures: Figures) -> tuple[tuple[float, int], tuple[float, int], str]:
+def _features(figures: Figures, n_independent: int) -> tuple[tuple[float, int], tuple[float, int], str]:
     """Radial and angular cutoff and order, and why."""
-    near, orders = figures.neighbors[max(CUTOFFS)], ORDERS
+    near, orders = figures.neighbors[max(CUTOFFS)], ORDERS if n_independent >= FEW else FEW_ORDERS
     radial, angular = DENSE_CUTOFFS if near > DENSE else CUTOFFS
-    why = f"{near:.0f} neighbours within {max(CUTOFFS):g} Angstrom"
+    why = f"{near:.0f} neighbours within {max(CUTOFFS):g} Angstrom" + ("" if orders == ORDERS else "; few data")
     if figures.extent + SPACE < radial:
         whole, radial = radial, max(LEAST_RADIAL, math.ceil(2 * (figures.extent + SPACE)) / 2)
         orders = math.ceil(orders[0] * radial / whole), orders[1]
@@ -168,11 +162,6 @@ def _atomic_energies(figures: Figures, source: Mapping[str, float] | None) -> tu
     if figures.free.issuperset(figures.atoms):
         return (ISOLATED,) * len(figures.atoms), "there is a free atom of each species"
     return (FIT,) * len(figures.atoms), "not for each species is there a free atom"
-
-
-def _nodes(figures: Figures) -> tuple[tuple[int, ...], str]:
-    nodes = next(nodes for least, nodes in NODES if figures.n_atoms >= least)
-    return (nodes, nodes), f"for {figures.n_atoms:,} atoms"
 
 
 def _held_out(figures: Figures) -> tuple[float, float, str, str]:
