@@ -114,7 +114,7 @@ def init(
     >>> done.files
     ('Si.stp', 'generate.in', 'train.in', 'predict.in', 'README.md')
     >>> done.choices.epochs, done.choices.alpha
-    (2000, 0.3)
+    (1000, 0.3)
     """
     folder, labels = os.fspath(output), Labels(energy_key, forces_key)
     _check_free(folder, [COPY, "generate.in", "train.in", "predict.in", "README.md", *STATES])
@@ -226,8 +226,11 @@ def _write(folder: str, text: dict[str, str], structures: Sequence[Structure] | 
     is_new = not os.path.isdir(folder)
     with PendingFolder(folder if is_new else os.path.join(folder, "init")) as pending:
         for name, content in text.items():
-            with open(os.path.join(pending.path, name), "wb") as file:
-                file.write(content.encode("latin-1"))
+            try:
+                with open(os.path.join(pending.path, name), "wb") as file:
+                    file.write(content.encode("latin-1"))
+            except OSError as error:
+                raise AenetError(f"{os.path.join(folder, name)}: cannot be written: {error.strerror}") from None
         if structures is not None:
             with convert.writer(os.path.join(pending.path, COPY)) as add:
                 for each in structures:

@@ -1,7 +1,6 @@
 """What suits a set of structures, from its figures: features, networks, and how they are trained.
 
-The numbers come from trainings on TiO2 crystals and molecular dynamics, on clusters of metals with water, and on alloys
-(docs/init.md).
+The numbers come from short trainings on TiO2, on clusters of metals with water, and on alloys (docs/init.md).
 """
 
 from __future__ import annotations
@@ -14,9 +13,7 @@ from aenet_py.inputs.generate import FIT, ISOLATED, AtomicEnergy
 from aenet_py.tools.init.figures import RADII, Figures
 
 CUTOFFS, DENSE_CUTOFFS = (8.0, 5.0), (6.0, 4.0)  # Å, radial and angular; the second ones for more neighbours
-DENSE = (
-    100.0  # neighbours within 8 Å: crystals and liquids, where shorter cutoffs were as accurate at a third of the cost
-)
+DENSE = 100.0  # neighbours within 8 Å, as in crystals: shorter cutoffs were as accurate there, at half of the cost
 ORDERS, FEW_ORDERS = (20, 6), (10, 4)  # many features describe more, but few extrapolate better from little data
 FEW, FEW_NODES = 100, 10  # trajectories, or structures if none are named, below which data are little; nodes for these
 SPACE = 1.0  # Å beyond the largest distance in isolated structures, for those of simulations
@@ -140,7 +137,7 @@ def _features(figures: Figures, n_independent: int) -> tuple[tuple[float, int], 
     """Radial and angular cutoff and order, and why."""
     near, orders = figures.neighbors[max(CUTOFFS)], ORDERS if n_independent >= FEW else FEW_ORDERS
     radial, angular = DENSE_CUTOFFS if near > DENSE else CUTOFFS
-    why = f"{near:.0f} neighbours within {max(CUTOFFS):g} Angstrom" + ("" if orders == ORDERS else "; few data")
+    why = f"{near:.0f} neighbours within {max(CUTOFFS):g} Angstrom" + ("" if orders == ORDERS else "; little data")
     if figures.extent + SPACE < radial:
         whole, radial = radial, max(LEAST_RADIAL, math.ceil(2 * (figures.extent + SPACE)) / 2)
         orders = math.ceil(orders[0] * radial / whole), orders[1]
