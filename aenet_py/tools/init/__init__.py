@@ -17,7 +17,7 @@ from aenet_py.formats import frames, xsf
 from aenet_py.formats import structures as structure_files
 from aenet_py.formats.labels import ANY, Labels
 from aenet_py.formats.text import foreign
-from aenet_py.runtime.output import PendingFolder, already_exists
+from aenet_py.runtime.output import PendingFile, PendingFolder, already_exists
 from aenet_py.runtime.signals import uninterrupted
 from aenet_py.structure import Structure
 from aenet_py.tools import convert
@@ -226,11 +226,9 @@ def _write(folder: str, text: dict[str, str], structures: Sequence[Structure] | 
     is_new = not os.path.isdir(folder)
     with PendingFolder(folder if is_new else os.path.join(folder, "init")) as pending:
         for name, content in text.items():
-            try:
-                with open(os.path.join(pending.path, name), "wb") as file:
-                    file.write(content.encode("latin-1"))
-            except OSError as error:
-                raise AenetError(f"{os.path.join(folder, name)}: cannot be written: {error.strerror}") from None
+            with PendingFile(os.path.join(pending.path, name)) as file:
+                file.write(content.encode("latin-1"))
+                file.complete(replace=False)
         if structures is not None:
             with convert.writer(os.path.join(pending.path, COPY)) as add:
                 for each in structures:
