@@ -97,9 +97,20 @@ def test_folders_run(kind, tmp_path, monkeypatch, capsys):
     assert len(trained.read_energies("energies.test").paths) == n // 10
     assert generate.main(["generate.in"]) == 0
     assert len(aenet_py.TrainingSet.read("set.train").structures.entries) == n
+    through_files(Path("train.in").read_text("latin-1"))
     assert predict_inputs.read("predict.in", (), nobody).types == ("Cu", "O")
     assert predict.main(["predict.in"]) == 0
     assert capsys.readouterr().out.count("Number of atoms") == 10
+
+
+def through_files(deck: str) -> None:
+    """The training on the set of generate.x that README.md describes is read, and gives the same first errors."""
+    errors = Path("train.error").read_text()
+    sections = r"(?ms)^TYPES\n.*"  # to the end of the file
+    Path("files.in").write_text("TRAININGSET set.train\n" + re.sub(sections, "", deck))
+    Path("model.restart").unlink()
+    assert aenet_pytorch.main(["files.in"]) == 0
+    assert Path("train.error").read_text() == errors
 
 
 def test_structures_in_memory(tmp_path, monkeypatch):

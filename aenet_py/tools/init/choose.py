@@ -158,7 +158,7 @@ def _atomic_energies(figures: Figures, source: Mapping[str, float] | None) -> tu
         return (0.0,) * len(figures.atoms), "the energies are cohesive energies"
     if figures.free.issuperset(figures.atoms):
         return (ISOLATED,) * len(figures.atoms), "there is a free atom of each species"
-    return (FIT,) * len(figures.atoms), "not for each species is there a free atom"
+    return (FIT,) * len(figures.atoms), "the data do not have a free atom of each species"
 
 
 def _held_out(figures: Figures) -> tuple[float, float, str, str]:

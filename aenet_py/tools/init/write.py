@@ -181,7 +181,7 @@ predict.x predict.in > predict.out
 4. `predict.x` prints {parts} of the structures in `predict.in`; name others there.
 
 `generate.x generate.in` writes the same features to `set.train`, for trainers that read such a file: in `train.in`,
-`TRAININGSET set.train` then takes the place of `TYPES`, `SETUPS` and `FILES`.
+`TRAININGSET set.train` then takes the place of `TYPES`, `SETUPS`, `FILES`{" and `SPLIT`" if choices.group else ""}.
 
 | chosen | value | why |
 | --- | --- | --- |
