@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from aenet_py.inputs.generate import FIT, ISOLATED, AtomicEnergy
 from aenet_py.tools.init.figures import RADII, Figures
 
-CUTOFFS, DENSE_CUTOFFS = (8.0, 5.0), (6.0, 4.0)  # Å, radial and angular; the second ones for more neighbours
+CUTOFFS, DENSE_CUTOFFS = (8.0, 5.0), (6.0, 4.0)  # Å, radial and angular; the latter for more neighbours or little data
 DENSE = 100.0  # neighbours within 8 Å, as in crystals: shorter cutoffs were as accurate there, at half of the cost
 ORDERS, FEW_ORDERS = (20, 6), (10, 4)  # many features describe more, but few extrapolate better from little data
 FEW, FEW_NODES = 100, 10  # trajectories, or structures if none are named, below which data are little; nodes for these
@@ -135,9 +135,10 @@ def choose(figures: Figures, source: Mapping[str, float] | None = None) -> Choic
 
 def _features(figures: Figures, n_independent: int) -> tuple[tuple[float, int], tuple[float, int], str]:
     """Radial and angular cutoff and order, and why."""
-    near, orders = figures.neighbors[max(CUTOFFS)], ORDERS if n_independent >= FEW else FEW_ORDERS
-    radial, angular = DENSE_CUTOFFS if near > DENSE else CUTOFFS
-    why = f"{near:.0f} neighbours within {max(CUTOFFS):g} Angstrom" + ("" if orders == ORDERS else "; little data")
+    near, few = figures.neighbors[max(CUTOFFS)], n_independent < FEW
+    orders = FEW_ORDERS if few else ORDERS
+    radial, angular = DENSE_CUTOFFS if few or near > DENSE else CUTOFFS
+    why = "little data" if few else f"{near:.0f} neighbours within {max(CUTOFFS):g} Angstrom"
     if figures.extent + SPACE < radial:
         whole, radial = radial, max(LEAST_RADIAL, math.ceil(2 * (figures.extent + SPACE)) / 2)
         orders = math.ceil(orders[0] * radial / whole), orders[1]
