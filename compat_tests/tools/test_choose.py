@@ -55,7 +55,7 @@ def test_one_structure_is_only_trained_on():
 
 def test_little_data_have_fewer_features_and_weights():
     for few in (of(n_structures=40), of(groups={"run_id": (20, 50)})):
-        assert (few.radial, few.angular, few.nodes) == ((6.0, 10), (4.0, 4), (10, 10))
+        assert (few.radial, few.angular, few.nodes) == ((6.0, 10), (4.0, 4), (15, 15))
         sparse = chosen(replace(USUAL, n_structures=40, neighbors=dict.fromkeys(RADII, 20.0)))
         assert (sparse.radial, sparse.angular) == (few.radial, few.angular)
     kinds = of(groups={"config_type": (20, 50)})
