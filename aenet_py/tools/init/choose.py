@@ -13,7 +13,7 @@ from aenet_py.inputs.generate import FIT, ISOLATED, AtomicEnergy
 from aenet_py.tools.init.figures import RADII, Figures
 
 CUTOFFS, DENSE_CUTOFFS = (8.0, 5.0), (6.0, 4.0)  # Å, radial and angular; the latter for more neighbours or little data
-DENSE = 100.0  # neighbours within 8 Å, as in crystals: shorter cutoffs were as accurate there, at half of the cost
+DENSE = 100.0  # neighbours within 8 Å, as in crystals, where shorter cutoffs were as accurate and cost less
 ORDERS, FEW_ORDERS = (20, 6), (10, 4)  # many features describe more, but few extrapolate better from little data
 FEW, FEW_NODES = 100, 15  # trajectories, or structures if none are named, below which data are little; nodes for these
 SPACE = 1.0  # Å beyond the largest distance in isolated structures, for those of simulations
