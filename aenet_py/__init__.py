@@ -3,6 +3,7 @@
 ========================  ======================================================================
 `read`                    structures from any file
 `check`                   faults in structures, energies and forces (aenet-py check)
+`init`                    set-ups and input files for a training on structures (aenet-py init)
 `generate`                structures to a training set of features (generate.x)
 `TrainingSet`             the values in a training set
 `train`, `transfer`       potentials from a training set (aenet_pytorch.py)
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from aenet_py.simulation.simulate import simulate
     from aenet_py.structure import Structure
     from aenet_py.tools.check import check
+    from aenet_py.tools.init import init
     from aenet_py.training.train import train, transfer
 
 try:
@@ -44,7 +46,7 @@ except ImportError:
 
 __all__ = [
     "ANNCalculator", "AenetError", "AenetWarning", "Potential", "Structure", "TrainingSet", "check", "evaluate",
-    "generate", "read", "select", "simulate", "train", "transfer",
+    "generate", "init", "read", "select", "simulate", "train", "transfer",
 ]  # fmt: skip
 
 _MODULES = {
@@ -57,6 +59,7 @@ _MODULES = {
     "check": "tools.check",
     "evaluate": "evaluation.evaluate",
     "generate": "pipelines.generate",
+    "init": "tools.init",
     "read": "formats.read",
     "select": "selection.select",
     "simulate": "simulation.simulate",

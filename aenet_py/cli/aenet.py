@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 
 from aenet_py import __version__
-from aenet_py.cli import check, common, compare, convert, diff, evaluate, info, md, merge, report, scan, select
+from aenet_py.cli import check, common, compare, convert, diff, evaluate, info, init, md, merge, report, scan, select
 
 COMMANDS = {
-    "info": info, "diff": diff, "check": check, "convert": convert, "select": select, "merge": merge, "scan": scan,
-    "md": md, "report": report, "compare": compare, "evaluate": evaluate,
+    "info": info, "diff": diff, "check": check, "init": init, "convert": convert, "select": select, "merge": merge,
+    "scan": scan, "md": md, "report": report, "compare": compare, "evaluate": evaluate,
 }  # fmt: skip
 DESCRIPTION = "Tools for structures, training sets and potentials of aenet."
 

@@ -53,13 +53,13 @@ def known(model: Model, structure: Structure) -> Known | None:
     if len(structure.symbols) > len(model.types) or structure.energy is None or structure.cohesive_energy:
         return None
     counts = np.bincount(species_of(model, structure), minlength=len(model.types))
-    return Known(counts, structure.energy, structure.n_atoms == 1 and _is_free(structure))
+    return Known(counts, structure.energy, is_free(structure))
 
 
-def _is_free(atom: Structure) -> bool:
-    """Whether the images of a single atom are far away."""
-    if atom.lattice is None:
-        return True
+def is_free(atom: Structure) -> bool:
+    """Whether a structure is a single atom whose images are far away."""
+    if atom.n_atoms > 1 or atom.lattice is None:
+        return atom.n_atoms == 1
     steps = np.array([each for each in itertools.product((-1, 0, 1), repeat=3) if any(each)])
     steps = steps[~(steps[:, ~np.array(atom.pbc)]).any(axis=1)]
     return bool(np.linalg.norm(steps @ atom.lattice, axis=1).min() > LEAST_BOX)

@@ -310,3 +310,10 @@ def test_structures_in_memory(sets, tmp_path):
     assert checked.n_written == 59
     kept = aenet_py.read(tmp_path / "clean.extxyz")
     assert [each.energy for each in kept] == [each.energy for each in slabs if each.energy is not None]
+
+
+def test_structures_that_are_all_the_same():
+    """No energy is above or below the middle."""
+    copper = Structure("cu", ("Cu",), np.zeros(1, int), np.zeros((1, 3)), energy=-3.0)
+    checked = check([replace(copper, path=f"cu#{number}") for number in range(15)])
+    assert {finding.kind for finding in checked.findings} == {"duplicate"}

@@ -139,12 +139,12 @@ def test_compositions_that_do_not_determine_the_energies(folder, capfd):
 def test_a_single_atom_in_a_small_cell_is_not_isolated():
     (atom,) = random_structures([(1, 0)])
     wide, narrow = (replace(atom, cell=size * np.eye(3), pbc=(True, True, True)) for size in (12.0, 2.5))
-    assert atomic_energies._is_free(atom)
-    assert atomic_energies._is_free(wide)
-    assert not atomic_energies._is_free(narrow)
+    assert atomic_energies.is_free(atom)
+    assert atomic_energies.is_free(wide)
+    assert not atomic_energies.is_free(narrow)
     skewed = replace(atom, cell=np.array([[9.0, 0, 0], [8.0, 3.0, 0], [0, 0, 9.0]]), pbc=(True, True, False))
-    assert not atomic_energies._is_free(skewed)
-    assert atomic_energies._is_free(replace(skewed, pbc=(True, False, True)))
+    assert not atomic_energies.is_free(skewed)
+    assert atomic_energies.is_free(replace(skewed, pbc=(True, False, True)))
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ _DIRECTIONS = ("none", "one direction", "two directions", "three directions")
 
 
 @contextlib.contextmanager
-def _silent(total: int, unit: str) -> Iterator[Callable[[int], object]]:  # noqa: ARG001
+def silent(total: int, unit: str) -> Iterator[Callable[[int], object]]:  # noqa: ARG001
     yield unwatched
 
 
@@ -50,7 +50,7 @@ def check(
     forces_key: str | None = None,
     format_name: str | None = None,
     threads: int | None = None,
-    progress: Progress = _silent,
+    progress: Progress = silent,
 ) -> Checked:
     """Check structures before training, as ``aenet-py check`` does.
 
@@ -89,7 +89,7 @@ def check(
     >>> checked.species, len(checked.findings)
     ({'Si': (8, 42)}, 0)
     """
-    listed = reading.entries(_given(data), format_name)
+    listed = reading.entries(given_data(data), format_name)
     target = None if output is None else os.fspath(output)
     if target is not None and os.path.isfile(target):
         raise already_exists(target)
@@ -106,7 +106,7 @@ def check(
     return _written(checked, target, reading.read(listed, format_name, lambda _: None, wanted, unwatched))
 
 
-def _given(data: object) -> list[str | Structure]:
+def given_data(data: object) -> list[str | Structure]:
     """Paths as strings, and structures."""
     if isinstance(data, str | os.PathLike | Structure) or hasattr(data, "get_chemical_symbols"):
         data = [data]

@@ -71,6 +71,8 @@ def _behind_gap(fit: Fit) -> np.ndarray:
     if len(ordered) < 2:
         return np.zeros(len(fit.residual), dtype=bool)
     place = int(np.argmax(np.diff(ordered)))
+    if ordered[place + 1] - ordered[place] < LEAST_GAP:
+        return np.zeros(len(fit.residual), dtype=bool)
     middle = 0.5 * float(ordered[place] + ordered[place + 1])
     low, high = (np.percentile(each, (BAND, 100 - BAND)) for each in (values[values < middle], values[values > middle]))
     if ordered[place + 1] - ordered[place] < LEAST_GAP + np.ptp(low) + np.ptp(high):
