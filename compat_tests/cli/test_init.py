@@ -77,7 +77,7 @@ def test_folders_run(kind, tmp_path, monkeypatch, capsys):
     n = 10 if "incomplete" in kind else 12
     assert output.startswith(f"{n} structures, ")
     assert ("left out: 2 structures" in output) == ("incomplete" in kind)
-    copied = "incomplete" in kind or kind in ("without forces", "database")
+    copied = "incomplete" in kind or kind == "without forces"
     expected = {"Cu.stp", "O.stp", "README.md", "generate.in", "predict.in", "train.in"}
     assert {*listing(folder)} == expected | ({"structures.extxyz"} if copied else set())
 

@@ -191,7 +191,7 @@ def _is_listed(each: str | Structure) -> bool:
     if isinstance(each, Structure):
         return False
     path, _ = structure_files.frame_of(foreign(each))
-    return frames.is_frames(path) or xsf.is_xsf(path)
+    return structure_files.has_many(path) or xsf.is_xsf(path)
 
 
 def _seen(given: Sequence[str | Structure], format_name: str | None, folder: str) -> tuple[str, ...] | None:
