@@ -60,9 +60,10 @@ def run(options: argparse.Namespace) -> int:
     from aenet_py.evaluation.evaluated import TEST
 
     potentials = [_potential(text) for text in (options.potential, *options.member)]
+    training = options.potential if os.path.isdir(options.potential) and not options.train else None
     with common.progress(0, "structures") as advance:
         found = evaluate(
-            potentials, options.structures, options.train, legacy_angular=options.legacy_angular,
+            potentials, options.structures, options.train, training=training, legacy_angular=options.legacy_angular,
             energy_key=options.energy, forces_key=options.forces, threads=options.threads, advance=advance,
         )  # fmt: skip
     errors = {by: found.errors(by) for by in groups.GROUPINGS}

@@ -19,7 +19,10 @@ UNPHYSICAL = 2
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("structure", help="initial structure: XSF or any file that ASE reads; FILE@NUMBER selects one of several")
+    add(
+        "structure",
+        help="initial structure: XSF or any file that ASE reads; FILE@NUMBER or FILE#NUMBER selects one of several",
+    )
     add("--format", metavar="NAME", help="ASE's name of the format of STRUCTURE, if ASE does not detect it")
     add(
         "--potential", action="append", required=True, metavar="FOLDER|EL=FILE",

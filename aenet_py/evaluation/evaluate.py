@@ -14,7 +14,7 @@ import numpy as np
 
 from aenet_py.analysis.runs import Quality
 from aenet_py.errors import AenetError, InputError
-from aenet_py.evaluation import groups
+from aenet_py.evaluation import groups, trained_on
 from aenet_py.evaluation.evaluated import PARTS, TEST, TRAIN, Evaluated
 from aenet_py.formats.read import read
 from aenet_py.potentials.members import Potentials, members
@@ -55,6 +55,7 @@ def evaluate(
     structures: Given | Iterable[Given],
     train: Given | Iterable[Given] = (),
     *,
+    training: str | os.PathLike[str] | None = None,
     legacy_angular: bool | None = None,
     energy_key: str | None = None,
     forces_key: str | None = None,
@@ -72,6 +73,9 @@ def evaluate(
         What the potential is judged by.  Paths are files or folders, as for `read`.
     train : path, Structure, ase.Atoms, or iterable of these
         Structures that the potential was trained on, which are kept apart in tables and figures.
+    training : path, optional
+        Folder of the training.  Of `structures`, those that its tables of energies name as trained on, or validated by,
+        count as `train`, unless nothing else would be left.
     legacy_angular : bool, optional
         As for `Potential.load`.
     energy_key : str, optional
@@ -110,6 +114,11 @@ def evaluate(
     ]
     if not any(part == TEST for part, _ in given):
         raise AenetError("no structures given; at least one is required")
+    known = frozenset() if training is None else trained_on.names(os.fspath(training))
+    if known:
+        apart = [(TRAIN if trained_on.name(each.path) in known else part, each) for part, each in given]
+        if any(part == TEST for part, _ in apart):
+            given = sorted(apart, key=lambda pair: PARTS.index(pair[0]))
     for part in PARTS:
         some = [structure for each, structure in given if each == part]
         if some and not any(map(_is_known, some)):

@@ -12,6 +12,7 @@ from ase.data import atomic_numbers
 
 from aenet_py.errors import AenetError, InputError
 from aenet_py.formats import ase_files, extxyz, frames, xsf
+from aenet_py.formats.structures import frame_of
 from aenet_py.formats.text import foreign
 from aenet_py.structure import Structure, as_structure
 
@@ -53,7 +54,8 @@ def read(path: str, format_name: str | None = None) -> Atoms:
     ----------
     path
         An XSF file as in ænet, extended XYZ as read by predict.x, or any other file that ASE reads.  The last structure
-        of the file is used, or the one selected by ``PATH@NUMBER``, counted from 0 (negative: from the end).
+        of the file is used, or the one selected by ``PATH@NUMBER``, counted from 0 (negative: from the end), or
+        ``PATH#NUMBER`` of extended XYZ, as in tables and messages.
     format_name
         ASE's name of the format; None chooses by the name or detects it.
 
@@ -71,7 +73,8 @@ def read(path: str, format_name: str | None = None) -> Atoms:
         return _from_structure(xsf.read(foreign(path), reference=False))
     file, at, number = (path, "", "") if os.path.exists(path) else path.rpartition("@")
     if not at:
-        file, number = path, "-1"
+        file, index_of_frame = frame_of(foreign(path))
+        number = "-1" if index_of_frame is None else str(index_of_frame)
     try:
         index = int(number)
     except ValueError:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 from ase.io import read
 
 import aenet_py
+from aenet_py.formats import extxyz, trained
 from compat_tests.cli.cases import in_process, table
 from compat_tests.interfaces.test_ase import CLUSTER, NETWORKS, OTHERS, SPECIES
 
@@ -40,6 +43,29 @@ def test_report_and_files(evaluate, tmp_path):
     rows = table(tmp_path / "out/structures.csv")
     assert [row["set"] for row in rows] == ["train"] * 8 + ["test"] * 2
     assert rows[-1]["formula"] == "".join(sorted_formula(XSF / "s011.xsf"))
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_tables_of_the_training_tell_what_was_trained_on(inside, evaluate, tmp_path, monkeypatch):
+    """From any folder, for XSF files and frames, with a validation set."""
+    folder = tmp_path / "run"
+    shutil.copytree(NETWORKS, folder)
+    shutil.copytree(XSF, tmp_path / "xsf")
+    frames = [aenet_py.read(path, index=0) for path in sorted(XSF.glob("*.xsf"))]
+    (tmp_path / "all.xyz").write_bytes(b"".join(map(extxyz.text, frames)))
+    named = {"train": ["../xsf/s000.xsf", "../all.xyz#3"], "validation": ["../all.xyz#5"], "test": ["../all.xyz#6"]}
+    for part, paths in named.items():
+        lines = "".join(trained.energy_line(path, 12, -1.0, -1.0) for path in paths)
+        (folder / f"energies.{part}").write_text(lines)
+    if inside:
+        monkeypatch.chdir(folder)
+    potential, files = (".", ["../xsf", "../all.xyz"]) if inside else ("run", ["xsf", "all.xyz"])
+    _, out, _ = evaluate(potential, *files)
+    assert out.splitlines()[0] == f"3 structures (train), {2 * len(frames) - 3} structures (test)"
+    _, out, _ = evaluate(potential, f"{files[1]}#3")
+    assert out.splitlines()[0] == "1 structure (test)"
+    _, out, _ = evaluate(potential, *files, "--train", f"{files[1]}#0")
+    assert out.splitlines()[0] == f"1 structure (train), {2 * len(frames)} structures (test)"
 
 
 def sorted_formula(path):

@@ -72,6 +72,8 @@ def test_any_structure_and_a_committee(md, tmp_path):
     header, first = (tmp_path / "md.csv").read_text().splitlines()[:2]
     assert dict(zip(header.split(","), first.split(","), strict=True))["energy_std_eV"].startswith("0.")
     assert len(read("md.extxyz")) == 15
+    assert md("--steps", 1, *ANYTHING, "--output", "first", structure="any.extxyz#0")[0] == 0
+    assert len(read("first.extxyz")) == 15
     assert md("--steps", 1, *ANYTHING, "--output", "last", structure="any.extxyz")[0] == 0
     assert len(read("last.extxyz")) == 13
 

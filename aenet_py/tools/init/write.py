@@ -177,8 +177,10 @@ predict.x predict.in > predict.out
 1. `check` lists faults of the structures; its status is 2 if there are any.
 2. `aenet_pytorch.py` trains, and writes {listed}. `train.error` has the errors by epoch; the last line on
    the terminal has those of the test set. Ctrl-C saves, and the same command resumes.
-3. `evaluate` compares the potential with all structures, also those it was trained on.
+3. `evaluate` compares the potential with all structures, those that it was trained on apart.
 4. `predict.x` prints {parts} of the structures in `predict.in`; name others there.
+
+`aenet-py md STRUCTURE --potential . --time 10` simulates 10 ps; `aenet-py md --help` lists temperature and the like.
 
 `generate.x generate.in` writes the same features to `set.train`, for trainers that read such a file: in `train.in`,
 `TRAININGSET set.train` then takes the place of `TYPES`, `SETUPS`, `FILES`{" and `SPLIT`" if choices.group else ""}.

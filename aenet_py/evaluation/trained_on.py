@@ -1,0 +1,35 @@
+"""Which structures a potential was trained on, or validated by, from the tables of its training."""
+
+from __future__ import annotations
+
+import os
+
+from aenet_py.formats import structures as structure_files
+from aenet_py.formats import trained
+from aenet_py.formats.frames import frame_name
+from aenet_py.formats.text import foreign
+
+TABLES = ("energies.train", "energies.validation")  # names relative to the folder
+
+
+def names(folder: str) -> frozenset[str]:
+    """Structures that the tables in a folder name, as `name` gives them; empty without tables.
+
+    Parameters
+    ----------
+    folder : str
+        Where a training ran with SAVE_ENERGIES.
+
+    Returns
+    -------
+    frozenset of str
+    """
+    paths = [path for path in (os.path.join(folder, table) for table in TABLES) if os.path.isfile(path)]
+    return frozenset(name(each, folder) for path in paths for each in trained.read_energies(path).paths)
+
+
+def name(path: str, folder: str = ".") -> str:
+    """A structure by its absolute path, of a frame with its number; path : relative to the folder."""
+    file, index = structure_files.frame_of(foreign(os.path.join(folder, path)))
+    whole = os.path.realpath(file)
+    return whole if index is None else frame_name(whole, index)
