@@ -10,6 +10,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import ase.io
 import numpy as np
 import pytest
 
@@ -27,7 +28,10 @@ from compat_tests.structures import make_frames
 
 OPEN, PERIODIC, SLAB = (False, False, False), (True, True, True), (True, True, False)
 LABELS = ["--energy", "dft_energy", "--forces", "dft_forces"]
-KINDS = ("molecules", "periodic", "slab", "without forces", "xsf", "database", "labels", "incomplete labels")
+KINDS = (
+    "molecules", "periodic", "slab", "without forces", "xsf", "database", "another format", "labels",
+    "incomplete labels",
+)  # fmt: skip
 
 
 def frames(n: int = 12, pbc: tuple[bool, bool, bool] = OPEN) -> list[Structure]:
@@ -58,6 +62,9 @@ def write(kind: str, folder: Path) -> str:
     if kind == "database":
         assert aenet_py.cli.aenet.main(["convert", str(path), str(folder / "set.db")]) == 0
         return str(folder / "set.db")
+    if kind == "another format":
+        ase.io.write(folder / "set.traj", ase.io.read(path, ":"))
+        return str(folder / "set.traj")
     return str(path)
 
 
@@ -77,7 +84,7 @@ def test_folders_run(kind, tmp_path, monkeypatch, capsys):
     n = 10 if "incomplete" in kind else 12
     assert output.startswith(f"{n} structures, ")
     assert ("left out: 2 structures" in output) == ("incomplete" in kind)
-    copied = "incomplete" in kind or kind == "without forces"
+    copied = "incomplete" in kind or kind in ("without forces", "another format")
     expected = {"Cu.stp", "O.stp", "README.md", "generate.in", "predict.in", "train.in"}
     assert {*listing(folder)} == expected | ({"structures.extxyz"} if copied else set())
 
@@ -95,6 +102,10 @@ def test_folders_run(kind, tmp_path, monkeypatch, capsys):
     shortened(Path("train.in"))
     assert aenet_pytorch.main([]) == 0
     assert len(trained.read_energies("energies.test").paths) == n // 10
+    command = next(line for line in Path("README.md").read_text().splitlines() if line.startswith("aenet-py evaluate"))
+    capsys.readouterr()
+    first = in_process(capsys, *shlex.split(command)[1:])[1].splitlines()[0]
+    assert (f"{n - n // 10} structures (train), {n // 10} structure" in first) == (kind != "without forces")
     assert generate.main(["generate.in"]) == 0
     assert len(aenet_py.TrainingSet.read("set.train").structures.entries) == n
     through_files(Path("train.in").read_text("latin-1"))

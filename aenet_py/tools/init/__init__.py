@@ -140,6 +140,7 @@ def init(
     if cohesive and not (as_given or found.cohesive):
         raise InputError(cohesive[0], "has a cohesive energy, and others have total energies; give total energies")
     seen, options = _seen(given, format_name, folder), _options(labels)
+    judged = not (has_forces or n_left_out or format_name)  # by the originals, as the forces of the copy are zeros
     chosen = structures[:: max(len(structures) // MOST_EXAMPLES, 1)][:MOST_EXAMPLES]
     examples = [_relative(each.path, folder) for each in chosen]
     if not as_given:
@@ -152,7 +153,7 @@ def init(
             examples=tuple(map(foreign, examples)),
             labels=labels if as_given else ANY,
             checked=(COPY,) if seen is None else (*seen, *options, *_format(format_name)),
-            evaluated=(COPY,) if seen is None or n_left_out or format_name is not None else (*seen, *options),
+            evaluated=(COPY,) if seen is None or not (as_given or judged) else (*seen, *options),
             zeros=not has_forces,
         ),
         None if base is None else replace(base, path=foreign(_relative(base.path, folder))),
