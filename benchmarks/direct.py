@@ -49,7 +49,7 @@ def prepare(example: Path, folder: Path, epochs: int, n_structures: int | None) 
 def run(folder: Path, *commands: list[str]) -> tuple[Run, float, list[bytes]]:
     """Time, CPU time and peak memory of commands in a row, the megabytes they leave, and their results."""
     for path in (*folder.glob("*.restart"), *folder.glob("*.ascii"), *folder.glob("set.train*")):
-        path.unlink()
+        path.unlink(missing_ok=True)
     before = {*folder.iterdir()}
     runs = [measure(command, folder) for command in commands]
     left = sum(path.stat().st_size for path in folder.iterdir() if path not in before) / 1e6
