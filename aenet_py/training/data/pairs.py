@@ -13,7 +13,7 @@ from aenet_py.descriptors.model import Model
 from aenet_py.descriptors.moments import Tables
 from aenet_py.errors import AenetError
 from aenet_py.formats.source import Advance
-from aenet_py.neighbors.search import environments
+from aenet_py.neighbors.search import environments, search_cell
 from aenet_py.runtime import memory
 from aenet_py.runtime.accelerate import Kernel, scratch
 from aenet_py.runtime.workers import Workers
@@ -45,7 +45,7 @@ class Pairs:
     positions
         (n_atoms, 3) Å.
     cells
-        (n, 3, 3) Å, zero along directions that are not periodic.
+        (n, 3, 3) Å, zero for isolated structures.
     first_members
         (n + 1,) int64, where the members of each begin: its atoms, then the images around them.
     members
@@ -182,12 +182,11 @@ def _listed(model: Model, structure: Structure, networks: np.ndarray) -> _Listed
     if n_atoms > MOST_ATOMS:
         return None
     cell, images = np.zeros((3, 3)), np.zeros((n_pairs, 3), dtype=np.int64)
-    if structure.cell is not None and any(structure.pbc):
-        periodic = np.array(structure.pbc)
-        cell[periodic] = structure.cell[periodic]
+    if structure.lattice is not None:
+        cell = search_cell(structure, model.r_max)  # also along open directions, where atoms may have been wrapped
         centers = np.repeat(np.arange(n_atoms), around.counts)
         between = around.vectors[:3].T - (around.positions[around.index] - around.positions[centers])
-        images[:, periodic] = np.rint(between @ np.linalg.pinv(cell[periodic]))
+        images = np.rint(between @ np.linalg.inv(cell)).astype(np.int64)
     low = images.min(axis=0, initial=0)
     counts = images.max(axis=0, initial=0) - low + 1
     members = np.empty((n_atoms + n_pairs, 4), dtype=np.int16)
