@@ -92,6 +92,7 @@ def sources(names: Sequence[str], labels: Labels = ANY, advance: Advance = unwat
     for a file that cannot be split into frames, and for a frame that does not exist.
     """
     known: dict[str, Sequence[int]] = {}
+    ids: dict[str, frozenset[int]] = {}  # of databases, which may have gaps; frames are ranges
     listed = []
     for name in names:
         path, index = frame_of(name)
@@ -100,7 +101,9 @@ def sources(names: Sequence[str], labels: Labels = ANY, advance: Advance = unwat
             continue
         if path not in known:
             known[path] = _numbers(path, labels, advance)
-        if index is not None and index not in known[path]:
+            if databases.is_database(path):
+                ids[path] = frozenset(known[path])
+        if index is not None and index not in ids.get(path, known[path]):
             expected = f"a number from 0 to {len(known[path]) - 1}"
             if databases.is_database(path):
                 expected = f"the id of one of {len(known[path])} rows"

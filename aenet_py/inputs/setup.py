@@ -17,7 +17,7 @@ from aenet_py.descriptors.setup import Setup, behler_setup, chebyshev_setup
 from aenet_py.errors import InputError
 from aenet_py.formats import listio
 from aenet_py.formats.text import BLANKS, read_text, split_lines
-from aenet_py.formats.trainset import DESCRIPTION_LENGTH
+from aenet_py.formats.trainset import DESCRIPTION_LENGTH, Footer, Header
 from aenet_py.inputs.keywords import COMMENT, first_word, parameter, value_of
 from aenet_py.runtime import memory
 from aenet_py.structure import SYMBOL_LENGTH
@@ -289,6 +289,21 @@ def same(one: Setup, other: Setup) -> bool:
     arrays = ("functions", "parameters", "environment")
     alike = all(np.array_equal(getattr(one, name), getattr(other, name)) for name in arrays)
     return alike and all(value == getattr(other, name) for name, value in vars(one).items() if name not in arrays)
+
+
+def difference(mine: tuple[Header, Footer], theirs: tuple[Header, Footer]) -> tuple[str, str, str] | None:
+    """What keeps two training sets with set-ups, of which header and footer are given, from being used together.
+
+    That is ``species``, ``atomic energies`` or ``set-up``, and what either set has; of set-ups, the species.
+    """
+    for what, name in (("species", "types"), ("atomic energies", "atomic_energies")):
+        one, other = getattr(mine[0], name), getattr(theirs[0], name)
+        if one != other:
+            return what, ", ".join(map(str, one)), ", ".join(map(str, other))
+    for setup, wanted in zip(mine[1].setups, theirs[1].setups, strict=True):
+        if not same(setup, wanted):
+            return "set-up", setup.atom_type, wanted.atom_type
+    return None
 
 
 def to_text(setup: Setup) -> str:

@@ -104,19 +104,14 @@ def _check(paths: Sequence[str]) -> tuple[Header, Footer, int]:
             header = trainset.read_header(source)
             trainset.check_header(path, header, "merge")
             ends.append((header, trainset.footer_ahead(source, header)))
-        (first, of_first), (header, footer) = ends[0], ends[-1]
-        if not footer.setups:
+        if not ends[-1][1].setups:
             raise InputError(path, "this training set has no set-ups; make it again with generate.x")
-        for what, mine, theirs in (
-            ("species", header.types, first.types),
-            ("atomic energies", header.atomic_energies, first.atomic_energies),
-        ):
-            if mine != theirs:
-                shown = [", ".join(map(str, each)) for each in (mine, theirs)]
-                raise InputError(path, f"{what} {shown[0]} differ from {shown[1]} in {paths[0]}")
-        for setup, wanted in zip(footer.setups, of_first.setups, strict=True):
-            if not setups.same(setup, wanted):
-                raise InputError(path, f"the set-up of {setup.atom_type} differs from that in {paths[0]}")
+        found = setups.difference(ends[-1], ends[0])
+        if found is not None:
+            what, mine, theirs = found
+            if what == "set-up":
+                raise InputError(path, f"the set-up of {mine} differs from that in {paths[0]}")
+            raise InputError(path, f"{what} {mine} differ from {theirs} in {paths[0]}")
     n_announced = sum(header.n_structures for header, _ in ends)
     if n_announced >= trainset.MOST:
         raise AenetError(f"these training sets have {n_announced:,} structures; a file can hold {trainset.MOST - 1:,}")

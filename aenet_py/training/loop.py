@@ -127,16 +127,17 @@ def evaluate(networks: Networks, batch: Batch, scales: Sequence[torch.Tensor]) -
 
 
 def terms(batch: Batch, evaluation: Evaluation, ranks: Ranks) -> Terms:
-    squares, n = (evaluation.energies - batch.energies) ** 2 / batch.n_atoms**2, batch.n_with_forces
-    if batch.huber is not None:
-        squares = _huber((evaluation.energies - batch.energies) / batch.n_atoms, batch.huber[0])
+    errors, n = evaluation.energies - batch.energies, batch.n_with_forces
+    if batch.huber is None:
+        squares = errors**2 / batch.n_atoms**2
+    else:
+        squares = _huber(errors / batch.n_atoms, batch.huber[0])
     if batch.energy_weights is not None:
         squares = squares * batch.energy_weights
     parts = [torch.sum(squares[:n]), torch.sum(squares[n:]), *batch.energies.new_zeros(2)]
     if batch.forces is not None and evaluation.forces is not None:
-        differences = (evaluation.forces - batch.forces) ** 2
-        if batch.huber is not None:
-            differences = _huber(evaluation.forces - batch.forces, batch.huber[1])
+        differences = evaluation.forces - batch.forces
+        differences = differences**2 if batch.huber is None else _huber(differences, batch.huber[1])
         parts[2] = torch.sum(differences if batch.force_weights is None else differences * batch.force_weights)
     if batch.virials is not None and evaluation.virials is not None:
         parts[3] = torch.sum((evaluation.virials - batch.virials.values) ** 2 * batch.virials.per_square)
@@ -174,10 +175,12 @@ def gradient(
     by_squares, error = [leaf.grad.item() for leaf in leaves if leaf.grad is not None], terms.force_error.item()
     of_kind = torch.full_like(batch.energies, by_squares[1])
     of_kind[: batch.n_with_forces] = by_squares[0]
-    by_energies = 2 * of_kind * (evaluation.energies - batch.energies) / batch.n_atoms**2
-    if batch.huber is not None:
-        errors = (evaluation.energies - batch.energies) / batch.n_atoms
-        by_energies = 2 * of_kind * errors.clamp(-batch.huber[0], batch.huber[0]) / batch.n_atoms
+    errors = evaluation.energies - batch.energies
+    if batch.huber is None:
+        by_energies = 2 * of_kind * errors / batch.n_atoms**2
+    else:
+        bounded = (errors / batch.n_atoms).clamp(-batch.huber[0], batch.huber[0])
+        by_energies = 2 * of_kind * bounded / batch.n_atoms
     if batch.energy_weights is not None:
         by_energies = by_energies * batch.energy_weights
     by_slopes: list[torch.Tensor | None] = [None] * len(scales)

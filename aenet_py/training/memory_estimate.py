@@ -114,7 +114,8 @@ def estimate(deck: TrainInput) -> MemoryEstimate:
         trainset.check_header(path, header, "train on")
         footer = trainset.footer_ahead(source, header)
         share = 1.0 if isinstance(source, RecordReader) else 8 / TEXT_VALUE
-        features = _copies(share * source.window.size) * share * source.window.size
+        n_bytes = source.window.size
+        features = _copies(share * n_bytes) * share * n_bytes
     described = dict(zip(header.types, zip(footer.setups, footer.statistics, strict=True), strict=False))
     known = [described[symbol] for symbol in deck.symbols if symbol in described]
     weights = layers = 0.0
@@ -122,7 +123,7 @@ def estimate(deck: TrainInput) -> MemoryEstimate:
         n_features, n_atoms = ([setup.n_features for setup, _ in known], [of.count for _, of in known])
         weights, layers = of_networks(deck, n_features, n_atoms, header.n_structures)
     others = [native(file.path) for file in deck.sets[1:]]
-    growth = 1 + sum(map(_size, others)) / max(1, _size(path))
+    growth = 1 + sum(map(_size, others)) / n_bytes
     features *= growth
     need = MemoryEstimate(features, 0, weights, layers)
     if deck.alpha is None or not footer.setups:

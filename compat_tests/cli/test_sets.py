@@ -123,7 +123,7 @@ def test_an_interrupted_training_resumes(monkeypatch):
 def test_text_and_energies_only():
     from aenet_py.cli import trainbin2ascii
 
-    wanted = run(ALL, DECK.replace("FORCES\nalpha=0.2\n", "").replace("SAVE_", "SAVE_ENERGIES\n", 0))
+    wanted = run(ALL, DECK.replace("FORCES\nalpha=0.2\n", ""))
     Path("model.restart").unlink()
     assert trainbin2ascii.main(["b.train", "b.train.ascii"]) == 0
     found = run(ALL.replace("b.train", "b.train.ascii"), DECK.replace("FORCES\nalpha=0.2\n", ""))

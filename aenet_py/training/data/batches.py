@@ -259,8 +259,7 @@ def _packed(
         starts = starts + np.repeat(in_pieces - begins, counts)
         values = gradients.store.pieces(numbers, begins, ends)
     n_shares = max(1, min(threads, len(atoms) // LEAST_ATOMS))
-    words = np.cumsum(ends - begins)
-    bounds = np.searchsorted(words, [words[-1] * i / n_shares for i in range(1, n_shares)])
+    bounds = splits.even(ends - begins, n_shares)
     shares = [[int(np.searchsorted(of, bound)) for *_, of in centers] for bound in (0, *bounds, len(numbers))]
     species = [
         Centers(layout, starts[own], own, first)

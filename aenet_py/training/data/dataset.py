@@ -80,7 +80,7 @@ class Data:
     shifts (n_networks,) : of the energy per atom, eV; weights (n, 2) : of each structure's energy and forces, None if
     all count the same; virials (n, 3, 3) : eV, NaN for structures without, None unless they are trained on; limits :
     errors of energies per atom (eV) and force components (eV/Å) beyond which the loss is linear; own (n,) bool : the
-    structures whose features are kept in this process, None for all; read : checksum of the features of all, or None.
+    structures whose features are kept in this process, None for all; checksum_of_all : of the features of all, then.
     """
 
     structures: Structures
@@ -93,7 +93,7 @@ class Data:
     virials: np.ndarray | None = None
     limits: tuple[float, float] = (math.inf, math.inf)
     own: np.ndarray | None = None
-    read: int | None = None
+    checksum_of_all: int | None = None
 
     @functools.cached_property
     def feature_scales(self) -> list[np.ndarray]:
@@ -287,14 +287,16 @@ def prepare(
         gradients=packed,
     )
     shifts = (training.shift,) * len(order)
-    read = None if own is None else of_all
-    return Data(structures, len(entries) - len(numbers), setups, statistics, training, shifts, own=own, read=read)
+    return Data(
+        structures, len(entries) - len(numbers), setups, statistics, training, shifts, own=own,
+        checksum_of_all=None if own is None else of_all,
+    )  # fmt: skip
 
 
 def checksum(data: Data) -> int:
     """Checksum of features and forces, which must be the same in all processes."""
-    total = data.read or 0
-    features = data.structures.features if data.read is None else []
+    total = data.checksum_of_all or 0
+    features = data.structures.features if data.checksum_of_all is None else []
     for values in (*features, data.structures.forces, *data.feature_shifts, *data.feature_scales):
         total = zlib.crc32(np.ascontiguousarray(values).view(np.uint8).data, total)
     return total

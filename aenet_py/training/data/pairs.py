@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -75,9 +76,14 @@ class Pairs:
     partners: np.ndarray
     most_pairs: int
 
+    @functools.cached_property
+    def most_members(self) -> int:
+        """Members of the structure that has most."""
+        return int(np.diff(self.first_members).max())
+
 
 @dataclass(frozen=True)
-class _Listed:
+class _OfStructure:
     """Of one structure, as in `Pairs`."""
 
     positions: np.ndarray
@@ -140,7 +146,7 @@ def listed(
     ends: dict[str, list[int]] = {name: [0] for name in ("networks", "members", "partners")}
     cells, most = [], 0
 
-    def one(number: int) -> _Listed | None:
+    def one(number: int) -> _OfStructure | None:
         structure = structures[number]
         assert structure is not None
         return _listed(model, structure, networks[number])
@@ -175,7 +181,7 @@ def _check_memory(n_bytes: int, n_done: int, n: int) -> None:
         raise AenetError(f"the pairs of neighbours of all structures {sizes}; {remedy}")
 
 
-def _listed(model: Model, structure: Structure, networks: np.ndarray) -> _Listed | None:
+def _listed(model: Model, structure: Structure, networks: np.ndarray) -> _OfStructure | None:
     """Pairs of one structure; None if it is too large."""
     around = environments([structure], model.r_min, model.r_max)
     n_atoms, n_pairs, n_kinds = structure.n_atoms, len(around.index), len(model.types)
@@ -200,6 +206,6 @@ def _listed(model: Model, structure: Structure, networks: np.ndarray) -> _Listed
     if n_members > MOST_MEMBERS:
         return None
     order = np.argsort(networks, kind="stable")
-    return _Listed(
+    return _OfStructure(
         around.positions[order], networks[order], cell, members[:n_members], ends_of, partners, around.most_neighbors
     )

@@ -61,18 +61,14 @@ def roles(deck: TrainInput, sizes: Sequence[int]) -> np.ndarray:
 
 def _check(path: str, other: TrainingSet, first: TrainingSet, name: str) -> None:
     """InputError unless two sets have the same species, atomic energies and set-ups."""
-    for what, mine, theirs in (
-        ("species", other.header.types, first.header.types),
-        ("atomic energies", other.header.atomic_energies, first.header.atomic_energies),
-    ):
-        if mine != theirs:
-            shown = [", ".join(map(str, each)) for each in (mine, theirs)]
-            raise InputError(path, f"found {what} {shown[0]}; expected {shown[1]}, as in {name}")
     if not other.footer.setups:
         raise InputError(path, "this training set has no set-ups; expected one for each species")
-    for setup, wanted in zip(other.footer.setups, first.footer.setups, strict=True):
-        if not setups.same(setup, wanted):
-            raise InputError(path, f"found another set-up of {setup.atom_type}; expected that of {name}")
+    found = setups.difference((other.header, other.footer), (first.header, first.footer))
+    if found is not None:
+        what, mine, theirs = found
+        if what == "set-up":
+            raise InputError(path, f"found another set-up of {mine}; expected that of {name}")
+        raise InputError(path, f"found {what} {mine}; expected {theirs}, as in {name}")
 
 
 def _joined(sets: Sequence[TrainingSet]) -> StructureBatch:

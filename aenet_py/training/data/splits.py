@@ -149,6 +149,12 @@ def shared(draw: Draw, n_atoms: np.ndarray, rank: int, size: int) -> np.ndarray:
     return mine
 
 
+def even(work: np.ndarray, n_shares: int) -> list[int]:
+    """Where consecutive items are divided into shares of about the same work, (n_shares - 1,); work (n,) : of each."""
+    done = np.cumsum(work)
+    return np.searchsorted(done, [done[-1] * i / n_shares for i in range(1, n_shares)]).tolist()
+
+
 def smallest(batches: Sequence[tuple[list[int], list[int]]]) -> int:
     """Number of structures in the smallest batch, 0 if there is none."""
     return min((len(first) + len(second) for first, second in batches if first or second), default=0)

@@ -18,6 +18,7 @@ from aenet_py.descriptors.chebyshev import ChebyshevBasis
 from aenet_py.runtime.accelerate import Kernel, scratch
 from aenet_py.runtime.constants import LANES
 from aenet_py.runtime.workers import shared
+from aenet_py.training.data import splits
 from aenet_py.training.data.pairs import Pairs
 
 _forces = Kernel("aenet_py.training.data.pairs_kernels:forces")
@@ -75,7 +76,7 @@ class Summed:
         def work(begin: int, end: int) -> int:
             return _forces(
                 slopes=given, forces=forces, virials=virials[begin:end], **self._arguments(begin, end),
-                **_scratch(self.pairs, _FORWARD),
+                **_scratch_of_forces(self.pairs),
             )  # fmt: skip
 
         self._run(work)
@@ -93,7 +94,7 @@ class Summed:
         def work(begin: int, end: int) -> int:
             return _slopes(
                 by_forces=given, by_virials=strains[begin:end], slopes=slopes, **self._arguments(begin, end),
-                **_scratch(self.pairs, _BACKWARD),
+                **_scratch(self.pairs, 4),
             )  # fmt: skip
 
         self._run(work)
@@ -139,30 +140,28 @@ def of_batch(pairs: Pairs, structures: np.ndarray, own: Sequence[np.ndarray], th
     counts = pairs.atoms[numbers + 1] - pairs.atoms[numbers]
     starts = np.concatenate([[0], np.cumsum(counts)])
     n_shares = max(1, min(threads, len(numbers)))
-    work = np.cumsum(pairs.first_pairs[numbers + 1] - pairs.first_pairs[numbers])
-    bounds = np.searchsorted(work, [work[-1] * i / n_shares for i in range(1, n_shares)])
-    return Summed(pairs, numbers, starts[:-1], int(starts[-1]), tuple(own), [0, *bounds.tolist(), len(numbers)])
+    bounds = splits.even(pairs.first_pairs[numbers + 1] - pairs.first_pairs[numbers], n_shares)
+    return Summed(pairs, numbers, starts[:-1], int(starts[-1]), tuple(own), [0, *bounds, len(numbers)])
 
 
-_COMMON = ("work", "places", "ends", "filled", "radial", "moments")
-_FORWARD, _BACKWARD = (*_COMMON, "accumulators", "lanes", "sums"), _COMMON
+def _scratch(pairs: Pairs, n_parts: int, *more: str) -> dict[str, np.ndarray]:
+    """Scratch of this thread that both kernels need, and more of `moments.scratch_of`, which explains n_parts."""
+    found = moments.scratch_of(pairs.tables, len(pairs.model.types), pairs.most_pairs, n_parts=n_parts)
+    names = ("work", "places", "ends", "filled", "accumulators", "radial", "moments", "sums")
+    return {
+        **{name: found[name] for name in (*names, *more)}, "features": scratch("pairs features", _size(pairs)),
+        "moved": scratch("pairs moved", 4 * pairs.most_members).reshape(-1, 4),
+    }  # fmt: skip
 
 
-def _scratch(pairs: Pairs, names: Sequence[str]) -> dict[str, np.ndarray]:
-    """Scratch of this thread."""
-    tables, n_kinds = pairs.tables, len(pairs.model.types)
-    size = LANES * int(pairs.model.basis.sizes.max())
-    most = int(np.diff(pairs.first_members).max())
-    found = moments.scratch_of(tables, n_kinds, pairs.most_pairs)
-    found = {name: found[name] for name in names}
-    found["features"], found["moved"] = scratch("pairs features", size), scratch("pairs moved", 4 * most)
-    if names is _FORWARD:
-        found["by_features"], found["pulls"] = scratch("pairs slopes", size), scratch("pairs pulls", 4 * most)
-        found["pulls"] = found["pulls"].reshape(-1, 4)
-    else:
-        n_pairs = (tables.angular_order + 1) * (tables.angular_order + 2) // 2
-        rows = tables.radial_terms + 4 * n_pairs + 1
-        found["accumulators"] = scratch("pairs accumulators", 4 * n_pairs * LANES)
-        found["sums"] = scratch("pairs sums", n_kinds * rows * LANES).reshape(n_kinds, -1)
-    found["moved"] = found["moved"].reshape(-1, 4)
-    return found
+def _scratch_of_forces(pairs: Pairs) -> dict[str, np.ndarray]:
+    """What the kernel of forces needs."""
+    return {
+        **_scratch(pairs, 2, "lanes"), "by_features": scratch("pairs slopes", _size(pairs)),
+        "pulls": scratch("pairs pulls", 4 * pairs.most_members).reshape(-1, 4),
+    }  # fmt: skip
+
+
+def _size(pairs: Pairs) -> int:
+    """Numbers of the features of LANES atoms."""
+    return LANES * int(pairs.model.basis.sizes.max())
