@@ -113,7 +113,7 @@ def initialise(
     train = batches.assemble(data, draw.train, as_tensors, ranks, trained=True)
     test, held = (batches.assemble(data, part, as_tensors, ranks) for part in (draw.test, draw.held))
     if deck.memory_mode == "gpu":
-        train, test = ([batch.to(device) for batch in part] for part in (train, test))
+        train, test, held = ([batch.to(device) for batch in part] for part in (train, test, held))
     optimizer: Optimizer | SecondOrder
     if method in methods.NAMES:
         optimizer = methods.start(method, deck.settings, networks, free)
