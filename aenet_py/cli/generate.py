@@ -16,7 +16,7 @@ from aenet_py.formats import structures as structure_files
 from aenet_py.formats.text import foreign, native
 from aenet_py.inputs import generate as inputs
 from aenet_py.inputs.keywords import nobody
-from aenet_py.pipelines import atomic_energies, featurize
+from aenet_py.pipelines import atomic_energies, featurize, repulsions
 from aenet_py.report import generate as report
 from aenet_py.report.timing import TimingLog
 from aenet_py.runtime.launch import launched
@@ -104,6 +104,9 @@ def generate(path: str, workers_for: Callable[[inputs.GenerateInput], Workers], 
         given = structure_files.sources(deck.structures, deck.labels, advance)
     n_structures = structure_files.n_structures(given)
     chosen, seed = _choose_forces(deck, n_structures)
+    model, used = repulsions.of_files(model, deck.repulsion, given, threads)
+    if used is not None:
+        common.note(used)
     if not atomic_energies.are_given(deck.atomic_energies):
         model, used = atomic_energies.of_files(model, deck.atomic_energies, given, threads)
         common.note(used)

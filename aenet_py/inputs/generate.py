@@ -10,14 +10,16 @@ from aenet_py.errors import InputError
 from aenet_py.formats import listio
 from aenet_py.formats.labels import Labels
 from aenet_py.formats.structures import path_of
+from aenet_py.inputs import repulsion as repulsions
 from aenet_py.inputs.keywords import Deck, Line, content_lines, first_word, read_deck
+from aenet_py.inputs.repulsion import Repulsion
 from aenet_py.structure import SYMBOL_LENGTH
 
 DEFAULT_OUTPUT = "refdata.train"
 DEFAULT_FORCES_PERCENT = 1.0
 SINGLE = {
     "output", "forces", "forcespercent", "forceslist", "forcesseed", "energykey", "forceskey", "timing", "debug",
-    "verbosity",
+    "verbosity", "repulsion",
 }  # fmt: skip
 COUNTED = {"types", "files"}
 PER_TYPE = {"setups"}
@@ -58,6 +60,8 @@ class GenerateInput:
         Whether to write generate.time, generate.debug.
     quiet : bool
         No progress bar and no warnings (VERBOSITY low).
+    repulsion : Repulsion, str or None
+        Repulsion that is left out, or ``auto``.
     """
 
     path: str
@@ -74,6 +78,7 @@ class GenerateInput:
     timing: bool
     debug: bool
     quiet: bool
+    repulsion: Repulsion | str | None = None
 
 
 def read(path: str, warn: Callable[[str], None]) -> GenerateInput:
@@ -104,6 +109,7 @@ def read(path: str, warn: Callable[[str], None]) -> GenerateInput:
         timing=bool(deck.flag("timing")),
         debug=bool(deck.flag("debug")),
         quiet=quiet,
+        repulsion=repulsions.of_deck(deck),
     )
     if not result.quiet:
         deck.warn_of_unknown(warn)
@@ -131,6 +137,8 @@ def to_text(deck: GenerateInput) -> str:
         lines.append(f'ENERGYKEY "{deck.labels.energy}"')
     if deck.labels.forces is not None:
         lines.append(f'FORCESKEY "{deck.labels.forces}"')
+    if deck.repulsion is not None:
+        lines.append(repulsions.line(deck.repulsion))
     if deck.quiet:
         lines.append("VERBOSITY low")
     return "\n".join([*lines, "FILES", str(len(deck.structures)), *deck.structures]) + "\n"

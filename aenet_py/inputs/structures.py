@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from aenet_py.errors import InputError
 from aenet_py.formats.labels import ANY, Labels
 from aenet_py.formats.structures import path_of
+from aenet_py.inputs import repulsion as repulsions
 from aenet_py.inputs.generate import (
     FILES_EXPECTED,
     SETUPS_EXPECTED,
@@ -18,10 +19,11 @@ from aenet_py.inputs.generate import (
     species_of,
 )
 from aenet_py.inputs.keywords import Deck, Line, split
+from aenet_py.inputs.repulsion import Repulsion
 from aenet_py.structure import Structure
 
-SINGLE, COUNTED, PER_TYPE = {"energykey", "forceskey", "forceslist"}, {"types", "files"}, {"setups"}
-KEYWORDS = ("types", "setups", "files", "energykey", "forceskey", "forceslist")
+SINGLE, COUNTED, PER_TYPE = {"energykey", "forceskey", "forceslist", "repulsion"}, {"types", "files"}, {"setups"}
+KEYWORDS = ("types", "setups", "files", "energykey", "forceskey", "forceslist", "repulsion")
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ class StructureInput:
         Which energies and forces of extended XYZ to read.
     forces_list : NamedFile or None
         File that lists the structures whose gradients are used.
+    repulsion : Repulsion, str or None
+        Repulsion that is left out, or ``auto``.
     test, validation : tuple of NamedFile or Structure
         Further structures, which are only tested and only validated.
     """
@@ -60,6 +64,7 @@ class StructureInput:
     given: tuple[NamedFile | Structure, ...] = field(repr=False)
     labels: Labels = ANY
     forces_list: NamedFile | None = None
+    repulsion: Repulsion | str | None = None
     test: tuple[NamedFile | Structure, ...] = field(default=(), repr=False)
     validation: tuple[NamedFile | Structure, ...] = field(default=(), repr=False)
 
@@ -80,6 +85,9 @@ def sections(path: str, lines: Sequence[Line]) -> tuple[Deck, list[Line]]:
     InputError for sections without TYPES, which tells how many lines SETUPS has.
     """
     deck = split(path, lines, SINGLE, COUNTED, PER_TYPE)
+    if list(deck.entries) == ["repulsion"]:
+        message = "found REPULSION without structures; expected TYPES, SETUPS and FILES, or REPULSION in generate.in"
+        raise InputError(path, message, deck.entries["repulsion"].line.number)
     if deck.entries:
         species_of(deck)
     firsts = [entry.line for entry in deck.entries.values()]
@@ -105,7 +113,7 @@ def read(deck: Deck, training_set: NamedFile | None) -> StructureInput | None:
         files = (training_set,)
     forces_list = deck.path_of("forceslist", "a file with structure numbers")
     chosen = None if forces_list is None else NamedFile(forces_list, deck.entries["forceslist"].line.number)
-    return StructureInput(types, energies, setups, files, labels_of(deck), chosen)
+    return StructureInput(types, energies, setups, files, labels_of(deck), chosen, repulsions.of_deck(deck))
 
 
 def check_files(path: str, given: StructureInput) -> None:
@@ -138,5 +146,6 @@ def lines(given: StructureInput) -> list[str]:
     for keyword, value in (("ENERGYKEY", given.labels.energy), ("FORCESKEY", given.labels.forces)):
         found += [f'{keyword} "{value}"'] if value is not None else []
     found += [f'FORCESLIST "{given.forces_list.path}"'] if given.forces_list is not None else []
+    found += [repulsions.line(given.repulsion)] if given.repulsion is not None else []
     files = [each.path for each in given.given if isinstance(each, NamedFile)]
     return [*found, "FILES", str(len(files)), *files]

@@ -18,6 +18,7 @@ from aenet_py.formats.trainset import EnergyStatistics
 from aenet_py.inputs.generate import FIT, ISOLATED, AtomicEnergy
 from aenet_py.pipelines.featurize import FeaturizeJob, jobs
 from aenet_py.pipelines.reading import read_items
+from aenet_py.potentials import repulsion
 from aenet_py.runtime.workers import Workers
 from aenet_py.structure import Structure
 
@@ -97,7 +98,8 @@ def of_files(
 
 
 def _read(model: Model, job: FeaturizeJob) -> list[Known | None]:
-    return [known(model, structure) for structure in read_items(job.items, model.types)]
+    learnt = repulsion.left_out(model, read_items(job.items, model.types))
+    return [known(model, structure) for structure in learnt]
 
 
 def of_structures(

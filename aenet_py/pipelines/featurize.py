@@ -34,6 +34,7 @@ from aenet_py.inputs.setup import read as read_setup
 from aenet_py.neighbors import search
 from aenet_py.neighbors.search import Environments, is_repeated
 from aenet_py.pipelines.reading import read_items
+from aenet_py.potentials import repulsion
 from aenet_py.report import generate as report
 from aenet_py.runtime.output import PendingFile
 from aenet_py.runtime.workers import Pieces, Workers
@@ -152,6 +153,7 @@ def featurize(model: Model, job: FeaturizeJob) -> FeaturizedBatch:
     if not included:
         skipped = [_skipped(i, path, s) for i, (path, s) in enumerate(zip(names, given, strict=True), job.start)]
         return FeaturizedBatch(tuple(skipped), np.empty(0, dtype=np.int64), np.empty((0, 0)), b"", (0.0, 0.0, 0.0))
+    included = repulsion.left_out(model, included)
     types_of = [species_of(model, structure) for structure in included]
     energies = iter([cohesive_energy(model, s, t) for s, t in zip(included, types_of, strict=True)])
     types = np.concatenate(types_of)

@@ -16,7 +16,7 @@ from aenet_py.formats.labels import Labels
 from aenet_py.formats.structures import StructureSource
 from aenet_py.formats.text import foreign
 from aenet_py.inputs.keywords import nobody
-from aenet_py.pipelines import arguments
+from aenet_py.pipelines import arguments, repulsions
 from aenet_py.pipelines import atomic_energies as atomic_energies_of
 from aenet_py.pipelines.featurize import Summary, read_model, write_training_set
 from aenet_py.runtime.output import PendingFile, already_exists, complete_together
@@ -32,7 +32,7 @@ def generate(
     setups: Mapping[str, str | os.PathLike[str]], atomic_energies: str | Mapping[str, float | str],
     output: str | os.PathLike[str],
     forces: bool | Iterable[int] = False, threads: int | None = None, energy_key: str | None = None,
-    forces_key: str | None = None,
+    forces_key: str | None = None, repulsion: str | None = None,
 ) -> Summary:  # fmt: skip
     """Compute features of structures and write them to a training set.
 
@@ -62,6 +62,9 @@ def generate(
         Key of the energy in extended XYZ files that have several.
     forces_key : str, optional
         Column of the forces in extended XYZ files that have several.
+    repulsion : str, optional
+        Short-range repulsion that is left out of energies and forces, as after REPULSION: ``"zbl auto"``, or
+        ``"zbl inner=0.9 outer=1.4"`` (Å).
 
     Returns
     -------
@@ -97,6 +100,7 @@ def generate(
     ['Si.train', 'Si.train.forces']
     """
     energies = arguments.atomic_energies(setups, atomic_energies)
+    wanted = repulsions.given(repulsion, "repulsion")
     if threads is not None and not (isinstance(threads, Integral) and threads >= 0):
         raise AenetError(f"threads must be a number of threads or None, not {threads!r}")
     output = arguments.path(output, "output")
@@ -106,6 +110,7 @@ def generate(
     n_threads = int(threads or processors())
     model = read_model(tuple(setups), atomic_energies_of.numbers(energies), paths, nobody)
     given = _sources(structures, Labels(energy_key, forces_key))
+    model, _ = repulsions.of_files(model, wanted, given, n_threads)
     if not atomic_energies_of.are_given(energies):
         model, _ = atomic_energies_of.of_files(model, energies, given, n_threads)
     chosen = _chosen(forces, structure_files.n_structures(given))

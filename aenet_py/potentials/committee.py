@@ -33,7 +33,7 @@ class Committee:
 
 
 def committees(members: Sequence[Potential]) -> list[Committee]:
-    """Put together members that have the same features, in the order of the first of each."""
+    """Put together members that have the same features and repulsion, in the order of the first of each."""
     groups: list[list[int]] = []
     for place, member in enumerate(members):
         group = next((group for group in groups if _share(members[group[0]], member)), None)
@@ -53,13 +53,14 @@ def alone(member: Potential) -> Committee:
 
 
 def _share(one: Potential, other: Potential) -> bool:
-    """Whether two potentials have the same species, in the same order, and the same features."""
+    """Whether two potentials have the same species, in the same order, features and repulsion."""
     a, b = one.model.basis, other.model.basis
     if one.types != other.types or not (isinstance(a, ChebyshevBasis) and isinstance(b, ChebyshevBasis)):
         return False
     names = ("cutoffs", "orders", "weights")  # of which the last may be NaN
     same = all(np.array_equal(getattr(a, name), getattr(b, name), equal_nan=True) for name in names)
-    return same and one.legacy_angular == other.legacy_angular and one.model.r_min == other.model.r_min
+    same = same and one.legacy_angular == other.legacy_angular and one.model.r_min == other.model.r_min
+    return same and one.repulsion == other.repulsion
 
 
 def _joined(networks: Sequence[PackedNetworks]) -> PackedNetworks:

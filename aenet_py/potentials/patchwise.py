@@ -15,6 +15,7 @@ from aenet_py.descriptors import chebyshev, moments
 from aenet_py.descriptors.common import CoincidenceError
 from aenet_py.neighbors.patches import Patches, worthwhile
 from aenet_py.neighbors.search import Environments
+from aenet_py.potentials import repulsion
 from aenet_py.potentials.committee import Committee
 from aenet_py.potentials.potential import Potential, excess
 from aenet_py.runtime.accelerate import Kernel, own_array
@@ -107,6 +108,8 @@ class Ready:
         (n_atoms,) species.
     n_forces
         Number of forces, that of the owners if there are some.
+    close
+        The pairs that may repel each other, if there is a repulsion.
     """
 
     known: Patches
@@ -118,6 +121,7 @@ class Ready:
     virials: np.ndarray
     types: np.ndarray
     n_forces: int
+    close: repulsion.Close | None
 
 
 def ready(
@@ -164,7 +168,9 @@ def ready(
         for _ in range(worthwhile(threads, len(known.centers)))
     ]  # fmt: skip
     collect = _collect.bound(members=known.members, atoms=atoms)
-    return Ready(known, n_members, ranges, work, collect, np.empty((largest, 4)), virials, types, n_forces)
+    values = committee.members[0].repulsion_table
+    near = None if values is None else repulsion.close(values, types, known, owners)
+    return Ready(known, n_members, ranges, work, collect, np.empty((largest, 4)), virials, types, n_forces, near)
 
 
 def evaluate(prepared: Ready, positions: np.ndarray) -> Forces:
@@ -198,9 +204,13 @@ def evaluate(prepared: Ready, positions: np.ndarray) -> Forces:
         if failed:
             raise CoincidenceError(np.array([0, n_centers]), failed - 1)
         prepared.collect(begin=begin, end=end, pulls=pulls, forces=forces)
-    virial = prepared.virials.reshape(-1, 9, LANES).sum(axis=2).sum(axis=0)
+    virial = prepared.virials.reshape(-1, 9, LANES).sum(axis=2).sum(axis=0).reshape(3, 3)
+    if prepared.close is not None:
+        repelled = np.zeros(n_centers)
+        prepared.close.add(positions, repelled, forces, virial)
+        energies += repelled
     mean = energies[0] if prepared.n_members == 1 else energies.mean(axis=0)
-    return Forces(mean, forces, virial.reshape(3, 3), outside, beyond, energies.sum(axis=1))
+    return Forces(mean, forces, virial, outside, beyond, energies.sum(axis=1))
 
 
 _SPECIAL: dict[tuple, Specialised] = {}  # by their constants, which members of a committee often share

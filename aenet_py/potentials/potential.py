@@ -24,7 +24,10 @@ from aenet_py.errors import AenetError, AenetWarning, InputError
 from aenet_py.formats import potential as potential_format
 from aenet_py.formats import potential_files
 from aenet_py.formats.potential import PotentialFile
+from aenet_py.inputs import repulsion as repulsion_inputs
+from aenet_py.inputs.repulsion import Repulsion
 from aenet_py.neighbors.search import Environments, environments
+from aenet_py.potentials import repulsion
 from aenet_py.runtime.accelerate import Kernel, MakeArray, scratch
 from aenet_py.runtime.constants import LANES
 from aenet_py.runtime.workers import shared
@@ -161,6 +164,8 @@ class Potential:
         The networks, as the kernels take them.
     legacy_angular
         Whether angles are expanded as in ænet before 2.0.4.
+    repulsion
+        What is added to the networks at short distances, if their set-ups say so.
 
     Examples
     --------
@@ -176,6 +181,7 @@ class Potential:
     model: Model
     networks: PackedNetworks
     legacy_angular: bool = False
+    repulsion: Repulsion | None = None
 
     @classmethod
     def load(cls, paths: potential_files.Given, legacy_angular: bool | None = None) -> Potential:
@@ -230,7 +236,8 @@ class Potential:
             raise AenetError(reason)
         if message is not None:
             warnings.warn(message, AenetWarning, stacklevel=2)
-        return cls(types, files, together, _networks(files, atomic_energies), is_legacy)
+        wanted = repulsion_inputs.of_setups(setups)
+        return cls(types, files, together, _networks(files, atomic_energies), is_legacy, wanted)
 
     def energy_forces(
         self, structure: Structure | Atoms | str | os.PathLike[str], forces: bool = True, in_order: bool = False,
@@ -285,7 +292,12 @@ class Potential:
         types = np.concatenate([species_of(self.model, structure) for structure in structures])
         around = environments(structures, self.model.r_min, self.model.r_max, as_predict=True)
         check_environments(self.model, structures, types, around)
-        return through_moments(basis, tables, self.networks, types, around)
+        found = through_moments(basis, tables, self.networks, types, around)
+        starts = around.starts.tolist()
+        return [
+            self._with_repulsion(prediction, types[begin:end])
+            for prediction, (begin, end) in zip(found, itertools.pairwise(starts), strict=True)
+        ]
 
     @functools.cached_property
     def tables(self) -> moments.Tables | None:
@@ -353,7 +365,8 @@ class Potential:
         n_centers = int(environments.starts[-1])
         basis, networks, references = self.model.basis, self.networks, self.networks.energy[types[:n_centers], 2]
         if forces and not in_order and self.tables is not None and isinstance(basis, chebyshev.ChebyshevBasis):
-            return through_moments(basis, self.tables, networks, types, environments, threads)[0]
+            found = through_moments(basis, self.tables, networks, types, environments, threads)[0]
+            return self._with_repulsion(found, types)
         features = self.model.descriptor.features(basis, types, environments)
         energies, slopes, outside = evaluate_networks(networks, types[:n_centers], features, forces)
         if forces:
@@ -362,7 +375,20 @@ class Potential:
             )
         else:
             values, virial = np.zeros((len(types), 3)), np.zeros((3, 3))
-        return Prediction(energies, references, values, virial, outside, features, environments)
+        found = Prediction(energies, references, values, virial, outside, features, environments)
+        return self._with_repulsion(found, types, forces)
+
+    @functools.cached_property
+    def repulsion_table(self) -> np.ndarray | None:
+        """The repulsion of each pair of species, as kernels take it; None without any."""
+        return None if self.repulsion is None else repulsion.table(self.repulsion, self.types)
+
+    def _with_repulsion(self, found: Prediction, types: np.ndarray, forces: bool = True) -> Prediction:
+        """A prediction of the networks with the repulsion, added to its arrays; forces : whether they are wanted."""
+        if self.repulsion_table is not None:
+            values, virial = (found.forces, found.virial) if forces else (np.empty((len(types), 3)), np.empty((3, 3)))
+            repulsion.add(self.repulsion_table, types, found.environments, found.atomic_energies, values, virial)
+        return found
 
     def _checked_types(self, types: np.ndarray, environments: Environments) -> np.ndarray:
         types = np.ascontiguousarray(types)

@@ -18,7 +18,7 @@ from aenet_py.inputs import train as inputs
 from aenet_py.inputs.keywords import Line
 from aenet_py.inputs.structures import NamedFile, StructureInput
 from aenet_py.inputs.train import TrainInput, Transfer
-from aenet_py.pipelines import arguments
+from aenet_py.pipelines import arguments, repulsions
 from aenet_py.structure import Structure
 
 HiddenLayers = Mapping[str, Sequence[tuple[int, str]]]  # nodes and activation function of each hidden layer
@@ -107,7 +107,7 @@ def deck_of(
 
 def structures_of(
     structures: Any, setups: Any, atomic_energies: Any, labels: Labels, folder: str | os.PathLike[str],
-    test_set: Any = None, validation_set: Any = None,
+    test_set: Any = None, validation_set: Any = None, repulsion: str | None = None,
 ) -> tuple[StructureInput, str]:  # fmt: skip
     """Structures as an input file would name them, and what messages and potentials call them.
 
@@ -127,6 +127,8 @@ def structures_of(
         Structures that are only tested.
     validation_set : path, structure, or iterable of these, optional
         Structures that are only validated.
+    repulsion : str, optional
+        What follows REPULSION.
 
     Returns
     -------
@@ -147,7 +149,10 @@ def structures_of(
         )
         for some in (structures, test_set, validation_set)
     )
-    found = StructureInput(tuple(setups), energies, files, given, labels, test=test, validation=validation)
+    wanted = repulsions.given(repulsion, "repulsion")
+    found = StructureInput(
+        tuple(setups), energies, files, given, labels, repulsion=wanted, test=test, validation=validation
+    )
     return found, seen_from(folder, os.fspath(structures)) if isinstance(structures, str | os.PathLike) else STRUCTURES
 
 

@@ -15,6 +15,7 @@ from aenet_py.errors import AenetError, InputError
 from aenet_py.formats import potential as potential_format
 from aenet_py.formats.potential import ACTIVATIONS, PotentialFile
 from aenet_py.formats.text import native
+from aenet_py.inputs import repulsion
 from aenet_py.inputs import setup as setup_input
 from aenet_py.inputs.train import NetworkInput, TrainInput, Transfer
 from aenet_py.training import checkpoint, model
@@ -87,6 +88,11 @@ def compare(deck: TrainInput, network: NetworkInput, data: Data, number: int, pa
                 f"the .stp of {symbol} has {own or 'no further line'!r}, but {path} has {other or 'no such line'!r}"
             )
             raise InputError(deck.training_set, f"{message}; a transfer requires the same features")
+    repelled = [repulsion.of_description(setup.description) for setup in (data.setups[number], file.setup)]
+    if repelled[0] != repelled[1]:
+        own, other = ("no REPULSION" if each is None else f"REPULSION {' '.join(each.words)}" for each in repelled)
+        message = f"the training set has {own} for {symbol}, but {path} has {other}"
+        raise InputError(deck.training_set, f"{message}; a transfer requires the same repulsion")
     domains = [angular_domain(file.setup, each) for each in (file.statistics, data.statistics[number])]
     if set(domains) == {"before 2.0.4", "corrected"}:
         is_old = domains[0] == "before 2.0.4"

@@ -81,8 +81,8 @@ class TrainingResult:
 def train(
     training_set: Structures, networks: HiddenLayers | None = None, *, setups: Mapping[str, Path] | None = None,
     atomic_energies: AtomicEnergies | None = None, energy_key: str | None = None, forces_key: str | None = None,
-    test_set: Structures | None = None, validation_set: Structures | None = None, folder: Path = ".",
-    on_epoch: OnEpoch | None = None, progress: bool = False, **settings: Any,
+    test_set: Structures | None = None, validation_set: Structures | None = None, repulsion: str | None = None,
+    folder: Path = ".", on_epoch: OnEpoch | None = None, progress: bool = False, **settings: Any,
 ) -> TrainingResult:  # fmt: skip
     """Train one neural network per species, as aenet_pytorch.py does.
 
@@ -111,6 +111,9 @@ def train(
         Structures that are only tested (TESTSET), beside structures to train on.
     validation_set : path, ase.Atoms, Structure, or iterable of these, optional
         Structures by which early stopping judges (VALIDATIONSET); the test set is then tested at the end only.
+    repulsion : str, optional
+        Short-range repulsion that is left out of what is learnt, of structures: ``"zbl auto"``, or ``"zbl inner=0.9
+        outer=1.4"`` (Å).
     folder : str or path, default "."
         Where to write.  It is created if necessary, and it is the working directory while training.
     on_epoch : callable, optional
@@ -185,7 +188,7 @@ def train(
         raise AenetError("train(): setups without networks; give the hidden layers of each species")
     else:
         held = test_set, validation_set
-        of, name = _given("train()", training_set, setups, atomic_energies, keys, folder, held)
+        of, name = _given("train()", training_set, setups, atomic_energies, keys, folder, held, repulsion)
         deck = options.deck_of("train()", name, networks, settings, structures=of)
     return _train(deck, folder, on_epoch, progress)
 
@@ -194,8 +197,8 @@ def transfer(
     training_set: Structures, source: Path, networks: HiddenLayers | None = None, *, freeze: int | str = 1,
     energy: str = "align", new: bool = False, setups: Mapping[str, Path] | None = None,
     atomic_energies: AtomicEnergies | None = None, energy_key: str | None = None, forces_key: str | None = None,
-    test_set: Structures | None = None, validation_set: Structures | None = None, folder: Path = ".",
-    on_epoch: OnEpoch | None = None, progress: bool = False, **settings: Any,
+    test_set: Structures | None = None, validation_set: Structures | None = None, repulsion: str | None = None,
+    folder: Path = ".", on_epoch: OnEpoch | None = None, progress: bool = False, **settings: Any,
 ) -> TrainingResult:  # fmt: skip
     """Continue the training of another set's networks on this training set (MODE transfer).
 
@@ -228,6 +231,8 @@ def transfer(
         As in `train`.
     validation_set : path, ase.Atoms, Structure, or iterable of these, optional
         As in `train`.
+    repulsion : str, optional
+        As in `train`; it must be that of the source.
     folder : str or path, default "."
         As in `train`.
     on_epoch : callable, optional
@@ -261,7 +266,7 @@ def transfer(
     """
     names = None
     keys, held = Labels(energy_key, forces_key), (test_set, validation_set)
-    of, name = _given("transfer()", training_set, setups, atomic_energies, keys, folder, held)
+    of, name = _given("transfer()", training_set, setups, atomic_energies, keys, folder, held, repulsion)
     if networks is None and of is not None:
         networks, names = options.networks_of(of.types, os.fspath(source))
     elif networks is None:
@@ -274,13 +279,13 @@ def transfer(
 def _given(
     caller: str, training_set: Structures, setups: Mapping[str, Path] | None,
     atomic_energies: AtomicEnergies | None, keys: Labels, folder: Path,
-    held: tuple[Structures | None, Structures | None],
+    held: tuple[Structures | None, Structures | None], repulsion: str | None,
 ) -> tuple[StructureInput | None, str]:  # fmt: skip
     """The structures to train on, None for a training set, and their name; held : to test and to validate."""
     if setups is not None:
-        return options.structures_of(training_set, setups, atomic_energies, keys, folder, *held)
-    if atomic_energies is not None or keys != ANY or held != (None, None):
-        names = "atomic_energies, energy_key, forces_key, test_set and validation_set"
+        return options.structures_of(training_set, setups, atomic_energies, keys, folder, *held, repulsion)
+    if atomic_energies is not None or keys != ANY or held != (None, None) or repulsion is not None:
+        names = "atomic_energies, energy_key, forces_key, test_set, validation_set and repulsion"
         raise AenetError(f"{caller}: {names} are for structures; give setups, too")
     return None, options.seen_from(folder, options.training_set(caller, training_set))
 

@@ -22,6 +22,7 @@ from ase.data import atomic_masses, atomic_numbers
 from aenet_py.interfaces.lammps import FIX, attach
 from aenet_py.interfaces.mliap import Unified
 from compat_tests.interfaces import test_ase as calculators
+from compat_tests.potentials.made import repulsive
 
 ROOT = Path(__file__).parents[2]
 MPIEXEC = Path(sys.executable).with_name("mpiexec")
@@ -66,10 +67,20 @@ def behler() -> Atoms:
     return atoms
 
 
-SYSTEMS = {"triclinic": triclinic, "tiny": tiny, "cluster": cluster, "slab": slab, "behler": behler}
+SYSTEMS = {
+    "triclinic": triclinic, "tiny": tiny, "cluster": cluster, "slab": slab, "behler": behler, "repulsion": triclinic,
+}  # fmt: skip
+
+
+@functools.cache
+def _folder() -> tempfile.TemporaryDirectory[str]:
+    """Exists as long as the program runs."""
+    return tempfile.TemporaryDirectory()
 
 
 def potentials(system: str) -> dict[str, str]:
+    if system == "repulsion":
+        return repulsive(calculators.networks(), "zbl inner=1.5 outer=3.2 Cu-O=1.2:2.9", Path(_folder().name))
     return calculators.SYSTEMS["behler"][1] if system == "behler" else calculators.networks()
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from ase import Atoms
 from aenet_py.descriptors.setup import FeatureStatistics
 from aenet_py.formats import potential as potential_format
 from aenet_py.formats.potential import Network, PotentialFile, Training
+from aenet_py.inputs import repulsion
 from aenet_py.potentials.potential import Potential
 from compat_tests import naive
 from compat_tests.compare import setup
@@ -52,6 +54,17 @@ def loaded(files: Sequence[PotentialFile], folder: Path) -> Potential:
         paths[symbol] = str(folder / f"{symbol}.nn")
         Path(paths[symbol]).write_bytes(potential_format.to_binary(file))
     return Potential.load(paths, legacy_angular=False)
+
+
+def repulsive(paths: Mapping[str, str], words: str, folder: Path) -> dict[str, str]:
+    """Copies of potentials, in a folder, with the repulsion that these words after REPULSION define."""
+    wanted, found = repulsion.parse(words.split()), {}
+    for symbol, path in paths.items():
+        file = potential_format.read(path)
+        one = dataclasses.replace(file.setup, description=repulsion.described(file.setup, wanted))
+        found[symbol] = str(folder / f"{symbol}.nn")
+        Path(found[symbol]).write_bytes(potential_format.to_binary(dataclasses.replace(file, setup=one)))
+    return found
 
 
 def twin(files: Sequence[PotentialFile], atoms: Atoms) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

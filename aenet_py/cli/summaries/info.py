@@ -28,7 +28,7 @@ def report(described: dict[str, Any]) -> str:
     form = f", {described['form']}" if "form" in described else ""
     lines = [f"{described['file']}: {described['kind']}{form}, {described['bytes']:,} bytes"]
     if described["kind"] == POTENTIALS:
-        return "\n".join([*lines, *_folder(described["potentials"])]) + "\n"
+        return "\n".join([*lines, *_folder(described)]) + "\n"
     lines += _OF_KIND.get(FileType(described["kind"]), _deck)(described)
     if "checked" in described:
         counts = ", ".join(f"{n:,} {name.replace('_', ' ')}" for name, n in described["checked"].items())
@@ -43,9 +43,9 @@ def _row(name: str, text: str) -> str:
     return wrapper.fill(text).replace(TIE, " ")
 
 
-def _folder(potentials: dict[str, dict[str, Any]]) -> list[str]:
+def _folder(described: dict[str, Any]) -> list[str]:
     """Potentials of a folder, and what they were trained on unless that differs."""
-    lines = []
+    potentials, lines = described["potentials"], []
     for symbol, each in potentials.items():
         path, network, setup = each["file"], each["network"], each["setup"]
         layers = " - ".join(map(str, network["nodes"]))
@@ -58,6 +58,10 @@ def _folder(potentials: dict[str, dict[str, Any]]) -> list[str]:
         lines += ["", _row("trained on", f"{first['file']}, {counted(first['structures'], 'structure')}")]
     else:
         lines += ["", _row("trained on", f"different training sets: {', '.join(sorted(names))}")]
+    if "repulsion" in described:
+        lines += ["", _row("repulsion", " ".join(described["repulsion"]))]
+        lines += ["", "pair_style aenet of LAMMPS knows no repulsion. These lines add it:", ""]
+        lines += [f"  {line}" for line in described["lammps"]]
     if all("checked" in each for each in potentials.values()):
         lines += ["", _row("checked", f"{counted(len(potentials), 'potential')}: no errors")]
     return lines
@@ -117,6 +121,7 @@ def _setup(described: dict[str, Any]) -> list[str]:
         lines.append(_row("", f"{radial}; {angular}"))
     lines.append(_row("distances", f"{described['smallest_distance']:g} to {described['largest_cutoff']:g} Å"))
     lines += [_row("atoms", f"{described['atoms']:,}")] if "atoms" in described else []
+    lines += [_row("repulsion", " ".join(described["repulsion"]))] if "repulsion" in described else []
     return lines + [
         _row("description", line.strip()) for line in described["description"].split("$$")[:1] if line.strip()
     ]

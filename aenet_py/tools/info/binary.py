@@ -13,6 +13,7 @@ from aenet_py.formats import gradients, identify, potential, records, trainset
 from aenet_py.formats.identify import FileType
 from aenet_py.formats.records import RecordReader
 from aenet_py.formats.source import Advance, ByteSource
+from aenet_py.inputs import repulsion
 
 NEAR, MOST = 1e-6, 1.01  # train.x stores normalised energies in potentials, from -1 to 1; the trainer eV
 
@@ -108,9 +109,11 @@ _OF_KIND: dict[FileType, Callable[[ByteSource], dict[str, Any]]] = {
 
 def of_setup(setup: Setup, statistics: FeatureStatistics | None = None) -> dict[str, Any]:
     """A set-up; with statistics, also the number of atoms that they are taken from."""
+    wanted = repulsion.of_description(setup.description)
     described: dict[str, Any] = {
         "species": setup.atom_type,
-        "description": setup.description,
+        "description": setup.description if wanted is None else setup.description.partition("$$")[2],
+        **({} if wanted is None else {"repulsion": wanted.words}),
         "environment": list(setup.env_types),
         "basis": setup.basis,
         "features": setup.n_features,

@@ -28,7 +28,8 @@ from aenet_py.inputs import structures as inputs
 from aenet_py.inputs.structures import NamedFile, StructureInput
 from aenet_py.inputs.train import TrainInput
 from aenet_py.neighbors.search import is_repeated
-from aenet_py.pipelines import atomic_energies, featurize
+from aenet_py.pipelines import atomic_energies, featurize, repulsions
+from aenet_py.potentials import repulsion
 from aenet_py.runtime.workers import Workers
 from aenet_py.structure import Structure
 from aenet_py.training.data.constants import LARGE
@@ -148,6 +149,10 @@ def read(
     for warning in (featurize.warning_of_repeated(repeated) if repeated else None, mixed(labels)):
         if warning is not None:
             warn(warning)
+    model, left_out = repulsions.of_structures(model, given.repulsion, structures)
+    if left_out is not None:
+        tell(left_out)
+        structures = repulsion.left_out(model, structures)
     if not atomic_energies.are_given(given.atomic_energies):
         told = (atomic_energies.known(model, structure) for structure in structures)
         model, used = atomic_energies.of_structures(model, given.atomic_energies, told)
