@@ -37,7 +37,7 @@ def read(
     validation : the value of VALIDATIONPERCENT.  InputError with the line of whatever is invalid or contradictory.
     """
     named = [keyword for keyword in KEYWORDS if keyword in entries]
-    if not named and not (given is not None and (given.test or given.validation)):
+    if not named and not (given is not None and (given.test or given.validation or given.replay)):
         return None, given
     held = _split(path, entries["split"]) if "split" in entries else HeldOut()
     test, valid = (

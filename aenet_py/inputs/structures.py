@@ -54,8 +54,8 @@ class StructureInput:
         File that lists the structures whose gradients are used.
     repulsion : Repulsion, str or None
         Repulsion that is left out, or ``auto``.
-    test, validation : tuple of NamedFile or Structure
-        Further structures, which are only tested and only validated.
+    test, validation, replay : tuple of NamedFile or Structure
+        Further structures, which are only tested, only validated, and of the source of a transfer.
     """
 
     types: tuple[str, ...]
@@ -67,11 +67,12 @@ class StructureInput:
     repulsion: Repulsion | str | None = None
     test: tuple[NamedFile | Structure, ...] = field(default=(), repr=False)
     validation: tuple[NamedFile | Structure, ...] = field(default=(), repr=False)
+    replay: tuple[NamedFile | Structure, ...] = field(default=(), repr=False)
 
     @property
     def everything(self) -> tuple[NamedFile | Structure, ...]:
         """All structures, those to train on first."""
-        return (*self.given, *self.test, *self.validation)
+        return (*self.given, *self.test, *self.validation, *self.replay)
 
     @property
     def files(self) -> list[NamedFile]:

@@ -26,13 +26,15 @@ METHODS = ("adam", "adadelta", "adagrad", "adamw", "adamax")
 ACTIVATIONS = ("linear", "tanh", "sigmoid")
 FLAGS = ("save_energies", "save_forces", "verbose", "save_batches", "load_batches", "new_split")
 SETTINGS = {
-    "method": ("method", "lr"), "forces": ("alpha",), "transfer": ("source", "freeze", "features", "energy", "new"),
+    "method": ("method", "lr"), "forces": ("alpha",),
+    "transfer": ("source", "freeze", "features", "energy", "new", "replay", "share", "labels", "anchor"),
     "e_normalization": ("e_min", "e_max", "e_avg"),
 }  # fmt: skip
 BLOCKS = ("networks", "transfer_networks")  # followed by a line for each species
 COMMENT_IN_LINE = ("!", "#")
 MODES = ("train", "batches", "transfer")
 ENERGIES = ("align", "source", "target")  # origin of the energy scale and shifts in a transfer
+LABELS = ("own", "source")  # of the structures of replay
 HIDDEN = -1  # layers to freeze: all but the last
 MOST = 2**63 - 1  # of whole numbers
 EVERY = 2**31 - 1  # structures per batch, if all are in one
@@ -79,13 +81,19 @@ class Transfer:
 
     source : a folder or a model.restart; freeze : number of layers of each network that are not trained, or HIDDEN;
     energy : origin of the energy scale and shifts, one of ENERGIES; new : create networks of species that the source
-    lacks.
+    lacks; replay : file of structures of the source that are trained on, too, None if StructureInput has them or there
+    are none; share : of these in the training; labels : whether their energies and forces are their own or those of the
+    source's potentials; anchor : factor of the squared distance from the source's weights in the loss.
     """
 
     source: str = "."
     freeze: int = 1
     energy: str = "align"
     new: bool = False
+    replay: NamedFile | None = None
+    share: float = 0.3
+    labels: str = "own"
+    anchor: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -340,6 +348,8 @@ def parse(
         name = "MODE batches" if saved[0] == "mode" else saved[0].upper()
         message = f"found {name} with structures; expected a TRAININGSET of generate.x, as saved batches belong to one"
         raise InputError(path, message, entries[saved[0]].line.number)
+    if isinstance(transfer, Transfer) and mode == "transfer":
+        given = _with_replay(path, transfer, given, name)
     held, given = held_out.read(path, entries, value("validationpercent", 0.0), given)
     if held_out.chooses_test(held, given):
         if value("testpercent", 0.0):
@@ -446,11 +456,19 @@ def to_text(deck: TrainInput) -> str:
         wanted = deck.transfer
         freeze = "hidden" if wanted.freeze == HIDDEN else wanted.freeze
         new = " new=random" if wanted.new else ""
-        lines += ["TRANSFER", f"source={wanted.source} freeze={freeze} energy={wanted.energy}{new}"]
+        lines += ["TRANSFER", f"source={wanted.source} freeze={freeze} energy={wanted.energy}{new}{_replay(wanted)}"]
     lines.append("NETWORKS")
     for network in deck.networks:
         lines.append(f"{network.symbol} {network.path} {len(network.nodes)} {' '.join(network.layers)}")
     return "\n".join(lines) + "\n"
+
+
+def _replay(wanted: Transfer) -> str:
+    """The settings of replay and anchor in a deck."""
+    anchor = f" anchor={wanted.anchor}" if wanted.anchor else ""
+    if wanted.replay is None:
+        return anchor
+    return f" replay={wanted.replay.path} share={wanted.share} labels={wanted.labels}{anchor}"
 
 
 def _transfer(path: str, line_number: int, given: dict[str, str]) -> Transfer:
@@ -468,7 +486,36 @@ def _transfer(path: str, line_number: int, given: dict[str, str]) -> Transfer:
         raise InputError(path, f"found freeze={given['freeze']}; expected {expected}", line_number) from None
     one_of("features", "source")
     new = "new" in given and bool(one_of("new", "random"))
-    return Transfer(given.get("source", Transfer.source), layers, one_of("energy", *ENERGIES), new)
+    replay = NamedFile(given["replay"], line_number) if "replay" in given else None
+
+    def number(name: str, usual: float) -> float:
+        try:
+            return non_negative(given.get(name, str(usual)))
+        except ValueError:
+            raise InputError(path, f"found {name}={given[name]}; expected a number, at least 0", line_number) from None
+
+    share = number("share", Transfer.share)
+    if not 0.0 < share < 1.0:
+        raise InputError(path, f"found share={given['share']}; expected a number between 0 and 1", line_number)
+    return Transfer(
+        given.get("source", Transfer.source), layers, one_of("energy", *ENERGIES), new, replay, share,
+        one_of("labels", *LABELS), number("anchor", Transfer.anchor),
+    )  # fmt: skip
+
+
+def _with_replay(
+    path: str, wanted: Transfer, given: StructureInput | None, method: str
+) -> StructureInput | None:  # fmt: skip
+    """The structures of a deck with those of replay; InputError where replay or anchor cannot be used."""
+    if wanted.anchor and method in second_order.METHODS:
+        message = f"found anchor={wanted.anchor:g} with method={method}; expected one of {', '.join(METHODS)}"
+        raise InputError(path, message)
+    if wanted.replay is None:
+        return given
+    if given is None:
+        message = f"found replay={wanted.replay.path} with a training set; expected TYPES, SETUPS and structures"
+        raise InputError(path, message, wanted.replay.line)
+    return dataclasses.replace(given, replay=(wanted.replay,))
 
 
 def _schedule(path: str, entry: TrainKeyword) -> Schedule:

@@ -42,12 +42,16 @@ PLACEHOLDER = "training-set"  # for a path that may have blanks, which an input 
 
 @dataclass(frozen=True)
 class TransferOptions:
-    """Options of a transfer, as given: a folder or model.restart, layers to freeze, energies, whether new networks."""
+    """Options of a transfer, as given: a folder or model.restart, layers to freeze, energies, whether new networks.
+
+    more : share, labels and anchor, by name.
+    """
 
     source: str
     freeze: int | str
     energy: str
     new: bool
+    more: Mapping[str, Any]
 
 
 def deck_of(
@@ -89,7 +93,8 @@ def deck_of(
     lines = [f"TRAININGSET {PLACEHOLDER}", *_lines(caller, options, chooses_test)]
     if transfer is not None:
         new = " new=random" if transfer.new else ""
-        lines += ["MODE transfer", f"TRANSFER source=. freeze={transfer.freeze} energy={transfer.energy}{new}"]
+        more = "".join(f" {name}={value}" for name, value in transfer.more.items())
+        lines += ["MODE transfer", f"TRANSFER source=. freeze={transfer.freeze} energy={transfer.energy}{new}{more}"]
     lines += ["NETWORKS", *_network_lines(caller, networks)]
     numbered = [Line(number, line) for number, line in enumerate(lines, 1)]
     try:
@@ -107,7 +112,7 @@ def deck_of(
 
 def structures_of(
     structures: Any, setups: Any, atomic_energies: Any, labels: Labels, folder: str | os.PathLike[str],
-    test_set: Any = None, validation_set: Any = None, repulsion: str | None = None,
+    test_set: Any = None, validation_set: Any = None, repulsion: str | None = None, replay: Any = None,
 ) -> tuple[StructureInput, str]:  # fmt: skip
     """Structures as an input file would name them, and what messages and potentials call them.
 
@@ -129,6 +134,8 @@ def structures_of(
         Structures that are only validated.
     repulsion : str, optional
         What follows REPULSION.
+    replay : path, structure, or iterable of these, optional
+        Structures of the source of a transfer.
 
     Returns
     -------
@@ -142,17 +149,18 @@ def structures_of(
     """
     energies = arguments.atomic_energies(setups, atomic_energies)
     files = tuple(NamedFile(seen_from(folder, arguments.path(each, "setups"))) for each in setups.values())
-    given, test, validation = (
+    given, test, validation, replayed = (
         tuple(
             each if isinstance(each, Structure) else NamedFile(foreign(seen_from(folder, each)))
             for each in ([] if some is None else arguments.structures(some))
         )
-        for some in (structures, test_set, validation_set)
+        for some in (structures, test_set, validation_set, replay)
     )
     wanted = repulsions.given(repulsion, "repulsion")
     found = StructureInput(
-        tuple(setups), energies, files, given, labels, repulsion=wanted, test=test, validation=validation
-    )
+        tuple(setups), energies, files, given, labels, repulsion=wanted, test=test, validation=validation,
+        replay=replayed,
+    )  # fmt: skip
     return found, seen_from(folder, os.fspath(structures)) if isinstance(structures, str | os.PathLike) else STRUCTURES
 
 

@@ -25,7 +25,7 @@ from aenet_py.training import memory_estimate
 from aenet_py.training.data import dataset, direct, held_out, packing, sets, splits, test_set, virials, weights
 from aenet_py.training.data.dataset import Data
 from aenet_py.training.data.direct import Direct
-from aenet_py.training.data.splits import Draw
+from aenet_py.training.data.splits import REPLAYED, Draw
 from aenet_py.training.data.test_set import Split
 from aenet_py.training.events import Events
 from aenet_py.training.ranks import Ranks
@@ -122,6 +122,8 @@ def _read(deck: TrainInput, ranks: Ranks, events: Events) -> tuple[Data, Draw, d
         assert computed is not None
         found = virials.of(computed.included.structures)
         data = replace(data, virials=found[dataset.kept(deck, training_set)])
+    if computed is not None and (computed.included.roles == REPLAYED).any():
+        data = replace(data, replayed=(computed.included.roles == REPLAYED)[dataset.kept(deck, training_set)])
     data = replace(data, limits=(deck.loss.huber_energy, deck.loss.huber_forces))
     events.data(data)
     events.preparing()

@@ -155,7 +155,8 @@ def _step(
         # One sum for both: all processes stop after the same batch.
         sums = ranks.sum(torch.cat([gradient, gradient.new_tensor([stop()])]))
         before, stopped = states.copy(state), bool(sums[-1])
-        optimizers.step(state.optimizer, state.networks.values, sums[:-1])
+        summed = sums[:-1] if state.anchor is None else sums[:-1] + state.anchor.gradient(state.networks.values)
+        optimizers.step(state.optimizer, state.networks.values, summed)
     if not torch.isfinite(state.networks.values).all():
         raise DivergedError(state, before)
     if deck.average is not None:

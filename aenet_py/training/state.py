@@ -33,12 +33,28 @@ class Watch:
         return Watch(error, 0) if error < self.smallest * (1 - least) else Watch(self.smallest, self.since + 1)
 
 
+@dataclass(frozen=True)
+class Anchor:
+    """A term of the loss, the sum of strengths times the squares of differences from values; both as the networks'.
+
+    As L2-SP of X. Li, Y. Grandvalet and F. Davoine, ICML 2018, eq. 3.
+    """
+
+    values: torch.Tensor
+    strengths: torch.Tensor
+
+    def gradient(self, values: torch.Tensor) -> torch.Tensor:
+        """Derivatives of the term by the networks' values."""
+        return 2.0 * self.strengths * (values - self.values)
+
+
 @dataclass
 class TrainingState:
     """The state of a training after some batch.
 
     epoch : complete epochs; batch : complete batches of the current epoch; sums : over these batches; table : the lines
-    of train.error; averaged, best : like the networks' values; early_stopping, plateau : watch the test error.
+    of train.error; averaged, best : like the networks' values; early_stopping, plateau : watch the test error; anchor :
+    of a transfer.
     """
 
     networks: Networks
@@ -51,6 +67,7 @@ class TrainingState:
     best: torch.Tensor | None = None
     early_stopping: Watch = field(default_factory=Watch)
     plateau: Watch = field(default_factory=Watch)
+    anchor: Anchor | None = None
 
     @property
     def tested(self) -> Networks:

@@ -198,6 +198,7 @@ def transfer(
     energy: str = "align", new: bool = False, setups: Mapping[str, Path] | None = None,
     atomic_energies: AtomicEnergies | None = None, energy_key: str | None = None, forces_key: str | None = None,
     test_set: Structures | None = None, validation_set: Structures | None = None, repulsion: str | None = None,
+    replay: Structures | None = None, share: float = 0.3, replay_labels: str = "own", anchor: float = 0.0,
     folder: Path = ".", on_epoch: OnEpoch | None = None, progress: bool = False, **settings: Any,
 ) -> TrainingResult:  # fmt: skip
     """Continue the training of another set's networks on this training set (MODE transfer).
@@ -233,6 +234,14 @@ def transfer(
         As in `train`.
     repulsion : str, optional
         As in `train`; it must be that of the source.
+    replay : path, ase.Atoms, Structure, or iterable of these, optional
+        Structures of the source that are trained on as well, so that it is not forgotten; with `setups` only.
+    share : float, default 0.3
+        Their share of the structures that are trained on.
+    replay_labels : {"own", "source"}, default "own"
+        Whether they have their own energies and forces or those that the source's potentials predict.
+    anchor : float, default 0
+        Factor of the squared distance from the source's weights, which is added to the loss.
     folder : str or path, default "."
         As in `train`.
     on_epoch : callable, optional
@@ -266,12 +275,13 @@ def transfer(
     """
     names = None
     keys, held = Labels(energy_key, forces_key), (test_set, validation_set)
-    of, name = _given("transfer()", training_set, setups, atomic_energies, keys, folder, held, repulsion)
+    of, name = _given("transfer()", training_set, setups, atomic_energies, keys, folder, held, repulsion, replay)
     if networks is None and of is not None:
         networks, names = options.networks_of(of.types, os.fspath(source))
     elif networks is None:
         networks, names = options.of_source(options.training_set("transfer()", training_set), os.fspath(source))
-    wanted = TransferOptions(options.seen_from(folder, source), freeze, energy, new)
+    more = {"share": share, "labels": replay_labels, "anchor": anchor}
+    wanted = TransferOptions(options.seen_from(folder, source), freeze, energy, new, more)
     deck = options.deck_of("transfer()", name, networks, settings, wanted, names, of)
     return _train(deck, folder, on_epoch, progress)
 
@@ -279,13 +289,13 @@ def transfer(
 def _given(
     caller: str, training_set: Structures, setups: Mapping[str, Path] | None,
     atomic_energies: AtomicEnergies | None, keys: Labels, folder: Path,
-    held: tuple[Structures | None, Structures | None], repulsion: str | None,
+    held: tuple[Structures | None, Structures | None], repulsion: str | None, replay: Structures | None = None,
 ) -> tuple[StructureInput | None, str]:  # fmt: skip
     """The structures to train on, None for a training set, and their name; held : to test and to validate."""
     if setups is not None:
-        return options.structures_of(training_set, setups, atomic_energies, keys, folder, *held, repulsion)
-    if atomic_energies is not None or keys != ANY or held != (None, None) or repulsion is not None:
-        names = "atomic_energies, energy_key, forces_key, test_set, validation_set and repulsion"
+        return options.structures_of(training_set, setups, atomic_energies, keys, folder, *held, repulsion, replay)
+    if (atomic_energies, *held, repulsion, replay) != (None,) * 5 or keys != ANY:
+        names = "atomic_energies, energy_key, forces_key, test_set, validation_set, repulsion and replay"
         raise AenetError(f"{caller}: {names} are for structures; give setups, too")
     return None, options.seen_from(folder, options.training_set(caller, training_set))
 

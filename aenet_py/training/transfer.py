@@ -24,6 +24,7 @@ from aenet_py.training.data.splits import Draw
 from aenet_py.training.model import Networks
 from aenet_py.training.serialisation import from_dict, to_dict
 from aenet_py.training.source import PretrainedSource
+from aenet_py.training.state import Anchor
 
 AT_ONCE = 1 << 14  # atoms evaluated together
 
@@ -49,8 +50,11 @@ class Origin:
 
     def of(self, data: Data) -> Data:
         """The data with this normalisation."""
-        training = dataclasses.replace(data.training, scale=self.scale)
-        return dataclasses.replace(data, statistics=self.statistics, training=training, shifts=tuple(self.shifts))
+        training, moved = dataclasses.replace(data.training, scale=self.scale), None
+        if data.replayed is not None:
+            moved = np.where(data.replayed, data.counts @ np.array([more or 0.0 for more in self.added]), 0.0)
+        shifts = tuple(self.shifts)
+        return dataclasses.replace(data, statistics=self.statistics, training=training, shifts=shifts, moved=moved)
 
 
 def stored(origin: Origin) -> dict[str, Any]:
@@ -103,6 +107,8 @@ def initialise(deck: TrainInput, wanted: Transfer, data: Data, draw: Draw, netwo
     )
     outputs = _outputs(before.of(data), networks)
     chosen = np.array(sorted(number for batch in draw.train for part in batch for number in part), dtype=np.int64)
+    if data.replayed is not None:
+        chosen = chosen[~data.replayed[chosen]]  # whose energies are the source's already
     energies, counts = data.structures.energies[chosen], data.counts[chosen]
     n_atoms = counts.sum(axis=1)
 
@@ -126,6 +132,19 @@ def initialise(deck: TrainInput, wanted: Transfer, data: Data, draw: Draw, netwo
         for mine, shift in zip(shifts, theirs, strict=True)
     ]
     return dataclasses.replace(before, shifts=shifts, added=added, error=error)
+
+
+def anchor(deck: TrainInput, wanted: Transfer, data: Data, networks: Networks) -> Anchor | None:
+    """What holds the networks' values back, None without an anchor; AenetError as `source.read`."""
+    if not wanted.anchor:
+        return None
+    values, strengths = torch.zeros_like(networks.values), torch.zeros_like(networks.values)
+    pairs = zip(networks.like(values).species, networks.like(strengths).species, strict=True)
+    for (layers, held), each in zip(pairs, source.read(deck, wanted, data), strict=True):
+        if each is not None:
+            model.take_weights(layers, each.weights)
+            model.take_weights(held, np.full_like(each.weights, wanted.anchor))
+    return Anchor(values, strengths)
 
 
 def free(deck: TrainInput, wanted: Transfer, networks: Networks, origin: Origin) -> list[bool]:

@@ -80,7 +80,9 @@ class Data:
     shifts (n_networks,) : of the energy per atom, eV; weights (n, 2) : of each structure's energy and forces, None if
     all count the same; virials (n, 3, 3) : eV, NaN for structures without, None unless they are trained on; limits :
     errors of energies per atom (eV) and force components (eV/Å) beyond which the loss is linear; own (n,) bool : the
-    structures whose features are kept in this process, None for all; checksum_of_all : of the features of all, then.
+    structures whose features are kept in this process, None for all; checksum_of_all : of the features of all, then;
+    replayed (n,) bool : which structures are those of replay, None without any; moved (n,) : what is added to their
+    energies so that they are those of the source, eV.
     """
 
     structures: Structures
@@ -94,6 +96,8 @@ class Data:
     limits: tuple[float, float] = (math.inf, math.inf)
     own: np.ndarray | None = None
     checksum_of_all: int | None = None
+    replayed: np.ndarray | None = None
+    moved: np.ndarray | None = None
 
     @functools.cached_property
     def feature_scales(self) -> list[np.ndarray]:
@@ -140,7 +144,8 @@ class Data:
     @functools.cached_property
     def energies(self) -> np.ndarray:
         """Normalised energies, (n,)."""
-        return (self.structures.energies - self.offsets) * self.training.scale
+        energies = self.structures.energies if self.moved is None else self.structures.energies + self.moved
+        return (energies - self.offsets) * self.training.scale
 
     def features(self, network: int, rows: np.ndarray | slice) -> np.ndarray:
         """Normalised features of some atoms of a network, (n, n_features) float64."""

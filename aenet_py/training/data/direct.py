@@ -32,11 +32,12 @@ from aenet_py.pipelines import atomic_energies, featurize, repulsions
 from aenet_py.potentials import repulsion
 from aenet_py.runtime.workers import Workers
 from aenet_py.structure import Structure
+from aenet_py.training.data import replay
 from aenet_py.training.data.constants import LARGE
 from aenet_py.training.data.gradients import Gradients, Store
 from aenet_py.training.data.packing import OtherFormError, in_full, most_words
 from aenet_py.training.data.recompute import Recomputed, places
-from aenet_py.training.data.splits import TESTED, UNKNOWN, VALIDATED
+from aenet_py.training.data.splits import REPLAYED, TESTED, UNKNOWN, VALIDATED
 
 JOB_ATOMS = 1000  # whose features are computed in one call, unless a single structure has more
 
@@ -46,8 +47,8 @@ class Included:
     """The structures that are in the training set, in order.
 
     model : what turns them into features; structures, paths : of each, and its name; chosen (n,) bool : whether its
-    gradients are used; n_given : number of structures, with those that were skipped; roles (n,) int8 : TESTED and
-    VALIDATED for those of TESTSET and VALIDATIONSET, UNKNOWN for others.
+    gradients are used; n_given : number of structures, with those that were skipped; roles (n,) int8 : TESTED,
+    VALIDATED and REPLAYED for those of TESTSET, VALIDATIONSET and replay, UNKNOWN for others.
     """
 
     model: Model
@@ -125,6 +126,11 @@ def read(
     structures, names, numbers, repeated, n = [], [], [], [], 0
     labels: dict[str, str] = {}
 
+    roles = _roles(given, listed)
+    is_read = replay.used(deck, roles)
+    if (roles == REPLAYED).any():
+        tell(replay.told(roles, is_read))
+
     def read_item(item: Item) -> tuple[str, Structure]:
         return item.name, structure_files.read_item(item, types=model.types)
 
@@ -132,6 +138,8 @@ def read(
         for number, (name, structure) in enumerate(workers.in_order(read_item, structure_files.items(listed))):
             advance(1)
             n = number + 1
+            if not is_read[number]:
+                continue
             if len(structure.symbols) > len(model.types):
                 continue
             structures.append(structure)
@@ -143,12 +151,14 @@ def read(
                 repeated.append(text.native(name))
     if not structures:
         raise AenetError(f"{deck.training_set}: {featurize.ALL_SKIPPED}")
-    if n > len(structures):
-        skipped = counted(n - len(structures), "structure")
+    n_left_out = int(np.count_nonzero(is_read)) - len(structures)
+    if n_left_out:
+        skipped = counted(n_left_out, "structure")
         warn(f"{deck.training_set}: {skipped} with more species than TYPES lists left out, as by generate.x")
     for warning in (featurize.warning_of_repeated(repeated) if repeated else None, mixed(labels)):
         if warning is not None:
             warn(warning)
+    structures = replay.labelled(deck, structures, roles[numbers])
     model, left_out = repulsions.of_structures(model, given.repulsion, structures)
     if left_out is not None:
         tell(left_out)
@@ -159,12 +169,14 @@ def read(
         tell(used)
     chosen = np.zeros(n, dtype=bool)
     chosen[list(_chosen(deck, given, n))] = True
-    return Included(model, structures, names, chosen[numbers], n, _roles(given, listed)[numbers])
+    return Included(model, structures, names, chosen[numbers], n, roles[numbers])
 
 
 def _roles(given: StructureInput, listed: Sequence[StructureSource]) -> np.ndarray:
     """As in `Included`, of all structures."""
-    parts = ((given.given, UNKNOWN), (given.test, TESTED), (given.validation, VALIDATED))
+    parts = (
+        (given.given, UNKNOWN), (given.test, TESTED), (given.validation, VALIDATED), (given.replay, REPLAYED),
+    )  # fmt: skip
     roles = [role for files, role in parts for _ in files]
     return np.repeat(roles, [source.n_structures for source in listed]).astype(np.int8)
 

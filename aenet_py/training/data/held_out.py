@@ -9,7 +9,7 @@ import numpy as np
 from aenet_py.errors import AenetError, InputError
 from aenet_py.inputs.train import TrainInput
 from aenet_py.structure import Structure
-from aenet_py.training.data.splits import HELD, TESTED, TRAINED, UNKNOWN, VALIDATED
+from aenet_py.training.data.splits import HELD, REPLAYED, TESTED, TRAINED, UNKNOWN, VALIDATED
 
 
 def roles(deck: TrainInput, given: np.ndarray, structures: Sequence[Structure] | None) -> np.ndarray | None:
@@ -23,7 +23,7 @@ def roles(deck: TrainInput, given: np.ndarray, structures: Sequence[Structure] |
     deck : TrainInput
         The input.
     given : ndarray, shape (n,)
-        TESTED and VALIDATED for structures of files of their own, UNKNOWN for others.
+        TESTED, VALIDATED and REPLAYED for structures of files of their own, UNKNOWN for others.
     structures : sequence of Structure or None
         The structures, if they are not in a training set.
 
@@ -51,7 +51,7 @@ def roles(deck: TrainInput, given: np.ndarray, structures: Sequence[Structure] |
     if not held.every:
         order = _take(found, order, deck.test_fraction * len(free), TESTED)
     _take(found, order, held.validation * len(free), VALIDATED)
-    found[found == UNKNOWN] = TRAINED
+    found[(found == UNKNOWN) | (found == REPLAYED)] = TRAINED
     if not (found == TRAINED).any():
         raise AenetError(f"{deck.path}: no structure is left to train on; hold out fewer")
     if (found == VALIDATED).any():

@@ -11,7 +11,7 @@ import numpy as np
 
 from aenet_py.errors import InputError, counted
 
-UNKNOWN, TRAINED, TESTED, HELD, VALIDATED = -1, 0, 1, 2, 3  # use of a structure; those held are tested at the end
+UNKNOWN, TRAINED, TESTED, HELD, VALIDATED, REPLAYED = -1, 0, 1, 2, 3, 4  # use of a structure; HELD: tested at the end
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,250 @@
+"""Transfers that do not forget: structures of the source in the training, and weights that are held back."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from aenet_py import train, transfer
+from aenet_py.cli.aenet_pytorch import main
+from aenet_py.errors import AenetError
+from aenet_py.formats import xsf
+from aenet_py.inputs import train as inputs
+from aenet_py.potentials.potential import Potential
+from aenet_py.training import run as run_module
+from aenet_py.training.state import Anchor
+from compat_tests.cli.cases import FIXTURES, listing
+
+CASE = FIXTURES / "cluster-cuau-h2o"
+PATHS = sorted(map(str, (CASE / "xsf").glob("*.xsf")))
+SOURCE, TARGET = PATHS[:9], PATHS[9:]
+ENERGIES = {"Cu": -1308.9, "Au": -879.1, "O": -432.5, "H": -13.6}
+OTHER = {"Cu": -1308.0, "Au": -880.0, "O": -432.0, "H": -13.6}
+NETWORKS = {symbol: [(6, "tanh")] for symbol in ENERGIES}
+COMMON = {
+    "setups": {symbol: str(CASE / f"{symbol}.stp") for symbol in ENERGIES}, "forces_weight": 0.2, "batch_size": 4,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("source")
+    train(SOURCE, NETWORKS, atomic_energies=ENERGIES, iterations=60, lr=0.02, test_percent=0, folder=folder, **COMMON)
+    return folder
+
+
+def fine_tuned(source: Path, folder: Path, energies: dict[str, float] = ENERGIES, **settings):
+    given = {"iterations": 1, "test_percent": 0, "freeze": 0, **COMMON, **settings}
+    return transfer(TARGET, source, atomic_energies=energies, folder=folder, **given)
+
+
+def errors(result, table: str) -> dict[str, float]:
+    """Predicted minus reference energy of each structure, eV, by the name of its file."""
+    rows = result.energies[table]
+    pairs = zip(rows.paths, rows.predicted - rows.reference, strict=True)
+    return {os.path.basename(path): float(error) for path, error in pairs}
+
+
+@pytest.mark.parametrize("energies", [ENERGIES, OTHER])
+@pytest.mark.parametrize("energy", ["align", "source"])
+def test_energies_of_replay_are_those_of_the_source(energy, energies, source, tmp_path):
+    """Before any step, their errors are those of the source's potentials, whatever shifts fit the other structures."""
+    potential = Potential.load(source)
+    expected = {}
+    for path in SOURCE:
+        structure = xsf.read(path)
+        expected[os.path.basename(path)] = potential.energy_forces(structure).energy - structure.energy
+    result = fine_tuned(
+        source, tmp_path, energies, energy=energy, replay=SOURCE, share=0.9, lr=0, memory_mode="recompute"
+    )
+    found = errors(result, "train")
+    assert set(found) == {os.path.basename(path) for path in PATHS}
+    assert max(abs(value) for value in expected.values()) > 0.01
+    for name, value in expected.items():
+        assert found[name] == pytest.approx(value, abs=1e-6)
+    without = errors(fine_tuned(source, tmp_path / "without", energies, energy=energy, lr=0), "train")
+    for name, value in without.items():
+        assert found[name] == pytest.approx(value, abs=1e-9)
+
+
+def test_labels_of_the_source(source, tmp_path):
+    """The source's potentials know them without error."""
+    result = fine_tuned(
+        source, tmp_path, OTHER, replay=SOURCE, share=0.9, replay_labels="source", lr=0, save_forces=True
+    )
+    found = errors(result, "train")
+    forces = result.forces["train"]
+    for path in SOURCE:
+        assert abs(found[os.path.basename(path)]) < 1e-6
+    own = np.concatenate([
+        np.abs(forces.predicted[start:stop] - forces.reference[start:stop]).max(axis=1)
+        for path, start, stop in zip(forces.paths, forces.starts[:-1], forces.starts[1:], strict=True)
+        if path in SOURCE
+    ])  # fmt: skip
+    assert len(own) > 50
+    assert own.max() < 1e-5
+
+
+@pytest.mark.parametrize(("share", "n"), [(0.2, 1), (0.5, 4), (0.6, 6), (0.95, 9)])
+def test_the_share(share, n, source, tmp_path):
+    """Of those that are trained on; structures of replay are never tested."""
+    result = fine_tuned(source, tmp_path, replay=SOURCE, share=share, test_percent=20)
+    tested, trained = (set(errors(result, table)) for table in ("test", "train"))
+    names = {os.path.basename(path) for path in SOURCE}
+    assert len(tested) == 1
+    assert not tested & names
+    assert len(trained & names) == n
+    assert len(trained) == n + 4
+
+
+def test_replay_remembers(source, tmp_path):
+    """The errors of the source's structures grow less than without replay."""
+    after = []
+    for number, more in enumerate(({}, {"replay": SOURCE, "share": 0.6})):
+        folder = tmp_path / str(number)
+        result = fine_tuned(source, folder, iterations=40, lr=0.02, **more)
+        potential = Potential.load(result.potentials)
+        structures = [xsf.read(path) for path in SOURCE]
+        forces = [potential.energy_forces(each).forces - each.forces for each in structures]
+        after.append(np.sqrt(np.mean(np.concatenate(forces) ** 2)))
+    assert after[1] < 0.8 * after[0]
+
+
+def test_the_anchor_is_a_term_of_the_loss():
+    generator = torch.Generator().manual_seed(0)
+    values, held, strengths = (torch.rand(7, dtype=torch.float64, generator=generator) for _ in range(3))
+    anchor = Anchor(held, strengths)
+
+    def term(at: torch.Tensor) -> float:
+        return float((strengths * (at - held) ** 2).sum())
+
+    for place in range(7):
+        step = torch.zeros(7, dtype=torch.float64)
+        step[place] = 1e-5
+        slope = (term(values + step) - term(values - step)) / 2e-5
+        assert float(anchor.gradient(values)[place]) == pytest.approx(slope, abs=1e-9)
+
+
+def test_an_anchor_holds_weights_back(source, tmp_path):
+    """They go the less far, the stronger it is."""
+    start = torch.load(source / "model.restart", weights_only=True)["model"]
+    distances = []
+    for number, strength in enumerate((0.0, 0.03, 3.0)):
+        folder = tmp_path / str(number)
+        fine_tuned(source, folder, anchor=strength, iterations=30, lr=0.01, method="adam")
+        state = torch.load(folder / "model.transfered.restart", weights_only=True)["model"]
+        distances.append(float(sum(((state[name] - start[name]) ** 2).sum() for name in state)) ** 0.5)
+    assert distances[0] > 1.2 * distances[1] > 2 * distances[2] > 0
+
+
+DECK = """TESTPERCENT 20
+ITERATIONS 6
+BATCHSIZE 3
+SAVE_ENERGIES
+METHOD method=adamw lr=0.01
+FORCES alpha=0.2
+MODE transfer
+TRANSFER source=../source freeze=1 replay=source.extxyz share=0.5 labels=source anchor=0.01
+NETWORKS
+{networks}
+TYPES
+4
+{types}
+SETUPS
+{setups}
+REPULSION zbl inner=0.5 outer=1.4
+FILES
+{n}
+{files}
+"""
+
+
+@pytest.fixture
+def deck(tmp_path, monkeypatch) -> Path:
+    """A deck with replay and anchor in the current folder; its source has the repulsion as well."""
+    train(
+        SOURCE, NETWORKS, atomic_energies=ENERGIES, iterations=20, lr=0.02, test_percent=0, folder=tmp_path / "source",
+        repulsion="zbl inner=0.5 outer=1.4", **COMMON,
+    )  # fmt: skip
+    folder = tmp_path / "run"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    from ase import Atoms
+    from ase.calculators.singlepoint import SinglePointCalculator
+    from ase.io import write
+
+    frames = []
+    for path in SOURCE:
+        structure = xsf.read(path)
+        frames.append(Atoms(structure.names(), structure.positions))
+        frames[-1].calc = SinglePointCalculator(frames[-1], energy=structure.energy, forces=structure.forces)
+    write("source.extxyz", frames)
+    text = DECK.format(
+        networks="\n".join(f"{symbol} {symbol}.nn 1 6:tanh" for symbol in ENERGIES),
+        types="\n".join(f"{symbol} {energy}" for symbol, energy in ENERGIES.items()),
+        setups="\n".join(f"{symbol} {CASE}/{symbol}.stp" for symbol in ENERGIES),
+        n=len(TARGET), files="\n".join(TARGET),
+    )  # fmt: skip
+    Path("train.in").write_text(text)
+    return folder
+
+
+def test_decks_resume_without_a_trace(deck, capsys, monkeypatch):
+    assert main([]) == 0
+    assert "Replay: 4 of 9 structures of the source" in capsys.readouterr().err
+    wanted = listing(deck)
+    for path in [*deck.glob("*.ascii"), *deck.glob("*.restart"), *deck.glob("*.train"), deck / "train.error"]:
+        path.unlink()
+    step, count = run_module._step, [0]
+
+    def counted(*arguments):
+        count[0] += 1
+        if count[0] == 5:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return step(*arguments)
+
+    monkeypatch.setattr(run_module, "_step", counted)
+    assert main([]) == 0
+    assert main([]) == 0
+    assert listing(deck) == wanted
+
+
+def test_the_deck_can_be_written(deck):
+    given = inputs.read("train.in")
+    assert given.transfer.share == 0.5
+    assert given.transfer.labels == "source"
+    assert given.transfer.anchor == 0.01
+    Path("written.in").write_text(inputs.to_text(given))
+    assert inputs.read("written.in").transfer == given.transfer
+    assert deck.exists()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("share=0.5", "share=1", r"train.in:\d+: found share=1; expected a number between 0 and 1"),
+        ("share=0.5", "share=x", r"train.in:\d+: found share=x; expected a number"),
+        ("anchor=0.01", "anchor=-1", r"train.in:\d+: found anchor=-1; expected a number, at least 0"),
+        ("labels=source", "labels=none", r"train.in:\d+: found labels=none; expected own or source"),
+        ("replay=source.extxyz", "replay=missing.xyz", r"train.in:\d+: found 'missing.xyz', which does not exist"),
+        ("method=adamw lr=0.01", "method=lm", r"found anchor=0.01 with method=lm; expected one of adam"),
+    ],
+)
+@pytest.mark.usefixtures("deck")
+def test_errors(old, new, message, capsys):
+    text = Path("train.in").read_text()
+    assert old in text
+    Path("train.in").write_text(text.replace(old, new))
+    assert main([]) == 1
+    assert re.search(message, capsys.readouterr().err)
+
+
+def test_replay_needs_structures(source, tmp_path):
+    with pytest.raises(AenetError, match="repulsion and replay are for structures; give setups, too"):
+        transfer("some.train", source, replay=SOURCE, folder=tmp_path)
