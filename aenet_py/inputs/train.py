@@ -27,7 +27,9 @@ ACTIVATIONS = ("linear", "tanh", "sigmoid")
 FLAGS = ("save_energies", "save_forces", "verbose", "save_batches", "load_batches", "new_split")
 SETTINGS = {
     "method": ("method", "lr"), "forces": ("alpha",),
-    "transfer": ("source", "freeze", "features", "energy", "new", "replay", "share", "labels", "anchor"),
+    "transfer": (
+        "source", "freeze", "features", "energy", "new", "replay", "share", "labels", "anchor", "rates", "schedule",
+    ),
     "e_normalization": ("e_min", "e_max", "e_avg"),
 }  # fmt: skip
 BLOCKS = ("networks", "transfer_networks")  # followed by a line for each species
@@ -40,7 +42,7 @@ MOST = 2**63 - 1  # of whole numbers
 EVERY = 2**31 - 1  # structures per batch, if all are in one
 MOST_NUMPY_SEED, MOST_TORCH_SEED = 2**32 - 1, 2**64 - 1
 MEMORY_MODES = ("cpu", "gpu", "disk", "recompute", "auto")
-SCHEDULES = {"plateau": ("factor", "patience", "min_lr"), "cosine": ("min_lr",)}
+SCHEDULES = {"plateau": ("factor", "patience", "min_lr"), "cosine": ("min_lr", "warmup")}
 USUAL_AVERAGE = 0.999  # default decay of EMA
 T = TypeVar("T")
 Parse = Callable[[str], Any]
@@ -66,13 +68,15 @@ class NetworkInput:
 class Schedule:
     """Schedule of the learning rate.
 
-    kind : plateau (reduced by factor after patience epochs without improvement) or cosine; least : the smallest rate.
+    kind : plateau (reduced by factor after patience epochs without improvement) or cosine; least : the smallest rate;
+    warmup : epochs of a cosine in which the rate rises.
     """
 
     kind: str
     factor: float = 0.5
     patience: int = 10
     least: float = 0.0
+    warmup: int = 0
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,9 @@ class Transfer:
     energy : origin of the energy scale and shifts, one of ENERGIES; new : create networks of species that the source
     lacks; replay : file of structures of the source that are trained on, too, None if StructureInput has them or there
     are none; share : of these in the training; labels : whether their energies and forces are their own or those of the
-    source's potentials; anchor : factor of the squared distance from the source's weights in the loss.
+    source's potentials; anchor : factor of the squared distance from the source's weights in the loss; rates : factors
+    of the learning rate of each layer, from the first, the last for all further ones; thaw : epochs from which one more
+    of the frozen layers is trained, the last one first.
     """
 
     source: str = "."
@@ -94,6 +100,8 @@ class Transfer:
     share: float = 0.3
     labels: str = "own"
     anchor: float = 0.0
+    rates: tuple[float, ...] = ()
+    thaw: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -440,8 +448,10 @@ def to_text(deck: TrainInput) -> str:
     if deck.structures is not None:
         lines += structures.lines(deck.structures)
     if deck.schedule is not None:
-        given = dict(zip(("factor", "patience", "min_lr"), dataclasses.astuple(deck.schedule)[1:], strict=True))
-        settings = [f"{name}={given[name]}" for name in SCHEDULES[deck.schedule.kind]]
+        names = ("factor", "patience", "min_lr", "warmup")
+        given = dict(zip(names, dataclasses.astuple(deck.schedule)[1:], strict=True))
+        wanted_names = [name for name in SCHEDULES[deck.schedule.kind] if given[name] or name != "warmup"]
+        settings = [f"{name}={given[name]}" for name in wanted_names]
         lines.append(" ".join(["SCHEDULE", deck.schedule.kind, *settings]))
     of_method = deck.settings if deck.method in second_order.METHODS else {"lr": deck.learning_rate}
     lines += ["METHOD", " ".join([f"method={deck.method}", *(f"{name}={value}" for name, value in of_method.items())])]
@@ -464,11 +474,13 @@ def to_text(deck: TrainInput) -> str:
 
 
 def _replay(wanted: Transfer) -> str:
-    """The settings of replay and anchor in a deck."""
-    anchor = f" anchor={wanted.anchor}" if wanted.anchor else ""
+    """The settings of replay, anchor, rates and schedule in a deck."""
+    more = f" anchor={wanted.anchor}" if wanted.anchor else ""
+    for name, values in (("rates", wanted.rates), ("schedule", wanted.thaw)):
+        more += f" {name}={','.join(map(repr, values))}" if values else ""
     if wanted.replay is None:
-        return anchor
-    return f" replay={wanted.replay.path} share={wanted.share} labels={wanted.labels}{anchor}"
+        return more
+    return f" replay={wanted.replay.path} share={wanted.share} labels={wanted.labels}{more}"
 
 
 def _transfer(path: str, line_number: int, given: dict[str, str]) -> Transfer:
@@ -499,16 +511,38 @@ def _transfer(path: str, line_number: int, given: dict[str, str]) -> Transfer:
         raise InputError(path, f"found share={given['share']}; expected a number between 0 and 1", line_number)
     return Transfer(
         given.get("source", Transfer.source), layers, one_of("energy", *ENERGIES), new, replay, share,
-        one_of("labels", *LABELS), number("anchor", Transfer.anchor),
+        one_of("labels", *LABELS), number("anchor", Transfer.anchor), *_by_layer(path, line_number, given, layers),
     )  # fmt: skip
+
+
+def _by_layer(
+    path: str, line_number: int, given: dict[str, str], frozen: int
+) -> tuple[tuple[float, ...], tuple[int, ...]]:
+    """The rates and the schedule of TRANSFER; frozen : layers, or HIDDEN."""
+
+    def listed(name: str, parse: Callable[[str], T], what: str) -> tuple[T, ...]:
+        try:
+            return tuple(parse(word) for word in given[name].split(",")) if name in given else ()
+        except ValueError:
+            raise InputError(path, f"found {name}={given[name]}; expected {what}", line_number) from None
+
+    rates = listed("rates", non_negative, "a factor for each layer, such as 0.1,0.3,1")
+    epochs = listed("schedule", natural, "numbers of epochs, such as 20,40")
+    if list(epochs) != sorted(set(epochs)) or (frozen != HIDDEN and len(epochs) > frozen):
+        most = "" if frozen == HIDDEN else f", at most {frozen}, the number of frozen layers"
+        message = f"found schedule={given['schedule']}; expected increasing numbers of epochs{most}"
+        raise InputError(path, message, line_number)
+    return rates, epochs
 
 
 def _with_replay(
     path: str, wanted: Transfer, given: StructureInput | None, method: str
 ) -> StructureInput | None:  # fmt: skip
-    """The structures of a deck with those of replay; InputError where replay or anchor cannot be used."""
-    if wanted.anchor and method in second_order.METHODS:
-        message = f"found anchor={wanted.anchor:g} with method={method}; expected one of {', '.join(METHODS)}"
+    """The structures of a deck with those of replay; InputError where these settings cannot be used."""
+    named = {"anchor": wanted.anchor, "rates": wanted.rates, "schedule": wanted.thaw}
+    found = [name for name, value in named.items() if value]
+    if found and method in second_order.METHODS:
+        message = f"found {found[0]}= after TRANSFER with method={method}; expected one of {', '.join(METHODS)}"
         raise InputError(path, message)
     if wanted.replay is None:
         return given
@@ -529,15 +563,15 @@ def _schedule(path: str, entry: TrainKeyword) -> Schedule:
         if name not in SCHEDULES[kind]:
             raise InputError(path, f"found {word!r} after SCHEDULE {kind}; expected {expected}", entry.number)
         try:
-            settings[name] = positive(given) if name == "patience" else non_negative(given)
+            settings[name] = positive(given) if name in ("patience", "warmup") else non_negative(given)
         except ValueError:
-            expected = _POSITIVE if name == "patience" else "a number, at least 0"
+            expected = _POSITIVE if name in ("patience", "warmup") else "a number, at least 0"
             raise InputError(path, f"found {given!r} for {name}; expected {expected}", entry.number) from None
     if not 0 < settings.get("factor", 0.5) < 1:
         raise InputError(path, f"found factor={settings['factor']:g}; expected a number between 0 and 1", entry.number)
     return Schedule(
         kind, settings.get("factor", Schedule.factor), int(settings.get("patience", Schedule.patience)),
-        settings.get("min_lr", Schedule.least),
+        settings.get("min_lr", Schedule.least), int(settings.get("warmup", Schedule.warmup)),
     )  # fmt: skip
 
 

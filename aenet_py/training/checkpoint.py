@@ -18,7 +18,7 @@ import torch
 from aenet_py.errors import AenetError, in_a_line
 from aenet_py.inputs import loss
 from aenet_py.inputs.loss import LossInput
-from aenet_py.inputs.train import TrainInput
+from aenet_py.inputs.train import TrainInput, Transfer
 from aenet_py.training import contents, optimizers
 from aenet_py.training.data.dataset import Data
 from aenet_py.training.data.splits import Draw
@@ -41,7 +41,9 @@ def path_of(deck: TrainInput) -> str:
 def mark(deck: TrainInput, draw: Draw, data: Data) -> str:
     """A digest of batches, energies and terms of the loss, which identifies this training."""
     named = [[[data.structures.paths[i] for i in part] for part in batch] for batch in (*draw.train, *draw.test)]
-    frozen = () if deck.transfer is None else (deck.transfer.freeze,)
+    frozen: tuple = () if deck.transfer is None else (deck.transfer.freeze,)
+    if isinstance(deck.transfer, Transfer) and (deck.transfer.anchor or deck.transfer.rates or deck.transfer.thaw):
+        frozen = (*frozen, deck.transfer.anchor, deck.transfer.rates, deck.transfer.thaw)
     weights = () if data.weights is None else (data.weights.tolist(),)
     others = () if deck.loss == LossInput() else tuple(loss.lines(deck.loss))
     given = repr((named, len(draw.train), data.energies.tolist(), deck.alpha, *frozen, *weights, *others))

@@ -96,7 +96,9 @@ def initialise(
         results.check_writable([path, "train.error", *results.potential_paths(deck)])
     _warn_of_few_tests(deck, draw, warn)
     networks = model.draw([setup.n_features for setup in data.setups], deck.networks, device)
-    origin, source, free, method, held_to = None, None, None, deck.method, None
+    origin, source, free, method = None, None, None, deck.method
+    held_to, factors = None, None
+    thaws: tuple[tuple[int, tuple[bool, ...]], ...] = ()
     if isinstance(deck.transfer, ModelTransfer):
         source = model_transfer.read(deck, deck.transfer, data, stored)
         data, free, method = source.of(data), model_transfer.free(deck.transfer, networks), source.method
@@ -109,6 +111,8 @@ def initialise(
         data = origin.of(data)
         free = transfer.free(deck, deck.transfer, networks, origin)
         held_to = transfer.anchor(deck, deck.transfer, data, networks)
+        factors = transfer.factors(deck.transfer, networks, origin)
+        thaws = transfer.thaws(deck, deck.transfer, networks, origin)
     gradients = data.structures.gradients
     as_tensors = device.type != "cpu" and isinstance(gradients, Gradients) and gradients.store.whole is not None
     train = batches.assemble(data, draw.train, as_tensors, ranks, trained=True)
@@ -119,8 +123,9 @@ def initialise(
     if method in methods.NAMES:
         optimizer = methods.start(method, deck.settings, networks, free)
     else:
-        optimizer = optimizers.start(method, networks, deck.learning_rate, deck.regularization, free)
-    state, mark = TrainingState(networks, optimizer, anchor=held_to), checkpoint.mark(deck, draw, data)
+        optimizer = optimizers.start(method, networks, deck.learning_rate, deck.regularization, free, factors)
+    state = TrainingState(networks, optimizer, anchor=held_to, thaws=thaws)
+    mark = checkpoint.mark(deck, draw, data)
     before = checkpoint.split_of(stored)
     if before is not None:
         test_set.check_species(deck, before, path)

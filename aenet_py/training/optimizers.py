@@ -58,8 +58,9 @@ METHODS = {
 class Optimizer:
     """The state of a method: settings as torch stores them, and arrays, each like the networks' values.
 
-    n_steps (n_parameters,) : of each parameter; free : which parameters are trained; parts : these, by their number of
-    steps, with the places of their values, (n,) bool, or None for all.
+    n_steps (n_parameters,) : of each parameter; free : which parameters are trained; factors : of the learning rate of
+    each; parts : those that are trained, by number of steps and factor, with the places of their values, (n,) bool, or
+    None for all.
     """
 
     method: Method
@@ -67,6 +68,7 @@ class Optimizer:
     n_steps: torch.Tensor
     arrays: list[torch.Tensor]
     free: tuple[bool, ...]
+    factors: tuple[float, ...]
     parts: list[tuple[torch.Tensor | None, list[int]]]
 
     def copy(self) -> Optimizer:
@@ -80,24 +82,35 @@ class Optimizer:
 
 
 def start(
-    method: str, networks: Networks, learning_rate: float, weight_decay: float, free: Sequence[bool] | None = None
-) -> Optimizer:
-    """A new state; free : which of the networks' parameters are trained, by default all."""
+    method: str, networks: Networks, learning_rate: float, weight_decay: float, free: Sequence[bool] | None = None,
+    factors: Sequence[float] | None = None,
+) -> Optimizer:  # fmt: skip
+    """A new state.
+
+    free : which of the networks' parameters are trained, by default all; factors : of their rates, by default 1.
+    """
     chosen = METHODS[method]
     settings = {"lr": learning_rate, "weight_decay": weight_decay, **chosen.settings}
     arrays = [torch.zeros_like(networks.values) for _ in chosen.state]
-    n_steps, trained = torch.zeros(len(networks.names)), tuple(free or (True,) * len(networks.names))
-    return Optimizer(chosen, settings, n_steps, arrays, trained, _parts(networks, n_steps, trained))
+    n = len(networks.names)
+    n_steps, trained, rates = torch.zeros(n), tuple(free or (True,) * n), tuple(factors or (1.0,) * n)
+    return Optimizer(chosen, settings, n_steps, arrays, trained, rates, _parts(networks, n_steps, trained, rates))
+
+
+def train_only(optimizer: Optimizer, networks: Networks, free: Sequence[bool]) -> None:
+    """Train these of the networks' parameters from now on."""
+    optimizer.free = tuple(free)
+    optimizer.parts = _parts(networks, optimizer.n_steps, optimizer.free, optimizer.factors)
 
 
 def _parts(
-    networks: Networks, n_steps: torch.Tensor, free: Sequence[bool]
+    networks: Networks, n_steps: torch.Tensor, free: Sequence[bool], factors: Sequence[float]
 ) -> list[tuple[torch.Tensor | None, list[int]]]:
-    """Trained parameters by number of steps, on which torch's functions depend, as in `Optimizer`."""
-    parts: dict[float, list[int]] = {}
-    for number, (count, is_free) in enumerate(zip(n_steps.tolist(), free, strict=True)):
+    """Trained parameters by what a step depends on, as in `Optimizer`."""
+    parts: dict[tuple[float, float], list[int]] = {}
+    for number, (count, factor, is_free) in enumerate(zip(n_steps.tolist(), factors, free, strict=True)):
         if is_free:
-            parts.setdefault(count, []).append(number)
+            parts.setdefault((count, factor), []).append(number)
     places: list[tuple[torch.Tensor | None, list[int]]] = []
     for numbers in parts.values():
         chosen = torch.zeros_like(networks.values, dtype=torch.bool)
@@ -120,9 +133,8 @@ def step(optimizer: Optimizer, values: torch.Tensor, gradient: torch.Tensor) -> 
         arrays, n_steps = [[array] for array in changed[1:]], optimizer.n_steps[numbers[0]].clone()
         if "amsgrad" in settings:
             arrays.append([])  # maxima, which only AMSGrad has
-        optimizer.method.step(
-            changed[:1], [part], *arrays, state_steps=[n_steps], foreach=False, maximize=False, **settings
-        )
+        own = {**settings, "lr": settings["lr"] * optimizer.factors[numbers[0]]}
+        optimizer.method.step(changed[:1], [part], *arrays, state_steps=[n_steps], foreach=False, maximize=False, **own)
         optimizer.n_steps[numbers] = n_steps
         if chosen is not None:
             for array, new in zip(whole, changed, strict=True):
@@ -165,5 +177,5 @@ def load(optimizer: Optimizer, stored: dict[str, Any], networks: Networks) -> No
                     raise ValueError(f"{name} has the shape {tuple(each[name].shape)}, not {tuple(view.shape)}")
                 view.copy_(each[name])
         optimizer.n_steps.copy_(torch.stack([each["step"] for each in states]))
-        optimizer.parts = _parts(networks, optimizer.n_steps, optimizer.free)
+        train_only(optimizer, networks, optimizer.free)
     optimizer.settings = {**wanted, **{name: group[name] for name in wanted if name in group}}

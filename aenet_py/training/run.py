@@ -15,6 +15,7 @@ from aenet_py.training import state as states
 from aenet_py.training.data.batches import Batch, on_device
 from aenet_py.training.loop import Errors, Shares, Sums
 from aenet_py.training.model import Networks
+from aenet_py.training.optimizers import Optimizer
 from aenet_py.training.outcome import ALL_EPOCHS, CALLER, PATIENCE, SIGNAL
 from aenet_py.training.ranks import Ranks, SharedError
 from aenet_py.training.secondorder import methods
@@ -89,6 +90,7 @@ def epochs(
         if deck.schedule is not None and deck.schedule.kind == "cosine":
             rate = states.cosine(deck.schedule, deck.learning_rate, state.epoch, deck.epochs)
             state.optimizer.settings["lr"] = rate
+        _thaw(state)
         for batch in on_device(train[state.batch :], device):
             good, stopped = _step(deck, state, batch, scales, ranks, shares, hooks.stop, good)
             hooks.after_batch()
@@ -110,6 +112,13 @@ def epochs(
         if ranks.sum(torch.tensor([float(bool(stops))])).item() and state.epoch < deck.epochs:
             return CALLER
     return PATIENCE if _ended_early(deck, state) else ALL_EPOCHS
+
+
+def _thaw(state: TrainingState) -> None:
+    """Train the parameters that this epoch trains."""
+    for free in [free for begin, free in state.thaws if begin <= state.epoch][-1:]:
+        if isinstance(state.optimizer, Optimizer) and state.optimizer.free != free:
+            optimizers.train_only(state.optimizer, state.networks, free)
 
 
 def in_units(trained: Errors, tested: Errors, unit: float) -> list[float]:

@@ -54,7 +54,7 @@ class TrainingState:
 
     epoch : complete epochs; batch : complete batches of the current epoch; sums : over these batches; table : the lines
     of train.error; averaged, best : like the networks' values; early_stopping, plateau : watch the test error; anchor :
-    of a transfer.
+    of a transfer; thaws : from which epoch on which of the networks' parameters are trained, if that changes.
     """
 
     networks: Networks
@@ -68,6 +68,7 @@ class TrainingState:
     early_stopping: Watch = field(default_factory=Watch)
     plateau: Watch = field(default_factory=Watch)
     anchor: Anchor | None = None
+    thaws: tuple[tuple[int, tuple[bool, ...]], ...] = ()
 
     @property
     def tested(self) -> Networks:
@@ -92,7 +93,13 @@ def copy(state: TrainingState) -> TrainingState:
 
 
 def cosine(schedule: Schedule, first: float, epoch: int, n_epochs: int) -> float:
-    """Learning rate of an epoch, half a period of a cosine (Loshchilov and Hutter, arXiv:1608.03983, eq. 5)."""
+    """Learning rate of an epoch, half a period of a cosine (Loshchilov and Hutter, arXiv:1608.03983, eq. 5).
+
+    It rises to the first value in equal steps before, in the epochs of a warm-up.
+    """
+    if epoch < schedule.warmup:
+        return first * (epoch + 1) / (schedule.warmup + 1)
+    epoch, n_epochs = epoch - schedule.warmup, n_epochs - schedule.warmup
     return schedule.least + (first - schedule.least) * (1 + math.cos(math.pi * epoch / n_epochs)) / 2
 
 

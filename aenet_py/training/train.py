@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Union
@@ -199,6 +199,7 @@ def transfer(
     atomic_energies: AtomicEnergies | None = None, energy_key: str | None = None, forces_key: str | None = None,
     test_set: Structures | None = None, validation_set: Structures | None = None, repulsion: str | None = None,
     replay: Structures | None = None, share: float = 0.3, replay_labels: str = "own", anchor: float = 0.0,
+    rates: Sequence[float] | None = None, thaw: Sequence[int] | None = None,
     folder: Path = ".", on_epoch: OnEpoch | None = None, progress: bool = False, **settings: Any,
 ) -> TrainingResult:  # fmt: skip
     """Continue the training of another set's networks on this training set (MODE transfer).
@@ -242,6 +243,10 @@ def transfer(
         Whether they have their own energies and forces or those that the source's potentials predict.
     anchor : float, default 0
         Factor of the squared distance from the source's weights, which is added to the loss.
+    rates : sequence of float, optional
+        Factor of the learning rate of each layer, from the first; the last one is that of all further layers.
+    thaw : sequence of int, optional
+        Epochs from which one more of the frozen layers is trained, the last one first.
     folder : str or path, default "."
         As in `train`.
     on_epoch : callable, optional
@@ -280,7 +285,8 @@ def transfer(
         networks, names = options.networks_of(of.types, os.fspath(source))
     elif networks is None:
         networks, names = options.of_source(options.training_set("transfer()", training_set), os.fspath(source))
-    more = {"share": share, "labels": replay_labels, "anchor": anchor}
+    more: dict[str, Any] = {"share": share, "labels": replay_labels, "anchor": anchor}
+    more |= {key: ",".join(map(str, each)) for key, each in (("rates", rates), ("schedule", thaw)) if each is not None}
     wanted = TransferOptions(options.seen_from(folder, source), freeze, energy, new, more)
     deck = options.deck_of("transfer()", name, networks, settings, wanted, names, of)
     return _train(deck, folder, on_epoch, progress)

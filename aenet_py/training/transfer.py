@@ -147,10 +147,38 @@ def anchor(deck: TrainInput, wanted: Transfer, data: Data, networks: Networks) -
     return Anchor(values, strengths)
 
 
+def thaws(
+    deck: TrainInput, wanted: Transfer, networks: Networks, origin: Origin
+) -> tuple[tuple[int, tuple[bool, ...]], ...]:
+    """From which epoch on which of the networks' parameters are trained, if that changes, from the first epoch on."""
+    if not wanted.thaw:
+        return ()
+    counts = frozen(wanted, networks, origin)
+    stages = [(0, counts)]
+    for number, epoch in enumerate(wanted.thaw, 1):
+        stages.append((epoch, [min(count, max(0, max(counts) - number)) for count in counts]))
+    return tuple((epoch, tuple(_free(deck, stage, networks))) for epoch, stage in stages)
+
+
+def factors(wanted: Transfer, networks: Networks, origin: Origin) -> list[float] | None:
+    """Factors of the learning rate of each of the networks' parameters, None if all are 1; 1 in new networks."""
+    if not wanted.rates:
+        return None
+    found: list[float] = []
+    for path, layers in zip(origin.paths, networks.species, strict=True):
+        for number in range(len(layers)):
+            found += [wanted.rates[min(number, len(wanted.rates) - 1)] if path else 1.0] * 2  # weight and bias
+    return found
+
+
 def free(deck: TrainInput, wanted: Transfer, networks: Networks, origin: Origin) -> list[bool]:
     """Whether each of the networks' parameters is trained; InputError if none of a network is."""
+    return _free(deck, frozen(wanted, networks, origin), networks)
+
+
+def _free(deck: TrainInput, layers_frozen: Sequence[int], networks: Networks) -> list[bool]:
+    """The same with these numbers of frozen layers."""
     parts: list[bool] = []
-    layers_frozen = frozen(wanted, networks, origin)
     for symbol, n_frozen, layers in zip(deck.symbols, layers_frozen, networks.species, strict=True):
         if n_frozen >= len(layers):
             message = f"freeze={n_frozen} leaves nothing to train in the {len(layers)} layers of {symbol}"

@@ -18,6 +18,7 @@ from aenet_py.formats import xsf
 from aenet_py.inputs import train as inputs
 from aenet_py.potentials.potential import Potential
 from aenet_py.training import run as run_module
+from aenet_py.training import state as states
 from aenet_py.training.state import Anchor
 from compat_tests.cli.cases import FIXTURES, listing
 
@@ -150,7 +151,7 @@ SAVE_ENERGIES
 METHOD method=adamw lr=0.01
 FORCES alpha=0.2
 MODE transfer
-TRANSFER source=../source freeze=1 replay=source.extxyz share=0.5 labels=source anchor=0.01
+TRANSFER source=../source freeze=1 rates=0.5,1 replay=source.extxyz share=0.5 labels=source anchor=0.01
 NETWORKS
 {networks}
 TYPES
@@ -233,7 +234,10 @@ def test_the_deck_can_be_written(deck):
         ("anchor=0.01", "anchor=-1", r"train.in:\d+: found anchor=-1; expected a number, at least 0"),
         ("labels=source", "labels=none", r"train.in:\d+: found labels=none; expected own or source"),
         ("replay=source.extxyz", "replay=missing.xyz", r"train.in:\d+: found 'missing.xyz', which does not exist"),
-        ("method=adamw lr=0.01", "method=lm", r"found anchor=0.01 with method=lm; expected one of adam"),
+        ("anchor=0.01", "rates=a", r"train.in:\d+: found rates=a; expected a factor for each layer"),
+        ("anchor=0.01", "schedule=4,2", r"train.in:\d+: found schedule=4,2; expected increasing numbers of epochs"),
+        ("anchor=0.01", "schedule=2,4", r"found schedule=2,4; .* at most 1, the number of frozen layers"),
+        ("method=adamw lr=0.01", "method=lm", r"found anchor= after TRANSFER with method=lm; expected one of adam"),
     ],
 )
 @pytest.mark.usefixtures("deck")
@@ -248,3 +252,49 @@ def test_errors(old, new, message, capsys):
 def test_replay_needs_structures(source, tmp_path):
     with pytest.raises(AenetError, match="repulsion and replay are for structures; give setups, too"):
         transfer("some.train", source, replay=SOURCE, folder=tmp_path)
+
+
+def layers_of(folder: Path, name: str = "model.transfered.restart") -> dict[int, torch.Tensor]:
+    """All weights and biases of each layer, from 1, of the state in a folder."""
+    state = torch.load(folder / name, weights_only=True)["model"]
+    found: dict[int, list[torch.Tensor]] = {}
+    for each, value in state.items():
+        found.setdefault(int(re.search(r"_F(\d)\.", each)[1]), []).append(value.flatten())
+    return {number: torch.cat(values) for number, values in found.items()}
+
+
+@pytest.mark.parametrize("method", ["adam", "adamw", "adamax", "adadelta", "adagrad"])
+def test_rates_of_layers(method, source, tmp_path):
+    """The first step of each layer is that with its own learning rate, and none at rate 0."""
+    settings = {"iterations": 1, "batch_size": 16, "method": method}
+    given = {
+        "a": {"lr": 0.01, "rates": (0.25, 1)}, "b": {"lr": 0.0025}, "c": {"lr": 0.01},
+        "d": {"lr": 0.01, "rates": (0, 1)},
+    }  # fmt: skip
+    found = {}
+    for name, more in given.items():
+        fine_tuned(source, tmp_path / name, **settings, **more)
+        found[name] = layers_of(tmp_path / name)
+    assert torch.equal(found["a"][1], found["b"][1])
+    assert torch.equal(found["a"][2], found["c"][2])
+    assert torch.equal(found["d"][1], layers_of(source, "model.restart")[1])
+    assert not torch.equal(found["a"][1], found["c"][1])
+
+
+def test_layers_thaw(source, tmp_path):
+    """Until then a training with the layer frozen; after that the layer is trained."""
+    start = layers_of(source, "model.restart")
+    for n, thawed in ((3, False), (5, True)):
+        fine_tuned(source, tmp_path / str(n), freeze=1, thaw=[3], iterations=n, lr=0.01)
+        assert torch.equal(layers_of(tmp_path / str(n))[1], start[1]) == (not thawed)
+    fine_tuned(source, tmp_path / "frozen", freeze=1, iterations=3, lr=0.01)
+    assert torch.equal(layers_of(tmp_path / "frozen")[2], layers_of(tmp_path / "3")[2])
+
+
+def test_warm_up():
+    schedule = inputs.Schedule("cosine", least=0.001, warmup=3)
+    rates = [states.cosine(schedule, 0.02, epoch, 11) for epoch in range(12)]
+    assert rates[:4] == pytest.approx([0.005, 0.01, 0.015, 0.02])
+    assert rates[7] == pytest.approx(0.0105)
+    assert rates[11] == pytest.approx(0.001)
+    assert rates[3:] == sorted(rates[3:], reverse=True)
