@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from aenet_py.errors import counted
 from aenet_py.formats import gradients
 from aenet_py.formats import structures as structure_files
 from aenet_py.formats.source import Advance, unwatched
@@ -25,7 +26,7 @@ from aenet_py.training import memory_estimate
 from aenet_py.training.data import dataset, direct, held_out, packing, sets, splits, test_set, virials, weights
 from aenet_py.training.data.dataset import Data
 from aenet_py.training.data.direct import Direct
-from aenet_py.training.data.splits import REPLAYED, Draw
+from aenet_py.training.data.splits import REPLAYED, TRAINED, Draw
 from aenet_py.training.data.test_set import Split
 from aenet_py.training.events import Events
 from aenet_py.training.ranks import Ranks
@@ -96,6 +97,7 @@ def _read(deck: TrainInput, ranks: Ranks, events: Events) -> tuple[Data, Draw, d
         deck, computed = _computed(deck, ranks, events)
         training_set = computed.training_set
     roles = _roles(deck, training_set, computed, sizes)
+    _warn_of_shared(deck, training_set, roles, events)
     if ranks.size > 1 and not (deck.save_batches and ranks.rank == 0):
         is_kept = dataset.kept(deck, training_set)
         pairs = zip(training_set.structures.entries, is_kept, strict=True)
@@ -144,6 +146,20 @@ def _roles(
     else:
         found = held_out.roles(deck, computed.included.roles, computed.included.structures)
     return None if found is None else found[is_kept]
+
+
+def _warn_of_shared(deck: TrainInput, training_set: TrainingSet, roles: np.ndarray | None, events: Events) -> None:
+    """Warn of structures, by their paths, that are both trained on and tested or validated; roles : as of `_roles`."""
+    if roles is None:
+        return
+    entries = np.array(training_set.structures.entries, dtype=object)[dataset.kept(deck, training_set)]
+    paths = [entry.path.strip() for entry in entries]
+    trained = {path for path, role in zip(paths, roles.tolist(), strict=True) if role == TRAINED}
+    both = [path for path, role in zip(paths, roles.tolist(), strict=True) if role != TRAINED and path in trained]
+    if both:
+        what = f"{counted(len(both), 'structure')} to test or validate, such as {native(both[0])},"
+        verb = "is" if len(both) == 1 else "are"
+        events.warn(f"{deck.path}: {what} {verb} trained on, too; their errors say little")
 
 
 def _computed(deck: TrainInput, ranks: Ranks, events: Events) -> tuple[TrainInput, Direct]:

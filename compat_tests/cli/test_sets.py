@@ -95,6 +95,17 @@ def test_memory_modes(mode):
         check_close(found, wanted)
 
 
+@pytest.mark.parametrize("lines", ["TESTSET d.train\n", "TESTSET b.train\nVALIDATIONSET d.train\n"])
+def test_structures_that_are_trained_on_as_well(lines, capsys):
+    made("d", range(8, 10))
+    capsys.readouterr()
+    run(lines)
+    message = "1 structure to test or validate, such as xsf/s008.xsf, is trained on, too; their errors say little"
+    assert message in capsys.readouterr().err
+    run(TESTED)
+    assert "trained on, too" not in capsys.readouterr().err
+
+
 def test_errors_are_those_of_the_potentials(capsys):
     run(ALL)
     assert sorted(of("validation")) == ["s012", "s013"]
