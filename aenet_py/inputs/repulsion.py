@@ -6,6 +6,7 @@ on, and its words are joined without blanks because nnASCII2bin.x keeps the firs
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 from collections.abc import Mapping, Sequence
@@ -136,6 +137,15 @@ def described(setup: Setup, wanted: Repulsion) -> str:
         message = f"the repulsion of {symbol} takes {len(mark)} characters of a description"
         raise AenetError(f"{message}, which has {DESCRIPTION_LENGTH}; give fewer pairs their own range")
     return (mark + setup.description)[:DESCRIPTION_LENGTH]
+
+
+def given(setup: Setup, wanted: Repulsion | None) -> Setup:
+    """A set-up with this repulsion in place of its own; None for none."""
+    description = setup.description
+    if of_description(description) is not None:
+        description = description.lstrip().partition(_END)[2]
+    without = dataclasses.replace(setup, description=description)
+    return without if wanted is None else dataclasses.replace(without, description=described(without, wanted))
 
 
 def of_description(description: str) -> Repulsion | None:

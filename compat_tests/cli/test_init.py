@@ -20,6 +20,7 @@ from aenet_py.cli import aenet_pytorch, generate, predict
 from aenet_py.formats import extxyz, potential, structures, trained, xsf
 from aenet_py.inputs import generate as generate_inputs
 from aenet_py.inputs import predict as predict_inputs
+from aenet_py.inputs import repulsion
 from aenet_py.inputs import setup as setup_inputs
 from aenet_py.inputs import train as train_inputs
 from aenet_py.inputs.keywords import nobody
@@ -285,8 +286,10 @@ def test_fine_tuning(trained_folder, tmp_path, monkeypatch, capsys):
         assert (deck.mode, deck.transfer.freeze, deck.transfer.new) == ("transfer", 0, False)
         assert deck.symbols == ("Cu",)
         assert deck.structures.atomic_energies == train_energies(trained_folder)[:1]
-        expected = setup_inputs.read(str(trained_folder / "Cu.stp"), nobody)
+        expected = potential.read(str(trained_folder / "Cu.nn.ascii")).setup
         assert setup_inputs.same(setup_inputs.read("Cu.stp", nobody), expected)
+        assert repulsion.of_description(expected.description).of("Cu", "Cu") is not None
+        assert "REPULSION" not in Path("train.in").read_text()
         shortened(Path("train.in"))
         assert aenet_pytorch.main([]) == 0
         assert Path("Cu.nn.transfered.ascii").exists()
@@ -306,6 +309,9 @@ def test_fine_tuning_with_a_species_without_a_potential(trained_folder, tmp_path
     assert deck.transfer.new
     assert deck.structures.atomic_energies[1] == "fit"
     assert deck.networks[0].nodes == deck.networks[1].nodes
+    setups = [setup_inputs.read(str(tmp_path / "new" / f"{symbol}.stp"), nobody) for symbol in ("Cu", "O")]
+    assert repulsion.of_setups(setups).of("Cu", "O") is not None
+    assert repulsion.of_setups(setups).of("O", "O") is None
 
 
 @pytest.mark.parametrize("symbols", ["Cu Ti", "Ti"])

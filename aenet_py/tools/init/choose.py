@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from aenet_py.inputs.generate import FIT, ISOLATED, AtomicEnergy
+from aenet_py.inputs.repulsion import AUTO, atomic_number
 from aenet_py.tools.init.figures import RADII, Figures
 
 CUTOFFS, DENSE_CUTOFFS = (8.0, 5.0), (6.0, 4.0)  # Å, radial and angular; the latter for more neighbours or little data
@@ -63,6 +64,8 @@ class Choices:
         Key whose values stay together, empty for none.
     patience : int or None
         Epochs without a smaller error of validation, None without validation.
+    repulsion : str or None
+        Repulsion at short distances; a fine-tuning keeps that of its source.
     reasons : tuple of tuple of str
         What was chosen, its value, and why.
     """
@@ -81,6 +84,7 @@ class Choices:
     validation: float
     group: str
     patience: int | None
+    repulsion: str | None
     reasons: tuple[tuple[str, str, str], ...]
 
 
@@ -124,12 +128,16 @@ def choose(figures: Figures, source: Mapping[str, float] | None = None) -> Choic
         ("learning rate", f"{rate:g}, cosine", "fine-tuning" if source is not None else "the best of those tried"),
         ("epochs", f"{epochs:,}", "some minutes" if epochs > FEWEST else "fewer would not be enough"),
     ]
+    repels = source is None and all(atomic_number(symbol) is not None for symbol in figures.atoms)
+    if repels:
+        reasons.append(("repulsion", "zbl auto", "keeps atoms apart where there are no data"))
     if patience is not None:
         reasons.append(("patience", f"{patience:,} epochs", "stops if the validation errors only rise"))
     return Choices(
         radial=radial, angular=angular, r_min=_r_min(figures), atomic_energies=energies, nodes=(nodes, nodes),
         epochs=epochs, batch=batch, rate=rate, alpha=ALPHA if figures.has_forces else None, forces_percent=percent,
-        test=test, validation=validation, group=group, patience=patience, reasons=tuple(reasons),
+        test=test, validation=validation, group=group, patience=patience, repulsion=AUTO if repels else None,
+        reasons=tuple(reasons),
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from aenet_py.descriptors.setup import Setup
 from aenet_py.errors import AenetError, InputError
 from aenet_py.formats import potential, potential_files
 from aenet_py.formats.potential import ACTIVATIONS
+from aenet_py.inputs import repulsion
 from aenet_py.inputs.train import NetworkInput
 
 ENDINGS = {".transfered.ascii": "model.transfered.restart", ".ascii": "", "": ""}  # of potentials, and source= for them
@@ -66,6 +67,7 @@ def read(folder: str, species: Sequence[str]) -> Source:
     if not first.setup.is_chebyshev:
         message = "has symmetry functions; only Chebyshev features can be written to set-ups"
         raise InputError(paths[first_symbol], message)
+    repelled = repulsion.of_setups([file.setup for file in known.values()])
     setups: dict[str, Setup] = {}
     networks: list[NetworkInput] = []
     for symbol in species:
@@ -75,6 +77,8 @@ def read(folder: str, species: Sequence[str]) -> Source:
             message = f"was trained with {' '.join(env)}, but the structures also have {symbol}"
             raise InputError(paths[first_symbol], f"{message}; train on these from scratch")
         setups[symbol] = replace(file.setup, atom_type=symbol, env_types=env)
+        if symbol not in known:
+            setups[symbol] = repulsion.given(setups[symbol], repelled)
         name, _ = _split(os.path.basename(paths.get(symbol, f"{symbol}.nn")))
         *_, last = range(len(file.network.nodes) - 1)
         networks.append(

@@ -75,7 +75,7 @@ def texts(species: Sequence[str], choices: Choices, data: Data, source: Source |
     networks = _networks(species, choices) if source is None else source.networks
     structures = StructureInput(
         tuple(species), choices.atomic_energies, tuple(NamedFile(f"{each}.stp") for each in species),
-        tuple(NamedFile(_entry(each)) for each in data.files), data.labels,
+        tuple(NamedFile(_entry(each)) for each in data.files), data.labels, repulsion=choices.repulsion,
     )  # fmt: skip
     ending = ".ascii" if source is None else ".transfered.ascii"
     potentials = {each.symbol: each.path + ending for each in networks}
@@ -116,7 +116,7 @@ def _generate(structures: StructureInput, choices: Choices) -> str:
             atomic_energies=structures.atomic_energies, setups=tuple(each.path for each in structures.setups),
             structures=tuple(each.path for each in structures.files), labels=structures.labels, forces=has_forces,
             forces_percent=choices.forces_percent, forces_list=None, forces_seed=SEED if has_forces else None,
-            timing=False, debug=False, quiet=False,
+            timing=False, debug=False, quiet=False, repulsion=structures.repulsion,
         )
     )  # fmt: skip
 
