@@ -59,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
     from aenet_py.evaluation.evaluate import evaluate
     from aenet_py.evaluation.evaluated import TEST
 
-    potentials = [_potential(text) for text in (options.potential, *options.member)]
+    potentials = [common.potential(text) for text in (options.potential, *options.member)]
     training = options.potential if os.path.isdir(options.potential) and not options.train else None
     with common.progress(0, "structures") as advance:
         found = evaluate(
@@ -92,16 +92,3 @@ def run(options: argparse.Namespace) -> int:
     for line in exceeded:
         print(line)
     return EXCEEDED if exceeded else 0
-
-
-def _potential(text: str) -> str | dict[str, str]:
-    """A folder or file, or the file of each species."""
-    if os.path.exists(text) or "=" not in text:
-        return text
-    files = {}
-    for item in text.split(","):
-        symbol, equals, path = item.partition("=")
-        if not (symbol and equals and path) or symbol in files:
-            raise AenetError(f"{text}: expected a folder of potentials, or EL=FILE,EL=FILE,... with a file per species")
-        files[symbol] = path
-    return files

@@ -1,0 +1,278 @@
+"""A single run: simulate, in files that remember where it was, and measure what the files hold.
+
+Run, Atoms, calculator ─simulation.dynamics─> NAME.extxyz, NAME.csv, NAME.restart ─measured─> NAME.json
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import dataclasses
+import json
+import math
+import os
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from ase import Atoms, units
+
+from aenet_py.analysis import distances, trajectory
+from aenet_py.analysis.distances import Distribution
+from aenet_py.errors import AenetError
+from aenet_py.runtime.output import PendingFile
+from aenet_py.simulation import dynamics
+from aenet_py.simulation.dynamics import FINISHED, INTERRUPTED, Settings
+from aenet_py.simulation.stability import Limits
+
+SETTLING = 0.1  # share of the requested time at the start that is left out of averages
+ENDINGS = ("extxyz", "csv", "restart")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One simulation of the study.
+
+    Parameters
+    ----------
+    structure
+        Number of the structure, counted from 0.
+    settings
+        What to simulate.
+    limits
+        What ends it early.
+    """
+
+    structure: int
+    settings: Settings
+    limits: Limits
+
+    @property
+    def name(self) -> str:
+        """Of its files."""
+        kind = "nve" if self.settings.ensemble == "nve" else f"seed{self.settings.seed}"
+        return f"{self.structure + 1}-{self.settings.temperature:g}K-{kind}"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a run.
+
+    Parameters
+    ----------
+    run
+        What was simulated.
+    time
+        Until when it was stable, ps.
+    reason, message
+        Why it ended, as in `SimulationResult`.
+    seen
+        Distances in all frames, also the last one.
+    temperature
+        Mean temperature, K, after settling and before it became unphysical; NaN without such a frame, as for all that
+        follows.
+    pressure
+        Mean pressure, GPa; NaN also for structures that are not periodic, or if the calculator has no stress.
+    drift
+        Slope of the conserved energy, meV/atom/ps; of the total energy without a thermostat.
+    distribution
+        Distances; None without frames.
+    """
+
+    run: Run
+    time: float
+    reason: str
+    message: str
+    seen: Distribution
+    temperature: float
+    pressure: float
+    drift: float
+    distribution: Distribution | None
+
+    @property
+    def failed(self) -> bool:
+        """Whether it became unphysical."""
+        return self.reason != FINISHED
+
+
+def perform(
+    run: Run, atoms: Atoms, calculator: Any, folder: str, stop: Callable[[], bool], advance: Callable[[int], object]
+) -> Outcome | None:
+    """Simulate, or resume, and store what was measured as NAME.json.
+
+    Parameters
+    ----------
+    run
+        What to simulate.
+    atoms
+        The initial structure, which is not changed.
+    calculator
+        Of energies and forces.
+    folder
+        For the files.
+    stop
+        Asked after every step.
+    advance
+        Called with the number of steps done since the last call.
+
+    Returns
+    -------
+    Outcome or None
+        None if stopped on request.
+
+    Raises
+    ------
+    AenetError
+        What the simulation raises.
+    """
+    path = os.path.join(folder, run.name)
+    restart = os.path.exists(f"{path}.restart")
+    if not restart:
+        _remove(path)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*features outside")
+        moved = _with(atoms, calculator)
+        try:
+            result = dynamics.run(moved, run.settings, run.limits, path, restart, stop, advance)
+        except AenetError:
+            if not restart:
+                raise
+            _remove(path)  # a state that cannot be resumed
+            moved = _with(atoms, calculator)
+            result = dynamics.run(moved, run.settings, run.limits, path, False, stop, advance)
+        if result.reason == INTERRUPTED:
+            return None
+        outcome = measured(run, result.time, result.reason, result.message, path, atoms.copy(), calculator)
+    save(outcome, folder)
+    return outcome
+
+
+def _with(atoms: Atoms, calculator: Any) -> Atoms:
+    moved = atoms.copy()
+    if hasattr(calculator, "reset"):
+        calculator.reset()
+    moved.calc = calculator
+    return moved
+
+
+def _remove(path: str) -> None:
+    for ending in ENDINGS:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(f"{path}.{ending}")
+
+
+def measured(run: Run, time: float, reason: str, message: str, path: str, atoms: Atoms, calculator: Any) -> Outcome:
+    """Distances in the frames of a run that has ended, and averages over those after settling.
+
+    path : of its files without their endings; atoms : the initial structure.
+    """
+    settings = run.settings
+    length = settings.steps * settings.timestep / 1000.0
+    end = math.inf if reason == FINISHED else time - 0.5 * settings.timestep / 1000.0
+    start = SETTLING * length
+
+    def among(moment: float) -> bool:
+        return start <= moment < end
+
+    empty = not os.path.getsize(f"{path}.extxyz")  # if the first structure is not one that can be simulated
+    frames = [atoms] if empty else list(trajectory.frames(f"{path}.extxyz"))
+    frames[0].info.setdefault("time_ps", 0.0)
+    settled = [frame for frame in frames if among(frame.info["time_ps"])]
+    pressures = [_pressure(frame, calculator) for frame in settled]
+    with open(f"{path}.csv", newline="", encoding="utf-8") as file:
+        log = [row for row in csv.DictReader(file) if among(float(row["time_ps"]))]
+    moments, temperatures, energies = (
+        np.array([float(row[name]) for row in log]) for name in ("time_ps", "temperature_K", "conserved_energy_eV")
+    )
+    slope = float(np.polyfit(moments, energies, 1)[0]) if len(log) > 2 else math.nan
+    return Outcome(
+        run=run,
+        time=time,
+        reason=reason,
+        message=message,
+        seen=distances.distribution(frames),
+        temperature=float(temperatures.mean()) if log else math.nan,
+        pressure=float(np.mean(pressures)) if pressures else math.nan,
+        drift=1000.0 * slope / len(frames[0]),
+        distribution=distances.distribution(settled) if settled else None,
+    )
+
+
+def _pressure(atoms: Atoms, calculator: Any) -> float:
+    """Of a frame, with its kinetic part, GPa; NaN if there is none."""
+    if not atoms.pbc.all() or "stress" not in getattr(calculator, "implemented_properties", ()):
+        return math.nan
+    atoms.calc = calculator
+    return float(-atoms.get_stress(voigt=True, include_ideal_gas=True)[:3].mean() / units.GPa)
+
+
+def save(outcome: Outcome, folder: str) -> None:
+    """Write NAME.json, which appears when complete."""
+    stored = {name: value for name, value in dataclasses.asdict(outcome).items() if name != "run"}
+    path = os.path.join(folder, f"{outcome.run.name}.json")
+    with PendingFile(path) as file:
+        file.write((json.dumps(stored, default=np.ndarray.tolist) + "\n").encode())
+        file.complete(replace=True)
+
+
+def load(run: Run, folder: str) -> Outcome | None:
+    """The outcome of a run that ended before; None if there is none. AenetError if its file is invalid."""
+    path = os.path.join(folder, f"{run.name}.json")
+    try:
+        with open(path, encoding="utf-8") as file:
+            stored = json.load(file)
+        for name in ("seen", "distribution"):
+            stored[name] = _distribution(stored[name])
+        return Outcome(run=run, **stored)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise AenetError(f"{path}: cannot be read: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise AenetError(f"{path}: not the outcome of a run; remove it to repeat the run") from None
+
+
+def _distribution(stored: dict[str, Any] | None) -> Distribution | None:
+    if stored is None:
+        return None
+    arrays = {name: np.array(stored[name]) for name in ("r", "values", "peaks", "shortest")}
+    return Distribution(**{**stored, **arrays, "pairs": tuple(map(tuple, stored["pairs"]))})
+
+
+def reference(path: str, like: Atoms) -> tuple[Distribution, Distribution, Distribution]:
+    """Read a trajectory to compare with.
+
+    Parameters
+    ----------
+    path
+        Of an extended XYZ file.
+    like
+        The structure, whose order of species is used.
+
+    Returns
+    -------
+    tuple of Distribution
+        Distances in all frames, in the first half of them, and in the second.
+
+    Raises
+    ------
+    AenetError
+        If it cannot be read, has a single frame, or has other atoms than the structure.
+    """
+    symbols = list(dict.fromkeys(like.symbols))
+
+    def ordered() -> Iterator[Atoms]:
+        for atoms in trajectory.frames(path):
+            if sorted(atoms.symbols) != sorted(like.symbols) or (atoms.pbc != like.pbc).any():
+                found, wanted = (f"{each.symbols.formula.format('hill')} with pbc {each.pbc}" for each in (atoms, like))
+                raise AenetError(f"{path}: the reference is of {found}, the structure is {wanted}")
+            yield atoms[np.argsort([symbols.index(symbol) for symbol in atoms.symbols], kind="stable")]
+
+    frames = list(ordered())
+    if len(frames) < 2:
+        raise AenetError(f"{path}: a reference needs at least two frames")
+    half = len(frames) // 2
+    halves = [distances.distribution(part) for part in (frames[:half], frames[half:])]
+    return distances.joined(halves), halves[0], halves[1]
