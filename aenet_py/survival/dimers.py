@@ -16,7 +16,7 @@ from aenet_py.errors import AenetError
 
 CORE = 0.7  # distance, in units of the contact, below which the energy must rise as atoms approach
 NEAREST, FARTHEST = 0.3, 2.5  # range of a curve, in units of the contact
-N_POINTS = 221  # a hundredth of the contact apart
+N_POINTS = 111  # a fiftieth of the contact apart
 
 
 @dataclass(frozen=True)

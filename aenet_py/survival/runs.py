@@ -18,10 +18,11 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms, units
+from ase.calculators.calculator import CalculatorError
 
 from aenet_py.analysis import distances, trajectory
 from aenet_py.analysis.distances import Distribution
-from aenet_py.errors import AenetError
+from aenet_py.errors import AenetError, in_a_line
 from aenet_py.runtime.output import PendingFile
 from aenet_py.simulation import dynamics
 from aenet_py.simulation.dynamics import FINISHED, INTERRUPTED, Settings
@@ -29,6 +30,7 @@ from aenet_py.simulation.stability import Limits
 
 SETTLING = 0.1  # share of the requested time at the start that is left out of averages
 ENDINGS = ("extxyz", "csv", "restart")
+FAILED = "calculation"  # a reason, beside those of `SimulationResult`
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class Outcome:
     time
         Until when it was stable, ps.
     reason, message
-        Why it ended, as in `SimulationResult`.
+        Why it ended, as in `SimulationResult`, or ``"calculation"`` if the calculator failed.
     seen
         Distances in all frames, also the last one.
     temperature
@@ -128,25 +130,45 @@ def perform(
         What the simulation raises.
     """
     path = os.path.join(folder, run.name)
-    restart = os.path.exists(f"{path}.restart")
-    if not restart:
-        _remove(path)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*features outside")
-        moved = _with(atoms, calculator)
         try:
-            result = dynamics.run(moved, run.settings, run.limits, path, restart, stop, advance)
-        except AenetError:
-            if not restart:
-                raise
-            _remove(path)  # a state that cannot be resumed
-            moved = _with(atoms, calculator)
-            result = dynamics.run(moved, run.settings, run.limits, path, False, stop, advance)
-        if result.reason == INTERRUPTED:
+            ended = _simulated(run, atoms, calculator, path, stop, advance)
+        except CalculatorError as error:  # of other calculators that do not converge
+            ended = _last_time(path), FAILED, f"the calculator failed: {in_a_line(error)}"
+        time, reason, message = ended
+        if reason == INTERRUPTED:
             return None
-        outcome = measured(run, result.time, result.reason, result.message, path, atoms.copy(), calculator)
+        outcome = measured(run, time, reason, message, path, atoms.copy(), calculator)
     save(outcome, folder)
     return outcome
+
+
+def _simulated(
+    run: Run, atoms: Atoms, calculator: Any, path: str, stop: Callable[[], bool], advance: Callable[[int], object]
+) -> tuple[float, str, str]:
+    """Time, ps, reason and message at the end of a run, which is resumed if there is a state that allows it."""
+    if os.path.exists(f"{path}.restart"):
+        with contextlib.suppress(AenetError):
+            result = dynamics.run(_with(atoms, calculator), run.settings, run.limits, path, True, stop, advance)
+            return result.time, result.reason, result.message
+    for file in filter(os.path.exists, (f"{path}.{ending}" for ending in ENDINGS)):
+        _remove(file)
+    result = dynamics.run(_with(atoms, calculator), run.settings, run.limits, path, False, stop, advance)
+    return result.time, result.reason, result.message
+
+
+def _remove(file: str) -> None:
+    try:
+        os.unlink(file)
+    except OSError as error:
+        raise AenetError(f"{file}: cannot be replaced: {error.strerror}") from None
+
+
+def _last_time(path: str) -> float:
+    """Of the log, ps."""
+    with open(f"{path}.csv", newline="", encoding="utf-8") as file:
+        return max((float(row["time_ps"]) for row in csv.DictReader(file)), default=0.0)
 
 
 def _with(atoms: Atoms, calculator: Any) -> Atoms:
@@ -157,32 +179,22 @@ def _with(atoms: Atoms, calculator: Any) -> Atoms:
     return moved
 
 
-def _remove(path: str) -> None:
-    for ending in ENDINGS:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(f"{path}.{ending}")
-
-
 def measured(run: Run, time: float, reason: str, message: str, path: str, atoms: Atoms, calculator: Any) -> Outcome:
     """Distances in the frames of a run that has ended, and averages over those after settling.
 
     path : of its files without their endings; atoms : the initial structure.
     """
-    settings = run.settings
-    length = settings.steps * settings.timestep / 1000.0
-    end = math.inf if reason == FINISHED else time - 0.5 * settings.timestep / 1000.0
-    start = SETTLING * length
+    last = math.inf if reason == FINISHED else round(1000.0 * time / run.settings.timestep)
 
-    def among(moment: float) -> bool:
-        return start <= moment < end
+    def among(step: float) -> bool:
+        return SETTLING * run.settings.steps <= step < last
 
     empty = not os.path.getsize(f"{path}.extxyz")  # if the first structure is not one that can be simulated
     frames = [atoms] if empty else list(trajectory.frames(f"{path}.extxyz"))
-    frames[0].info.setdefault("time_ps", 0.0)
-    settled = [frame for frame in frames if among(frame.info["time_ps"])]
+    settled = [frame for frame in frames if among(frame.info.get("step", 0))]
     pressures = [_pressure(frame, calculator) for frame in settled]
     with open(f"{path}.csv", newline="", encoding="utf-8") as file:
-        log = [row for row in csv.DictReader(file) if among(float(row["time_ps"]))]
+        log = [row for row in csv.DictReader(file) if among(float(row["step"]))]
     moments, temperatures, energies = (
         np.array([float(row[name]) for row in log]) for name in ("time_ps", "temperature_K", "conserved_energy_eV")
     )

@@ -48,7 +48,7 @@ class Source:
         except Exception as error:  # as above
             name = type(self.other).__name__
             raise AenetError(
-                f"{name} cannot be sent to other processes ({in_a_line(error)}); use processes=1"
+                f"{name} cannot be sent to other processes ({in_a_line(error)}); use n_processes=1"
             ) from None
 
     @property

@@ -242,7 +242,7 @@ def _performed(
 
 def _mark(source: Source, structures: Sequence[Atoms], planned: Sequence[Run]) -> dict[str, Any]:
     """What must be the same when a study goes on: all that a run depends on but its seed and temperature."""
-    mark: dict[str, Any] = {"calculator": source.name, "structures": []}
+    mark: dict[str, Any] = {"calculator": source.name, "structures": [], "potentials": None}
     ensembles = {run.settings.ensemble: run.settings for run in planned}
     mark["time"] = 1e-3 * ensembles["nvt"].steps * ensembles["nvt"].timestep
     mark["every"] = ensembles["nvt"].every

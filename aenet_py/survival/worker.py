@@ -33,7 +33,7 @@ def _work(packed: bytes) -> processes.Work:
         return processes.Work(pickle.loads(source), structures, folder)
     except Exception as error:  # whatever a foreign calculator raises
         reason = in_a_line(error)
-        raise AenetError(f"the calculator cannot be built in another process ({reason}); use processes=1") from None
+        raise AenetError(f"the calculator cannot be built in another process ({reason}); use n_processes=1") from None
 
 
 def _do(connection: Connection, work: processes.Work, run: processes.Run, stop: Callable[[], bool]) -> None:
