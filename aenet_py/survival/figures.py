@@ -23,7 +23,7 @@ LINES = ("-", "--", ":", "-.")
 
 def figure(found: Stability) -> Figure:
     """One panel per structure, species and pair of species."""
-    structures = [list(some) for _, some in itertools.groupby(found.conditions, lambda each: each.name)]
+    structures = found.by_structure
     species = list(dict.fromkeys(each.pair[0] for each in found.dimers))
     drawn = [some for some in structures[:MOST] if any(each.distribution is not None for each in some)]
     sections: list[list[tuple[Any, ...]]] = [
@@ -73,6 +73,7 @@ def _dimers(ax: Any, dimers: Sequence[Dimer]) -> None:
     margin = 0.05 * (high - low) or 0.01
     ax.set(xlim=(NEAREST, FARTHEST), ylim=(low - margin, high + margin))
     ax.set(xlabel="distance / contact", ylabel="dimer energy (eV)")
+    ax.set_title(f"dimers with {dimers[0].pair[0]}; thick: attractive core", fontsize=9)
     ax.legend(fontsize=8)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from aenet_py.analysis.distances import Distribution
 from aenet_py.formats import tables
 from aenet_py.survival.results import Stability
 
@@ -98,19 +99,21 @@ def _pairs(found: Stability) -> Iterator[Row]:
 
 
 def _distances(found: Stability) -> Iterator[Row]:
-    done = set()
-    for each in found.conditions:
-        shown = [(f"{each.temperature:g} K", each.distribution)]
-        if each.reference is not None and each.name not in done:
-            shown.append(("reference", each.reference.distribution))
-            done.add(each.name)
+    for conditions in found.by_structure:
+        first = conditions[0]
+        shown = [(f"{each.temperature:g} K", each.distribution) for each in conditions]
+        shown.append(("reference", None if first.reference is None else first.reference.distribution))
         for source, distribution in shown:
-            if distribution is None:
-                continue
-            column = "g" if distribution.normalised else "neighbors_per_A"
-            for (a, b), values in zip(distribution.pairs, distribution.values.tolist(), strict=True):
-                for r, value in zip(distribution.r.tolist(), values, strict=True):
-                    yield {"structure": each.name, "source": source, "a": a, "b": b, "r_A": r, column: value}
+            if distribution is not None:
+                for values in _bins(distribution):
+                    yield {"structure": first.name, "source": source, **values}
+
+
+def _bins(distribution: Distribution) -> Iterator[Row]:
+    column = "g" if distribution.normalised else "neighbors_per_A"
+    for (a, b), values in zip(distribution.pairs, distribution.values.tolist(), strict=True):
+        for r, value in zip(distribution.r.tolist(), values, strict=True):
+            yield {"a": a, "b": b, "r_A": r, column: value}
 
 
 def _dimers(found: Stability) -> Iterator[Row]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -109,6 +110,11 @@ class Stability:
     dimers: tuple[Dimer, ...]
     time: float
     timestep: float
+
+    @property
+    def by_structure(self) -> list[list[Condition]]:
+        """The conditions of each structure, by temperature."""
+        return [list(some) for _, some in itertools.groupby(self.conditions, lambda each: id(each.atoms))]
 
     @property
     def least(self) -> float:

@@ -54,8 +54,9 @@ class Run:
     @property
     def name(self) -> str:
         """Of its files."""
-        kind = "nve" if self.settings.ensemble == "nve" else f"seed{self.settings.seed}"
-        return f"{self.structure + 1}-{self.settings.temperature:g}K-{kind}"
+        settings = self.settings
+        kind = f"nve-{settings.steps}" if settings.ensemble == "nve" else f"seed{settings.seed}"
+        return f"{self.structure + 1}-{settings.temperature:.12g}K-{kind}"
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections
-import itertools
 import math
 from collections.abc import Iterator, Sequence
 
@@ -17,8 +16,8 @@ from aenet_py.survival.results import Condition, Stability
 def report(found: Stability) -> str:
     """Survival, distances and pressure by structure and temperature, and the dimers."""
     lines: list[str] = []
-    for _, some in itertools.groupby(found.conditions, lambda each: each.name):
-        lines += [*_structure(list(some), found), ""]
+    for some in found.by_structure:
+        lines += [*_structure(some, found), ""]
     return "\n".join([*lines, *_dimers(found.dimers)]) + "\n"
 
 
