@@ -8,8 +8,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from ase import Atoms
-from scipy.ndimage import gaussian_filter1d
-from scipy.signal import find_peaks
 
 from aenet_py.errors import AenetError
 from aenet_py.neighbors import verlet
@@ -36,7 +34,7 @@ class Distribution:
     normalised
         Whether the structures are periodic in three directions.
     peaks
-        (n_pairs, 2) position (Å) and height of the first peak; NaN if there is none.
+        (n_pairs, 2) position (Å) and height of the first peak; NaN if there is none, or none was looked for.
     shortest
         (n_pairs,) shortest distance, Å; infinite if none is below the largest distance.
     n_frames
@@ -55,6 +53,7 @@ class Distribution:
 def distribution(
     frames: Iterable[Atoms], r_max: float = 8.0, width: float = 0.05,
     visit: Callable[[Atoms], object] = lambda atoms: None,  # noqa: ARG005
+    peaks: bool = True,
 ) -> Distribution:  # fmt: skip
     """Average the distances of all pairs of species over structures of the same atoms.
 
@@ -71,6 +70,8 @@ def distribution(
         Width of the bins, Å.
     visit
         Called with each structure.
+    peaks
+        Whether to look for peaks.
 
     Returns
     -------
@@ -126,9 +127,11 @@ def distribution(
     r = 0.5 * (edges[1:] + edges[:-1])
     values = np.array([total[a, b] / n_frames for a, b in chosen]).reshape(len(chosen), n_bins)
     pairs = tuple((symbols[a], symbols[b]) for a, b in chosen)
-    peaks = [first_peak(r, of_others[a, b] / n_frames, n_pairs[a, b] / (1 + (a == b)), normalised) for a, b in chosen]
+    found = np.full((len(chosen), 2), np.nan)
+    for k, (a, b) in enumerate(chosen if peaks else ()):
+        found[k] = first_peak(r, of_others[a, b] / n_frames, n_pairs[a, b] / (1 + (a == b)), normalised)
     least = np.array([shortest[pair] for pair in chosen])
-    return Distribution(r, pairs, values, normalised, np.array(peaks).reshape(len(chosen), 2), least, n_frames)
+    return Distribution(r, pairs, values, normalised, found, least, n_frames)
 
 
 def joined(parts: Sequence[Distribution]) -> Distribution:
@@ -190,6 +193,9 @@ def first_peak(r: np.ndarray, values: np.ndarray, n_pairs: np.ndarray, normalise
         Position (Å) and height; NaN if there is no peak, or if the first one rises by less than four standard
         deviations of its counts, which are assumed to be Poisson distributed.
     """
+    from scipy.ndimage import gaussian_filter1d  # slow to import
+    from scipy.signal import find_peaks
+
     scaled = values if normalised else values / r
     smooth = gaussian_filter1d(scaled, SMOOTHED, mode="nearest")
     variance = scaled**2 / np.maximum(n_pairs, 1)

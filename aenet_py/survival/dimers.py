@@ -50,6 +50,14 @@ class Dimer:
         return (float(wrong[0]), float(wrong[-1])) if len(wrong) else None
 
     @property
+    def barrier(self) -> float | None:
+        """How high atoms must climb, eV, from the lowest energy to where the core attracts; None if it does not."""
+        if not self.is_attractive.any():
+            return None
+        edge = int(np.flatnonzero(self.is_attractive)[-1])
+        return float(self.energies[edge] - np.min(self.energies[edge:]))
+
+    @property
     def is_attractive(self) -> np.ndarray:
         """(n,) whether a distance is in the core and its energy not below that of the distance before."""
         core = self.distances <= CORE * self.contact * (1.0 + 1e-9)

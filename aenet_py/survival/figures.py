@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 N_COLUMNS = 4
 MOST = 3  # structures whose distances are drawn
-HIGHEST, LOWEST = 10.0, -5.0  # eV, of the energies of dimers that are shown
+HIGHEST, LOWEST = 10.0, -10.0  # eV, of the energies of dimers that are shown
+ROOM = 1.3  # height of the first panel of distances, for its legend
 LINES = ("-", "--", ":", "-.")
 
 
@@ -29,7 +30,7 @@ def figure(found: Stability) -> Figure:
     sections: list[list[tuple[Any, ...]]] = [
         [(_survival, some, found.time) for some in structures],
         [(_dimers, [each for each in found.dimers if each.pair[0] == symbol]) for symbol in species],
-        *([(_distances, some, pair) for pair in _pairs(some)] for some in drawn),
+        *([(_distances, some, pair, k == 0) for k, pair in enumerate(_pairs(some))] for some in drawn),
     ]
     n_columns = min(N_COLUMNS, max(map(len, sections)))
     n_rows = [-(-len(panels) // n_columns) for panels in sections]
@@ -81,7 +82,7 @@ def _pairs(conditions: Sequence[Condition]) -> Sequence[tuple[str, str]]:
     return next(each.distribution.pairs for each in conditions if each.distribution is not None)
 
 
-def _distances(ax: Any, conditions: Sequence[Condition], pair: tuple[str, str]) -> None:
+def _distances(ax: Any, conditions: Sequence[Condition], pair: tuple[str, str], explained: bool) -> None:
     reference = conditions[0].reference
     if reference is not None:
         k = reference.distribution.pairs.index(pair)
@@ -96,4 +97,6 @@ def _distances(ax: Any, conditions: Sequence[Condition], pair: tuple[str, str]) 
         ax.plot(found.r, found.values[found.pairs.index(pair)], label=f"{each.temperature:g} K", linewidth=1, **style)
         ax.set_ylabel("g(r)" if found.normalised else "neighbours (1/Å)")
     ax.set(xlabel=f"{'-'.join(pair)} distance (Å)", xlim=(0, None), ylim=(0, None))
-    ax.legend(fontsize=8)
+    if explained:
+        ax.set_ylim(0, ROOM * ax.get_ylim()[1])
+        ax.legend(fontsize=8, loc="upper right")

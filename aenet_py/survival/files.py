@@ -24,7 +24,17 @@ PAIRS = (
     "structure", "temperature_K", "a", "b", "shortest_A", "reference_shortest_A", "overlap", "reference_overlap",
 )  # fmt: skip
 DISTANCES = ("structure", "source", "a", "b", "r_A", "g", "neighbors_per_A")
-DIMERS = ("a", "b", "contact_A", "repulsive", "attractive_from_A", "attractive_to_A", "minimum_A", "minimum_eV")
+DIMERS = (
+    "a",
+    "b",
+    "contact_A",
+    "repulsive",
+    "attractive_from_A",
+    "attractive_to_A",
+    "barrier_eV",
+    "minimum_A",
+    "minimum_eV",
+)
 CURVES = ("a", "b", "distance_A", "energy_eV")
 
 Row = dict[str, object]
@@ -119,7 +129,14 @@ def _bins(distribution: Distribution) -> Iterator[Row]:
 def _dimers(found: Stability) -> Iterator[Row]:
     for each in found.dimers:
         attractive = each.attractive
-        values = (*each.pair, each.contact, attractive is None, *(attractive or (None, None)), *each.minimum)
+        values = (
+            *each.pair,
+            each.contact,
+            attractive is None,
+            *(attractive or (None, None)),
+            each.barrier,
+            *each.minimum,
+        )
         yield dict(zip(DIMERS, values, strict=True))
 
 

@@ -205,11 +205,11 @@ def measured(run: Run, time: float, reason: str, message: str, path: str, atoms:
         time=time,
         reason=reason,
         message=message,
-        seen=distances.distribution(frames),
+        seen=distances.distribution(frames, peaks=False),
         temperature=float(temperatures.mean()) if log else math.nan,
         pressure=float(np.mean(pressures)) if pressures else math.nan,
         drift=1000.0 * slope / len(frames[0]),
-        distribution=distances.distribution(settled) if settled else None,
+        distribution=distances.distribution(settled, peaks=False) if settled else None,
     )
 
 
@@ -287,5 +287,5 @@ def reference(path: str, like: Atoms) -> tuple[Distribution, Distribution, Distr
     if len(frames) < 2:
         raise AenetError(f"{path}: a reference needs at least two frames")
     half = len(frames) // 2
-    halves = [distances.distribution(part) for part in (frames[:half], frames[half:])]
+    halves = [distances.distribution(part, peaks=False) for part in (frames[:half], frames[half:])]
     return distances.joined(halves), halves[0], halves[1]

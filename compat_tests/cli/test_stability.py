@@ -93,7 +93,7 @@ def test_too_few_survive(stability):
 
 def test_ctrl_c_and_going_on(stability, tmp_path):
     """Both processes are interrupted in the middle of a run; the tables are those of one that was not."""
-    arguments = [NETWORKS, STRUCTURE, *SHORT, "--time", "0.25", "--allow-fragments"]
+    arguments = [NETWORKS, STRUCTURE, *SHORT, "--time", "0.15", "--allow-fragments"]
     arguments += ["--min-distance", "0", "--max-temperature", "1e9"]
     assert stability(*arguments, "-o", "whole")[0] == 0
     command = [sys.executable, str(ROOT / "bin" / "aenet-py"), "stability", *map(str, arguments), "-o", "parts"]

@@ -28,6 +28,7 @@ def test_a_repulsive_core():
     found = dimer(("Cu", "Au"), LennardJones(sigma=2.4, epsilon=0.5, rc=20))
     assert found.contact == covalent_radii[29] + covalent_radii[79]
     assert found.attractive is None
+    assert found.barrier is None
     assert not found.is_attractive.any()
     at, energy = found.minimum
     assert abs(at - 2.4 * 2 ** (1 / 6)) < 0.03
@@ -40,8 +41,10 @@ def test_an_attractive_core():
     assert np.isclose(found.attractive[0], found.distances[1])
     assert abs(found.attractive[1] - 1.2) < 0.02 * found.contact  # one step
     assert np.array_equal(found.is_attractive[1:], found.distances[1:] <= found.attractive[1])
+    assert np.isclose(found.barrier, found.distances[-1] - 1.2, atol=0.06)
     flat = dimer(("Cu", "Cu"), Curve(lambda r: 0.0))  # noqa: ARG005
     assert np.isclose(flat.attractive[1], CORE * flat.contact)
+    assert flat.barrier == 0
 
 
 def test_beyond_the_core_it_may_attract():

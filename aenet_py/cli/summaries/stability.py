@@ -41,7 +41,7 @@ def _structure(conditions: Sequence[Condition], found: Stability) -> Iterator[st
 
 def _median(condition: Condition, time: float) -> str:
     at, low, high = condition.survival.median
-    bounds = [f"{value:.3g}" if math.isfinite(value) else f"> {time:g}" for value in (low, high)]
+    bounds = [f"{value:.3g}" if math.isfinite(value) else f"> {time:g}" for value in dict.fromkeys((low, high))]
     return f"{f'{at:.3g}' if math.isfinite(at) else 'not reached'} ({' to '.join(bounds)})"
 
 
@@ -83,12 +83,13 @@ def _distances(conditions: Sequence[Condition]) -> Iterator[str]:
 
 
 def _dimers(dimers: Sequence[Dimer]) -> Iterator[str]:
-    yield f"{'dimer':<10}{'contact, A':>10}  {f'below {CORE:g} of it':<28}minimum beyond"
+    yield f"{'dimer':<10}{'contact, A':>10}  {f'below {CORE:g} of it':<28}barrier, eV  lowest energy beyond"
     for each in dimers:
         attractive, (at, energy) = each.attractive, each.minimum
         core = "repulsive" if attractive is None else f"attractive, {attractive[0]:.2f} to {attractive[1]:.2f} A"
+        barrier = "" if each.barrier is None or math.isnan(each.barrier) else f"{each.barrier:.3g}"
         minimum = f"{energy:.3f} eV at {at:.2f} A" if math.isfinite(energy) else "not finite"
-        yield f"  {'-'.join(each.pair):<8}{each.contact:10.2f}  {core:<28}{minimum}"
+        yield f"  {'-'.join(each.pair):<8}{each.contact:10.2f}  {core:<28}{barrier:<13}{minimum}"
     good = sum(each.attractive is None for each in dimers)
     yield f"{good} of {counted(len(dimers), 'pair')} repulsive below {CORE:g} of the contact"
 
