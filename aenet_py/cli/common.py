@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import gc
 import importlib.util
+import math
 import os
 import signal
 import sys
@@ -102,6 +103,27 @@ def add_limits(parser: argparse.ArgumentParser, max_share: float) -> None:
         help=f"fraction of the atoms that may exceed --max-excess (default: {max_share:g})",
     )  # fmt: skip
     limits.add_argument("--allow-fragments", action="store_true", help="let atoms leave beyond the cutoff")
+
+
+def limits(options: argparse.Namespace) -> dict[str, Any]:
+    """What the options of `add_limits` are for `simulate` and `stability`."""
+    names = ("min_distance", "max_temperature", "max_excess", "max_share", "allow_fragments")
+    return {name: getattr(options, name) for name in names}
+
+
+def number(what: str, most: float = math.inf) -> Callable[[str], float]:
+    """The type of an option: a finite number from 0 to most; what : its name in the error."""
+
+    def converted(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not (0 <= value <= most and value < math.inf):
+            raise argparse.ArgumentTypeError(f"{text!r} is not {what}")
+        return value
+
+    return converted
 
 
 def potential(text: str) -> str | dict[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 import os
 
 from aenet_py.cli import common
@@ -32,20 +31,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     common.add_threads(parser)
     limits = parser.add_argument_group("limits, beyond which the exit status is 2")
+    at_least_0 = common.number("a number of at least 0")
     for name, unit in (("energy", "meV/atom"), ("force", "meV/Angstrom"), ("stress", "meV/Angstrom^3")):
         limits.add_argument(
-            f"--max-{name}-rmse", type=_limit, metavar="X", help=f"largest RMSE of STRUCTURES in {unit}"
+            f"--max-{name}-rmse", type=at_least_0, metavar="X", help=f"largest RMSE of STRUCTURES in {unit}"
         )
-
-
-def _limit(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 <= value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 0")
-    return value
 
 
 def run(options: argparse.Namespace) -> int:

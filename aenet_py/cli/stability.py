@@ -44,19 +44,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--legacy-angular", action=argparse.BooleanOptionalAction,
         help="whether the potentials were trained by aenet before 2.0.4 (default: detected)",
     )  # fmt: skip
-    add("--min-survival", type=_share, metavar="X", help="exit status 2 if a smaller share of the runs survives")
+    share = common.number("a share from 0 to 1", most=1.0)
+    add("--min-survival", type=share, metavar="X", help="exit status 2 if a smaller share of the runs survives")
     common.add_limits(parser, max_share=1.0)
     parser.set_defaults(left="completed runs remain; repeat the command for the rest")
-
-
-def _share(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a share from 0 to 1")
-    return value
 
 
 def run(options: argparse.Namespace) -> int:
@@ -86,11 +77,7 @@ def run(options: argparse.Namespace) -> int:
                 reference=options.reference,
                 output=options.output,
                 n_processes=processors() if options.processes is None else options.processes,
-                min_distance=options.min_distance,
-                max_temperature=options.max_temperature,
-                max_excess=options.max_excess,
-                max_share=options.max_share,
-                allow_fragments=options.allow_fragments,
+                **common.limits(options),
                 legacy_angular=options.legacy_angular,
                 stop=lambda: stop() is not None,
                 advance=advance,

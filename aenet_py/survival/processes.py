@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -115,7 +116,8 @@ def _shared(
                 except (EOFError, ConnectionError):
                     status = workers.pop(ready).wait()
                     if not stopped:
-                        raise AenetError(f"a process that simulates ended with status {status}") from None
+                        how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with {status}"
+                        raise AenetError(f"a process that simulates {how}; repeat the call to resume") from None
                     continue
                 if isinstance(message, float):
                     advance(message)

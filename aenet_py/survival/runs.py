@@ -279,7 +279,7 @@ def reference(path: str, like: Atoms) -> tuple[Distribution, Distribution, Distr
     def ordered() -> Iterator[Atoms]:
         for atoms in trajectory.frames(path):
             if sorted(atoms.symbols) != sorted(like.symbols) or (atoms.pbc != like.pbc).any():
-                found, wanted = (f"{each.symbols.formula.format('hill')} with pbc {each.pbc}" for each in (atoms, like))
+                found, wanted = (f"{each.get_chemical_formula()} with pbc {each.pbc}" for each in (atoms, like))
                 raise AenetError(f"{path}: the reference is of {found}, the structure is {wanted}")
             yield atoms[np.argsort([symbols.index(symbol) for symbol in atoms.symbols], kind="stable")]
 

@@ -191,7 +191,7 @@ def _structures(given: Given | Iterable[Given]) -> list[tuple[str, Atoms]]:
     named = []
     for each in [some] if isinstance(some, str | os.PathLike | Structure | Atoms) else some:
         atoms = start.atoms_of(each)
-        named.append((os.fspath(each) if isinstance(each, str | os.PathLike) else str(atoms.symbols), atoms))
+        named.append((os.fspath(each) if isinstance(each, str | os.PathLike) else atoms.get_chemical_formula(), atoms))
     if not named:
         raise AenetError("no structures given; at least one is required")
     return named

@@ -23,9 +23,10 @@ def report(found: Stability) -> str:
 
 def _structure(conditions: Sequence[Condition], found: Stability) -> Iterator[str]:
     first = conditions[0]
-    formula = first.atoms.symbols.formula.format("hill")
+    formula = first.atoms.get_chemical_formula()
+    content = counted(len(first.atoms), "atom") + ("" if first.name == formula else f", {formula}")
     length = f"{counted(len(first.runs), 'run')} of {found.time:g} ps, steps of {found.timestep:g} fs"
-    yield f"{first.name}: {counted(len(first.atoms), 'atom')}, {formula}; {length}"
+    yield f"{first.name}: {content}; {length}"
     yield f"{'K':>7}  {'to the end':<12}{'survival (95 %)':<20}median, ps (95 %)"
     for each in conditions:
         curve = each.survival
@@ -83,7 +84,7 @@ def _distances(conditions: Sequence[Condition]) -> Iterator[str]:
 
 
 def _dimers(dimers: Sequence[Dimer]) -> Iterator[str]:
-    yield f"{'dimer':<10}{'contact, A':>10}  {f'below {CORE:g} of it':<28}barrier, eV  lowest energy beyond"
+    yield f"{'dimer':<10}{'contact, A':>10}  {f'below {CORE:g} of it':<28}barrier, eV  lowest beyond"
     for each in dimers:
         attractive, (at, energy) = each.attractive, each.minimum
         core = "repulsive" if attractive is None else f"attractive, {attractive[0]:.2f} to {attractive[1]:.2f} A"
