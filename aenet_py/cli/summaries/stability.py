@@ -84,13 +84,13 @@ def _distances(conditions: Sequence[Condition]) -> Iterator[str]:
 
 
 def _dimers(dimers: Sequence[Dimer]) -> Iterator[str]:
-    yield f"{'dimer':<10}{'contact, A':>10}  {f'below {CORE:g} of it':<28}barrier, eV  lowest beyond"
+    yield f"{'dimer':<10}{'contact, A':>10}  {f'below {CORE:g} of it':<24}{'barrier, eV':>11}  lowest beyond"
     for each in dimers:
         attractive, (at, energy) = each.attractive, each.minimum
-        core = "repulsive" if attractive is None else f"attractive, {attractive[0]:.2f} to {attractive[1]:.2f} A"
-        barrier = "" if each.barrier is None or math.isnan(each.barrier) else f"{each.barrier:.3g}"
+        core = "repulsive" if attractive is None else f"attractive, {attractive[0]:.2f}-{attractive[1]:.2f} A"
+        barrier = "" if each.barrier is None or math.isnan(each.barrier) else f"{each.barrier:.2f}"
         minimum = f"{energy:.3f} eV at {at:.2f} A" if math.isfinite(energy) else "not finite"
-        yield f"  {'-'.join(each.pair):<8}{each.contact:10.2f}  {core:<28}{barrier:<13}{minimum}"
+        yield f"  {'-'.join(each.pair):<8}{each.contact:10.2f}  {core:<24}{barrier:>11}  {minimum}"
     good = sum(each.attractive is None for each in dimers)
     yield f"{good} of {counted(len(dimers), 'pair')} repulsive below {CORE:g} of the contact"
 
