@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--every", type=int, default=100, metavar="N", help="write a frame every N steps (default: 100)")
     add(
         "--reference", nargs="+", default=[], metavar="FILE",
-        help="extended XYZ trajectory to compare distances with: one for all structures, or one for each",
+        help="trajectory to compare distances with, in any format: one for all structures, or one for each",
     )  # fmt: skip
     add("--processes", type=int, metavar="N", help="runs at a time (default: one per processor)")
     add("-o", "--output", default="stability", metavar="OUT", help="folder for all results (default: stability)")

@@ -12,7 +12,7 @@ import json
 import math
 import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,8 +23,9 @@ from ase.calculators.calculator import CalculatorError
 from aenet_py.analysis import distances, trajectory
 from aenet_py.analysis.distances import Distribution
 from aenet_py.errors import AenetError, in_a_line
+from aenet_py.formats.read import read
 from aenet_py.runtime.output import PendingFile
-from aenet_py.simulation import dynamics
+from aenet_py.simulation import dynamics, start
 from aenet_py.simulation.dynamics import FINISHED, INTERRUPTED, Settings
 from aenet_py.simulation.stability import Limits
 
@@ -260,7 +261,7 @@ def reference(path: str, like: Atoms) -> tuple[Distribution, Distribution, Distr
     Parameters
     ----------
     path
-        Of an extended XYZ file.
+        Of a file of structures, as for `read`.
     like
         The structure, whose order of species is used.
 
@@ -275,15 +276,12 @@ def reference(path: str, like: Atoms) -> tuple[Distribution, Distribution, Distr
         If it cannot be read, has a single frame, or has other atoms than the structure.
     """
     symbols = list(dict.fromkeys(like.symbols))
-
-    def ordered() -> Iterator[Atoms]:
-        for atoms in trajectory.frames(path):
-            if sorted(atoms.symbols) != sorted(like.symbols) or (atoms.pbc != like.pbc).any():
-                found, wanted = (f"{each.get_chemical_formula()} with pbc {each.pbc}" for each in (atoms, like))
-                raise AenetError(f"{path}: the reference is of {found}, the structure is {wanted}")
-            yield atoms[np.argsort([symbols.index(symbol) for symbol in atoms.symbols], kind="stable")]
-
-    frames = list(ordered())
+    frames = []
+    for atoms in map(start.atoms_of, read(path)):
+        if sorted(atoms.symbols) != sorted(like.symbols) or (atoms.pbc != like.pbc).any():
+            found, wanted = (f"{each.get_chemical_formula()} with pbc {each.pbc}" for each in (atoms, like))
+            raise AenetError(f"{path}: the reference is of {found}, the structure is {wanted}")
+        frames.append(atoms[np.argsort([symbols.index(symbol) for symbol in atoms.symbols], kind="stable")])
     if len(frames) < 2:
         raise AenetError(f"{path}: a reference needs at least two frames")
     half = len(frames) // 2

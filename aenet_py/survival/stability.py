@@ -86,7 +86,8 @@ def stability(
     every : int
         Steps between frames.
     reference : path or iterable of paths
-        A trajectory to compare distances with, for each structure; or one, if all structures have its atoms.
+        A trajectory to compare distances with, in any format that `read` takes, for each structure; or one, if all
+        structures have its atoms.
     output : path, optional
         Folder for the runs, created if necessary.  Those that it holds already, of an earlier call with the same
         settings, are not repeated, and one that was interrupted is resumed.

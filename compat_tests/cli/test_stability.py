@@ -119,6 +119,7 @@ BAD = {
     "processes": ([STRUCTURE, "--processes", 0], "n_processes must be at least 1, not 0"),
     "time": ([STRUCTURE, "--time", "nan"], "time must be at least 0 ps"),
     "reference": ([STRUCTURE, "--reference", "missing.extxyz"], "missing.extxyz: no such file"),
+    "line": ([STRUCTURE, "--reference", "broken.extxyz"], "broken.extxyz:4: "),
     "limit": ([STRUCTURE, "--min-distance", -1], "min_distance must be at least 0, not -1"),
     "folder": ([STRUCTURE, "-o", STRUCTURE], "s001.xsf: the folder for the results cannot be created"),
     "species": (["silicon.xsf"], "Si"),
@@ -130,13 +131,14 @@ def test_errors(name, stability, tmp_path):
     atoms = as_atoms(STRUCTURE)
     atoms.symbols[0] = "Si"
     atoms.write(tmp_path / "silicon.xsf")
+    (tmp_path / "broken.extxyz").write_text("2\n\nO 0 0 0\nH 0 0 x\n")
     arguments, message = BAD[name]
     status, out, err = stability(NETWORKS, *arguments)
     assert (status, out) == (1, "")
     assert message in err
     assert err.startswith("Error: ")
     assert err.count("\n") == 1
-    assert listing(tmp_path).keys() == {"silicon.xsf"}
+    assert listing(tmp_path).keys() == {"silicon.xsf", "broken.extxyz"}
 
 
 def test_another_folder(stability, tmp_path):
