@@ -119,7 +119,7 @@ BAD = {
     "processes": ([STRUCTURE, "--processes", 0], "n_processes must be at least 1, not 0"),
     "time": ([STRUCTURE, "--time", "nan"], "time must be at least 0 ps"),
     "reference": ([STRUCTURE, "--reference", "missing.extxyz"], "missing.extxyz: no such file"),
-    "line": ([STRUCTURE, "--reference", "broken.extxyz"], "broken.extxyz:4: "),
+    "line": ([STRUCTURE, "--reference", "broken.extxyz"], "broken.extxyz#0:4: found 'x' where a number belongs"),
     "limit": ([STRUCTURE, "--min-distance", -1], "min_distance must be at least 0, not -1"),
     "folder": ([STRUCTURE, "-o", STRUCTURE], "s001.xsf: the folder for the results cannot be created"),
     "species": (["silicon.xsf"], "Si"),
