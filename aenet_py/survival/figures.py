@@ -19,6 +19,7 @@ N_COLUMNS = 4
 MOST = 3  # structures whose distances are drawn
 HIGHEST, LOWEST = 10.0, -10.0  # eV, of the energies of dimers that are shown
 ROOM = 1.3  # height of the first panel of distances, for its legend
+BEHIND = 1.2  # end of the survival curves, in units of the last time, if all runs have failed
 LINES = ("-", "--", ":", "-.")
 
 
@@ -55,8 +56,9 @@ def _survival(ax: Any, conditions: Sequence[Condition], time: float) -> None:
         label = f"{each.temperature:g} K: {each.n_finished} of {len(each.runs)}"
         ax.step(times, probability, where="post", color=color, linestyle=LINES[place % len(LINES)], label=label)
         ax.fill_between(times, low, high, step="post", color=color, alpha=0.15, linewidth=0)
-    name = conditions[0].name
-    ax.set(xlabel="time (ps)", ylabel="share of stable runs", xlim=(0, time), ylim=(-0.03, 1.03))
+    name, last = conditions[0].name, max(each.survival.times[-1] for each in conditions)
+    end = min(time, BEHIND * last) or time
+    ax.set(xlabel="time (ps)", ylabel="share of stable runs", xlim=(0, end), ylim=(-0.03, 1.03))
     ax.set_title(name if len(name) <= 32 else f"...{name[-29:]}", fontsize=9)
     ax.legend(fontsize=8)
 
