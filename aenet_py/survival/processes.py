@@ -102,8 +102,7 @@ def _shared(
         for _ in range(processes):
             connection, process = _start()
             workers[connection] = process
-            connection.send_bytes(packed)
-            connection.send(left.pop(0))
+            _send(connection, process, packed, left.pop(0))
         while workers:
             if stop() and not stopped:
                 stopped = True
@@ -114,10 +113,10 @@ def _shared(
                 try:
                     message = ready.recv()
                 except (EOFError, ConnectionError):
-                    status = workers.pop(ready).wait()
+                    process = workers.pop(ready)
                     if not stopped:
-                        how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with {status}"
-                        raise AenetError(f"a process that simulates {how}; repeat the call to resume") from None
+                        raise _ended(process) from None
+                    process.wait()
                     continue
                 if isinstance(message, float):
                     advance(message)
@@ -127,7 +126,7 @@ def _shared(
                 if message is not None:
                     ended.append(message)
                 if left and not stopped:
-                    ready.send(left.pop(0))
+                    _send(ready, workers[ready], None, left.pop(0))
                 else:
                     ready.close()
                     workers.pop(ready).wait()
@@ -137,6 +136,23 @@ def _shared(
             process.kill()
             process.wait()
     return ended
+
+
+def _send(connection: Connection, process: subprocess.Popen, packed: bytes | None, run: Run) -> None:
+    """Give a process its work, packed, if it has none, and a run."""
+    try:
+        if packed is not None:
+            connection.send_bytes(packed)
+        connection.send(run)
+    except ConnectionError:
+        raise _ended(process) from None
+
+
+def _ended(process: subprocess.Popen) -> AenetError:
+    """The error that a process ended which should not have."""
+    status = process.wait()
+    how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
+    return AenetError(f"a process that simulates {how}; repeat the call to resume")
 
 
 def _start() -> tuple[Connection, subprocess.Popen]:

@@ -5,7 +5,6 @@ Run, Atoms, calculator ─simulation.dynamics─> NAME.extxyz, NAME.csv, NAME.re
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import dataclasses
 import json
@@ -27,6 +26,7 @@ from aenet_py.formats.read import read
 from aenet_py.runtime.output import PendingFile
 from aenet_py.simulation import dynamics, start
 from aenet_py.simulation.dynamics import FINISHED, INTERRUPTED, Settings
+from aenet_py.simulation.files import is_resumable
 from aenet_py.simulation.stability import Limits
 
 SETTLING = 0.1  # share of the requested time at the start that is left out of averages
@@ -150,13 +150,10 @@ def _simulated(
     run: Run, atoms: Atoms, calculator: Any, path: str, stop: Callable[[], bool], advance: Callable[[int], object]
 ) -> tuple[float, str, str]:
     """Time, ps, reason and message at the end of a run, which is resumed if there is a state that allows it."""
-    if os.path.exists(f"{path}.restart"):
-        with contextlib.suppress(AenetError):
-            result = dynamics.run(_with(atoms, calculator), run.settings, run.limits, path, True, stop, advance)
-            return result.time, result.reason, result.message
-    for file in filter(os.path.exists, (f"{path}.{ending}" for ending in ENDINGS)):
+    restart = is_resumable(path)
+    for file in () if restart else filter(os.path.exists, (f"{path}.{ending}" for ending in ENDINGS)):
         _remove(file)
-    result = dynamics.run(_with(atoms, calculator), run.settings, run.limits, path, False, stop, advance)
+    result = dynamics.run(_with(atoms, calculator), run.settings, run.limits, path, restart, stop, advance)
     return result.time, result.reason, result.message
 
 

@@ -15,7 +15,8 @@ from ase.io import read
 from aenet_py import AenetError, simulate, stability
 from aenet_py.analysis.distances import distribution
 from aenet_py.interfaces.ase import ANNCalculator
-from aenet_py.survival import dimers, files
+from aenet_py.runtime import locks
+from aenet_py.survival import dimers, files, processes
 from aenet_py.survival.stability import StoppedError
 from compat_tests.cli.cases import listing
 from compat_tests.interfaces.test_ase import CLUSTER, NETWORKS
@@ -182,6 +183,23 @@ def test_runs_that_were_killed_are_repeated(tmp_path):
     assert [run.time for run in after.conditions[0].runs] == [run.time for run in before.conditions[0].runs]
     endings = ("csv", "extxyz", "json", "restart")
     assert set(listing(runs)) == {f"1-300K-seed{seed}.{ending}" for seed in range(3) for ending in endings}
+
+
+def test_a_run_that_another_process_writes_is_left_alone(tmp_path):
+    atoms, calculator = system()
+    with pytest.raises(StoppedError):
+        stability(calculator, atoms, **SHORT, output=tmp_path, stop=iter([False] * 20 + [True] * 9).__next__)
+    path = tmp_path / "runs/1-300K-seed0.restart"
+    before = path.read_bytes()
+    with locks.held(str(path), "test"), pytest.raises(AenetError, match=r"is writing .*1-300K-seed0.restart"):
+        stability(calculator, atoms, **SHORT, output=tmp_path)
+    assert path.read_bytes() == before
+
+
+def test_processes_that_die(tmp_path, monkeypatch):
+    monkeypatch.setattr(processes.sys, "executable", "/bin/false")
+    with pytest.raises(AenetError, match="a process that simulates ended with status 1; repeat the call to resume"):
+        stability(NETWORKS, STRUCTURE, **SHORT, n_processes=2, output=tmp_path)
 
 
 def test_more_seeds_and_temperatures_later(tmp_path):
