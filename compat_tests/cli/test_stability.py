@@ -91,6 +91,7 @@ def test_too_few_survive(stability):
     assert stability(*arguments)[0] == stability(*arguments, "--min-survival", 0)[0] == 0
 
 
+@pytest.mark.slow
 def test_ctrl_c_and_going_on(stability, tmp_path):
     """Both processes are interrupted in the middle of a run; the tables are those of one that was not."""
     arguments = [NETWORKS, STRUCTURE, *SHORT, "--time", "0.15", "--allow-fragments"]

@@ -50,12 +50,12 @@ def system(constant=2.0, broken=None):
 def test_stable_springs():
     atoms, calculator = system()
     before = atoms.positions.copy()
-    found = stability(calculator, atoms, temperatures=[200, 400], seeds=2, time=0.2, nve=0.1, every=20, taut=10)
+    found = stability(calculator, atoms, temperatures=[200, 400], seeds=2, time=0.1, nve=0.05, every=10, taut=5)
     assert [(each.temperature, each.n_finished) for each in found.conditions] == [(200, 2), (400, 2)]
     assert found.least == 1
     for each in found.conditions:
         curve = each.survival
-        assert (curve.probability[-1], curve.times[-1]) == (1, 0.2)
+        assert (curve.probability[-1], curve.times[-1]) == (1, 0.1)
         assert np.isclose(curve.low[-1], 0.025**0.5)
         temperatures = [run.temperature for run in each.runs]
         assert len(set(temperatures)) == 2  # by seed
@@ -253,27 +253,36 @@ def test_other_folders_are_refused(tmp_path):
 
 
 def test_processes_change_nothing(tmp_path):
-    """Neither numbers nor files; calculators are built there, too."""
+    """Also if one fails and the others are killed."""
     options = {**SHORT, **FREE, "structures": STRUCTURE}
     one = files_of(stability(NETWORKS, **options, output=tmp_path / "1"), tmp_path / "a")
-    reported = []
-    found = stability(NETWORKS, **options, output=tmp_path / "2", n_processes=2, advance=reported.append)
+    obstacle = tmp_path / "2/runs/1-300K-seed2.extxyz"
+    obstacle.mkdir(parents=True)
+    with pytest.raises(AenetError, match=r"1-300K-seed2.extxyz: cannot be replaced: Is a directory"):
+        stability(NETWORKS, **options, output=tmp_path / "2", n_processes=2)
+    assert any((tmp_path / f"2/runs/1-300K-seed{seed}.json").exists() for seed in (0, 1))
+    obstacle.rmdir()
+    found = stability(NETWORKS, **options, output=tmp_path / "2")
     assert files_of(found, tmp_path / "b") == one
-    assert np.isclose(sum(reported), 3)
-    assert listing(tmp_path / "1/runs") == listing(tmp_path / "2/runs")
+    assert listing(tmp_path / "1/runs").keys() == listing(tmp_path / "2/runs").keys()
     assert (tmp_path / "1/settings.json").read_text() == (tmp_path / "2/settings.json").read_text()
 
 
-def test_errors_of_other_processes(tmp_path):
+def test_calculators_that_cannot_be_sent():
     atoms, calculator = system()
-    calculator.hook = lambda: None  # cannot be pickled
+    calculator.hook = lambda: None
     with pytest.raises(AenetError, match=r"Spring cannot be sent to other processes .*; use n_processes=1"):
         stability(calculator, atoms, **SHORT, n_processes=2)
-    _, calculator = system()
-    (tmp_path / "out/runs").mkdir(parents=True)
-    (tmp_path / "out/runs/1-300K-seed1.extxyz").mkdir()
-    with pytest.raises(AenetError, match=r"1-300K-seed1.extxyz: cannot be replaced: Is a directory"):
-        stability(calculator, atoms, **SHORT, n_processes=2, output=tmp_path / "out")
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_all_runs_are_reported(times, tmp_path):
+    """Whether they are performed or not, and however early they end."""
+    atoms, calculator = system(-5.0)
+    for _ in range(times):
+        reported = []
+        stability(calculator, atoms, **SHORT, output=tmp_path, advance=reported.append)
+    assert np.isclose(sum(reported), 3)
 
 
 def test_calculators_that_fail(tmp_path):
