@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -145,6 +146,9 @@ def test_overlaps():
     assert np.isclose(overlap(a, c)[0], 0)
     assert np.isclose(overlap(a, b)[0], 1 / 3)  # b has distances of 1, 6.2 and 7.2, a of 1, 3 and 4
     assert np.isnan(overlap(a, distribution([Atoms("O3", [[0, 0, 0], [20, 0, 0], [40, 0, 0]])]))[0])
+    whole = distribution([salt(2)], 2.0, 1.0)
+    one, other = (replace(whole, r=np.array([1.0, 2.0]), values=np.array([g])) for g in ([1.0, 1.0], [1.0, 0.0]))
+    assert np.isclose(overlap(one, other)[0], 1 / 5)  # shells grow with the square of the distance
     crystal = distribution([salt()])
     rattled = salt()
     rattled.rattle(0.3, seed=1)

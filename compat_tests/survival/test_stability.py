@@ -18,7 +18,7 @@ from aenet_py.interfaces.ase import ANNCalculator
 from aenet_py.runtime import locks
 from aenet_py.survival import dimers, files, processes
 from aenet_py.survival.stability import StoppedError
-from compat_tests.cli.cases import listing
+from compat_tests.cli.cases import listing, table
 from compat_tests.interfaces.test_ase import CLUSTER, NETWORKS
 from compat_tests.simulation.systems import Springs, springs
 
@@ -50,7 +50,7 @@ def system(constant=2.0, broken=None):
 def test_stable_springs():
     atoms, calculator = system()
     before = atoms.positions.copy()
-    found = stability(calculator, atoms, temperatures=[200, 400], seeds=2, time=0.1, nve=0.05, every=10, taut=5)
+    found = stability(calculator, atoms, temperatures=[200, 400], seeds=2, time=0.1, nve=0.05, every=20, taut=5)
     assert [(each.temperature, each.n_finished) for each in found.conditions] == [(200, 2), (400, 2)]
     assert found.least == 1
     for each in found.conditions:
@@ -61,8 +61,9 @@ def test_stable_springs():
         assert len(set(temperatures)) == 2  # by seed
         assert abs(np.mean(temperatures) / each.temperature - 1) < 0.4
         assert abs(each.nve.drift) < 0.5
-        assert each.seen.n_frames == 2 * 21
-        assert each.distribution.n_frames == 2 * 19  # the first tenth is left out
+        assert each.seen.n_frames == 2 * 11
+        assert each.distribution.n_frames == 2 * 10  # the first tenth is left out
+        assert each.nve.seen.n_frames == 11  # of its 100 steps
         assert np.isnan(each.pressure).all()
     assert np.array_equal(atoms.positions, before)
     assert all(dimer.attractive is not None for dimer in found.dimers)
@@ -71,12 +72,16 @@ def test_stable_springs():
 def test_repelling_springs_always_fail():
     """Negative constants: the further two atoms are apart, the harder they are pushed."""
     atoms, calculator = system(-5.0)
-    (each,) = stability(calculator, atoms, temperatures=[300], seeds=5, time=0.5, nve=0.2, every=10).conditions
+    (each,) = stability(calculator, atoms, temperatures=[300], seeds=5, time=0.1, nve=0.1, every=10).conditions
     assert each.n_finished == 0
     assert {run.reason for run in each.runs} <= {"temperature", "fragment", "close contact"}
     assert each.survival.probability[-1] == 0
     assert each.survival.median[0] == sorted(run.time for run in each.runs)[2]
-    assert max(run.time for run in each.runs) < 0.4
+    for run in each.runs:  # averages: from 0.01 ps on, and without the last frame
+        last = round(2000 * run.time)
+        counted = 0 if run.distribution is None else run.distribution.n_frames
+        assert counted == len([step for step in range(0, last, 10) if step >= 20])
+    assert any(run.distribution is not None for run in each.runs)
     assert each.nve.failed
 
 
@@ -93,10 +98,10 @@ def test_runs_are_those_of_simulate():
     assert np.isclose(each.seen.shortest.min(), min(shortest), atol=1e-6)
 
 
-def test_pressure_is_that_of_the_frames(tmp_path):
+def test_pressure_and_drift_are_those_of_the_files(tmp_path):
     atoms = bulk("Cu", cubic=True).repeat(2)
     atoms.set_cell(0.97 * atoms.cell, scale_atoms=True)
-    found = stability(EMT(), atoms, temperatures=[300], seeds=2, time=0.05, nve=0, every=10, output=tmp_path / "out")
+    found = stability(EMT(), atoms, temperatures=[300], seeds=2, time=0.05, nve=0.05, every=10, output=tmp_path / "out")
     (each,) = found.conditions
     means = []
     for seed in range(2):
@@ -108,6 +113,10 @@ def test_pressure_is_that_of_the_frames(tmp_path):
     assert np.isclose(each.pressure[0], np.mean(means))
     assert np.isclose(each.pressure[1], abs(means[0] - means[1]) / 2)
     assert each.pressure[0] > 5  # compressed
+    log = [row for row in table(tmp_path / "out/runs/1-300K-nve-100.csv") if int(row["step"]) >= 10]
+    time, energy = (np.array([float(row[name]) for row in log]) for name in ("time_ps", "total_energy_eV"))
+    slope = np.cov(time, energy)[0, 1] / time.var(ddof=1)  # eV/ps
+    assert np.isclose(each.nve.drift, 1000 * slope / 32, rtol=1e-4)
     assert each.distribution.normalised
 
 
