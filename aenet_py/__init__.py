@@ -11,6 +11,7 @@
 `ANNCalculator`           the same in ASE
 `evaluate`                errors of a potential for structures with known energies and forces (aenet-py evaluate)
 `simulate`                molecular dynamics that stop when they become unphysical (aenet-py md)
+`stability`               how long simulations stay physical, by many of them (aenet-py stability)
 `select`                  subsets of large sets of structures (aenet-py select)
 `Structure`               atoms in a cell, with energy and forces
 `AenetError`              the error that everything here raises for bad input
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from aenet_py.selection.select import select
     from aenet_py.simulation.simulate import simulate
     from aenet_py.structure import Structure
+    from aenet_py.survival.stability import stability
     from aenet_py.tools.check import check
     from aenet_py.tools.init import init
     from aenet_py.training.train import train, transfer
@@ -46,7 +48,7 @@ except ImportError:
 
 __all__ = [
     "ANNCalculator", "AenetError", "AenetWarning", "Potential", "Structure", "TrainingSet", "check", "evaluate",
-    "generate", "init", "read", "select", "simulate", "train", "transfer",
+    "generate", "init", "read", "select", "simulate", "stability", "train", "transfer",
 ]  # fmt: skip
 
 _MODULES = {
@@ -63,6 +65,7 @@ _MODULES = {
     "read": "formats.read",
     "select": "selection.select",
     "simulate": "simulation.simulate",
+    "stability": "survival.stability",
     "train": "training.train",
     "transfer": "training.train",
 }

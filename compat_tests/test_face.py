@@ -13,7 +13,7 @@ import pytest
 import aenet_py
 from compat_tests.cli.cases import FIXTURES, ROOT
 
-FUNCTIONS = ("check", "evaluate", "generate", "init", "read", "select", "simulate", "train", "transfer")
+FUNCTIONS = ("check", "evaluate", "generate", "init", "read", "select", "simulate", "stability", "train", "transfer")
 HEAVY = {"numpy", "numba", "llvmlite", "torch", "ase", "scipy", "matplotlib"}
 
 
@@ -38,7 +38,7 @@ def test_every_name_is_listed_and_leads_somewhere():
             "aenet_py.select; aenet_py.train",
             {"numpy"},
         ),
-        ("aenet_py.ANNCalculator; aenet_py.simulate", {"numpy", "ase", "scipy"}),
+        ("aenet_py.ANNCalculator; aenet_py.simulate; aenet_py.stability", {"numpy", "ase", "scipy"}),
     ],
 )
 def test_names_import_only_what_they_need(code, allowed):

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from ase import Atoms
-from scipy.ndimage import gaussian_filter1d
-from scipy.signal import find_peaks
 
 from aenet_py.errors import AenetError
 from aenet_py.neighbors import verlet
@@ -36,7 +34,9 @@ class Distribution:
     normalised
         Whether the structures are periodic in three directions.
     peaks
-        (n_pairs, 2) position (Å) and height of the first peak; NaN if there is none.
+        (n_pairs, 2) position (Å) and height of the first peak; NaN if there is none, or none was looked for.
+    shortest
+        (n_pairs,) shortest distance, Å; infinite if none is below the largest distance.
     n_frames
         Number of structures averaged.
     """
@@ -46,12 +46,14 @@ class Distribution:
     values: np.ndarray
     normalised: bool
     peaks: np.ndarray
+    shortest: np.ndarray
     n_frames: int
 
 
 def distribution(
     frames: Iterable[Atoms], r_max: float = 8.0, width: float = 0.05,
     visit: Callable[[Atoms], object] = lambda atoms: None,  # noqa: ARG005
+    peaks: bool = True,
 ) -> Distribution:  # fmt: skip
     """Average the distances of all pairs of species over structures of the same atoms.
 
@@ -68,6 +70,8 @@ def distribution(
         Width of the bins, Å.
     visit
         Called with each structure.
+    peaks
+        Whether to look for peaks.
 
     Returns
     -------
@@ -97,6 +101,7 @@ def distribution(
             counts = np.bincount(species)
             total = np.zeros((len(symbols), len(symbols), n_bins))
             of_others, n_pairs = np.zeros_like(total), np.zeros_like(total)  # without images of the atom itself
+            shortest = np.full((len(symbols), len(symbols)), np.inf)
         if not np.array_equal(atoms.numbers, first.numbers) or bool(atoms.pbc.all()) != normalised:
             raise AenetError(f"frame {n_frames + 1} has other atoms than the first frame")
         near = verlet.environments(verlet.pairs(atoms, edges[-1], 0.0), atoms)
@@ -109,6 +114,7 @@ def distribution(
         total += number * weight
         of_others += (number - own) * weight
         n_pairs += number - own
+        np.minimum.at(shortest, (centers, others), near.distance)
         n_frames += 1
         visit(atoms)
     if first is None:
@@ -121,8 +127,47 @@ def distribution(
     r = 0.5 * (edges[1:] + edges[:-1])
     values = np.array([total[a, b] / n_frames for a, b in chosen]).reshape(len(chosen), n_bins)
     pairs = tuple((symbols[a], symbols[b]) for a, b in chosen)
-    peaks = [first_peak(r, of_others[a, b] / n_frames, n_pairs[a, b] / (1 + (a == b)), normalised) for a, b in chosen]
-    return Distribution(r, pairs, values, normalised, np.array(peaks).reshape(len(chosen), 2), n_frames)
+    found = np.full((len(chosen), 2), np.nan)
+    for k, (a, b) in enumerate(chosen if peaks else ()):
+        found[k] = first_peak(r, of_others[a, b] / n_frames, n_pairs[a, b] / (1 + (a == b)), normalised)
+    least = np.array([shortest[pair] for pair in chosen])
+    return Distribution(r, pairs, values, normalised, found, least, n_frames)
+
+
+def joined(parts: Sequence[Distribution]) -> Distribution:
+    """The average over all structures of several distributions of the same pairs, without peaks."""
+    first, weights = parts[0], [part.n_frames for part in parts]
+    return replace(
+        first,
+        values=np.average([part.values for part in parts], axis=0, weights=weights),
+        peaks=np.full_like(first.peaks, np.nan),
+        shortest=np.min([part.shortest for part in parts], axis=0),
+        n_frames=sum(weights),
+    )
+
+
+def overlap(a: Distribution, b: Distribution) -> np.ndarray:
+    """How much two distributions of the same pairs have in common: 1 if they are equal, 0 if no bin has both.
+
+    Both are taken as probabilities p and q of the distances within r_max, whatever their number, so the overlap is
+    1 - sum |p - q| / 2.
+
+    Parameters
+    ----------
+    a
+        A distribution.
+    b
+        Another one, with the same bins.
+
+    Returns
+    -------
+    np.ndarray
+        (n_pairs,); NaN without distances.
+    """
+    weights = a.r**2 if a.normalised else np.ones_like(a.r)
+    with np.errstate(invalid="ignore"):
+        p, q = (each.values * weights / (each.values @ weights)[:, None] for each in (a, b))
+    return 1.0 - 0.5 * np.abs(p - q).sum(axis=1)
 
 
 def first_peak(r: np.ndarray, values: np.ndarray, n_pairs: np.ndarray, normalised: bool) -> tuple[float, float]:
@@ -148,6 +193,9 @@ def first_peak(r: np.ndarray, values: np.ndarray, n_pairs: np.ndarray, normalise
         Position (Å) and height; NaN if there is no peak, or if the first one rises by less than four standard
         deviations of its counts, which are assumed to be Poisson distributed.
     """
+    from scipy.ndimage import gaussian_filter1d  # slow to import
+    from scipy.signal import find_peaks
+
     scaled = values if normalised else values / r
     smooth = gaussian_filter1d(scaled, SMOOTHED, mode="nearest")
     variance = scaled**2 / np.maximum(n_pairs, 1)

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import TextIOWrapper
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 from ase import Atoms, units
 from ase.io import iread
-from matplotlib.figure import Figure
 
 from aenet_py.analysis import figures
 from aenet_py.analysis.distances import Distribution, distribution
 from aenet_py.errors import AenetError, in_a_line
 from aenet_py.simulation.dynamics import degrees_of_freedom
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)

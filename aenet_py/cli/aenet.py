@@ -5,11 +5,26 @@ from __future__ import annotations
 import sys
 
 from aenet_py import __version__
-from aenet_py.cli import check, common, compare, convert, diff, evaluate, info, init, md, merge, report, scan, select
+from aenet_py.cli import (
+    check,
+    common,
+    compare,
+    convert,
+    diff,
+    evaluate,
+    info,
+    init,
+    md,
+    merge,
+    report,
+    scan,
+    select,
+    stability,
+)
 
 COMMANDS = {
     "info": info, "diff": diff, "check": check, "init": init, "convert": convert, "select": select, "merge": merge,
-    "scan": scan, "md": md, "report": report, "compare": compare, "evaluate": evaluate,
+    "scan": scan, "md": md, "report": report, "compare": compare, "evaluate": evaluate, "stability": stability,
 }  # fmt: skip
 DESCRIPTION = "Tools for structures, training sets and potentials of aenet."
 

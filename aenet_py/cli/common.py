@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import gc
 import importlib.util
+import math
 import os
 import signal
 import sys
@@ -80,6 +81,62 @@ def add_threads(parser: argparse.ArgumentParser, what: str = "number of threads"
         return int(text)
 
     parser.add_argument("--threads", type=positive, metavar="N", help=f"{what} (default: one per processor)")
+
+
+def add_limits(parser: argparse.ArgumentParser, max_share: float) -> None:
+    """What ends a simulation early; max_share : default of its option."""
+    limits = parser.add_argument_group("stopping criteria")
+    limits.add_argument(
+        "--min-distance", type=float, metavar="A",
+        help="shortest distance between atoms in Angstrom (default: 0.5 times the sum of their covalent radii)",
+    )  # fmt: skip
+    limits.add_argument(
+        "--max-temperature", type=float, metavar="K",
+        help="highest temperature (default: 5 times --temperature, at least 1500, more for few atoms)",
+    )  # fmt: skip
+    limits.add_argument(
+        "--max-excess", type=float, default=1.0, metavar="X",
+        help="how far a feature may lie outside its training range, in widths of that range (default: 1)",
+    )  # fmt: skip
+    limits.add_argument(
+        "--max-share", type=float, default=max_share, metavar="X",
+        help=f"fraction of the atoms that may exceed --max-excess (default: {max_share:g})",
+    )  # fmt: skip
+    limits.add_argument("--allow-fragments", action="store_true", help="let atoms leave beyond the cutoff")
+
+
+def limits(options: argparse.Namespace) -> dict[str, Any]:
+    """What the options of `add_limits` are for `simulate` and `stability`."""
+    names = ("min_distance", "max_temperature", "max_excess", "max_share", "allow_fragments")
+    return {name: getattr(options, name) for name in names}
+
+
+def number(what: str, most: float = math.inf) -> Callable[[str], float]:
+    """The type of an option: a finite number from 0 to most; what : its name in the error."""
+
+    def converted(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not (0 <= value <= most and value < math.inf):
+            raise argparse.ArgumentTypeError(f"{text!r} is not {what}")
+        return value
+
+    return converted
+
+
+def potential(text: str) -> str | dict[str, str]:
+    """A folder or file, or the file of each species."""
+    if os.path.exists(text) or "=" not in text:
+        return text
+    files = {}
+    for item in text.split(","):
+        symbol, equals, path = item.partition("=")
+        if not (symbol and equals and path) or symbol in files:
+            raise AenetError(f"{text}: expected a folder of potentials, or EL=FILE,EL=FILE,... with a file per species")
+        files[symbol] = path
+    return files
 
 
 def run(command: Callable[[], int | None], left: str = NOTHING) -> int:

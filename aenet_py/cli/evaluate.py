@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 import os
 
 from aenet_py.cli import common
@@ -32,20 +31,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     common.add_threads(parser)
     limits = parser.add_argument_group("limits, beyond which the exit status is 2")
+    at_least_0 = common.number("a number of at least 0")
     for name, unit in (("energy", "meV/atom"), ("force", "meV/Angstrom"), ("stress", "meV/Angstrom^3")):
         limits.add_argument(
-            f"--max-{name}-rmse", type=_limit, metavar="X", help=f"largest RMSE of STRUCTURES in {unit}"
+            f"--max-{name}-rmse", type=at_least_0, metavar="X", help=f"largest RMSE of STRUCTURES in {unit}"
         )
-
-
-def _limit(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 <= value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 0")
-    return value
 
 
 def run(options: argparse.Namespace) -> int:
@@ -59,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
     from aenet_py.evaluation.evaluate import evaluate
     from aenet_py.evaluation.evaluated import TEST
 
-    potentials = [_potential(text) for text in (options.potential, *options.member)]
+    potentials = [common.potential(text) for text in (options.potential, *options.member)]
     training = options.potential if os.path.isdir(options.potential) and not options.train else None
     with common.progress(0, "structures") as advance:
         found = evaluate(
@@ -92,16 +82,3 @@ def run(options: argparse.Namespace) -> int:
     for line in exceeded:
         print(line)
     return EXCEEDED if exceeded else 0
-
-
-def _potential(text: str) -> str | dict[str, str]:
-    """A folder or file, or the file of each species."""
-    if os.path.exists(text) or "=" not in text:
-        return text
-    files = {}
-    for item in text.split(","):
-        symbol, equals, path = item.partition("=")
-        if not (symbol and equals and path) or symbol in files:
-            raise AenetError(f"{text}: expected a folder of potentials, or EL=FILE,EL=FILE,... with a file per species")
-        files[symbol] = path
-    return files

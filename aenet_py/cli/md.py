@@ -52,24 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="whether the potentials were trained by aenet before 2.0.4 (default: detected)",
     )  # fmt: skip
     common.add_threads(parser)
-    limits = parser.add_argument_group("stopping criteria")
-    limits.add_argument(
-        "--min-distance", type=float, metavar="A",
-        help="shortest distance between atoms in Angstrom (default: 0.5 times the sum of their covalent radii)",
-    )  # fmt: skip
-    limits.add_argument(
-        "--max-temperature", type=float, metavar="K",
-        help="highest temperature (default: 5 times --temperature, at least 1500, more for few atoms)",
-    )  # fmt: skip
-    limits.add_argument(
-        "--max-excess", type=float, default=1.0, metavar="X",
-        help="how far a feature may lie outside its training range, in widths of that range (default: 1)",
-    )  # fmt: skip
-    limits.add_argument(
-        "--max-share", type=float, default=0.1, metavar="X",
-        help="fraction of the atoms that may exceed --max-excess (default: 0.1)",
-    )  # fmt: skip
-    limits.add_argument("--allow-fragments", action="store_true", help="let atoms leave beyond the cutoff")
+    common.add_limits(parser, max_share=0.1)
     parser.set_defaults(left="saved files remain; repeat the command with --restart to resume")
 
 
@@ -93,11 +76,7 @@ def run(options: argparse.Namespace) -> int:
             every=options.every,
             output=options.output,
             restart=options.restart,
-            min_distance=options.min_distance,
-            max_temperature=options.max_temperature,
-            max_excess=options.max_excess,
-            max_share=options.max_share,
-            allow_fragments=options.allow_fragments,
+            **common.limits(options),
             legacy_angular=options.legacy_angular,
             threads=options.threads,
             format_name=options.format,

@@ -175,7 +175,7 @@ def run(
         with contextlib.suppress(CoincidenceError):  # the loop reports it
             atoms.get_forces()  # no file appears if the potentials do not suit the structure
     generator = np.random.Generator(np.random.PCG64(settings.seed))
-    mark = _mark(atoms, settings)
+    mark = marks(atoms, settings)
     with contextlib.ExitStack() as stack:
         files = None
         if output is not None:
@@ -245,8 +245,8 @@ def _engine(atoms: Atoms, settings: Settings, generator: np.random.Generator, fr
     return engine
 
 
-def _mark(atoms: Atoms, settings: Settings) -> dict[str, Any]:
-    """What must be the same when a simulation resumes."""
+def marks(atoms: Atoms, settings: Settings) -> dict[str, Any]:
+    """What must be the same when a simulation resumes: settings, and digests of structure and potentials."""
     mark: dict[str, Any] = {k: v for k, v in dataclasses.asdict(settings).items() if k != "steps"}
     arrays = [atoms.numbers, atoms.positions, atoms.cell.array, atoms.pbc, atoms.get_masses()]
     mark["constraints"] = [repr(constraint) for constraint in atoms.constraints]

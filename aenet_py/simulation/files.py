@@ -144,6 +144,15 @@ class Files:
             self._files[place].write(data)
 
 
+def is_resumable(name: str) -> bool:
+    """Whether NAME.restart is the state of a simulation that had not become unphysical."""
+    try:
+        with open(f"{name}.restart", encoding="utf-8") as file:
+            return json.load(file)["broken"] == ""
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
 def _plain(name: str, value: float) -> object:
     """A value as written to the log: counts without a decimal point, nothing for unknown values."""
     if math.isnan(value):

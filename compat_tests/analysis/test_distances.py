@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from ase import Atoms
 from ase.build import bulk
 from ase.geometry.rdf import get_rdf
 
-from aenet_py.analysis.distances import distribution, first_peak
+from aenet_py.analysis.distances import distribution, first_peak, joined, overlap
 from aenet_py.errors import AenetError
 
 
@@ -119,3 +120,37 @@ def test_other_atoms_and_bins():
     for r_max, width in ((1.0, 2.0), (5.0, 0.0), (5.0, -1.0), (np.inf, 0.1), (np.nan, 0.1)):
         with pytest.raises(AenetError, match="bins must have a width"):
             distribution([salt(1)], r_max, width)
+
+
+def test_parts_are_joined_to_the_whole():
+    frames = [salt() for _ in range(5)]
+    for seed, atoms in enumerate(frames):
+        atoms.rattle(0.05 * seed, seed=seed)
+    whole, parts = distribution(frames), [distribution(frames[:2]), distribution(frames[2:])]
+    found = joined(parts)
+    assert np.allclose(found.values, whole.values)
+    assert np.array_equal(found.shortest, whole.shortest)
+    assert (found.n_frames, found.pairs) == (5, whole.pairs)
+    distances = [atoms.get_all_distances(mic=True) + 99 * np.eye(len(atoms)) for atoms in frames]
+    sodium = frames[0].symbols == "Na"
+    expected = min(each[sodium][:, ~sodium].min() for each in distances)
+    assert np.isclose(whole.shortest[whole.pairs.index(("Na", "Cl"))], expected)
+
+
+def test_overlaps():
+    """Of three atoms on a line; the second structure shares half of the distances of the first."""
+    a, b, c = (
+        distribution([Atoms("O3", [[0, 0, 0], [x, 0, 0], [x + y, 0, 0]])]) for x, y in ((1, 3), (1, 6.2), (2, 5))
+    )
+    assert np.isclose(overlap(a, a)[0], 1)
+    assert np.isclose(overlap(a, c)[0], 0)
+    assert np.isclose(overlap(a, b)[0], 1 / 3)  # b has distances of 1, 6.2 and 7.2, a of 1, 3 and 4
+    assert np.isnan(overlap(a, distribution([Atoms("O3", [[0, 0, 0], [20, 0, 0], [40, 0, 0]])]))[0])
+    whole = distribution([salt(2)], 2.0, 1.0)
+    one, other = (replace(whole, r=np.array([1.0, 2.0]), values=np.array([g])) for g in ([1.0, 1.0], [1.0, 0.0]))
+    assert np.isclose(overlap(one, other)[0], 1 / 5)  # shells grow with the square of the distance
+    crystal = distribution([salt()])
+    rattled = salt()
+    rattled.rattle(0.3, seed=1)
+    assert np.allclose(overlap(crystal, crystal), 1)
+    assert np.all(overlap(crystal, distribution([rattled])) < 0.9)

@@ -1,0 +1,69 @@
+"""A new calculator for each run, in this process or in another one."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aenet_py.errors import AenetError, in_a_line
+from aenet_py.interfaces.ase import SKIN, ANNCalculator
+from aenet_py.potentials.members import members
+from aenet_py.potentials.potential import Potential
+
+
+@dataclass(frozen=True)
+class Source:
+    """Potentials, or the calculator of another program.
+
+    Parameters
+    ----------
+    potentials
+        Members of a committee; empty for other calculators.
+    skin
+        Of `ANNCalculator`, Å.
+    other
+        A calculator that is none of ours.
+    """
+
+    potentials: Sequence[Potential]
+    skin: float = SKIN
+    other: Any = None
+
+    def new(self) -> Any:
+        """A calculator that remembers nothing of other runs; of one thread, if it is ours."""
+        if self.potentials:
+            return ANNCalculator(list(self.potentials), skin=self.skin, threads=1)
+        try:
+            return copy.deepcopy(self.other)
+        except Exception:  # calculators that hold a library or a process refuse in various ways
+            return self.other
+
+    def packed(self) -> bytes:
+        """For another process; AenetError if that is not possible."""
+        try:
+            return pickle.dumps(self)
+        except Exception as error:  # as above
+            name = type(self.other).__name__
+            raise AenetError(
+                f"{name} cannot be sent to other processes ({in_a_line(error)}); use n_processes=1"
+            ) from None
+
+    @property
+    def name(self) -> str:
+        """Of the class."""
+        kind = ANNCalculator if self.potentials else type(self.other)
+        return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def source_of(given: Any, legacy_angular: bool | None = None) -> Source:
+    """Potentials, as for `members`, or a calculator of ASE."""
+    if isinstance(given, ANNCalculator):
+        return Source(given.members, given.skin)
+    if hasattr(given, "get_potential_energy"):
+        if legacy_angular is not None:
+            raise AenetError("legacy_angular applies to potentials, not to a calculator")
+        return Source((), other=given)
+    return Source(members(given, legacy_angular))
