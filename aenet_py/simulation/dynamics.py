@@ -256,6 +256,8 @@ def marks(atoms: Atoms, settings: Settings) -> dict[str, Any]:
         mark["legacy_angular"] = [member.legacy_angular for member in atoms.calc.members]
         networks = [member.networks for member in atoms.calc.members]
         mark["potentials"] = _digest([array for n in networks for array in (n.weights, n.means, n.factors, n.energy)])
+        if any(member.repulsion is not None for member in atoms.calc.members):
+            mark["repulsion"] = [member.repulsion and member.repulsion.words for member in atoms.calc.members]
     return mark
 
 

@@ -22,6 +22,7 @@ from aenet_py.interfaces.ase import ANNCalculator
 from aenet_py.neighbors import verlet
 from aenet_py.potentials import repulsion
 from aenet_py.potentials.potential import Potential
+from aenet_py.simulation import dynamics
 from aenet_py.structure import Structure, as_structure
 from aenet_py.tools import ascii_forms
 from compat_tests.compare import assert_same_bits, setup
@@ -157,6 +158,18 @@ def test_pairs_come_into_reach_between_two_searches(paths):
     assert np.abs(atoms.get_forces() - forces).max() < 1e-12
     atoms.calc = ANNCalculator(networks())
     assert np.abs(atoms.get_forces() - forces).max() > 0.01
+
+
+def test_a_simulation_resumes_with_the_same_repulsion_only(paths, tmp_path):
+    """Its digest tells potentials with the same weights apart."""
+    atoms, found = cluster(), []
+    (tmp_path / "other").mkdir()
+    for each in (networks(), paths, made.repulsive(networks(), "zbl inner=1.5 outer=3.1", tmp_path / "other"), paths):
+        atoms.calc = ANNCalculator(each)
+        found.append(dynamics.marks(atoms, dynamics.Settings(steps=10)))
+    assert found[1] == found[3]
+    assert "repulsion" not in found[0]
+    assert found[0] != found[1] != found[2]
 
 
 def test_committees(paths):
