@@ -16,6 +16,7 @@ from aenet_py.tools.check.patterns import Pattern
 from aenet_py.tools.check.surroundings import Surroundings
 
 OUT, UNLIKE_OUT = 6.0, 4.0  # standard deviations of the force along all forces that tell another sign or another unit
+LEAST_OUT = 2.0  # with the pattern
 SURE_SIGN, SURE_UNIT, SURE_GROUP = 1e-4, 1e-3, 1e-4  # chance of such a pattern
 REVERSED = (-2.5, -0.4)  # factor of given and expected forces
 UNITS = {  # value of an eV/Å in these
@@ -27,6 +28,7 @@ NEAR = 1.5  # ratio of factors within which a unit is named
 SUSPECT = (0.33, 3.0)  # ratio of expected and given force along all forces outside which a structure is looked at
 LEAST_GROUP, MOST_TAKEN = 5, 40  # structures of a group; those of them that are looked at
 LEAST_AGREEING, SCATTERED = 20, 4.0  # structures, ratio of the quartiles of factors: together as sure as a pattern
+LEAST_CONFIRMED = 0.5  # cosine with the forces that all other forces tell
 LEAST_COSINE = 0.6  # near equilibrium, forces with some of the pattern are often expected too large
 COMPRESSED = 0.6  # of the sum of the covalent radii
 ATTRACTIVE = 3.0  # eV/Å; no two atoms that close attract each other so much
@@ -75,7 +77,8 @@ def groups(
         members = np.flatnonzero(group & left)
         if len(members) < LEAST_GROUP:
             continue
-        kind, message = _judged([pattern(number) for number in _some(members)], name)
+        seen = [pattern(number) for number in _some(members)]
+        kind, message = _judged(seen, name, 0.0 if name else LEAST_COSINE)
         if kind:
             found.append(Finding(kind, tuple(members.tolist()), message))
             left[members] = False
@@ -110,7 +113,7 @@ def confirmed(
         return True
     taken = _some(np.array(source.structures))
     seen = [_pattern(model, fit.potential.slopes(given[number]), structures[number]) for number in taken]
-    return _judged(seen, "the source")[0] == source.kind
+    return _judged(seen, "the source", LEAST_CONFIRMED)[0] == source.kind
 
 
 def _some(members: np.ndarray) -> list[int]:
@@ -118,16 +121,17 @@ def _some(members: np.ndarray) -> list[int]:
     return members[np.unique(np.linspace(0, len(members) - 1, MOST_TAKEN).astype(int))].tolist()
 
 
-def _judged(patterns: Sequence[Pattern], name: str) -> tuple[str, str]:
-    """Kind and message of what is wrong with the forces of a source, or of all without a name; or nothing."""
+def _judged(patterns: Sequence[Pattern], name: str, least: float) -> tuple[str, str]:
+    """Kind and message of what is wrong with the forces of a source, or of all without a name; or nothing.
+
+    least : cosine, in magnitude.
+    """
     low, factor, high = np.percentile([each.factor for each in patterns], (25, 50, 75)).tolist()
-    cosine, chance = (
-        float(np.median(each)) for each in zip(*((each.cosine, each.chance) for each in patterns), strict=True)
-    )
+    cosine = float(np.median([each.cosine for each in patterns]))
     near, far = sorted((abs(low), abs(high)))
     agreeing = not name and len(patterns) >= LEAST_AGREEING and low * high > 0 and far < SCATTERED * near
-    agreeing = agreeing and abs(cosine) > LEAST_COSINE
-    if not agreeing and chance > SURE_GROUP:
+    sure = agreeing or np.median([each.chance for each in patterns]) < SURE_GROUP
+    if not sure or abs(cosine) < least:
         return "", ""
     where = f"forces of {name}" if name else "forces"
     usual = 1 / UNLIKE < abs(factor) < UNLIKE
@@ -164,11 +168,16 @@ def single(fit: Fit, structures: Sequence[Structure], given: Sequence[Surroundin
         slopes = fit.potential.slopes(given[number], fit.force[number], fit.force_weight[number])
         seen, out = _pattern(model, slopes, structures[number]), abs(fit.force_score[number])
         alike = abs(seen.cosine) > LEAST_COSINE
-        unit = unit_of(seen.factor) if seen.factor > 1 or (seen.factor > 0 and alike) else ""
+        unit = unit_of(seen.factor) if seen.factor > 0 else ""
+        large = seen.factor > UNLIKE
         if REVERSED[0] < seen.factor < REVERSED[1] and (out > OUT or (alike and seen.chance < SURE_SIGN)):
             message = "forces point uphill, against the change of the energy that the other structures predict"
             found.append(Finding("force-sign", (number,), message))
-        elif unit and (seen.chance < SURE_UNIT or out > UNLIKE_OUT):
+        elif (
+            (unit and out > UNLIKE_OUT and (large or alike))
+            or (unit and out > LEAST_OUT and alike and seen.chance < SURE_UNIT)
+            or (large and out > OUT and alike)
+        ):
             message = f"forces {seen.factor:.3g} times as large as the other structures predict{unit}"
             found.append(Finding("force-unit", (number,), message))
     return found

@@ -22,7 +22,9 @@ FACTORS = (-1.0, *(1 / value for value in UNITS.values()))  # that make up for t
 LEAST_STEPS = 8  # of a source
 CORRELATED = 0.9  # of the changes of the energy with the work of the forces
 WRONG = (0.67, 1.5)  # ratio of both outside which forces do not belong to the energies
-EXPLAINED, UNUSUAL, LEAST_CHANGE = 0.3, 6.0, 1e-3  # part of the error that the other sign leaves; times the median; eV
+EXPLAINED, EXPLAINED_BY_UNIT = 0.3, 0.1  # part of the error that the other sign, or one of several units, leaves
+UNUSUAL, LEAST_CHANGE = 6.0, 1e-3  # times the median error; eV
+MOSTLY_RIGHT = 0.3  # ratio of the median error and change, below which a few long steps must be to blame
 
 
 @dataclass(frozen=True)
@@ -112,11 +114,12 @@ def find(structures: Sequence[Structure], sources: Sequence[str]) -> list[Findin
             _correlation(changes, work), _correlation(*(np.delete(e, largest) for e in (changes, work))), key=abs
         )
         ratio = float(changes @ work / (work @ work)) if correlation else 1.0
+        right = np.median(np.abs(changes - work)) < MOSTLY_RIGHT * np.median(np.abs(changes))
         members = tuple(sorted({number for step in taken for number in (step.first, step.first + 1)}))
-        if correlation < -CORRELATED:
+        if correlation < -CORRELATED and not right:
             message = f"along {source}, the energy rises where the forces say that it falls"
             found.append(Finding("force-sign", members, message))
-        elif correlation > CORRELATED and not WRONG[0] < ratio < WRONG[1]:
+        elif correlation > CORRELATED and not (right or WRONG[0] < ratio < WRONG[1]):
             message = (
                 f"along {source}, the energy changes {ratio:.3g} times as much as the forces say{unit_of(1 / ratio)}"
             )
@@ -132,17 +135,23 @@ def _correlation(changes: np.ndarray, work: np.ndarray) -> float:
 
 
 def _single(taken: Sequence[Step]) -> list[Finding]:
-    """Structures between two steps, both of which another sign or unit of their forces explains much better."""
-    usual = max(LEAST_CHANGE, UNUSUAL * float(np.median([abs(step.error()) for step in taken])))
+    """Structures between two steps, both of which another sign or unit of their forces explains much better.
+
+    And better than no forces at all, which are what those in a small unit nearly are.
+    """
+    middle = float(np.median([abs(step.error()) for step in taken]))
+    usual = max(LEAST_CHANGE, UNUSUAL * middle)
     found = []
     for one, other in itertools.pairwise(taken):
         if other.first != one.first + 1:
             continue
         error = math.hypot(one.error(), other.error())
-        left = {each: math.hypot(one.error(second=each), other.error(first=each)) for each in FACTORS}
-        factor = min(left, key=lambda each: left[each])
-        both = abs(one.error(second=factor)) < abs(one.error()) and abs(other.error(first=factor)) < abs(other.error())
-        if both and error > usual and left[factor] < min(EXPLAINED * error, usual):
+        left = {each: math.hypot(one.error(second=each), other.error(first=each)) for each in (0.0, *FACTORS)}
+        factor = min(FACTORS, key=lambda each: left[each])
+        both = max(middle, abs(one.error(second=factor))) < abs(one.error())
+        both = both and max(middle, abs(other.error(first=factor))) < abs(other.error())
+        enough = EXPLAINED if factor < 0 else EXPLAINED_BY_UNIT
+        if both and error > usual and left[factor] < min(enough * error, enough * left[0.0], usual):
             kind, what = "force-sign", "with the other sign"
             if factor > 0:
                 kind, what = "force-unit", f"{factor:.3g} times as large"
