@@ -27,7 +27,7 @@ UNLIKE = 5.0  # factor that tells another unit
 NEAR = 1.5  # ratio of factors within which a unit is named
 SUSPECT = (0.33, 3.0)  # ratio of expected and given force along all forces outside which a structure is looked at
 LEAST_GROUP, MOST_TAKEN = 5, 40  # structures of a group; those of them that are looked at
-LEAST_AGREEING, SCATTERED = 20, 4.0  # structures, ratio of the quartiles of factors: together as sure as a pattern
+LEAST_AGREEING, SCATTERED = 20, 4.0  # structures, and ratio of the quartiles of their factors, that tell of all forces
 LEAST_CONFIRMED = 0.5  # cosine with the forces that all other forces tell
 LEAST_COSINE = 0.6  # near equilibrium, forces with some of the pattern are often expected too large
 COMPRESSED = 0.6  # of the sum of the covalent radii
@@ -75,7 +75,7 @@ def groups(
     listed = [(name, np.array([each == name for each in names])) for names in sources for name in dict.fromkeys(names)]
     for name, group in [("", np.ones(len(left), dtype=bool)), *listed]:
         members = np.flatnonzero(group & left)
-        if len(members) < LEAST_GROUP:
+        if len(members) < LEAST_GROUP or (name and group[np.isfinite(fit.force)].all()):
             continue
         seen = [pattern(number) for number in _some(members)]
         kind, message = _judged(seen, name, 0.0 if name else LEAST_COSINE)
@@ -129,8 +129,9 @@ def _judged(patterns: Sequence[Pattern], name: str, least: float) -> tuple[str, 
     low, factor, high = np.percentile([each.factor for each in patterns], (25, 50, 75)).tolist()
     cosine = float(np.median([each.cosine for each in patterns]))
     near, far = sorted((abs(low), abs(high)))
-    agreeing = not name and len(patterns) >= LEAST_AGREEING and low * high > 0 and far < SCATTERED * near
-    sure = agreeing or np.median([each.chance for each in patterns]) < SURE_GROUP
+    sure = np.median([each.chance for each in patterns]) < SURE_GROUP
+    if not name:  # one unit for all
+        sure = len(patterns) >= LEAST_AGREEING and low * high > 0 and far < SCATTERED * near
     if not sure or abs(cosine) < least:
         return "", ""
     where = f"forces of {name}" if name else "forces"
