@@ -128,9 +128,9 @@ def _described(model: Model, radii: np.ndarray, structure: Structure) -> Surroun
         shortest=shortest,
         closest=closest,
         nearest=nearest,
-        sums=sums[0],
+        sums=sums[0].copy(),  # not a view of all copies
         slopes=n_atoms * (sums[-2] - sums[-1]) / (2 * distance) if distance > 0 else None,
-        fingerprint=prints[0],
+        fingerprint=prints[0].copy(),
         resolution=float(np.sqrt(np.mean(np.sum(change * change, axis=1)))),
     )
 
