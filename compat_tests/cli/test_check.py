@@ -232,6 +232,23 @@ def test_forces_of_the_linear_potential_equal_differences_of_its_energy(sets):
         assert forces[atom, axis] == pytest.approx((ends[1] - ends[0]) / 2e-4, rel=1e-5)
 
 
+def test_a_long_step_does_not_decide_about_a_trajectory():
+    """As between two relaxations in a file: there, the energy rises by what the forces say that it falls."""
+    moved = np.cumsum([0.0] + [0.01] * 5 + [0.2] + [0.01] * 5)
+    energies = np.cumsum([0.0] + [-0.01] * 5 + [0.2] + [-0.01] * 5)
+    forces = np.array([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0]])
+    structures = [
+        Structure("two", ("Cu",), np.zeros(2, int), np.array([[0, 0, 0], [2.5 + x, 0, 0]]), energy=e, forces=forces)
+        for x, e in zip(moved, energies, strict=True)
+    ]
+    assert trajectories.find(structures, ["two"] * 12) == []
+
+
+def test_surroundings_keep_nothing_of_displaced_copies(sets):
+    (found,) = describe(sets["slabs"][:1], ["Cu", "H", "O"], np.ones(3), 1)
+    assert all(each.base is None for each in (found.sums, found.slopes, found.fingerprint))
+
+
 def test_a_pattern_of_forces():
     rng = np.random.default_rng(7)
     expected = rng.normal(size=(10, 3))

@@ -22,6 +22,7 @@ FACTORS = (-1.0, *(1 / value for value in UNITS.values()))  # that make up for t
 LEAST_STEPS = 8  # of a source
 CORRELATED = 0.9  # of the changes of the energy with the work of the forces
 WRONG = (0.67, 1.5)  # ratio of both outside which forces do not belong to the energies
+FAR, CLEAR = 3.0, 0.99  # ratio; correlation that a smaller one needs: long steps change it, too
 EXPLAINED, EXPLAINED_BY_UNIT = 0.3, 0.1  # part of the error that the other sign, or one of several units, leaves
 UNUSUAL, LEAST_CHANGE = 6.0, 1e-3  # times the median error; eV
 MOSTLY_RIGHT = 0.3  # ratio of the median error and change, below which a few long steps must be to blame
@@ -116,10 +117,11 @@ def find(structures: Sequence[Structure], sources: Sequence[str]) -> list[Findin
         ratio = float(changes @ work / (work @ work)) if correlation else 1.0
         right = np.median(np.abs(changes - work)) < MOSTLY_RIGHT * np.median(np.abs(changes))
         members = tuple(sorted({number for step in taken for number in (step.first, step.first + 1)}))
+        needed = CLEAR if 1 / FAR < ratio < FAR else CORRELATED
         if correlation < -CORRELATED and not right:
             message = f"along {source}, the energy rises where the forces say that it falls"
             found.append(Finding("force-sign", members, message))
-        elif correlation > CORRELATED and not (right or WRONG[0] < ratio < WRONG[1]):
+        elif correlation > needed and not (right or WRONG[0] < ratio < WRONG[1]):
             message = (
                 f"along {source}, the energy changes {ratio:.3g} times as much as the forces say{unit_of(1 / ratio)}"
             )
