@@ -28,7 +28,7 @@ from aenet_py.tools import convert
 from aenet_py.tools.check import duplicates, energies, forces, labels, linear, reading, trajectories
 from aenet_py.tools.check.checked import Checked, Distance
 from aenet_py.tools.check.findings import KINDS, Finding
-from aenet_py.tools.check.surroundings import Surroundings, describe
+from aenet_py.tools.check.surroundings import Surroundings, describe, features
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -145,14 +145,29 @@ def _checked(
     rms = np.array([np.nan if s.forces is None else np.sqrt(np.mean(s.forces**2)) for s in structures])
     excluded = np.zeros(len(structures), dtype=bool)
     fit = linear.fit(around, values, rms, excluded)
-    shifted = [] if fit is None else energies.groups(fit, values, n_atoms, (sources, origins))
-    if shifted:  # the others are judged without them
-        excluded[[number for each in shifted for number in each.structures]] = True
-        fit = linear.fit(around, values, rms, excluded)
+    shifted: list[Finding] = []
+    cleared: list[Finding] = []
+    while fit and (part := energies.group(fit, values, n_atoms, (sources, origins), excluded, cleared)):
+        members = list(part.structures)
+        excluded[members] = True  # the others are judged without them
+        without = linear.fit(around, values, rms, excluded)
+        if without is None or energies.sure(without, part):
+            shifted.append(part)
+            fit = without
+        else:
+            cleared.append(part)
+            excluded[members] = False
     findings += labels.missing(structures) + labels.close(around, types, radii) + labels.isolated(around, structures)
     findings += duplicates.find(around, values, names)
     if fit is not None:
-        findings += shifted + energies.find(fit, values, n_atoms, excluded) + forces.by_fit(fit)
+        model = features(types)
+        wrong = forces.groups(fit, structures, around, model, (sources, origins))
+        if wrong:  # the other forces are judged without them
+            without = _fit_without(wrong, around, values, rms, excluded)
+            wrong = [each for each in wrong if forces.confirmed(without, each, structures, around, model)]
+            fit = _fit_without(wrong, around, values, rms, excluded)
+        findings += shifted + energies.find(fit, values, n_atoms, excluded)
+        findings += wrong + forces.single(fit, structures, around, model)
     findings += trajectories.find(structures, origins) + forces.contacts(structures, around, radii)
     findings += forces.net(structures)
     return Checked(
@@ -169,6 +184,17 @@ def _checked(
         fit=fit,
         findings=_in_order(findings),
     )
+
+
+def _fit_without(
+    wrong: Sequence[Finding], around: Sequence[Surroundings], values: np.ndarray, rms: np.ndarray, excluded: np.ndarray
+) -> linear.Fit:
+    """A fit without the forces of some structures; the other parameters are those of `linear.fit`."""
+    used = rms.copy()
+    used[[number for each in wrong for number in each.structures]] = np.nan
+    fit = linear.fit(around, values, used, excluded)
+    assert fit is not None
+    return fit
 
 
 def _species(structures: Sequence[Structure]) -> dict[str, tuple[int, int]]:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -26,20 +26,69 @@ from aenet_py.tools.check.surroundings import Surroundings
 
 HUBER, TUKEY = 2.0, 8.0  # where weights begin to fall, and where they end, in standard deviations
 N_HUBER, N_ROUNDS = 5, 15
-SCATTERED = 4.0  # ratio of the quartiles
 IMPOSSIBLE = 12.0  # eV/atom; no two structures of the same atoms differ by more
 SETTLED = 1e-3  # mean change of the weights after which no more rounds follow
 MOST_FITTED = 3000  # energies, and forces
 N_LEAST_ABSOLUTE = 60
+BLOCK = 1000  # rows that are judged at a time
 WINDOW = 25  # structures on either side that give the usual size of residuals
 FREE = 100.0  # factor of the columns of fractions, which the ridge hardly keeps small
 PENALTIES = 10.0 ** np.arange(-10, 3, 0.5)  # relative to the largest eigenvalue
 LEAST_OUT = 0.02  # of a structure's weight in its own prediction that is always taken as coming from others
 LEAST_STRUCTURES = 10  # with energies, of which a model is fitted
-LEAST_AGREEING = 20  # with forces, which tell whether forces and energies agree
 SIGMA = 1.4826  # standard deviation of normally distributed values, relative to the median of their magnitudes
 ROUNDING = 1e-13  # of the sum of squares
 TINY = 1e-9  # eV/atom, eV/Å; smaller residuals are rounding
+
+
+@dataclass(frozen=True)
+class Potential:
+    """A fitted linear potential.
+
+    Parameters
+    ----------
+    coefficients : array, shape (d,)
+        Those of fractions, and of the columns that were fitted.
+    root : array, shape (d, d)
+        Root of the inverse of the normal matrix.
+    scales : array, shape (n_columns,)
+        Factor of each column of sums; 0 for those that were not fitted.
+    """
+
+    coefficients: np.ndarray
+    root: np.ndarray
+    scales: np.ndarray
+
+    def slopes(self, around: Surroundings, force: float = 0.0, weight: float = 0.0) -> np.ndarray:
+        """Derivatives of the energy of a structure by sums of features and of their squares.
+
+        Parameters
+        ----------
+        around : Surroundings
+            Of the structure.
+        force : float
+            Root mean square of its force components, eV/Å.
+        weight : float
+            That of this force in the fit, which is taken out.
+
+        Returns
+        -------
+        array, shape (n_types, 2 * n_features)
+        """
+        shape = len(around.counts), around.sums.shape[1]
+        kept = np.flatnonzero(self.scales)
+        first = len(self.coefficients) - len(kept)
+        coefficients = self.coefficients
+        if weight > 0 and around.slopes is not None:
+            columns = _columns(around, around.slopes) / np.sqrt(3.0 * around.counts.sum())
+            row = np.append(np.zeros(first), (columns * self.scales)[kept])
+            reach = self.root @ (row @ self.root)
+            residual = -force - float(row @ coefficients)
+            rest = max(1.0 - weight * float(row @ reach), LEAST_OUT)
+            coefficients = coefficients - weight * residual / rest * reach
+        out = np.zeros(len(self.scales))
+        out[kept] = coefficients[first:] * self.scales[kept]
+        return out.reshape(shape)
 
 
 @dataclass(frozen=True)
@@ -56,26 +105,30 @@ class Fit:
         The same as the other structures predict it, eV.
     score : array, shape (n,)
         Residual of the energy in standard deviations that are usual for such structures.
-    agreement : float
-        Median ratio of the forces of a potential fitted to the energies alone to those given; NaN if ratios scatter, or
-        with few forces.
     force : array, shape (n,)
         Root mean square of the force components, eV/Å; NaN if forces are missing or negligible.
     predicted_force : array, shape (n,)
-        The same as the other structures predict it, eV/Å; negative for forces of the opposite sign.  If agreement is
-        negative, all forces are taken with the opposite sign.
+        The same as the other structures predict it, eV/Å; negative for forces of the opposite sign.
     force_score : array, shape (n,)
         Residual of the force in standard deviations that are usual for such forces.
+    from_energies : Potential
+        Fitted to the energies alone.
+    potential : Potential
+        Fitted to energies and forces.
+    force_weight : array, shape (n,)
+        Weight of the force of each structure in this fit, (Å/eV)².
     """
 
     atomic: np.ndarray
     by_composition: np.ndarray
     predicted: np.ndarray
     score: np.ndarray
-    agreement: float
     force: np.ndarray
     predicted_force: np.ndarray
     force_score: np.ndarray
+    from_energies: Potential
+    potential: Potential
+    force_weight: np.ndarray
 
     @property
     def residual(self) -> np.ndarray:
@@ -95,42 +148,43 @@ def fit(given: Sequence[Surroundings], energies: np.ndarray, forces: np.ndarray,
     forces : array, shape (n,)
         Root mean square of the force components, eV/Å; NaN if unknown.
     excluded : array of bool, shape (n,)
-        Structures that are left out.
+        Structures that are not fitted; what the others predict for their energies is known all the same.
 
     Returns
     -------
     Fit or None
         None with too few energies.
     """
-    has_energy = np.isfinite(energies) & ~excluded
-    has_forces = has_energy & np.isfinite(forces) & np.array([each.slopes is not None for each in given])
+    has_energy = np.isfinite(energies)
+    fitted = (has_energy & ~excluded)[has_energy]
+    has_forces = has_energy & ~excluded & np.isfinite(forces) & np.array([each.slopes is not None for each in given])
     n_known = int(has_energy.sum())
-    if n_known < LEAST_STRUCTURES:
+    if fitted.sum() < LEAST_STRUCTURES:
         return None
     fractions = np.array([each.counts / each.counts.sum() for each in given])
-    atomic = least_absolute(fractions[has_energy], energies[has_energy])
+    atomic = least_absolute(fractions[has_energy][fitted], energies[has_energy][fitted])
     by_composition = energies - fractions @ atomic
-    columns, gradients = _columns(given)
-    per_component = np.sqrt([3.0 * each.counts.sum() for each in given])[has_forces, np.newaxis]
-    spread, middle = columns[has_energy].std(axis=0), columns[has_energy].mean(axis=0)
+    sample = np.flatnonzero(has_energy & ~excluded)[:: 1 + n_known // MOST_FITTED]
+    columns = np.array([_columns(given[number], given[number].sums) for number in sample.tolist()])
+    spread, middle = columns.std(axis=0), columns.mean(axis=0)
     varies = spread > TINY
-    targets, squares = by_composition[has_energy], _are_squares(given)
+    targets, linear_ones = by_composition[has_energy], varies & ~_are_squares(given[0])
+    numbers = np.flatnonzero(has_energy), np.flatnonzero(has_forces)
 
-    def tables(chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Rows of energies and of forces in these columns, scaled."""
-        rows = np.hstack([FREE * fractions, (columns - middle)[:, chosen] / spread[chosen]])[has_energy]
-        slopes = gradients[np.ix_(has_forces, chosen)] / spread[chosen] / per_component
-        return rows, np.hstack([0.0 * fractions[has_forces], slopes])
+    def table(chosen: np.ndarray) -> _Table:
+        return _Table(given, *numbers, middle, np.where(chosen, 1.0 / np.where(varies, spread, 1.0), 0.0))
 
-    rows, slopes = tables(varies & ~squares)
-    alone = _robust(rows, targets, slopes[:0], np.zeros(0))
-    agreement = _agreement(slopes @ alone.coefficients / -forces[has_forces])
-    sign = -1.0 if agreement < 0 else 1.0
-    both, with_squares = (
-        _robust(rows, targets, slopes, -sign * forces[has_forces]) for rows, slopes in ((rows, slopes), tables(varies))
-    )
+    def both_with(chosen: np.ndarray) -> _Robust:
+        return _robust(table(chosen), targets, -forces[has_forces], fitted)
+
+    alone = _robust(replace(table(linear_ones), forces=numbers[1][:0]), targets, np.zeros(0), fitted)
+    both, kept = both_with(linear_ones), linear_ones
+    with_squares = both_with(varies)
     if np.median(with_squares.errors[:n_known]) < np.median(both.errors[:n_known]):
-        both = with_squares
+        both, kept = with_squares, varies
+
+    def potential(of: _Robust, chosen: np.ndarray) -> Potential:
+        return Potential(of.coefficients, of.root, table(chosen).scales)
 
     def spread_out(values: np.ndarray, where: np.ndarray) -> np.ndarray:
         out = np.full(len(given), np.nan)
@@ -142,10 +196,12 @@ def fit(given: Sequence[Surroundings], energies: np.ndarray, forces: np.ndarray,
         by_composition=by_composition,
         predicted=spread_out(both.predicted[:n_known], has_energy),
         score=spread_out(both.scores[:n_known], has_energy),
-        agreement=agreement,
         force=np.where(has_forces, forces, np.nan),
-        predicted_force=spread_out(-sign * both.predicted[n_known:], has_forces),
+        predicted_force=spread_out(-both.predicted[n_known:], has_forces),
         force_score=spread_out(both.scores[n_known:], has_forces),
+        from_energies=potential(alone, linear_ones),
+        potential=potential(both, kept),
+        force_weight=np.nan_to_num(spread_out(both.weights[n_known:], has_forces)),
     )
 
 
@@ -163,30 +219,49 @@ def least_absolute(fractions: np.ndarray, energies: np.ndarray) -> np.ndarray:
     return atomic
 
 
-def _agreement(ratios: np.ndarray) -> float:
-    """The median of ratios, (n,), or NaN if they scatter so much that it means nothing."""
-    if len(ratios) < LEAST_AGREEING:
-        return np.nan
-    low, middle, high = np.percentile(ratios, (25, 50, 75)).tolist()
-    near, far = sorted((abs(low), abs(high)))
-    return middle if low * high > 0 and far < SCATTERED * near else np.nan
+def _columns(around: Surroundings, sums: np.ndarray) -> np.ndarray:
+    """Sums of a structure, or their slopes, in columns by species and feature, (n_types * n_columns,)."""
+    out = np.zeros((len(around.counts), sums.shape[1]))
+    out[around.present] = sums
+    return out.ravel()
 
 
-def _columns(given: Sequence[Surroundings]) -> tuple[np.ndarray, np.ndarray]:
-    """Sums of features, and their slopes or zeros, in columns by species and feature, (n, n_types * n_features)."""
-    n_types, n_features = len(given[0].counts), given[0].sums.shape[1]
-    columns, gradients = np.zeros((2, len(given), n_types, n_features))
-    for number, each in enumerate(given):
-        columns[number, each.present] = each.sums
-        if each.slopes is not None:
-            gradients[number, each.present] = each.slopes
-    return columns.reshape(len(given), -1), gradients.reshape(len(given), -1)
-
-
-def _are_squares(given: Sequence[Surroundings]) -> np.ndarray:
-    """Whether each of the columns has sums of squares of features, (n_types * n_features,) bool."""
-    n_types, n_columns = len(given[0].counts), given[0].sums.shape[1]
+def _are_squares(around: Surroundings) -> np.ndarray:
+    """Whether each of the columns has sums of squares of features, (n_types * n_columns,) bool."""
+    n_types, n_columns = len(around.counts), around.sums.shape[1]
     return np.tile(np.arange(n_columns) >= n_columns // 2, n_types)
+
+
+@dataclass(frozen=True)
+class _Table:
+    """The rows of a fit, which are computed when they are needed: first those of energies, then those of forces.
+
+    given : of all structures; energies, forces : which of them have rows; middle, scales : of the columns, scale 0 for
+    those that are left out.
+    """
+
+    given: Sequence[Surroundings]
+    energies: np.ndarray
+    forces: np.ndarray
+    middle: np.ndarray
+    scales: np.ndarray
+
+    def rows(self, which: np.ndarray) -> np.ndarray:
+        """Some rows, (len(which), d)."""
+        kept, n = np.flatnonzero(self.scales), len(self.energies)
+        n_types = len(self.given[0].counts)
+        out = np.zeros((len(which), n_types + len(kept)))
+        for row, place in zip(out, which.tolist(), strict=True):
+            if place < n:
+                each = self.given[self.energies[place]]
+                row[:n_types] = FREE * each.counts / each.counts.sum()
+                row[n_types:] = (_columns(each, each.sums) - self.middle)[kept]
+            else:
+                each = self.given[self.forces[place - n]]
+                assert each.slopes is not None
+                row[n_types:] = _columns(each, each.slopes)[kept] / np.sqrt(3.0 * each.counts.sum())
+        out[:, n_types:] *= self.scales[kept]
+        return out
 
 
 @dataclass(frozen=True)
@@ -194,31 +269,37 @@ class _Robust:
     """Coefficients; for each row what the other rows predict, its usual error, and the residual in units of that."""
 
     coefficients: np.ndarray
+    root: np.ndarray
+    weights: np.ndarray
     predicted: np.ndarray
     errors: np.ndarray
     scores: np.ndarray
 
 
-def _robust(rows: np.ndarray, energies: np.ndarray, slopes: np.ndarray, forces: np.ndarray) -> _Robust:
-    """Fit energies (n,) by rows (n, d), and forces (m,) by slopes (m, d), by reweighted ridge regression.
+def _robust(table: _Table, energies: np.ndarray, forces: np.ndarray, fitted: np.ndarray) -> _Robust:
+    """Fit the rows of a table to energies (n,) and forces (m,) by reweighted ridge regression.
 
-    Of large sets, every second or third row and so on is fitted, and no impossible energies; all are judged.
+    fitted (n,) : which energies may be used.  Of large sets, every second or third row and so on is fitted, and no
+    impossible energies; all are judged.
     """
-    matrix, values = np.concatenate([rows, slopes]), np.concatenate([energies, forces])
+    values = np.concatenate([energies, forces])
     n, is_force = len(energies), np.arange(len(values)) >= len(energies)
+    known = np.append(fitted, np.ones(len(forces), dtype=bool))
     used = np.concatenate(
-        [np.arange(0, n, 1 + n // MOST_FITTED), np.arange(n, len(values), 1 + len(forces) // MOST_FITTED)]
+        [np.flatnonzero(fitted)[:: 1 + n // MOST_FITTED], np.arange(n, len(values), 1 + len(forces) // MOST_FITTED)]
     )
-    centered = np.abs(energies - np.median(energies))
-    scales = np.array([_sigma(centered), _sigma(forces)])
+    centered = np.abs(energies - np.median(energies[fitted]))
+    scales = np.array([_sigma(centered[fitted]), _sigma(forces)])
     used = used[(used >= n) | (np.append(centered, np.zeros(len(forces)))[used] < IMPOSSIBLE)]
     weights = np.zeros(len(values))
     weights[used] = 1.0
     weights[used[used < n]] = np.minimum(1.0, HUBER * scales[0] / np.maximum(centered[used[used < n]], TINY))
+    matrix = table.rows(used)
     for number in range(N_ROUNDS):
-        coefficients, root = _ridge(matrix[used], values[used], weights[used] / scales[is_force[used].astype(int)] ** 2)
+        coefficients, root = _ridge(matrix, values[used], weights[used] / scales[is_force[used].astype(int)] ** 2)
         judge = functools.partial(_judged, scales=scales, coefficients=coefficients, root=root)
-        judged, reduced = judge(matrix[used], values[used], is_force[used], weights[used])
+        seen = matrix @ coefficients, np.sum((matrix @ root) ** 2, axis=1)
+        judged, reduced = judge(*seen, values[used], is_force[used], weights[used], known[used])
         before = weights.copy()
         if number < N_HUBER:
             scales = np.array([_sigma(reduced[is_force[used] == which]) for which in (False, True)])
@@ -227,23 +308,37 @@ def _robust(rows: np.ndarray, energies: np.ndarray, slopes: np.ndarray, forces: 
             weights[used] = np.clip(1.0 - (judged.scores / TUKEY) ** 2, 0.0, None) ** 2
             if np.abs(weights - before).sum() < SETTLED * len(used):
                 break
-    return judged if len(used) == len(values) else judge(matrix, values, is_force, before)[0]
+    if len(used) == len(values):
+        return judged
+    del matrix
+    found, reach = np.empty((2, len(values)))
+    for start in range(0, len(values), BLOCK):
+        rows = table.rows(np.arange(start, min(start + BLOCK, len(values))))
+        found[start : start + BLOCK] = rows @ coefficients
+        reach[start : start + BLOCK] = np.sum((rows @ root) ** 2, axis=1)
+    return judge(found, reach, values, is_force, before, known)[0]
 
 
 def _judged(
-    matrix: np.ndarray, values: np.ndarray, is_force: np.ndarray, weights: np.ndarray, scales: np.ndarray,
-    coefficients: np.ndarray, root: np.ndarray,
+    fitted: np.ndarray, reach: np.ndarray, values: np.ndarray, is_force: np.ndarray, weights: np.ndarray,
+    known: np.ndarray, scales: np.ndarray, coefficients: np.ndarray, root: np.ndarray,
 ) -> tuple[_Robust, np.ndarray]:  # fmt: skip
-    """Each row as the others predict it, and its residual without the uncertainty of the prediction."""
-    own = np.sum((matrix @ root) ** 2, axis=1) / scales[is_force.astype(int)] ** 2
+    """Each row as the others predict it, and its residual without the uncertainty of the prediction.
+
+    fitted, reach : value and variance of each row by the fit to all.
+    """
+    own = reach / scales[is_force.astype(int)] ** 2
     rest = np.maximum(1.0 - weights * own, LEAST_OUT)
-    residuals = (values - matrix @ coefficients) / rest
+    residuals = (values - fitted) / rest
     widths = np.sqrt(1.0 + own / rest)
     reduced, predicted = residuals / widths, values - residuals
     usual = np.empty(len(values))
-    usual[~is_force] = _usual(reduced[~is_force], predicted[~is_force])
-    usual[is_force] = _usual(reduced[is_force], values[is_force])
-    return _Robust(coefficients, predicted, usual * widths, reduced / usual), reduced
+    for which in (is_force, ~is_force):
+        similar = [_usual(reduced[which], along[which], known[which]) for along in (predicted, own)]
+        usual[which] = np.maximum(*similar)
+    return _Robust(
+        coefficients, root, weights / scales[is_force.astype(int)] ** 2, predicted, usual * widths, reduced / usual
+    ), reduced
 
 
 def _ridge(matrix: np.ndarray, values: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -269,14 +364,17 @@ def _sigma(residuals: np.ndarray) -> float:
     return max(SIGMA * float(np.median(np.abs(residuals))), TINY) if len(residuals) else TINY
 
 
-def _usual(residuals: np.ndarray, along: np.ndarray) -> np.ndarray:
-    """Standard deviation of the residuals of those with similar values along, (n,), and at least that of all."""
-    overall = _sigma(residuals)
-    if len(residuals) <= 2 * WINDOW:
+def _usual(residuals: np.ndarray, along: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Standard deviation of those known residuals with similar values along, (n,), and at least that of all."""
+    overall = _sigma(residuals[known])
+    places, sizes = along[known], np.abs(residuals[known])
+    if len(places) <= 2 * WINDOW:
         return np.full(len(residuals), overall)
-    order = np.argsort(along, kind="stable")
-    padded = np.pad(np.abs(residuals[order]), WINDOW, mode="reflect")
+    order = np.argsort(places, kind="stable")
+    padded = np.pad(sizes[order], WINDOW, mode="reflect")
     medians = np.median(np.lib.stride_tricks.sliding_window_view(padded, 2 * WINDOW + 1), axis=1)
     found = np.empty(len(residuals))
-    found[order] = SIGMA * medians
+    found[np.flatnonzero(known)[order]] = SIGMA * medians
+    others = np.minimum(np.searchsorted(places[order], along[~known]), len(places) - 1)
+    found[~known] = SIGMA * medians[others]
     return np.maximum(found, overall)

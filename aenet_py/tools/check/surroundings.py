@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from aenet_py.descriptors import chebyshev
+from aenet_py.descriptors import model as models
 from aenet_py.descriptors.common import CoincidenceError
+from aenet_py.descriptors.model import Model
 from aenet_py.descriptors.setup import chebyshev_setup
 from aenet_py.errors import InputError
 from aenet_py.neighbors import search
@@ -68,13 +69,13 @@ class Surroundings:
     resolution: float
 
 
-def basis(types: Sequence[str]) -> chebyshev.ChebyshevBasis:
-    """Features of the default set-up for these species."""
+def features(types: Sequence[str]) -> Model:
+    """The features for these species."""
     setups = [
         chebyshev_setup("", each, tuple(types), R_MIN, "Chebyshev", CUTOFF, RADIAL_ORDER, ANGULAR_CUTOFF, ANGULAR_ORDER)
         for each in types
     ]
-    return chebyshev.basis(types, setups)
+    return models.model(types, [0.0] * len(types), setups)
 
 
 def describe(
@@ -97,22 +98,22 @@ def describe(
     ------
     Surroundings or InputError
     """
-    of_one: Callable[[Structure], Surroundings | InputError] = functools.partial(_described, basis(types), radii)
+    of_one: Callable[[Structure], Surroundings | InputError] = functools.partial(_described, features(types), radii)
     with Workers(threads) as workers:
         yield from workers.in_order(of_one, structures)
 
 
-def _described(basis: chebyshev.ChebyshevBasis, radii: np.ndarray, structure: Structure) -> Surroundings | InputError:
-    types = np.array([basis.types.index(symbol) for symbol in structure.symbols])[structure.species]
-    copies, distance = _copies(_apart(structure))
+def _described(model: Model, radii: np.ndarray, structure: Structure) -> Surroundings | InputError:
+    types = np.array([model.types.index(symbol) for symbol in structure.symbols])[structure.species]
+    copies, distance = _copies(apart(structure))
     try:
         around = search.environments(copies, R_MIN, CUTOFF)
-        values = chebyshev.features(basis, np.tile(types, len(copies)), around)
+        values = model.descriptor.features(model.basis, np.tile(types, len(copies)), around)
     except InputError as error:
         return error
     except CoincidenceError as error:
         return InputError(structure.path, str(error))
-    n_atoms, n_types = len(types), len(basis.types)
+    n_atoms, n_types = len(types), len(model.types)
     values = values.reshape(len(copies), n_atoms, -1)
     present = np.unique(types)
     of_species = [values[:, types == t] for t in present]
@@ -127,14 +128,14 @@ def _described(basis: chebyshev.ChebyshevBasis, radii: np.ndarray, structure: St
         shortest=shortest,
         closest=closest,
         nearest=nearest,
-        sums=sums[0],
+        sums=sums[0].copy(),  # not a view of all copies
         slopes=n_atoms * (sums[-2] - sums[-1]) / (2 * distance) if distance > 0 else None,
-        fingerprint=prints[0],
+        fingerprint=prints[0].copy(),
         resolution=float(np.sqrt(np.mean(np.sum(change * change, axis=1)))),
     )
 
 
-def _apart(structure: Structure) -> Structure:
+def apart(structure: Structure) -> Structure:
     """An isolated structure in a wide cell: the search for isolated ones misses neighbours, as the original's does."""
     if structure.lattice is not None:
         return structure

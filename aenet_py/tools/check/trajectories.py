@@ -15,13 +15,17 @@ import numpy as np
 
 from aenet_py.structure import Structure
 from aenet_py.tools.check.findings import Finding
-from aenet_py.tools.check.forces import unit_of
+from aenet_py.tools.check.forces import UNITS, unit_of
 
 LONGEST = 0.25  # Å, largest displacement of an atom
+FACTORS = (-1.0, *(1 / value for value in UNITS.values()))  # that make up for the wrong sign or unit
 LEAST_STEPS = 8  # of a source
 CORRELATED = 0.9  # of the changes of the energy with the work of the forces
 WRONG = (0.67, 1.5)  # ratio of both outside which forces do not belong to the energies
-EXPLAINED, UNUSUAL, LEAST_CHANGE = 0.3, 6.0, 1e-3  # part of the error that the other sign leaves; times the median; eV
+FAR, CLEAR = 3.0, 0.99  # ratio; correlation that a smaller one needs: long steps change it, too
+EXPLAINED, EXPLAINED_BY_UNIT = 0.3, 0.1  # part of the error that the other sign, or one of several units, leaves
+UNUSUAL, LEAST_CHANGE = 6.0, 1e-3  # times the median error; eV
+MOSTLY_RIGHT = 0.3  # ratio of the median error and change, below which a few long steps must be to blame
 
 
 @dataclass(frozen=True)
@@ -37,11 +41,9 @@ class Step:
     before: float
     after: float
 
-    def error(self, flip_first: bool = False, flip_second: bool = False) -> float:
-        """Change of the energy that the forces do not explain, eV, if those of a structure have the other sign."""
-        return (
-            self.change + (-self.before if flip_first else self.before) + (-self.after if flip_second else self.after)
-        )
+    def error(self, first: float = 1.0, second: float = 1.0) -> float:
+        """Change of the energy that the forces do not explain, eV, if those of the structures are so many times."""
+        return self.change + first * self.before + second * self.after
 
 
 def steps(structures: Sequence[Structure], sources: Sequence[str]) -> dict[str, list[Step]]:
@@ -108,31 +110,54 @@ def find(structures: Sequence[Structure], sources: Sequence[str]) -> list[Findin
             continue
         changes = np.array([step.change for step in taken])
         work = np.array([-step.before - step.after for step in taken])
-        norms = math.sqrt(float(changes @ changes) * float(work @ work))
-        correlation = float(changes @ work) / norms if norms > 0 else 0.0
-        ratio = float(changes @ work / (work @ work)) if norms > 0 else 1.0
+        largest = int(np.argmax(np.abs(changes * work)))  # a single step must not decide
+        correlation = min(
+            _correlation(changes, work), _correlation(*(np.delete(e, largest) for e in (changes, work))), key=abs
+        )
+        ratio = float(changes @ work / (work @ work)) if correlation else 1.0
+        right = np.median(np.abs(changes - work)) < MOSTLY_RIGHT * np.median(np.abs(changes))
         members = tuple(sorted({number for step in taken for number in (step.first, step.first + 1)}))
-        if correlation < -CORRELATED:
+        needed = CLEAR if 1 / FAR < ratio < FAR else CORRELATED
+        if correlation < -CORRELATED and not right:
             message = f"along {source}, the energy rises where the forces say that it falls"
             found.append(Finding("force-sign", members, message))
-        elif correlation > CORRELATED and not WRONG[0] < ratio < WRONG[1]:
-            message = f"along {source}, the energy changes {ratio:.3g} times as much as the forces say{unit_of(ratio)}"
+        elif correlation > needed and not (right or WRONG[0] < ratio < WRONG[1]):
+            message = (
+                f"along {source}, the energy changes {ratio:.3g} times as much as the forces say{unit_of(1 / ratio)}"
+            )
             found.append(Finding("force-unit", members, message))
         else:
             found += _single(taken)
     return found
 
 
+def _correlation(changes: np.ndarray, work: np.ndarray) -> float:
+    norms = math.sqrt(float(changes @ changes) * float(work @ work))
+    return float(changes @ work) / norms if norms > 0 else 0.0
+
+
 def _single(taken: Sequence[Step]) -> list[Finding]:
-    """Structures between two steps, both of which the other sign of their forces explains much better."""
-    usual = max(LEAST_CHANGE, UNUSUAL * float(np.median([abs(step.error()) for step in taken])))
+    """Structures between two steps, both of which another sign or unit of their forces explains much better.
+
+    And better than no forces at all, which are what those in a small unit nearly are.
+    """
+    middle = float(np.median([abs(step.error()) for step in taken]))
+    usual = max(LEAST_CHANGE, UNUSUAL * middle)
     found = []
     for one, other in itertools.pairwise(taken):
         if other.first != one.first + 1:
             continue
         error = math.hypot(one.error(), other.error())
-        reversed_error = math.hypot(one.error(flip_second=True), other.error(flip_first=True))
-        if error > usual and reversed_error < EXPLAINED * error:
-            message = "forces with the other sign explain how the energy changes before and after"
-            found.append(Finding("force-sign", (other.first,), message))
+        left = {each: math.hypot(one.error(second=each), other.error(first=each)) for each in (0.0, *FACTORS)}
+        factor = min(FACTORS, key=lambda each: left[each])
+        both = max(middle, abs(one.error(second=factor))) < abs(one.error())
+        both = both and max(middle, abs(other.error(first=factor))) < abs(other.error())
+        enough = EXPLAINED if factor < 0 else EXPLAINED_BY_UNIT
+        if both and error > usual and left[factor] < min(enough * error, enough * left[0.0], usual):
+            kind, what = "force-sign", "with the other sign"
+            if factor > 0:
+                kind, what = "force-unit", f"{factor:.3g} times as large"
+            unit = unit_of(1 / factor) if factor > 0 else ""
+            message = f"forces {what} explain how the energy changes before and after{unit}"
+            found.append(Finding(kind, (other.first,), message))
     return found
