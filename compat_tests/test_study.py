@@ -8,16 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from compat_tests.cli.cases import ROOT, table
+from compat_tests.cli.cases import ROOT, SHARED, table
 
 pytestmark = pytest.mark.slow
 
 PNG = b"\x89PNG"
 
 
-def rows_of(program: str, folder: Path) -> tuple[list[dict[str, str]], str]:
+def rows_of(program: str, folder: Path, *more: str) -> tuple[list[dict[str, str]], str]:
     """The rows of the table that a study writes, and its standard output."""
-    command = [sys.executable, str(ROOT / "docs" / "study" / f"{program}.py"), "--folder", str(folder), "--quick"]
+    script = str(ROOT / "docs" / "study" / f"{program}.py")
+    command = [sys.executable, script, "--folder", str(folder), "--quick", *more]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert (folder / f"{program}.png").read_bytes().startswith(PNG)
@@ -52,3 +53,14 @@ def test_from_a_database_to_a_simulation(tmp_path):
         assert (tmp_path / name).exists()
     for row in table(tmp_path / "both.csv"):
         assert {"Cu", "Au"} <= set(row["elements"].split())
+
+
+@pytest.mark.skipif(not (SHARED / "xtb").exists(), reason="needs the structures of GFN1-xTB")
+def test_water(tmp_path):
+    """Twice: the second time, everything is there already."""
+    rows, said = rows_of("water", tmp_path, "--data", str(SHARED / "xtb"))
+    ways = ["scratch", "scratch, repulsion", "transfer", "transfer, frozen", "transfer, anchor", "transfer, replay"]
+    assert [row["way"] for row in rows] == ["database", *ways]
+    assert [row["repulsive dimers"] for row in rows[2:4]] == ["10 of 10"] * 2
+    assert all(float(row["database, meV/Å"]) > 0 for row in [rows[0], *rows[3:]])
+    assert rows_of("water", tmp_path, "--data", str(SHARED / "xtb")) == (rows, said)

@@ -1,0 +1,198 @@
+"""What keeps simulations of water on CuAu stable: repulsion, pre-training, replay.
+
+    python docs/study/water.py --data DATA --folder FOLDER [--quick]
+
+DATA has three files of structures with GFN1-xTB energies and forces: database.extxyz.xz (clusters of six metals with
+adsorbates), one-water.extxyz.xz and six-waters.extxyz.xz (trajectories of Cu10Au9).  Potentials for one water molecule
+are trained from scratch and by transfer from the database, and simulated with six molecules, at 300 and 500 K with ten
+seeds.  Writes water.csv and water.png, and prints a table.  Repeating the command resumes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from aenet_py import read, stability, train, transfer
+from aenet_py.analysis import figures
+from aenet_py.formats import potential_files, tables
+from aenet_py.potentials.potential import Potential
+from aenet_py.runtime.workers import processors
+from aenet_py.structure import Structure
+from aenet_py.survival.results import Stability
+
+TARGET, ALL = ("Cu", "Au", "O", "H"), ("Cu", "Au", "O", "H", "Ag", "Pd", "Pt", "Ni", "C")
+BASIS = "BASIS type=Chebyshev\nradial_Rc = 8.0 radial_N = 15 angular_Rc = 5.0 angular_N = 5\n"
+COMMON = {"forces_weight": 0.3, "schedule": "cosine", "test_percent": 15, "torch_seed": 1}
+EVERY = 5  # structures of the database, of which the last one is never trained on
+REFERENCE = 10  # frames of six molecules between those whose errors are computed
+WAYS: dict[str, dict[str, Any] | None] = {  # arguments of transfer; None: from scratch
+    "scratch": None, "scratch, repulsion": None, "transfer": {"freeze": 0}, "transfer, frozen": {"freeze": 1},
+    "transfer, anchor": {"freeze": 0, "anchor": 1e-3}, "transfer, replay": {"freeze": 0, "share": 0.3},
+}  # fmt: skip
+SIMULATED = ("scratch", "scratch, repulsion", "transfer", "transfer, replay")
+
+
+@dataclass(frozen=True)
+class Size:
+    """Size of the study; every : of the structures is used; time : of the simulations, ps."""
+
+    every: int = 1
+    epochs: int = 200
+    seeds: int = 10
+    time: float = 10.0
+    temperatures: tuple[float, ...] = (300.0, 500.0)
+
+
+QUICK = Size(every=40, epochs=3, seeds=2, time=0.01, temperatures=(300.0,))
+
+
+def setups(folder: Path, species: Sequence[str]) -> dict[str, str]:
+    """Write the set-up of each species to a folder."""
+    folder.mkdir(exist_ok=True)
+    found = {}
+    for symbol in species:
+        path = folder / f"{symbol}.stp"
+        env = "\n".join([f"ENV {len(species)}", *species])
+        path.write_text(f"DESCR\n{symbol}\nEND DESCR\nATOM {symbol}\n{env}\nRMIN 0.35\n{BASIS}")
+        found[symbol] = str(path)
+    return found
+
+
+def trained(folder: Path) -> Potential | None:
+    """The potentials of a training that has ended."""
+    if not (folder / "done").exists():
+        return None
+    return Potential.load(potential_files.files_of(folder))
+
+
+def with_potentials(folder: Path, size: Size, data: dict[str, list[Structure]], way: str) -> Potential:
+    """The potentials of a way, trained if necessary."""
+    place, known = folder / way.replace(", ", "-"), trained(folder / way.replace(", ", "-"))
+    if known is not None:
+        return known
+    species = TARGET if WAYS.get(way, {}) is None else ALL
+    given: dict[str, Any] = {
+        "setups": setups(place, species), "folder": place, "iterations": size.epochs, "batch_size": 16, **COMMON,
+    }  # fmt: skip
+    networks = {symbol: [(15, "tanh")] * 2 for symbol in species}
+    more = WAYS.get(way)
+    if more is None:
+        structures = data["database" if way == "database" else "one"]
+        repulsion = None if way == "scratch" else "zbl auto"
+        train(structures, networks, atomic_energies="fit", repulsion=repulsion, lr=0.003, **given)
+    else:
+        source = with_potentials(folder, size, data, "database")
+        assert source.repulsion is not None
+        energies = dict(zip(source.types, source.model.atomic_energies, strict=True))
+        replay = data["database"] if "share" in more else None
+        transfer(
+            data["one"], folder / "database", networks, energy="source", replay=replay, atomic_energies=energies,
+            repulsion=" ".join(source.repulsion.words), lr=0.001, **more, **given,
+        )  # fmt: skip
+    (place / "done").touch()
+    found = trained(place)
+    assert found is not None
+    return found
+
+
+def errors(potential: Potential, structures: Sequence[Structure], relative: bool) -> tuple[float, float]:
+    """Root mean square errors of energies, meV/atom, and force components, meV/Å.
+
+    relative : energies are compared up to a constant, as one composition does not tell the energies of the free atoms.
+    """
+    energies, forces = [], []
+    for structure in structures:
+        found = potential.energy_forces(structure)
+        assert structure.energy is not None
+        energies.append((found.energy - structure.energy) / structure.n_atoms)
+        forces.append((found.forces - structure.forces).ravel())
+    differences = np.array(energies) - (np.mean(energies) if relative else 0.0)
+    energy, force = (1e3 * float(np.sqrt(np.mean(values**2))) for values in (differences, np.concatenate(forces)))
+    return energy, force
+
+
+def row(way: str, potential: Potential, data: dict[str, list[Structure]], found: Stability | None) -> dict[str, Any]:
+    """A row of the table: errors, dimers and survival; empty where there is none."""
+    known = set(potential.types)
+    names = ("tested", "six") if known == set(ALL) else ("six",)
+    of = {name: errors(potential, data[name], name == "six") for name in names}
+    values: dict[str, Any] = {"way": way}
+    for name, title in (("tested", "database"), ("six", "six molecules")):
+        energy, force = of.get(name, ("", ""))
+        values |= {f"{title}, meV/atom": energy, f"{title}, meV/Å": force}
+    for condition in [] if found is None else found.conditions:
+        kelvin = f"{condition.temperature:g} K"
+        values[f"{kelvin}, to the end"] = f"{condition.n_finished} of {len(condition.runs)}"
+        values[f"{kelvin}, median ps"] = condition.survival.median[0]
+    if found is not None:
+        repulsive = sum(dimer.attractive is None for dimer in found.dimers)
+        values["repulsive dimers"] = f"{repulsive} of {len(found.dimers)}"
+    return values
+
+
+def draw(studies: dict[str, Stability], path: Path) -> None:
+    """Survival curves of all ways, a panel for each temperature."""
+    n = len(next(iter(studies.values())).conditions)
+    figure, axes = figures.panels(1, n)
+    for number, axis in enumerate(axes[0]):
+        for (way, found), style in zip(studies.items(), itertools.cycle(("-", "--", ":", "-.")), strict=False):
+            curve = found.conditions[number].survival
+            times = np.append(curve.times, found.time)
+            values = np.append(curve.probability, curve.probability[-1])
+            axis.step(times, values, where="post", linestyle=style, label=way)
+        title = f"{found.conditions[number].temperature:g} K"
+        axis.set(xlabel="time (ps)", ylabel="share of stable runs", title=title, ylim=(-0.02, 1.05))
+    axes[0, 0].legend()
+    figures.save(figure, str(path))
+
+
+def shown(value: object) -> str:
+    if isinstance(value, float):
+        return "> the end" if value == float("inf") else f"{value:.3g}"
+    return str(value)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder with the three files")
+    parser.add_argument("--folder", type=Path, required=True, help="folder for all results")
+    parser.add_argument("--quick", action="store_true", help="run a very small study, as a test")
+    options = parser.parse_args()
+    folder, size = options.folder.resolve(), QUICK if options.quick else Size()
+    folder.mkdir(parents=True, exist_ok=True)
+    database, one, six = (
+        read(options.data / f"{name}.extxyz.xz", slice(None)) for name in ("database", "one-water", "six-waters")
+    )
+    tested = np.arange(len(database)) % EVERY == EVERY - 1
+    data = {
+        "database": [each for each, test in zip(database, tested.tolist(), strict=True) if not test][:: size.every],
+        "tested": [each for each, test in zip(database, tested.tolist(), strict=True) if test][:: size.every],
+        "one": one[:: size.every], "six": six[:: REFERENCE * (1 if size.every == 1 else 10)],
+    }  # fmt: skip
+    rows, studies = [row("database", with_potentials(folder, size, data, "database"), data, None)], {}
+    for way in WAYS:
+        potential = with_potentials(folder, size, data, way)
+        if way in SIMULATED:
+            studies[way] = stability(
+                potential, six[0], temperatures=size.temperatures, seeds=size.seeds, time=size.time, nve=0,
+                output=folder / f"stability-{way.replace(', ', '-')}", n_processes=processors(),
+            )  # fmt: skip
+        rows.append(row(way, potential, data, studies.get(way)))
+    columns = list(dict.fromkeys(name for each in rows for name in each))
+    complete = [{name: each.get(name, "") for name in columns} for each in rows]
+    tables.write(str(folder / "water.csv"), columns, complete)
+    draw(studies, folder / "water.png")
+    print(f"| {' | '.join(columns)} |\n|{' --- |' * len(columns)}")
+    for each in complete:
+        print(f"| {' | '.join(shown(value) for value in each.values())} |")
+
+
+if __name__ == "__main__":
+    main()
