@@ -23,6 +23,7 @@ from aenet_py.training import contents, optimizers
 from aenet_py.training.data.dataset import Data
 from aenet_py.training.data.splits import Draw
 from aenet_py.training.data.test_set import Split
+from aenet_py.training.files import PATH, TRANSFERRED
 from aenet_py.training.loop import Sums
 from aenet_py.training.optimizers import Optimizer
 from aenet_py.training.schema import DamagedError
@@ -30,8 +31,6 @@ from aenet_py.training.secondorder import methods
 from aenet_py.training.secondorder.methods import SecondOrder
 from aenet_py.training.serialisation import from_dict, to_dict
 from aenet_py.training.state import TrainingState, Watch
-
-PATH, TRANSFERRED = "model.restart", "model.transfered.restart"
 
 
 def path_of(deck: TrainInput) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,11 +13,10 @@ from aenet_py.descriptors.legacy import angular_domain
 from aenet_py.errors import AenetError, InputError
 from aenet_py.formats import potential as potential_format
 from aenet_py.formats.potential import ACTIVATIONS, PotentialFile
-from aenet_py.formats.text import native
 from aenet_py.inputs import repulsion
 from aenet_py.inputs import setup as setup_input
 from aenet_py.inputs.train import NetworkInput, TrainInput, Transfer
-from aenet_py.training import checkpoint, model
+from aenet_py.training import checkpoint, files, model
 from aenet_py.training.data.dataset import Data
 
 
@@ -37,23 +35,11 @@ class PretrainedSource:
 
 def read(deck: TrainInput, wanted: Transfer, data: Data) -> list[PretrainedSource | None]:
     """The source's potential of each species, None for a new one; AenetError if the source does not fit."""
-    place, restart = native(wanted.source), ""
-    if os.path.isfile(place):
-        place, restart = os.path.split(place)
-    elif not os.path.isdir(place):
-        remedy = "give the folder of another training, or its model.restart"
-        raise InputError(deck.path, f"source={wanted.source}: no such folder or file; {remedy}")
-    ending = ".transfered.ascii" if restart == checkpoint.TRANSFERRED else ".ascii"
-    restart = os.path.join(place, restart or checkpoint.PATH)
+    restart, paths = files.of_source(deck, wanted)
     candidates = _weights(restart)
     sources: list[PretrainedSource | None] = []
-    for number, network in enumerate(deck.networks):
-        name = os.path.join(place, native(network.path))
-        path = next((path for path in (name + ending, name) if os.path.exists(path)), None)
+    for number, (network, path) in enumerate(zip(deck.networks, paths, strict=True)):
         if path is None:
-            if not wanted.new:
-                remedy = "each species needs a potential, or new=random for a new network"
-                raise AenetError(f"{name}{ending}: no such file ({network.symbol}); {remedy}")
             sources.append(None)
             continue
         file = potential_format.read(path)
@@ -66,8 +52,6 @@ def read(deck: TrainInput, wanted: Transfer, data: Data) -> list[PretrainedSourc
             weights = full
         sources.append(PretrainedSource(path, file, weights, _atomic_energy(path, file, network.symbol)))
     known = [source for source in sources if source is not None]
-    if not known:
-        raise InputError(deck.path, f"source={wanted.source}: has no potential for any species")
     for source in known[1:]:
         scale, first = source.potential.training.scale, known[0].potential.training.scale
         if scale != first:

@@ -92,6 +92,17 @@ def test_labels_of_the_source(source, tmp_path):
     assert own.max() < 1e-5
 
 
+def test_labels_of_a_transfer_as_the_source(source, tmp_path):
+    """Its potentials, not those of the training in the same folder."""
+    train(SOURCE, NETWORKS, atomic_energies=ENERGIES, iterations=2, test_percent=0, folder=tmp_path / "both", **COMMON)
+    fine_tuned(source, tmp_path / "both", iterations=3, lr=0.01)
+    state = tmp_path / "both" / "model.transfered.restart"
+    given = {"networks": NETWORKS, "replay": SOURCE, "share": 0.9, "replay_labels": "source", "lr": 0}
+    result = fine_tuned(state, tmp_path / "new", **given)
+    found = errors(result, "train")
+    assert max(abs(found[os.path.basename(path)]) for path in SOURCE) < 1e-6
+
+
 @pytest.mark.parametrize(("share", "n"), [(0.2, 1), (0.5, 4), (0.6, 6), (0.95, 9)])
 def test_the_share(share, n, source, tmp_path):
     """Of those that are trained on; structures of replay are never tested."""

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 
 import numpy as np
 
-from aenet_py.errors import AenetError, counted
-from aenet_py.formats.text import native
+from aenet_py.errors import counted
 from aenet_py.inputs.train import TrainInput, Transfer
 from aenet_py.potentials.potential import Potential
 from aenet_py.structure import Structure
+from aenet_py.training import files
 from aenet_py.training.data.splits import REPLAYED, UNKNOWN
-
-ENDINGS = (".ascii", ".transfered.ascii", "")  # of the source's potentials
 
 
 def used(deck: TrainInput, roles: np.ndarray) -> np.ndarray:
@@ -45,12 +42,14 @@ def told(roles: np.ndarray, chosen: np.ndarray) -> str:
 def labelled(deck: TrainInput, structures: list[Structure], roles: np.ndarray) -> list[Structure]:
     """The structures, with those of replay as the source's potentials describe them, if the deck wants that.
 
-    AenetError if the source has no potential for one of their species.
+    AenetError if the source has no potential for one of their species, or as from `files.of_source`.
     """
     wanted = deck.transfer
     if not isinstance(wanted, Transfer) or wanted.labels != "source":
         return structures
-    potential = Potential.load(_potentials(deck, wanted))
+    _, paths = files.of_source(deck, wanted)
+    symbols = zip(deck.symbols, paths, strict=True)
+    potential = Potential.load({symbol: path for symbol, path in symbols if path is not None})
     return [
         _described(potential, structure) if role == REPLAYED else structure
         for structure, role in zip(structures, roles.tolist(), strict=True)
@@ -62,19 +61,3 @@ def _described(potential: Potential, structure: Structure) -> Structure:
     return dataclasses.replace(
         structure, energy=found.energy, cohesive_energy=None, forces=found.forces, stress=None
     )  # fmt: skip
-
-
-def _potentials(deck: TrainInput, wanted: Transfer) -> dict[str, str]:
-    """The source's potential of each species that has one."""
-    place = native(wanted.source)
-    if os.path.isfile(place):
-        place = os.path.dirname(place)
-    found = {}
-    for network in deck.networks:
-        name = os.path.join(place, native(network.path))
-        path = next((name + ending for ending in ENDINGS if os.path.exists(name + ending)), None)
-        if path is not None:
-            found[network.symbol] = path
-    if not found:
-        raise AenetError(f"{place}: no potentials of the source, which are to label the structures of replay")
-    return found
