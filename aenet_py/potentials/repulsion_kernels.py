@@ -37,6 +37,19 @@ def energy_and_slope(distance, pair):
     return energy, derivative
 
 
+@jit
+def half(vector, distance, pair, own, other, forces, virial):
+    """Half of a pair's energy, whose derivatives are added to the forces in rows own and other, and to virial."""
+    energy, derivative = energy_and_slope(distance, pair)
+    for x in range(3):
+        force = 0.5 * derivative * vector[x] / distance
+        forces[own, x] += force
+        forces[other, x] -= force
+        for y in range(3):
+            virial[y, x] += vector[y] * force
+    return 0.5 * energy
+
+
 def add(
     types: i8[:], first: i8[:], index: i4[:], vectors: rows(f8[:, :]), table: f8[:, :, N_REPULSION],
     energies: out(f8[:]), forces: out(f8[:, 3]), virial: out(f8[3, 3]),
@@ -52,14 +65,8 @@ def add(
             pair = table[types[atom], types[other]]
             if distance >= pair[OUTER] or distance < COINCIDENT:  # of which features tell
                 continue
-            energy, derivative = energy_and_slope(distance, pair)
-            energies[atom] += 0.5 * energy
-            for x in range(3):
-                force = 0.5 * derivative * vectors[x, k] / distance
-                forces[atom, x] += force
-                forces[other, x] -= force
-                for y in range(3):
-                    virial[y, x] += vectors[y, k] * force
+            vector = (vectors[0, k], vectors[1, k], vectors[2, k])
+            energies[atom] += half(vector, distance, pair, atom, other, forces, virial)
     return 0
 
 
@@ -100,18 +107,12 @@ def add_listed(
 ):  # fmt: skip
     """As `add`, of pairs and shifts of `list_close`; owners (n_atoms): row of forces that each atom belongs to."""
     for k in range(len(pairs)):
-        atom, other, square = pairs[k, 0], pairs[k, 1], 0.0
-        for x in range(3):
-            square += (positions[other, x] + shifts[k, x] - positions[atom, x]) ** 2
-        pair, distance = table[types[atom], types[other]], math.sqrt(square)
+        atom, other = pairs[k, 0], pairs[k, 1]
+        x = positions[other, 0] + shifts[k, 0] - positions[atom, 0]
+        y = positions[other, 1] + shifts[k, 1] - positions[atom, 1]
+        z = positions[other, 2] + shifts[k, 2] - positions[atom, 2]
+        pair, distance = table[types[atom], types[other]], math.sqrt(x * x + y * y + z * z)
         if distance >= pair[OUTER] or distance < COINCIDENT:
             continue
-        energy, derivative = energy_and_slope(distance, pair)
-        energies[atom] += 0.5 * energy
-        for x in range(3):
-            force = 0.5 * derivative * (positions[other, x] + shifts[k, x] - positions[atom, x]) / distance
-            forces[owners[atom], x] += force
-            forces[owners[other], x] -= force
-            for y in range(3):
-                virial[y, x] += (positions[other, y] + shifts[k, y] - positions[atom, y]) * force
+        energies[atom] += half((x, y, z), distance, pair, owners[atom], owners[other], forces, virial)
     return 0
