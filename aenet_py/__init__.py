@@ -12,6 +12,8 @@
 `evaluate`                errors of a potential for structures with known energies and forces (aenet-py evaluate)
 `simulate`                molecular dynamics that stop when they become unphysical (aenet-py md)
 `stability`               how long simulations stay physical, by many of them (aenet-py stability)
+`label`                   energies and forces of structures from any calculator of ASE (aenet-py label)
+`CalculatorSpec`          such a calculator by name and options
 `select`                  subsets of large sets of structures (aenet-py select)
 `Structure`               atoms in a cell, with energy and forces
 `AenetError`              the error that everything here raises for bad input
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from aenet_py.formats.read import read
     from aenet_py.formats.trainset import TrainingSet
     from aenet_py.interfaces.ase import ANNCalculator
+    from aenet_py.labelling.calculators import CalculatorSpec
+    from aenet_py.labelling.label import label
     from aenet_py.pipelines.generate import generate
     from aenet_py.potentials.potential import Potential
     from aenet_py.selection.select import select
@@ -47,14 +51,15 @@ except ImportError:
     __version__ = "0.1.0.dev0"  # a checkout that was never installed
 
 __all__ = [
-    "ANNCalculator", "AenetError", "AenetWarning", "Potential", "Structure", "TrainingSet", "check", "evaluate",
-    "generate", "init", "read", "select", "simulate", "stability", "train", "transfer",
+    "ANNCalculator", "AenetError", "AenetWarning", "CalculatorSpec", "Potential", "Structure", "TrainingSet", "check",
+    "evaluate", "generate", "init", "label", "read", "select", "simulate", "stability", "train", "transfer",
 ]  # fmt: skip
 
 _MODULES = {
     "ANNCalculator": "interfaces.ase",
     "AenetError": "errors",
     "AenetWarning": "errors",
+    "CalculatorSpec": "labelling.calculators",
     "Potential": "potentials.potential",
     "Structure": "structure",
     "TrainingSet": "formats.trainset",
@@ -62,6 +67,7 @@ _MODULES = {
     "evaluate": "evaluation.evaluate",
     "generate": "pipelines.generate",
     "init": "tools.init",
+    "label": "labelling.label",
     "read": "formats.read",
     "select": "selection.select",
     "simulate": "simulation.simulate",

@@ -30,6 +30,10 @@ class InputError(AenetError):
         super().__init__(f"{place}: {message}")
 
 
+class StoppedError(AenetError):
+    """Work was stopped on request before all of it was done; what was done is kept."""
+
+
 class AenetWarning(UserWarning):
     """Results that may mislead unless the user knows how they were obtained.
 

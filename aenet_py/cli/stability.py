@@ -7,6 +7,7 @@ import os
 import signal
 
 from aenet_py.cli import common
+from aenet_py.errors import StoppedError
 
 HELP = "how long simulations with a potential stay physical"
 DESCRIPTION = """Simulate structures with many seeds at several temperatures and report how many runs become unphysical,
@@ -59,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
     from aenet_py.runtime.workers import processors
     from aenet_py.survival import files
     from aenet_py.survival.figures import figure
-    from aenet_py.survival.stability import StoppedError, stability
+    from aenet_py.survival.stability import stability
 
     total = len(options.structures) * len(options.temperature) * (options.seeds + (options.nve > 0))
     with common.stopping() as stop, common.progress(total, "runs") as advance:

@@ -8,6 +8,7 @@ from typing import Any
 from aenet_py.errors import AenetError
 from aenet_py.formats import potential_files
 from aenet_py.potentials.potential import Potential
+from aenet_py.runtime.arrays import digest
 
 Potentials = Potential | potential_files.Given | Iterable[Potential | potential_files.Given]
 
@@ -56,6 +57,12 @@ def single(potentials: Potentials, legacy_angular: bool | None = None) -> Potent
     if len(loaded) > 1:
         raise AenetError(f"{len(loaded)} sets of potentials form a committee, which is not supported here; give one")
     return loaded[0]
+
+
+def checksum(potentials: Iterable[Potential]) -> str:
+    """Of the networks of potentials, 16 hexadecimal digits."""
+    networks = [potential.networks for potential in potentials]
+    return digest(array for n in networks for array in (n.weights, n.means, n.factors, n.energy))[:16]
 
 
 def _loaded(given: Potential | potential_files.Given, legacy_angular: bool | None) -> Potential:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +21,8 @@ from ase.md.verlet import VelocityVerlet
 from aenet_py.descriptors.common import CoincidenceError
 from aenet_py.errors import AenetError
 from aenet_py.interfaces.ase import ANNCalculator
+from aenet_py.potentials.members import checksum
+from aenet_py.runtime.arrays import digest
 from aenet_py.simulation import stability
 from aenet_py.simulation.files import Files, SimulationState
 from aenet_py.simulation.stability import Limits
@@ -250,22 +251,14 @@ def marks(atoms: Atoms, settings: Settings) -> dict[str, Any]:
     mark: dict[str, Any] = {k: v for k, v in dataclasses.asdict(settings).items() if k != "steps"}
     arrays = [atoms.numbers, atoms.positions, atoms.cell.array, atoms.pbc, atoms.get_masses()]
     mark["constraints"] = [repr(constraint) for constraint in atoms.constraints]
-    mark["structure"] = _digest([*arrays, atoms.get_momenta()] if settings.keep_velocities else arrays)
+    mark["structure"] = digest([*arrays, atoms.get_momenta()] if settings.keep_velocities else arrays)[:16]
     if isinstance(atoms.calc, ANNCalculator):
         mark["skin"] = atoms.calc.skin
         mark["legacy_angular"] = [member.legacy_angular for member in atoms.calc.members]
-        networks = [member.networks for member in atoms.calc.members]
-        mark["potentials"] = _digest([array for n in networks for array in (n.weights, n.means, n.factors, n.energy)])
+        mark["potentials"] = checksum(atoms.calc.members)
         if any(member.repulsion is not None for member in atoms.calc.members):
             mark["repulsion"] = [member.repulsion and member.repulsion.words for member in atoms.calc.members]
     return mark
-
-
-def _digest(arrays: list[np.ndarray]) -> str:
-    digest = hashlib.sha256()
-    for array in arrays:
-        digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()[:16]
 
 
 class _Simulation:

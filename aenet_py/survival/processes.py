@@ -1,29 +1,18 @@
-"""Runs shared among processes, each of which does one at a time.
-
-The processes are programs of their own (``python -m aenet_py.survival.worker``), connected by a pipe: they import
-nothing of the caller's script, end with it, and are asked to save their state when it receives Ctrl-C.
-"""
+"""Runs shared among processes, each of which does one at a time."""
 
 from __future__ import annotations
 
-import os
 import pickle
-import signal
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from multiprocessing.connection import Connection, Pipe, wait
 
 from ase import Atoms
 
-from aenet_py.errors import AenetError
+from aenet_py.errors import AenetError, in_a_line
+from aenet_py.interfaces.source import Source
+from aenet_py.runtime.processes import Job, share
 from aenet_py.survival import runs
 from aenet_py.survival.runs import Outcome, Run
-from aenet_py.survival.source import Source
-
-POLL = 0.1  # s
-ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
 @dataclass(frozen=True)
@@ -63,9 +52,12 @@ def perform(
     AenetError
         What a run raises, or if a process is killed.
     """
-    if min(processes, len(waiting)) > 1:
-        return _shared(work, waiting, min(processes, len(waiting)), stop, advance)
     ended: list[Outcome] = []
+    if min(processes, len(waiting)) > 1:
+        packed = pickle.dumps((work.source.packed(), work.structures, work.folder))
+        job = Job(_loaded, one, packed, "simulates")
+        share(job, waiting, processes, stop, advance, lambda _, outcome: ended.append(outcome))
+        return ended
     for run in waiting:
         outcome = None if stop() else one(work, run, stop, advance)
         if outcome is None:
@@ -76,12 +68,12 @@ def perform(
 
 def one(work: Work, run: Run, stop: Callable[[], bool], advance: Callable[[float], object]) -> Outcome | None:
     """Perform a run in this process; None if it was stopped."""
-    share, done = 1.0 / max(run.settings.steps, 1), 0.0
+    share_of_step, done = 1.0 / max(run.settings.steps, 1), 0.0
 
     def step(n: int) -> None:
         nonlocal done
-        done += n * share
-        advance(n * share)
+        done += n * share_of_step
+        advance(n * share_of_step)
 
     atoms = work.structures[run.structure]
     outcome = runs.perform(run, atoms, work.source.new(), work.folder, stop, step)
@@ -90,83 +82,10 @@ def one(work: Work, run: Run, stop: Callable[[], bool], advance: Callable[[float
     return outcome
 
 
-def _shared(
-    work: Work, waiting: Sequence[Run], processes: int, stop: Callable[[], bool], advance: Callable[[float], object]
-) -> list[Outcome]:
-    packed = pickle.dumps((work.source.packed(), work.structures, work.folder))
-    left = list(waiting)
-    ended: list[Outcome] = []
-    workers: dict[Connection, subprocess.Popen] = {}
-    stopped = False
+def _loaded(packed: bytes) -> Work:
+    source, structures, folder = pickle.loads(packed)
     try:
-        for _ in range(processes):
-            connection, process = _start()
-            workers[connection] = process
-            _send(connection, process, packed, left.pop(0))
-        while workers:
-            if stop() and not stopped:
-                stopped = True
-                for process in workers.values():
-                    process.terminate()
-            for ready in wait(list(workers), POLL):
-                assert isinstance(ready, Connection)
-                try:
-                    message = ready.recv()
-                except (EOFError, ConnectionError):
-                    process = workers.pop(ready)
-                    if not stopped:
-                        raise _ended(process) from None
-                    process.wait()
-                    continue
-                if isinstance(message, float):
-                    advance(message)
-                    continue
-                if isinstance(message, AenetError):
-                    raise message
-                if message is not None:
-                    ended.append(message)
-                if left and not stopped:
-                    _send(ready, workers[ready], None, left.pop(0))
-                else:
-                    ready.close()
-                    workers.pop(ready).wait()
-    finally:
-        for connection, process in workers.items():
-            connection.close()
-            process.kill()
-            process.wait()
-    return ended
-
-
-def _send(connection: Connection, process: subprocess.Popen, packed: bytes | None, run: Run) -> None:
-    """Give a process its work, packed, if it has none, and a run."""
-    try:
-        if packed is not None:
-            connection.send_bytes(packed)
-        connection.send(run)
-    except ConnectionError:
-        raise _ended(process) from None
-
-
-def _ended(process: subprocess.Popen) -> AenetError:
-    """The error that a process ended which should not have."""
-    status = process.wait()
-    how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
-    return AenetError(f"a process that simulates {how}; repeat the call to resume")
-
-
-def _start() -> tuple[Connection, subprocess.Popen]:
-    """A process and the connection to it."""
-    ours, its = Pipe()
-    with its:
-        places = os.pathsep.join(path or os.curdir for path in sys.path)
-        environment = {**os.environ, **ONE_THREAD, "PYTHONPATH": places}
-        try:
-            # In its own session, as a signal from the terminal is meant for this process.
-            process = subprocess.Popen(
-                [sys.executable, "-m", "aenet_py.survival.worker", str(its.fileno())], env=environment,
-                stdin=subprocess.DEVNULL, pass_fds=[its.fileno()], start_new_session=True,
-            )  # fmt: skip
-        except OSError as error:
-            raise AenetError(f"a process that simulates cannot be started: {error.strerror}") from None
-    return ours, process
+        return Work(pickle.loads(source), structures, folder)
+    except Exception as error:  # whatever a foreign calculator raises
+        reason = in_a_line(error)
+        raise AenetError(f"the calculator cannot be built in another process ({reason}); use n_processes=1") from None

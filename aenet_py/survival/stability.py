@@ -15,7 +15,8 @@ import numpy as np
 from ase import Atoms
 
 from aenet_py.analysis import distances
-from aenet_py.errors import AenetError
+from aenet_py.errors import AenetError, StoppedError
+from aenet_py.interfaces.source import Source, source_of
 from aenet_py.simulation import dynamics, start
 from aenet_py.simulation.dynamics import Settings
 from aenet_py.simulation.simulate import number_of_steps
@@ -25,17 +26,12 @@ from aenet_py.survival import dimers, folders, processes, runs
 from aenet_py.survival.kaplan_meier import survival
 from aenet_py.survival.results import Condition, Reference, Stability
 from aenet_py.survival.runs import Outcome, Run
-from aenet_py.survival.source import Source, source_of
 
 if TYPE_CHECKING:
     from aenet_py.potentials.members import Potentials
 
 NVE_EVERY = 10  # steps between energies, from which the drift is fitted
 Given = str | os.PathLike[str] | Structure | Atoms
-
-
-class StoppedError(AenetError):
-    """Runs were stopped on request before all had ended."""
 
 
 def stability(

@@ -14,10 +14,10 @@ from ase.io import read
 
 from aenet_py import AenetError, simulate, stability
 from aenet_py.analysis.distances import distribution
+from aenet_py.errors import StoppedError
 from aenet_py.interfaces.ase import ANNCalculator
 from aenet_py.runtime import locks
-from aenet_py.survival import dimers, files, processes
-from aenet_py.survival.stability import StoppedError
+from aenet_py.survival import dimers, files
 from compat_tests.cli.cases import listing, table
 from compat_tests.interfaces.test_ase import CLUSTER, NETWORKS
 from compat_tests.simulation.systems import Springs, springs
@@ -206,7 +206,7 @@ def test_a_run_that_another_process_writes_is_left_alone(tmp_path):
 
 
 def test_processes_that_die(tmp_path, monkeypatch):
-    monkeypatch.setattr(processes.sys, "executable", "/bin/false")
+    monkeypatch.setattr("sys.executable", "/bin/false")
     with pytest.raises(AenetError, match="a process that simulates ended with status 1; repeat the call to resume"):
         stability(NETWORKS, STRUCTURE, **SHORT, n_processes=2, output=tmp_path)
 

@@ -1,0 +1,43 @@
+"""Calculators for tests, which other processes import."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from ase.calculators.emt import EMT
+
+
+class Counting(EMT):
+    """Writes a letter to a file for each calculation."""
+
+    def __init__(self, path, **options):
+        super().__init__(**options)
+        self.path = path
+
+    def calculate(self, *arguments, **options):
+        with open(self.path, "a", encoding="utf-8") as file:
+            file.write("x")
+        super().calculate(*arguments, **options)
+
+
+class Slow(Counting):
+    """Takes its time for structures of more than one species."""
+
+    def __init__(self, path, seconds, **options):
+        super().__init__(path, **options)
+        self.seconds = seconds
+
+    def calculate(self, atoms=None, *arguments, **options):
+        if len(set(atoms.symbols)) > 1:
+            time.sleep(self.seconds)
+        super().calculate(atoms, *arguments, **options)
+
+
+class Dying(EMT):
+    """Ends its process for structures of more than one species."""
+
+    def calculate(self, atoms=None, *arguments, **options):
+        if len(set(atoms.symbols)) > 1:
+            os.abort()
+        super().calculate(atoms, *arguments, **options)
