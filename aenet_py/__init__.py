@@ -14,6 +14,7 @@
 `stability`               how long simulations stay physical, by many of them (aenet-py stability)
 `label`                   energies and forces of structures from any calculator of ASE (aenet-py label)
 `CalculatorSpec`          such a calculator by name and options
+`learn`                   a potential from few labels, chosen by a committee (aenet-py learn)
 `select`                  subsets of large sets of structures (aenet-py select)
 `Structure`               atoms in a cell, with energy and forces
 `AenetError`              the error that everything here raises for bad input
@@ -28,6 +29,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False  # importing typing takes longer than all the rest here
 if TYPE_CHECKING:
+    from aenet_py.active.learn import learn
     from aenet_py.errors import AenetError, AenetWarning
     from aenet_py.evaluation.evaluate import evaluate
     from aenet_py.formats.read import read
@@ -52,7 +54,7 @@ except ImportError:
 
 __all__ = [
     "ANNCalculator", "AenetError", "AenetWarning", "CalculatorSpec", "Potential", "Structure", "TrainingSet", "check",
-    "evaluate", "generate", "init", "label", "read", "select", "simulate", "stability", "train", "transfer",
+    "evaluate", "generate", "init", "label", "learn", "read", "select", "simulate", "stability", "train", "transfer",
 ]  # fmt: skip
 
 _MODULES = {
@@ -68,6 +70,7 @@ _MODULES = {
     "generate": "pipelines.generate",
     "init": "tools.init",
     "label": "labelling.label",
+    "learn": "active.learn",
     "read": "formats.read",
     "select": "selection.select",
     "simulate": "simulation.simulate",

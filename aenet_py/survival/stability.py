@@ -40,6 +40,7 @@ def stability(
     *,
     temperatures: Iterable[float] = (300.0, 500.0),
     seeds: int = 10,
+    first_seed: int = 0,
     time: float = 10.0,
     timestep: float = 0.5,
     taut: float = 100.0,
@@ -70,7 +71,9 @@ def stability(
     temperatures : iterable of float, K
         Of the thermostat and of the initial velocities.
     seeds : int
-        Number of runs of each structure at each temperature, with the seeds 0, 1, ...
+        Number of runs of each structure at each temperature.
+    first_seed : int
+        Their seeds are this number and those that follow.
     time : float, ps
         Length of the runs.
     timestep : float, fs
@@ -155,8 +158,9 @@ def stability(
             every=every if ensemble == "nvt" else min(every, NVE_EVERY),
         )
 
+    drawn = range(first_seed, first_seed + seeds)
     planned = {
-        (k, temperature): [Run(k, settings(temperature, seed), limits) for seed in range(seeds)]
+        (k, temperature): [Run(k, settings(temperature, seed), limits) for seed in drawn]
         + ([Run(k, settings(temperature, 0, "nve"), limits)] if nve_steps else [])
         for k in range(len(named))
         for temperature in kelvin

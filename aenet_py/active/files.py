@@ -1,0 +1,108 @@
+"""The table, the figure and the page of a loop, written anew after each generation."""
+
+from __future__ import annotations
+
+import dataclasses
+import html
+import io
+import os
+from collections.abc import Sequence
+
+from aenet_py.active import figures
+from aenet_py.active.judging import QUANTILE, Record
+from aenet_py.analysis.figures import save
+from aenet_py.formats import tables
+from aenet_py.inputs.learn import LearnInput
+from aenet_py.runtime.output import PendingFile
+
+COLUMNS = {  # of the table: names of the record's values, with units
+    "generation": "generation", "n_trained": "structures", "n_labels": "labels", "n_runs": "runs",
+    "n_ended": "to_the_end", "time": "median_ps", "n_frames": "frames", "spread": "spread_eV_per_A",
+    "high_spread": "high_spread_eV_per_A", "share": "share_uncertain", "n_picked": "picked", "n_failed": "failed",
+    "energy_rmse": "energy_rmse_eV_per_atom", "force_rmse": "force_rmse_eV_per_A",
+    "correlation": "rank_correlation",
+}  # fmt: skip
+_STYLE = """body { font: 16px/1.5 sans-serif; max-width: 60em; margin: 2em auto; padding: 0 1em; color: #222 }
+table { border-collapse: collapse; width: 100% } .wide { overflow-x: auto }
+th, td { padding: .3em .6em; text-align: right; border-bottom: 1px solid #ddd } th { font-weight: 600 }
+svg { width: 100%; height: auto } pre { background: #f4f4f4; padding: 1em; overflow-x: auto }"""
+
+
+def write(wanted: LearnInput, records: Sequence[Record]) -> list[str]:
+    """Write learn.csv, learn.png and index.html in place of older ones; their paths."""
+    paths = [os.path.join(wanted.folder, name) for name in ("learn.csv", "learn.png", "index.html")]
+    tables.write(paths[0], tuple(COLUMNS.values()), map(_row, records))
+    figure = figures.figure(wanted, records)
+    save(figure, paths[1])
+    drawing = io.StringIO()
+    figure.savefig(drawing, format="svg", metadata={"Date": None})
+    with PendingFile(paths[2]) as file:
+        file.write(page(wanted, records, drawing.getvalue()).encode())
+        file.complete(replace=True)
+    return paths
+
+
+def _row(record: Record) -> dict[str, object]:
+    values = dataclasses.asdict(record)
+    return {column: values[name] for name, column in COLUMNS.items() if values[name] == values[name]}
+
+
+def page(wanted: LearnInput, records: Sequence[Record], drawing: str) -> str:
+    """A page that needs no other file; drawing : the figure as SVG."""
+    head = (
+        "generation", "structures", "runs to the end", "stable, ps", "spread, eV/Å", f"{QUANTILE:.0%} below",
+        "uncertain frames", "picked", "energy error, meV/atom", "force error, meV/Å", "rank correlation",
+    )  # fmt: skip
+    rows = "\n".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in _cells(each))}</tr>" for each in records)
+    settings = html.escape("\n".join(_settings(wanted)), quote=False)
+    svg = drawing[drawing.index("<svg") :]
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{html.escape(wanted.folder)}</title><style>{_STYLE}</style></head>
+<body>
+<h1>{html.escape(wanted.folder)}</h1>
+<p>In each generation, a committee is trained on all structures labelled so far and simulates. Frames in which it is
+uncertain are labelled. The errors are those of the new structures, before the next committee is trained on them.</p>
+{svg}
+<div class="wide"><table><tr>{"".join(f"<th>{name}</th>" for name in head)}</tr>
+{rows}
+</table></div>
+<h2>Settings</h2>
+<pre>{settings}</pre>
+</body>
+</html>
+"""
+
+
+def _cells(each: Record) -> list[str]:
+    return [
+        str(each.generation), str(each.n_trained), f"{each.n_ended} of {each.n_runs}", _shown(each.time, ".3g"),
+        _shown(each.spread, ".3g"), _shown(each.high_spread, ".3g"), _shown(each.share, ".1%"), str(each.n_picked),
+        _shown(1e3 * each.energy_rmse, ".1f"), _shown(1e3 * each.force_rmse, ".0f"), _shown(each.correlation, ".2f"),
+    ]  # fmt: skip
+
+
+def _shown(value: float, style: str) -> str:
+    return format(value, style) if value == value else ""
+
+
+def _settings(wanted: LearnInput) -> list[str]:
+    """The settings as in the input file, with all defaults."""
+    lines, sections = [], []
+    for field in dataclasses.fields(wanted):
+        value = getattr(wanted, field.name)
+        if dataclasses.is_dataclass(value):
+            inner = [f"{name} = {_toml(each)}" for name, each in vars(value).items() if each is not None]
+            sections += ["", f"[{field.name}]", *inner]
+        elif value is not None and field.name != "path":
+            lines.append(f"{field.name} = {_toml(value)}")
+    return [*lines, *sections]
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, str):
+        return f'"{value}"'
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_toml, value))}]"
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,273 @@
+"""From a few labels to a potential, in generations of simulations and new labels.
+
+first labels ──> training ──committee──> simulations ──uncertain frames──> calculator ──labels──> training ──> ...
+
+Every step leaves a file that appears when it is complete, so that a loop goes on where it was stopped or killed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from ase import Atoms
+
+from aenet_py.active import files, judging, picking, places, training
+from aenet_py.active.exploring import explore
+from aenet_py.active.judging import Record
+from aenet_py.errors import AenetError, StoppedError
+from aenet_py.formats import extxyz
+from aenet_py.formats.read import read
+from aenet_py.inputs import learn as inputs
+from aenet_py.inputs.learn import LearnInput
+from aenet_py.inputs.train import TrainInput, to_text
+from aenet_py.labelling.label import label
+from aenet_py.potentials.members import members
+from aenet_py.potentials.potential import Potential
+from aenet_py.runtime.output import PendingFile
+from aenet_py.runtime.workers import processors
+from aenet_py.scan import work
+from aenet_py.scan.work import ProgramRun
+from aenet_py.simulation import start as starts
+from aenet_py.structure import Structure, as_structure, from_atoms
+from aenet_py.tools.init import init
+
+CERTAIN, BUDGET, GENERATIONS = "certain", "labels", "generations"
+Progress = Callable[[float, str], contextlib.AbstractContextManager[Callable[[float], object]]]
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What a loop came to.
+
+    Parameters
+    ----------
+    folder
+        Of all files.
+    potential
+        The folder of the last committee.
+    records
+        The numbers of each generation.
+    reason
+        Why the loop ended: ``"certain"`` (stable and certain), ``"labels"`` (all are spent) or ``"generations"``.
+    written
+        Table, figure and page.
+    """
+
+    folder: str
+    potential: str
+    records: tuple[Record, ...]
+    reason: str
+    written: tuple[str, ...]
+
+
+@contextlib.contextmanager
+def _silent(total: float, unit: str) -> Iterator[Callable[[float], object]]:  # noqa: ARG001
+    yield lambda n: None  # noqa: ARG005
+
+
+def learn(
+    given: str | os.PathLike[str] | LearnInput,
+    *,
+    stop: Callable[[], bool] = lambda: False,
+    tell: Callable[[str], object] = lambda text: None,  # noqa: ARG005
+    progress: Progress = _silent,
+) -> Learned:
+    """Learn a potential from as few labels as possible, as ``aenet-py learn`` does.
+
+    Parameters
+    ----------
+    given : path or LearnInput
+        The input file, or its content.
+    stop : callable
+        Asked often whether to stop.
+    tell : callable
+        Called with a sentence at each step.
+    progress : callable
+        Called with a total and its unit; returns a context manager of a function that is called with increments.
+
+    Returns
+    -------
+    Learned
+        The potentials, and the numbers of all generations.
+
+    Raises
+    ------
+    AenetError
+        For invalid input, or a folder that belongs to a loop with other settings; `StoppedError` if stopped.
+    """
+    wanted = given if isinstance(given, LearnInput) else inputs.read(os.fspath(given))
+    start = [starts.atoms_of(path) for path in wanted.start]
+    first, later = (None if path is None else training.base(wanted, path) for path in (wanted.deck, wanted.transfer))
+    with places.opened(wanted, start) as lock:
+        return _Loop(wanted, start, lock, stop, tell, progress).run(first, later)
+
+
+@dataclass(frozen=True)
+class _Loop:
+    """A loop whose folder is locked."""
+
+    wanted: LearnInput
+    start: Sequence[Atoms]
+    lock: int
+    stop: Callable[[], bool]
+    tell: Callable[[str], object]
+    progress: Progress
+
+    def run(self, first: TrainInput | None, later: TrainInput | None) -> Learned:
+        """All generations; first, later : decks of the user."""
+        folder, n_labels, previous = self.wanted.folder, 0, None
+        if first is None:
+            first, n_labels = self.first_labels()
+        records: list[Record] = []
+        known, added = training.structures_of(first), list[str]()
+        while True:
+            place = places.generation(folder, len(records))
+            at = os.path.join(place, places.TRAINING)
+            committee = self.trained(first, later, added, previous, at, len(records))
+            record, labelled = self.generation(committee, place, len(records), known, n_labels)
+            records.append(record)
+            written = files.write(self.wanted, records)
+            reason = self.reason(record)
+            if reason is not None:
+                return Learned(folder, places.link(folder, at), tuple(records), reason, tuple(written))
+            known, n_labels, previous = [*known, *labelled], n_labels + len(labelled), at
+            added.append(os.path.join(place, places.LABELLED))
+
+    def first_labels(self) -> tuple[TrainInput, int]:
+        """Label the initial structures and displaced copies; the deck of a training on them, and their number."""
+        folder, first = os.path.join(self.wanted.folder, places.FIRST), self.wanted.first
+        path, deck = os.path.join(folder, places.STRUCTURES), os.path.join(folder, places.POTENTIAL, "train.in")
+        os.makedirs(folder, exist_ok=True)
+        if not os.path.exists(path):
+            generator = np.random.default_rng(self.wanted.seed)
+            structures = []
+            for atoms in self.start:
+                structures.append(atoms)
+                for _ in range(first.copies):
+                    copy = atoms.copy()
+                    copy.positions += first.rattle * generator.standard_normal(atoms.positions.shape)
+                    structures.append(copy)
+            _write(path, [from_atoms(atoms, path, {}) for atoms in structures])
+        labelled = os.path.join(folder, places.LABELLED)
+        n_labels = len(self.labelled(path, labelled))
+        if not os.path.exists(deck):
+            init(labelled, os.path.dirname(deck))
+        return training.base(self.wanted, deck), n_labels
+
+    def trained(
+        self, first: TrainInput, later: TrainInput | None, added: Sequence[str], previous: str | None, folder: str,
+        generation: int,
+    ) -> list[Potential]:  # fmt: skip
+        """Train the members of a generation's committee, unless they are there."""
+        jobs = []
+        for member in range(self.wanted.members):
+            place, before = (f"{each}/{member + 1}" for each in (folder, previous))
+            deck = training.of_member(first, later, added, before if previous else None, place, member)
+            content = {"train.in": to_text(deck).encode("latin-1")}
+            results = tuple(f"energies.{part}" for part in ("train", "test"))
+            jobs.append(ProgramRun(place, "aenet_py.cli.aenet_pytorch", "train.in", "train", content, results))
+        if not all(job.is_done for job in jobs):
+            self.tell(f"Generation {generation}: training")
+            with self.progress(len(jobs), "members") as advance:
+
+                def ended(job: ProgramRun) -> None:  # noqa: ARG001
+                    advance(1)
+
+                work.run_all(jobs, processors(), self.lock, self.stop, ended)
+        for job in jobs:
+            if not job.is_done:
+                error = work.outcome(job.folder).error
+                if error is None:
+                    raise StoppedError(f"stopped in the training of generation {generation}")
+                raise AenetError(f"{job.folder}: {error.removeprefix('Error: ')}")
+        return members([job.folder for job in jobs])
+
+    def generation(
+        self, committee: Sequence[Potential], folder: str, generation: int, known: Sequence[Structure], n_labels: int
+    ) -> tuple[Record, list[Structure]]:  # fmt: skip
+        """Simulate, pick and label; the record, and the labelled frames."""
+        path, labelled = (os.path.join(folder, name) for name in (places.RECORD, places.LABELLED))
+        record = judging.load(path)
+        if record is not None and (self.reason(record) is not None or record.n_picked):
+            return record, read(labelled) if record.n_picked else []
+        record, picked = self.explored(committee, folder, generation, known, n_labels)
+        new: list[Structure] = []
+        if picked is not None:
+            self.tell(f"Generation {generation}: labelling")
+            new = self.labelled(picked, labelled)
+            record = judging.with_labels(record, committee, new, len(read(picked)))
+        judging.save(record, path)
+        return record, new
+
+    def explored(
+        self, committee: Sequence[Potential], folder: str, generation: int, known: Sequence[Structure], n_labels: int
+    ) -> tuple[Record, str | None]:  # fmt: skip
+        """Simulate, and pick frames; the record so far, and the file of the frames, None if the loop ends."""
+        wanted, pick = self.wanted, self.wanted.pick
+        self.tell(f"Generation {generation}: simulations")
+        n = len(self.start) * len(wanted.explore.temperatures) * wanted.explore.seeds
+        with self.progress(n, "runs") as advance:
+            place = os.path.join(folder, places.EXPLORATION)
+            found = explore(wanted, committee, self.start, place, generation, processors(), self.stop, advance)
+        candidates = picking.of_committee(committee, found.frames)
+        record = judging.of_exploration(generation, len(known), n_labels, found, candidates, pick.min_spread)
+        if self.reason(record) is not None:
+            return record, None
+        path = os.path.join(folder, places.PICKED)
+        if not os.path.exists(path):
+            most = min(pick.structures, wanted.stop.labels - n_labels)
+            prints = picking.of_committee(committee[:1], known).fingerprints
+            chosen = picking.choose(candidates, prints, most, pick.min_spread, pick.max_spread)
+            if not chosen:
+                raise AenetError(f"{place}: there is no frame to label; the first structures must be better known")
+            _write(path, [_named(candidates.structures[k], candidates.spread[k]) for k in chosen])
+        return record, path
+
+    def labelled(self, path: str, output: str) -> list[Structure]:
+        """Label the structures in a file, unless they are; those that could be."""
+        if os.path.exists(output):
+            return read(output)
+        structures = read(path)
+        folder = os.path.join(self.wanted.folder, places.LABELS)
+        with self.progress(len(structures), "labels") as advance:
+            found = label(
+                structures, self.wanted.calculator, folder=folder, n_processes=self.wanted.label.processes,
+                timeout=self.wanted.label.timeout, stop=self.stop, advance=advance,
+            )  # fmt: skip
+        done = [
+            replace(as_structure(atoms, each.path, reference=True), info=each.info)
+            for each, atoms in zip(structures, found.atoms, strict=True)
+            if atoms is not None
+        ]
+        if not done:
+            _, why = found.failures[0]
+            raise AenetError(f"{path}: no structure could be labelled; of the first: {why}")
+        _write(output, done)
+        return done
+
+    def reason(self, record: Record) -> str | None:
+        """Why the loop ends after a generation, None if it goes on."""
+        wanted = self.wanted.stop
+        if record.is_stable and record.share <= wanted.share:
+            return CERTAIN
+        if record.n_labels >= wanted.labels:
+            return BUDGET
+        return GENERATIONS if record.generation >= wanted.generations else None
+
+
+def _named(frame: Structure, spread: float) -> Structure:
+    """A frame without the committee's energy and forces, which says where it comes from."""
+    name = os.path.basename(frame.path)
+    return replace(frame, energy=None, forces=None, info={**frame.info, "frame": name, "spread": f"{spread:.4g}"})
+
+
+def _write(path: str, structures: Sequence[Structure]) -> None:
+    """Write extended XYZ, which appears when complete."""
+    with PendingFile(path) as file:
+        for structure in structures:
+            file.write(extxyz.text(structure))
+        file.complete(replace=True)

@@ -1,0 +1,137 @@
+"""The files of a loop.
+
+FOLDER/
+  settings.json            what the loop depends on
+  first/                   structures.extxyz, labelled.extxyz and what aenet-py init writes, without a deck
+  labels/                  a record of each label that is complete
+  generation-00/
+    training/              train.in, potentials, state
+    exploration/           the simulations
+    picked.extxyz          frames to label
+    labelled.extxyz        those that were labelled
+    generation.json        numbers of this generation, written last
+  potential                a link to the last training
+  learn.csv  learn.png  index.html
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+
+from aenet_py.errors import AenetError
+from aenet_py.inputs.learn import LearnInput
+from aenet_py.runtime import locks
+from aenet_py.runtime.output import PendingFile
+
+SETTINGS, FIRST, LABELS, POTENTIAL = "settings.json", "first", "labels", "potential"
+STRUCTURES, LABELLED, PICKED = "structures.extxyz", "labelled.extxyz", "picked.extxyz"
+TRAINING, EXPLORATION, RECORD = "training", "exploration", "generation.json"
+
+
+def generation(folder: str, number: int) -> str:
+    """The folder of a generation, counted from 0."""
+    return os.path.join(folder, f"generation-{number:02d}")
+
+
+@contextlib.contextmanager
+def opened(wanted: LearnInput, start: Sequence[Atoms]) -> Iterator[int]:
+    """Lock the folder of a loop, created if necessary, that belongs to these settings.
+
+    Parameters
+    ----------
+    wanted
+        The settings.  Those under ``stop`` and ``label`` may change while a loop is under way.
+    start
+        The initial structures.
+
+    Yields
+    ------
+    int
+        Descriptor of the lock, which programs inherit.
+
+    Raises
+    ------
+    AenetError
+        If it cannot be written, belongs to other settings, or is in use.
+    """
+    path = os.path.join(wanted.folder, SETTINGS)
+    try:
+        os.makedirs(wanted.folder, exist_ok=True)
+    except OSError as error:
+        raise AenetError(f"{wanted.folder}: the folder cannot be created: {error.strerror}") from None
+    try:
+        with locks.held(path, "aenet-py learn") as lock:
+            _compare(path, _mark(wanted, start))
+            yield lock
+    except locks.HeldError as error:
+        message = f"in use by another loop, or by a training of one{error.holder}; wait until it ends"
+        raise AenetError(f"{wanted.folder}: {message}") from None
+
+
+def link(folder: str, training: str) -> str:
+    """Let FOLDER/potential lead to a training; its path."""
+    path = os.path.join(folder, POTENTIAL)
+    temporary = f"{path}.new"
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        os.symlink(os.path.relpath(training, folder), temporary, target_is_directory=True)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise AenetError(f"{path}: cannot be written: {error.strerror}") from None
+    return path
+
+
+def _mark(wanted: LearnInput, start: Sequence[Atoms]) -> dict[str, Any]:
+    """All that the generations depend on."""
+    values = {k: v for k, v in dataclasses.asdict(wanted).items() if k not in ("path", "folder", "stop", "label")}
+    for name in ("deck", "transfer"):
+        if values[name] is not None:
+            with open(values[name], "rb") as file:
+                values[name] = _digest([file.read()])
+    values["start"] = [
+        _digest([np.ascontiguousarray(each).tobytes() for each in (a.numbers, a.positions, a.cell.array, a.pbc)])
+        for a in start
+    ]
+    return json.loads(json.dumps(values))
+
+
+def _digest(parts: Sequence[bytes]) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest()[:16]
+
+
+def _compare(path: str, mark: dict[str, Any]) -> None:
+    """Write the settings, or compare them with those that are there."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            before = json.load(file)
+    except FileNotFoundError:
+        with PendingFile(path) as pending:
+            pending.write((json.dumps(mark, indent=2) + "\n").encode())
+            pending.complete(replace=False)
+        return
+    except OSError as error:
+        raise AenetError(f"{path}: cannot be read: {error.strerror}") from None
+    except ValueError:
+        before = None
+    if not isinstance(before, dict):
+        raise AenetError(f"{path}: not the settings of a loop; choose another folder")
+    for name, value in mark.items():
+        if before.get(name) == value:
+            continue
+        if name in ("start", "deck", "transfer"):
+            what = {"start": "the initial structures", "deck": "the deck", "transfer": "the deck of the transfer"}[name]
+            raise AenetError(f"{path}: {what} must be the same as before; choose another folder")
+        raise AenetError(f"{path}: {name} is {before.get(name)} there, not {value}; choose another folder")
