@@ -16,7 +16,7 @@ from ase import Atoms
 
 from aenet_py.errors import AenetError, StoppedError
 from aenet_py.labelling import journal, processes
-from aenet_py.labelling.calculators import calculators_of
+from aenet_py.labelling.calculators import EXTERNAL, CalculatorSpec, calculators_of
 from aenet_py.labelling.compute import Failure, Label
 from aenet_py.labelling.structures import One, Unlabelled, labelled_atoms, unlabelled
 
@@ -35,7 +35,7 @@ class Labelled:
         Each structure as ase.Atoms, whose calculator holds energy, forces and, if it is periodic in three directions,
         stress; None where there is no label.
     n_computed
-        How many labels this call computed; the others were there.
+        How many labels, or failures, are new; the others were there.
     """
 
     structures: list[Unlabelled]
@@ -46,7 +46,7 @@ class Labelled:
     @property
     def failures(self) -> list[tuple[int, str]]:
         """Indices of the structures without a label, with the reasons."""
-        return [(index, each.reason) for index, each in enumerate(self.labels) if isinstance(each, Failure)]
+        return [(index, str(each)) for index, each in enumerate(self.labels) if isinstance(each, Failure)]
 
 
 def label(
@@ -111,6 +111,8 @@ def label(
     """
     settings = _settings(n_processes, threads, timeout, keep)
     calculators, given = calculators_of(calculator), unlabelled(structures)
+    if isinstance(calculators, CalculatorSpec) and calculators.name == EXTERNAL:
+        raise AenetError("external labels are computed elsewhere; write a queue and collect its results")
     keys = [journal.key_of(each.atoms) for each in given]
     with journal.opened(os.fspath(folder), calculators.text) as known:
         wanted = {key: each.atoms for key, each in zip(keys, given, strict=True)}
@@ -136,11 +138,16 @@ def label(
             n_done = sum(key not in left for key in keys)
             raise StoppedError(f"stopped after {n_done} of {len(keys)} structures")
         labels = [known.found[key] for key in keys]
+    return labelled(given, labels, len(waiting))
+
+
+def labelled(given: list[Unlabelled], labels: list[Label | Failure], n_computed: int) -> Labelled:
+    """Structures with their labels; n_computed : how many are new."""
     atoms = [
         None if isinstance(each, Failure) else labelled_atoms(one, each)
         for one, each in zip(given, labels, strict=True)
     ]
-    return Labelled(given, labels, atoms, len(waiting))
+    return Labelled(given, labels, atoms, n_computed)
 
 
 def _settings(n_processes: int, threads: int, timeout: float | None, keep: bool) -> processes.Settings:
