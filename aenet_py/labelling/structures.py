@@ -14,8 +14,11 @@ from ase.data import atomic_numbers
 
 from aenet_py.errors import AenetError, InputError
 from aenet_py.formats import ase_files, extxyz, frames
+from aenet_py.formats.folders import files_in
 from aenet_py.formats.frames import frame_name
 from aenet_py.formats.read import is_own, read
+from aenet_py.formats.structures import frame_of
+from aenet_py.formats.text import foreign
 from aenet_py.labelling.compute import Label
 from aenet_py.structure import Structure, as_structure, full_stress
 
@@ -45,18 +48,30 @@ One = str | os.PathLike[str] | Structure | Atoms | Unlabelled
 
 
 def from_file(path: str, format_name: str | None = None) -> Iterator[Unlabelled]:
-    """The structures of a file, as `read` reads it, with initial charges and magnetic moments of the atoms.
+    """The structures of a file, of a frame of it, or of all files in a folder, as `read` reads them.
 
-    format_name : ASE's name of the format; None chooses by the name or detects it.
+    Initial charges and magnetic moments are read, too; energies and forces are not.  format_name : ASE's name of the
+    format; None chooses by the name or detects it.
     """
-    if format_name is None and frames.is_frames(path) and os.path.isfile(path):
-        for raw, frame in extxyz.read(path, reference=False):
-            yield _from_structure(frame, {name: extxyz.column(raw, name) for name in INITIAL})
-    elif (format_name is None and is_own(path)) or os.path.isdir(path) or not os.path.isfile(path):
-        yield from map(_from_structure, read(path, format_name=format_name))
+    if os.path.isdir(path):
+        for file in files_in([path], is_own, "a folder of XSF files, extended XYZ or databases of ASE"):
+            yield from from_file(file, format_name)
+        return
+    file, index = frame_of(foreign(path))
+    if format_name is None and frames.is_frames(file):
+        found = False
+        for raw in frames.read(file):
+            if index in (None, raw.index):
+                found = True
+                frame = extxyz.parse(raw, reference=False)
+                yield _from_structure(frame, {name: extxyz.column(raw, name) for name in INITIAL})
+        if not found:
+            raise InputError(path, "there is no such frame in this file")
+    elif format_name is None and is_own(file):
+        yield from map(_from_structure, read(path))
     else:
-        for index, atoms in enumerate(ase_files.images(path, format_name)):
-            yield _from_atoms(atoms, frame_name(path, index))
+        for number, atoms in enumerate(ase_files.images(path, format_name)):
+            yield _from_atoms(atoms, frame_name(path, number))
 
 
 def unlabelled(given: One | Iterable[One]) -> list[Unlabelled]:

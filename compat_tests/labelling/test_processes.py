@@ -91,9 +91,9 @@ def test_kill_in_the_middle(tmp_path):
         process.send_signal(signal.SIGKILL)
     time.sleep(1.0)
     n_calls = len(calls.read_text())
-    assert n_calls <= 4
     whole = journal.read_bytes()
     n_done = whole.count(b"\n")
+    assert n_calls <= n_done + 2
     journal.write_bytes(whole + whole[:50])
     done = subprocess.run([sys.executable, "-c", SCRIPT], cwd=tmp_path, env=environment, check=False)
     assert done.returncode == 0

@@ -105,23 +105,32 @@ def test_outputs_of_programs(name, tmp_path):
     assert np.allclose(found.atoms[0].get_forces(), frame.forces, rtol=0, atol=1e-5)
 
 
-def test_the_order_of_vasp(tmp_path):
-    """ASE sorts the atoms for VASP and notes their order."""
+def test_vasp(tmp_path, monkeypatch):
+    """ASE writes the input with sorted atoms and notes their order; VASP returns them in the cell."""
+    for element in ("Mg", "S"):
+        (tmp_path / "pp/potpaw_PBE" / element).mkdir(parents=True)
+        (tmp_path / "pp/potpaw_PBE" / element / "POTCAR").write_text(f"PAW_PBE {element}\n")
+    monkeypatch.setenv("VASP_PP_PATH", str(tmp_path / "pp"))
     frame, _ = made("OUTCAR")
-    order = np.array([2, 0, 3, 1])  # places in OUTCAR
+    order = np.array([0, 2, 3, 1])
     mixed = Structure(
         "mixed", frame.symbols, frame.species[order], frame.positions[order] + frame.cell[0], frame.cell, frame.pbc
     )
     where = {"folder": tmp_path / "labels", "queue": tmp_path / "jobs"}
-    enqueue(mixed, "external", **where)
+    assert enqueue(mixed, "vasp:xc=PBE,encut=300,kpts=[1,1,1]", **where).has_inputs
     job = tmp_path / "jobs/00001"
+    assert "ENCUT = 300" in (job / "INCAR").read_text()
+    assert ase.io.read(job / "POSCAR", format="vasp").symbols.get_chemical_formula("reduce") == "Mg2S2"
     (job / "OUTCAR").write_text(OUTPUTS["OUTCAR"]([frame]))
-    assert collect(mixed, "external", **where).failures == [(0, f"{job}/OUTCAR: found Mg as atom 1; expected S")]
-    (job / "ase-sort.dat").write_text("".join(f"{a} {b}\n" for a, b in zip(np.argsort(order), order, strict=True)))
-    found = collect(mixed, "external", **where)
+    found = collect(mixed, "vasp:xc=PBE,encut=300,kpts=[1,1,1]", **where)
     assert found.failures == []
     assert np.allclose(found.atoms[0].get_forces(), frame.forces[order], rtol=0, atol=1e-6)
     assert np.array_equal(found.atoms[0].positions, mixed.positions)
+    (job / "ase-sort.dat").unlink()
+    where["folder"] = tmp_path / "others"
+    assert collect(mixed, "vasp:xc=PBE,encut=300,kpts=[1,1,1]", **where).failures == [
+        (0, f"{job}/OUTCAR: found Mg as atom 2; expected S")
+    ]
 
 
 def changed(atoms, **changes):
