@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import signal
 from collections.abc import Callable, Sequence
@@ -46,7 +47,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--timeout", type=_seconds, metavar="S", help="longest time of a calculation in seconds (default: no limit)")
     add("--retry", action="store_true", help="compute structures again that failed before")
     add("--keep", action="store_true", help="keep the files that calculators write, not only those of failures")
-    add("--fmax", type=common.number("a force"), metavar="X", help="leave out structures with a force above X eV/A")
+    add(
+        "--fmax",
+        type=common.number("a force"),
+        default=math.inf,
+        metavar="X",
+        help="leave out structures with a force above X eV/A",
+    )
     queue = parser.add_mutually_exclusive_group()
     queue.add_argument("--queue", metavar="FOLDER", help="write a folder for each structure instead of computing it")
     queue.add_argument("--collect", metavar="FOLDER", help="read the results in such a folder")
@@ -86,13 +93,10 @@ def run(options: argparse.Namespace) -> int:
         except StoppedError as error:
             common.note(f"{str(error).capitalize()}; repeat the command for the rest.")
             return 128 + signal.Signals[stop() or "SIGINT"]
-    paths = []
-    n_left_out = None
-    if any(each is not None for each in found.atoms):
-        n_left_out = files.write(found, options.output, folder, *([] if options.fmax is None else [options.fmax]))
-        paths.append(options.output)
+    n_written, n_left_out = files.write(found, options.output, folder, options.fmax)
     failures = files.write_failures(found, folder)
-    print(report.report(found, n_left_out, options.fmax, [*paths, *([failures] if failures else [])]), end="")
+    paths = [*([options.output] if n_written else []), *([failures] if failures else [])]
+    print(report.report(found, n_left_out, options.fmax, paths), end="")
     return INCOMPLETE if found.failures else 0
 
 

@@ -46,12 +46,13 @@ def check_output(output: str, folder: str) -> None:
         raise AenetError(f"{output}: expected a name of extended XYZ, such as labelled.extxyz or labelled.extxyz.xz")
     check_regular(output)
     if os.path.exists(output):
-        path, digest = _written(folder)
-        if path != os.path.realpath(output) or digest not in (None, _digest(output)):
+        known = _written(folder)
+        path = os.path.realpath(output)
+        if path not in known or known[path] not in (None, _digest(output)):
             raise already_exists(output)
 
 
-def write(found: Labelled, output: str, folder: str, fmax: float = math.inf) -> int:
+def write(found: Labelled, output: str, folder: str, fmax: float = math.inf) -> tuple[int, int]:
     """Write the structures that have labels, in their order.
 
     Parameters
@@ -67,10 +68,11 @@ def write(found: Labelled, output: str, folder: str, fmax: float = math.inf) -> 
 
     Returns
     -------
-    int
-        How many structures were left out for their forces.
+    tuple of two int
+        How many structures were written, and how many were left out for their forces.  If none are left, there is no
+        file.
     """
-    n_left_out = 0
+    n_written = n_left_out = 0
     with frames.FramesFile(output) as file:
         for given, label in zip(found.structures, found.labels, strict=True):
             if isinstance(label, Failure):
@@ -79,11 +81,16 @@ def write(found: Labelled, output: str, folder: str, fmax: float = math.inf) -> 
                 n_left_out += 1
                 continue
             file.write(text(given, label))
+            n_written += 1
         check_output(output, folder)
         _remember(output, folder, None)  # until it is in place
-        file.complete(replace=True)
-    _remember(output, folder, _digest(output))
-    return n_left_out
+        if n_written:
+            file.complete(replace=True)
+        elif os.path.exists(output):  # of an earlier call
+            os.unlink(output)
+    if n_written:
+        _remember(output, folder, _digest(output))
+    return n_written, n_left_out
 
 
 def write_failures(found: Labelled, folder: str) -> str | None:
@@ -108,19 +115,19 @@ def largest_force(label: Label) -> float:
     return float(np.linalg.norm(label.forces, axis=1).max())
 
 
-def _written(folder: str) -> tuple[str, str | None]:
-    """Path and checksum of the output that was written last; None if it was just being replaced."""
+def _written(folder: str) -> dict[str, str | None]:
+    """Checksums of outputs that were written, by path; None for one that was just being replaced."""
     try:
         with open(os.path.join(folder, OUTPUT), encoding="utf-8") as file:
-            stored = json.load(file)
-        return str(stored["path"]), stored["sha256"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return "", None
+            return dict(json.load(file))
+    except (OSError, ValueError, TypeError):
+        return {}
 
 
 def _remember(output: str, folder: str, digest: str | None) -> None:
+    stored = {**_written(folder), os.path.realpath(output): digest}
     with PendingFile(os.path.join(folder, OUTPUT)) as file:
-        file.write((json.dumps({"path": os.path.realpath(output), "sha256": digest}) + "\n").encode())
+        file.write((json.dumps(stored, indent=2) + "\n").encode())
         file.complete(replace=True)
 
 

@@ -5,6 +5,7 @@ structures ─key─> not yet in the journal ─processes─> Label or Failure �
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import math
 import os
@@ -32,8 +33,8 @@ class Labelled:
     labels
         Of each structure; a `Failure` where there is none.
     atoms
-        Each structure as ase.Atoms, whose calculator holds energy, forces and, if it is periodic in three directions,
-        stress; None where there is no label.
+        Each structure as ase.Atoms without constraints, whose calculator holds energy, forces and, if it is periodic in
+        three directions, stress; None where there is no label.
     n_computed
         How many labels, or failures, are new; the others were there.
     """
@@ -123,12 +124,12 @@ def label(
         ]
         left = {task.key for task in waiting}
         advance(sum(key not in left for key in keys))
-        n_same = {key: keys.count(key) for key in left} if len(wanted) < len(keys) else {}
+        n_same = collections.Counter(keys)
 
         def ended(task: processes.Task, result: Label | Failure) -> None:
             known.add(task.key, result)
             left.remove(task.key)
-            advance(n_same.get(task.key, 1))
+            advance(n_same[task.key])
 
         place = os.path.join(os.fspath(folder), journal.WORK)
         processes.compute(calculators, waiting, place, settings, stop, ended)

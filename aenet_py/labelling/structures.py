@@ -132,6 +132,7 @@ def _from_atoms(given: Atoms, name: str) -> Unlabelled:
     structure = _bare(as_structure(given, name))
     atoms = given.copy()
     atoms.calc = None
+    atoms.set_constraint()  # which would change forces
     return Unlabelled(structure, atoms)
 
 

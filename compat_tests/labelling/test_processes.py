@@ -16,7 +16,7 @@ from ase.build import bulk, molecule
 
 from aenet_py import AenetError, CalculatorSpec, label
 from compat_tests.cli.cases import ROOT
-from compat_tests.labelling.calculators import Dying, Slow
+from compat_tests.labelling.calculators import Dying, Slow, Waiting
 from compat_tests.labelling.test_label import check, copper
 
 
@@ -26,6 +26,26 @@ def test_timeout(tmp_path):
     assert found.failures == [(2, "not done after 1.5 s")]
     good = [0, 1, 3]
     check(type("Some", (), {"atoms": [found.atoms[k] for k in good]}), [structures[k] for k in good])
+
+
+def test_timeout_of_another_program(tmp_path):
+    """It ends, too."""
+    path = tmp_path / "pid"
+    found = label([*copper(1), molecule("CO")], Waiting(str(path)), folder=tmp_path / "labels", timeout=1.0)
+    assert found.failures == [(1, "not done after 1 s")]
+    for _ in range(100):  # until the system has forgotten it
+        if not is_running(int(path.read_text())):
+            return
+        time.sleep(0.05)
+    pytest.fail("it goes on")
+
+
+def is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def test_a_calculator_that_ends_its_process(tmp_path):

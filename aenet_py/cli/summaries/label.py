@@ -14,10 +14,10 @@ from aenet_py.labelling.queue import Queued
 MOST_NAMES, MOST_REASONS = 3, 10
 
 
-def report(found: Labelled, n_left_out: int | None, fmax: float | None, paths: list[str]) -> str:
+def report(found: Labelled, n_left_out: int, fmax: float, paths: list[str]) -> str:
     """How many structures have labels, what they are like, and why others have none.
 
-    n_left_out : for forces above fmax, eV/Å, or None if nothing was written; paths : of the files.
+    n_left_out : for forces above fmax, eV/Å; paths : of the files.
     """
     n, n_failed = len(found.labels), len(found.failures)
     lines = [f"{counted(n, 'structure')}: {n - n_failed:,} labelled, {n_failed:,} without a label"]
@@ -28,7 +28,7 @@ def report(found: Labelled, n_left_out: int | None, fmax: float | None, paths: l
         strongest, label = max(good, key=lambda pair: largest_force(pair[1]))
         lines.append(f"  energy         {min(energies):.4f} to {max(energies):.4f} eV/atom")
         lines.append(f"  largest force  {largest_force(label):.3f} eV/A, in {strongest.path}")
-    if n_left_out and fmax is not None:
+    if n_left_out:
         lines.append(f"  left out       {counted(n_left_out, 'structure')} with a force above {fmax:g} eV/A")
     reasons: dict[str, list[str]] = {}
     for structure, each in labels:
