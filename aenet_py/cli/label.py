@@ -96,7 +96,7 @@ def run(options: argparse.Namespace) -> int:
     n_written, n_left_out = files.write(found, options.output, folder, options.fmax)
     failures = files.write_failures(found, folder)
     paths = [*([options.output] if n_written else []), *([failures] if failures else [])]
-    print(report.report(found, n_left_out, options.fmax, paths), end="")
+    print(report.report(found, n_left_out, options.fmax, paths, files.kept(found, folder)), end="")
     return INCOMPLETE if found.failures else 0
 
 

@@ -110,6 +110,12 @@ def write_failures(found: Labelled, folder: str) -> str | None:
     return None
 
 
+def kept(found: Labelled, folder: str) -> str | None:
+    """The folder with files of failed calculations, if there is one."""
+    place = os.path.join(folder, WORK)
+    return place if found.failures and os.path.isdir(place) else None
+
+
 def largest_force(label: Label) -> float:
     """Largest length of a force, eV/Å."""
     return float(np.linalg.norm(label.forces, axis=1).max())

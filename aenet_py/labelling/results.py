@@ -7,8 +7,7 @@ OUTCAR, vasprun.xml, espresso.pwo, aims.out, gpaw.txt
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from xml.etree import ElementTree
 
 import numpy as np
@@ -21,6 +20,27 @@ from aenet_py.structure import Structure
 NEAR = 1e-4  # Å
 VOIGT = ([0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1])
 SORT = "ase-sort.dat"  # of VASP's calculator in ASE: place in the input, and in the output, of each atom
+CHOOSE = ", choose another format with --format"  # an option for other files than these
+NOT_CONVERGED = Failure("not converged")
+
+
+@dataclass(frozen=True)
+class Output:
+    """The output of a program.
+
+    Parameters
+    ----------
+    format_name
+        ASE's name of the format; None detects it.
+    failed
+        What it says if it has not converged.
+    converged
+        What it says if it has.
+    """
+
+    format_name: str | None = None
+    failed: bytes = b""
+    converged: bytes = b""
 
 
 def result_in(folder: str, wanted: Structure, name: str | None = None) -> Label | Failure:
@@ -40,25 +60,32 @@ def result_in(folder: str, wanted: Structure, name: str | None = None) -> Label 
     Label or Failure
         The failure says what is missing or wrong in which file.
     """
-    names = KNOWN if name is None else {name: KNOWN.get(name, (None, _any))}
-    for each, (format_name, is_converged) in names.items():
+    names = KNOWN if name is None else {name: KNOWN.get(name, Output())}
+    for each, output in names.items():
         path = os.path.join(folder, each)
         if os.path.isfile(path):
-            found = _result(path, format_name, is_converged, wanted)
+            found = _result(path, output, wanted)
             return replace(found, place=path) if isinstance(found, Failure) else found
     return Failure("no results", os.path.join(folder, name) if name else folder)
 
 
-def _result(
-    path: str, format_name: str | None, is_converged: Callable[[str], bool], wanted: Structure
-) -> Label | Failure:
+def _result(path: str, output: Output, wanted: Structure) -> Label | Failure:
     try:
-        found = read(path, -1, format_name)
-        if not is_converged(path):
-            return Failure("not converged")
+        with open(path, "rb") as file:
+            content = file.read()
+        if output.failed and output.failed in content:
+            return NOT_CONVERGED
+        found = read(path, -1, output.format_name)
+        if output.converged not in content or (output.format_name == "vasp-xml" and _took_all_steps(content)):
+            return NOT_CONVERGED
         order = _order(os.path.dirname(path), found.n_atoms)
+    except ElementTree.ParseError:
+        return Failure("incomplete; the calculation may still be running")
+    except OSError as error:
+        return Failure(f"cannot be read: {error.strerror}")
     except AenetError as error:
-        return Failure(" ".join(str(error).removeprefix(f"{path}: ").split()))
+        reason = str(error).removeprefix(f"{path}: ").removesuffix(CHOOSE)
+        return Failure(" ".join(reason.split()))
     difference = differs(found, wanted, order)
     if difference is not None:
         return Failure(difference)
@@ -123,35 +150,18 @@ def _order(folder: str, n_atoms: int) -> np.ndarray:
     return order
 
 
-def _any(_: str) -> bool:
-    return True
-
-
-def _says(word: bytes, wanted: bool = True) -> Callable[[str], bool]:
-    """Whether a file has, or does not have, a word in it."""
-
-    def found(path: str) -> bool:
-        with open(path, "rb") as file:
-            return (word in file.read()) is wanted
-
-    return found
-
-
-def _of_vasprun(path: str) -> bool:
-    """Whether the last calculation had fewer steps than NELM allows."""
-    try:
-        root = ElementTree.parse(path).getroot()
-    except ElementTree.ParseError as error:
-        raise InputError(path, f"incomplete: {error}") from None
+def _took_all_steps(content: bytes) -> bool:
+    """Whether the last calculation in a vasprun.xml took all electronic steps that NELM allows."""
+    root = ElementTree.fromstring(content)
     most, last = root.find(".//i[@name='NELM']"), root.findall("calculation")[-1:]
-    return most is None or not last or len(last[0].findall("scstep")) < int(most.text or 0)
+    return most is not None and bool(last) and len(last[0].findall("scstep")) >= int(most.text or 0)
 
 
-KNOWN: dict[str, tuple[str | None, Callable[[str], bool]]] = {  # ASE's name of the format; whether it has converged
-    "labelled.extxyz": (None, _any),
-    "OUTCAR": ("vasp-out", _says(b"aborting loop because EDIFF is reached")),
-    "vasprun.xml": ("vasp-xml", _of_vasprun),
-    "espresso.pwo": ("espresso-out", _says(b"convergence NOT achieved", wanted=False)),
-    "aims.out": ("aims-output", _says(b"Self-consistency cycle converged")),
-    "gpaw.txt": ("gpaw-out", _says(b"Did not converge", wanted=False)),
+KNOWN = {
+    "labelled.extxyz": Output(),
+    "OUTCAR": Output("vasp-out", converged=b"aborting loop because EDIFF is reached"),
+    "vasprun.xml": Output("vasp-xml"),
+    "espresso.pwo": Output("espresso-out", failed=b"convergence NOT achieved"),
+    "aims.out": Output("aims-output", converged=b"Self-consistency cycle converged"),
+    "gpaw.txt": Output("gpaw-out", failed=b"Did not converge"),
 }

@@ -51,7 +51,8 @@ def test_report_and_files(label, tmp_path):
     largest = max(range(3), key=lambda k: np.linalg.norm(forces_of([*structures[:2], structures[3]][k]), axis=1).max())
     assert lines[2].endswith(f" eV/A, in in.extxyz#{[0, 1, 3][largest]}")
     assert lines[3] == "       1  NotImplementedError: No EMT-potential for W (in.extxyz#2)"
-    assert lines[4] == "written: labelled.extxyz, labelled.labels/failures.csv"
+    assert lines[4] == "  files of failures are in labelled.labels/work"
+    assert lines[5] == "written: labelled.extxyz, labelled.labels/failures.csv"
     (row,) = table(tmp_path / "labelled.labels/failures.csv")
     assert (row["index"], row["structure"]) == ("2", "in.extxyz#2")
     assert (tmp_path / row["folder"] / "output.txt").exists()

@@ -188,13 +188,18 @@ def test_labels_of_other_atoms(wrong, message, tmp_path):
             lambda _: " running on    1 total cores\n",
             "cannot be read as a structure: ASE reads it as vasp-out",
         ),
-        ("vasprun.xml", lambda frames: calculations.vasprun(frames)[:-400], ""),
+        (
+            "vasprun.xml",
+            lambda frames: calculations.vasprun(frames)[:-400],
+            "incomplete; the calculation may still be running",
+        ),
         (
             "vasprun.xml",
             lambda frames: calculations.vasprun(frames).replace("<kpoints>", '<i name="NELM">1</i><kpoints>'),
             "not converged",
         ),
-        ("espresso.pwo", lambda frames: calculations.espresso(frames) + "convergence NOT achieved", "not converged"),
+        ("espresso.pwo", lambda _: "PWSCF\n convergence NOT achieved after 3 iterations: stopping\n", "not converged"),
+        ("espresso.pwo", lambda _: "PWSCF\n", "found no atoms; ASE reads this file as espresso-out"),
         ("labelled.extxyz", lambda _: "4\n", "4 atoms announced, but the file ends after 0 lines of them"),
         ("labelled.extxyz", lambda _: "", "this file is empty"),
     ],
@@ -209,6 +214,7 @@ def test_outputs_that_are_none(name, content, message, tmp_path):
     assert reason.startswith(f"{tmp_path}/jobs/00001/{name}")
     assert message in reason
     assert "\n" not in reason
+    assert "--format" not in reason
 
 
 def test_a_named_result(tmp_path):

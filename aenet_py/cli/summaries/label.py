@@ -14,10 +14,11 @@ from aenet_py.labelling.queue import Queued
 MOST_NAMES, MOST_REASONS = 3, 10
 
 
-def report(found: Labelled, n_left_out: int, fmax: float, paths: list[str]) -> str:
+def report(found: Labelled, n_left_out: int, fmax: float, paths: list[str], kept: str | None) -> str:
     """How many structures have labels, what they are like, and why others have none.
 
-    n_left_out : for forces above fmax, eV/Å; paths : of the files.
+    n_left_out : for forces above fmax, eV/Å; paths : of the files; kept : folder with files of
+    failed calculations.
     """
     n, n_failed = len(found.labels), len(found.failures)
     lines = [f"{counted(n, 'structure')}: {n - n_failed:,} labelled, {n_failed:,} without a label"]
@@ -42,6 +43,8 @@ def report(found: Labelled, n_left_out: int, fmax: float, paths: list[str]) -> s
             text, WIDTH, initial_indent=head, subsequent_indent=" " * len(head), break_long_words=False,
             break_on_hyphens=False,
         )  # fmt: skip
+    if kept is not None:
+        lines.append(f"  files of failures are in {kept}")
     if len(reasons) > MOST_REASONS:
         lines.append(f"  and {counted(len(reasons) - MOST_REASONS, 'other reason')}")
     return "\n".join(lines) + "\n" + (written(paths) if paths else "")
