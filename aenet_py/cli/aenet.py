@@ -14,6 +14,7 @@ from aenet_py.cli import (
     evaluate,
     info,
     init,
+    label,
     learn,
     md,
     merge,
@@ -24,9 +25,9 @@ from aenet_py.cli import (
 )
 
 COMMANDS = {
-    "info": info, "diff": diff, "check": check, "init": init, "convert": convert, "select": select, "merge": merge,
-    "scan": scan, "md": md, "report": report, "compare": compare, "evaluate": evaluate, "stability": stability,
-    "learn": learn,
+    "info": info, "diff": diff, "check": check, "init": init, "convert": convert, "select": select, "label": label,
+    "merge": merge, "scan": scan, "md": md, "report": report, "compare": compare, "evaluate": evaluate,
+    "stability": stability, "learn": learn,
 }  # fmt: skip
 DESCRIPTION = "Tools for structures, training sets and potentials of aenet."
 

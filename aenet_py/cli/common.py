@@ -72,7 +72,9 @@ def add_labels(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--forces", metavar="KEY", help="column of the forces in extended XYZ, for example REF_forces")
 
 
-def add_threads(parser: argparse.ArgumentParser, what: str = "number of threads") -> None:
+def add_threads(
+    parser: argparse.ArgumentParser, what: str = "number of threads", default: str = "one per processor"
+) -> None:
     """The option `--threads`, None by default."""
 
     def positive(text: str) -> int:
@@ -80,7 +82,7 @@ def add_threads(parser: argparse.ArgumentParser, what: str = "number of threads"
             raise argparse.ArgumentTypeError(f"{text!r} is not a number of threads, 1 or more")
         return int(text)
 
-    parser.add_argument("--threads", type=positive, metavar="N", help=f"{what} (default: one per processor)")
+    parser.add_argument("--threads", type=positive, metavar="N", help=f"{what} (default: {default})")
 
 
 def add_limits(parser: argparse.ArgumentParser, max_share: float) -> None:

@@ -15,7 +15,7 @@ import pickle
 import re
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aenet_py.errors import AenetError, InputError, in_a_line
@@ -86,13 +86,28 @@ class CalculatorSpec:
 
     def new(self) -> Any:
         """Build the calculator.  AenetError if that is not possible."""
-        if self.name == EXTERNAL:
-            raise AenetError("external labels are computed elsewhere; write a queue and collect its results")
         make = self._made_by()
         try:
-            return make(**{**DEFAULTS.get(self.name, {}), **self.options})
+            found = make(**_arguments(make, {**DEFAULTS.get(self.name, {}), **self.options}))
         except Exception as error:  # whatever a foreign calculator raises
             raise AenetError(f"calculator {self.text}: cannot be built: {in_a_line(error)}") from None
+        if not hasattr(found, "get_potential_energy"):
+            raise AenetError(f"calculator {self.text}: makes a {type(found).__name__}, not a calculator of ASE")
+        return found
+
+    @property
+    def is_file_based(self) -> bool:
+        """Whether a program of its own, which reads and writes files, does the calculation."""
+        return self.name != EXTERNAL and _is_file_based(self._made_by())
+
+    def for_inputs(self) -> CalculatorSpec:
+        """The same for writing input files only, which requires no command."""
+        from ase.calculators.calculator import FileIOCalculator
+        from ase.calculators.genericfileio import GenericFileIOCalculator
+
+        make = self._made_by()
+        needed = isinstance(make, type) and issubclass(make, FileIOCalculator | GenericFileIOCalculator)
+        return replace(self, options={"command": "none", **self.options}) if needed else self
 
     def _made_by(self) -> Callable[..., Any]:
         """The class or function."""
@@ -157,9 +172,12 @@ class Given:
             return self.source.new()
         assert self.make is not None
         try:
-            return self.make()
+            found = self.make()
         except Exception as error:  # whatever a foreign function raises
             raise AenetError(f"{self.text}: cannot build a calculator: {in_a_line(error)}") from None
+        if not hasattr(found, "get_potential_energy"):
+            raise AenetError(f"{self.text}: makes a {type(found).__name__}, not a calculator of ASE")
+        return found
 
 
 def packed(calculators: CalculatorSpec | Given) -> bytes:
@@ -208,11 +226,14 @@ def calculators_of(given: Any) -> CalculatorSpec | Given:
     """
     if isinstance(given, str | os.PathLike):
         given = specification(os.fspath(given))
+    if isinstance(given, Given):
+        return given
     if isinstance(given, CalculatorSpec):
         given.check()
         return given
     if type(given).__module__ == "tblite.ase":  # which cannot be copied once it has calculated; `parameters` are all
-        return CalculatorSpec("tblite", dict(given.parameters))
+        defaults = given.default_parameters
+        return CalculatorSpec("tblite", {k: v for k, v in given.parameters.items() if v != defaults.get(k)})
     if hasattr(given, "get_potential_energy") and not isinstance(given, type):
         return Given(source_of(given))
     if callable(given):
@@ -230,7 +251,8 @@ def specification(text: str) -> CalculatorSpec:
     if text.endswith(".toml"):
         return _from_toml(text)
     parts = _split(text, ":")
-    module_and_class = len(parts) > 1 and "=" not in parts[1] and _WORD.fullmatch(parts[1].strip()) is not None
+    named = len(parts) > 1 and parts[0].strip() not in _names()
+    module_and_class = named and _WORD.fullmatch(parts[1].strip()) is not None
     n_name = 2 if module_and_class else 1
     name, rest = ":".join(parts[:n_name]).strip(), ":".join(parts[n_name:])
     if not name:
@@ -273,10 +295,11 @@ def _from_toml(path: str) -> CalculatorSpec:
 
 def _split(text: str, sign: str) -> list[str]:
     """Split at a sign outside brackets and quotes."""
-    parts, depth, quote = [""], 0, ""
+    parts, depth, quote, escaped = [""], 0, "", False
     for letter in text:
         if quote:
-            quote = "" if letter == quote else quote
+            quote = "" if letter == quote and not escaped else quote
+            escaped = letter == "\\" and not escaped
         elif letter in "\"'":
             quote = letter
         elif letter in "[{(":
@@ -305,13 +328,19 @@ def _shown(value: Any) -> Any:
     return value.tolist() if hasattr(value, "tolist") else f"<{type(value).__module__}.{type(value).__qualname__}>"
 
 
+def _names() -> set[str]:
+    """Of calculators, beside those of modules."""
+    from ase.calculators.calculator import external_calculators, names
+
+    return {*names, *external_calculators, *OTHERS, EXTERNAL}
+
+
 def _of_ase(name: str) -> Callable[..., Any]:
     """The class that ASE knows by a name."""
-    from ase.calculators.calculator import external_calculators, get_calculator_class, names
+    from ase.calculators.calculator import get_calculator_class
 
-    known = {*names, *external_calculators, "vasp", "espresso"}
-    if name not in known:
-        near = difflib.get_close_matches(name.lower(), sorted({*known, *OTHERS, EXTERNAL}), n=1)
+    if name not in _names():
+        near = difflib.get_close_matches(name.lower(), sorted(_names()), n=1)
         hint = f"did you mean {near[0]}?" if near else "give a name that ASE knows, or MODULE:CLASS"
         raise AenetError(f"calculator {name}: there is none of this name; {hint}")
     return get_calculator_class(name)
@@ -324,6 +353,23 @@ def _is_missing(package: str) -> bool:
         return True
 
 
+def _is_file_based(make: Callable[..., Any]) -> bool:
+    return hasattr(make, "write_input") or hasattr(make, "write_inputfiles")
+
+
+def _arguments(make: Callable[..., Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Keyword arguments: those of a profile, where ASE wants the command and its settings in one, become such."""
+    from ase.calculators.genericfileio import BaseProfile, GenericFileIOCalculator
+
+    left = dict(options)
+    if "command" not in left or not (isinstance(make, type) and issubclass(make, GenericFileIOCalculator)):
+        return left
+    kinds = [each for each in vars(sys.modules[make.__module__]).values() if isinstance(each, type)]
+    profile = next(each for each in kinds if issubclass(each, BaseProfile) and each is not BaseProfile)
+    names = [name for name in inspect.signature(profile).parameters if name in left]
+    return {"profile": profile(**{name: left.pop(name) for name in names}), **left}
+
+
 def _check_options(spec: CalculatorSpec, make: Callable[..., Any]) -> None:
     """AenetError for an option that a calculator does not have, as far as it tells."""
     try:
@@ -333,8 +379,7 @@ def _check_options(spec: CalculatorSpec, make: Callable[..., Any]) -> None:
     named = [each.name for each in parameters if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)]
     listed = list(getattr(make, "default_parameters", {}))
     any_other = any(each.kind is each.VAR_KEYWORD for each in parameters)
-    is_file_based = hasattr(make, "write_input") or hasattr(make, "write_inputfiles")
-    if any_other and (not listed or is_file_based or make.__module__ in ANY_OPTION):
+    if any_other and (not listed or _is_file_based(make) or make.__module__ in ANY_OPTION):
         return
     known = [*named, *listed]
     for option in spec.options:

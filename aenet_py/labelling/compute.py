@@ -46,9 +46,21 @@ class Label:
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a structure has no label."""
+    """Why a structure has no label.
+
+    Parameters
+    ----------
+    reason
+        What happened.
+    place
+        The file or folder that is wrong, if there is one.
+    """
 
     reason: str
+    place: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.reason}" if self.place else self.reason
 
 
 def computed(atoms: Atoms, calculator: Any, folder: str) -> Label | Failure:

@@ -21,6 +21,7 @@ from ase import Atoms
 
 from aenet_py.errors import AenetError, InputError
 from aenet_py.labelling.compute import Failure, Label, checked
+from aenet_py.labelling.structures import INITIAL, TOTALS
 from aenet_py.runtime import locks
 from aenet_py.runtime.output import PendingFile
 
@@ -38,10 +39,10 @@ def key_of(atoms: Atoms) -> str:
         atoms.numbers.astype("<i8"), atoms.positions.astype("<f8"), atoms.cell.array.astype("<f8"), atoms.pbc,
     ):  # fmt: skip
         found.update(array.tobytes())
-    for name in ("initial_charges", "initial_magmoms"):
+    for name in INITIAL:
         if atoms.has(name) and atoms.get_array(name).any():
             found.update(name.encode() + atoms.get_array(name).astype("<f8").tobytes())
-    for name in ("charge", "spin"):  # which some calculators read
+    for name in TOTALS:
         if name in atoms.info:
             found.update(f"{name}={atoms.info[name]}".encode())
     return found.hexdigest()[:DIGITS]

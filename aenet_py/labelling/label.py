@@ -5,6 +5,7 @@ structures ─key─> not yet in the journal ─processes─> Label or Failure �
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import math
 import os
@@ -16,7 +17,7 @@ from ase import Atoms
 
 from aenet_py.errors import AenetError, StoppedError
 from aenet_py.labelling import journal, processes
-from aenet_py.labelling.calculators import calculators_of
+from aenet_py.labelling.calculators import EXTERNAL, CalculatorSpec, calculators_of
 from aenet_py.labelling.compute import Failure, Label
 from aenet_py.labelling.structures import One, Unlabelled, labelled_atoms, unlabelled
 
@@ -32,10 +33,10 @@ class Labelled:
     labels
         Of each structure; a `Failure` where there is none.
     atoms
-        Each structure as ase.Atoms, whose calculator holds energy, forces and, if it is periodic in three directions,
-        stress; None where there is no label.
+        Each structure as ase.Atoms without constraints, whose calculator holds energy, forces and, if it is periodic in
+        three directions, stress; None where there is no label.
     n_computed
-        How many labels this call computed; the others were there.
+        How many labels, or failures, are new; the others were there.
     """
 
     structures: list[Unlabelled]
@@ -46,7 +47,7 @@ class Labelled:
     @property
     def failures(self) -> list[tuple[int, str]]:
         """Indices of the structures without a label, with the reasons."""
-        return [(index, each.reason) for index, each in enumerate(self.labels) if isinstance(each, Failure)]
+        return [(index, str(each)) for index, each in enumerate(self.labels) if isinstance(each, Failure)]
 
 
 def label(
@@ -111,6 +112,8 @@ def label(
     """
     settings = _settings(n_processes, threads, timeout, keep)
     calculators, given = calculators_of(calculator), unlabelled(structures)
+    if isinstance(calculators, CalculatorSpec) and calculators.name == EXTERNAL:
+        raise AenetError("external labels are computed elsewhere; write a queue and collect its results")
     keys = [journal.key_of(each.atoms) for each in given]
     with journal.opened(os.fspath(folder), calculators.text) as known:
         wanted = {key: each.atoms for key, each in zip(keys, given, strict=True)}
@@ -121,12 +124,12 @@ def label(
         ]
         left = {task.key for task in waiting}
         advance(sum(key not in left for key in keys))
-        n_same = {key: keys.count(key) for key in left} if len(wanted) < len(keys) else {}
+        n_same = collections.Counter(keys)
 
         def ended(task: processes.Task, result: Label | Failure) -> None:
             known.add(task.key, result)
             left.remove(task.key)
-            advance(n_same.get(task.key, 1))
+            advance(n_same[task.key])
 
         place = os.path.join(os.fspath(folder), journal.WORK)
         processes.compute(calculators, waiting, place, settings, stop, ended)
@@ -136,11 +139,16 @@ def label(
             n_done = sum(key not in left for key in keys)
             raise StoppedError(f"stopped after {n_done} of {len(keys)} structures")
         labels = [known.found[key] for key in keys]
+    return labelled(given, labels, len(waiting))
+
+
+def labelled(given: list[Unlabelled], labels: list[Label | Failure], n_computed: int) -> Labelled:
+    """Structures with their labels; n_computed : how many are new."""
     atoms = [
         None if isinstance(each, Failure) else labelled_atoms(one, each)
         for one, each in zip(given, labels, strict=True)
     ]
-    return Labelled(given, labels, atoms, len(waiting))
+    return Labelled(given, labels, atoms, n_computed)
 
 
 def _settings(n_processes: int, threads: int, timeout: float | None, keep: bool) -> processes.Settings:

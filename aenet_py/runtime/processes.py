@@ -6,6 +6,7 @@ nothing of the caller's script, and end with it.
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import os
 import pickle
@@ -101,14 +102,14 @@ def share(
     AenetError
         What a task raises, or if a process cannot be started or is killed.
     """
-    packed, left = pickle.dumps(job), list(tasks)
+    packed, left = pickle.dumps(job), collections.deque(tasks)
     workers: dict[Connection, _Worker] = {}
     stopped = False
 
     def start() -> None:
         connection, process = _start(job)
         workers[connection] = _Worker(process)
-        _send(connection, workers[connection], job, packed, left.pop(0))
+        _send(connection, workers[connection], job, packed, left.popleft())
 
     def give_up(connection: Connection, reason: str) -> None:
         """The result of a task whose process is lost, and another process for the others."""
@@ -151,7 +152,7 @@ def share(
                     if content is not None:
                         ended(worker.task, content)
                     if left and not stopped:
-                        _send(ready, worker, job, None, left.pop(0))
+                        _send(ready, worker, job, None, left.popleft())
                     else:
                         ready.close()
                         workers.pop(ready).process.wait()

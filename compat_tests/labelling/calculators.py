@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import time
 
 from ase.calculators.emt import EMT
@@ -40,4 +41,20 @@ class Dying(EMT):
     def calculate(self, atoms=None, *arguments, **options):
         if len(set(atoms.symbols)) > 1:
             os.abort()
+        super().calculate(atoms, *arguments, **options)
+
+
+class Waiting(EMT):
+    """Waits for another program, whose number it writes to a file, for structures of more than one species."""
+
+    def __init__(self, path, **options):
+        super().__init__(**options)
+        self.path = path
+
+    def calculate(self, atoms=None, *arguments, **options):
+        if len(set(atoms.symbols)) > 1:
+            with subprocess.Popen(["sleep", "100"]) as process, open(self.path, "w", encoding="utf-8") as file:
+                file.write(f"{process.pid}")
+                file.flush()
+                process.wait()
         super().calculate(atoms, *arguments, **options)
