@@ -19,6 +19,7 @@ from aenet_py.active import files, judging, picking, places, training
 from aenet_py.active.exploring import explore
 from aenet_py.active.judging import Record
 from aenet_py.errors import AenetError, StoppedError
+from aenet_py.formats import committee as committee_files
 from aenet_py.formats import extxyz
 from aenet_py.formats.read import read
 from aenet_py.inputs import learn as inputs
@@ -28,12 +29,14 @@ from aenet_py.labelling.label import label
 from aenet_py.potentials.members import members
 from aenet_py.potentials.potential import Potential
 from aenet_py.runtime.output import PendingFile
+from aenet_py.runtime.progress import Advance
 from aenet_py.runtime.workers import processors
-from aenet_py.scan import work
-from aenet_py.scan.work import ProgramRun
 from aenet_py.simulation import start as starts
 from aenet_py.structure import Structure, as_structure, from_atoms
 from aenet_py.tools.init import init
+from aenet_py.training import committee
+from aenet_py.training.events import Events
+from aenet_py.training.train import working_in
 
 CERTAIN, BUDGET, GENERATIONS = "certain", "labels", "generations"
 Progress = Callable[[float, str], contextlib.AbstractContextManager[Callable[[float], object]]]
@@ -102,8 +105,8 @@ def learn(
     wanted = given if isinstance(given, LearnInput) else inputs.read(os.fspath(given))
     start = [starts.atoms_of(path) for path in wanted.start]
     first, later = (None if path is None else training.base(wanted, path) for path in (wanted.deck, wanted.transfer))
-    with places.opened(wanted, start) as lock:
-        return _Loop(wanted, start, lock, stop, tell, progress).run(first, later)
+    with places.opened(wanted, start):
+        return _Loop(wanted, start, stop, tell, progress).run(first, later)
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,6 @@ class _Loop:
 
     wanted: LearnInput
     start: Sequence[Atoms]
-    lock: int
     stop: Callable[[], bool]
     tell: Callable[[str], object]
     progress: Progress
@@ -127,8 +129,8 @@ class _Loop:
         while True:
             place = places.generation(folder, len(records))
             at = os.path.join(place, places.TRAINING)
-            committee = self.trained(first, later, added, previous, at, len(records))
-            record, labelled = self.generation(committee, place, len(records), known, n_labels)
+            trained = self.trained(first, later, added, previous, at, len(records))
+            record, labelled = self.generation(trained, place, len(records), known, n_labels)
             records.append(record)
             written = files.write(self.wanted, records)
             reason = self.reason(record)
@@ -162,49 +164,36 @@ class _Loop:
         self, first: TrainInput, later: TrainInput | None, added: Sequence[str], previous: str | None, folder: str,
         generation: int,
     ) -> list[Potential]:  # fmt: skip
-        """Train the members of a generation's committee, unless they are there."""
-        jobs = []
-        for member in range(self.wanted.members):
-            place, before = (f"{each}/{member + 1}" for each in (folder, previous))
-            deck = training.of_member(first, later, added, before if previous else None, place, member)
-            content = {"train.in": to_text(deck).encode("latin-1")}
-            results = tuple(f"energies.{part}" for part in ("train", "test"))
-            jobs.append(ProgramRun(place, "aenet_py.cli.aenet_pytorch", "train.in", "train", content, results))
-        if not all(job.is_done for job in jobs):
+        """Train the committee of a generation, unless it is there."""
+        if committee_files.read(folder) is None:
+            deck = training.of_generation(first, later, added, previous, folder, self.wanted.members)
             self.tell(f"Generation {generation}: training")
-            with self.progress(len(jobs), "members") as advance:
-
-                def ended(job: ProgramRun) -> None:  # noqa: ARG001
-                    advance(1)
-
-                work.run_all(jobs, processors(), self.lock, self.stop, ended)
-        for job in jobs:
-            if not job.is_done:
-                error = work.outcome(job.folder).error
-                if error is None:
-                    raise StoppedError(f"stopped in the training of generation {generation}")
-                raise AenetError(f"{job.folder}: {error.removeprefix('Error: ')}")
-        return members([job.folder for job in jobs])
+            with working_in(folder):
+                _write_deck(deck)
+                outcome = committee.run(deck, _Shown(self.progress), self.stop)
+            if outcome is None:
+                raise StoppedError(f"stopped in the training of generation {generation}")
+        return members(folder)
 
     def generation(
-        self, committee: Sequence[Potential], folder: str, generation: int, known: Sequence[Structure], n_labels: int
+        self, potentials: Sequence[Potential], folder: str, generation: int, known: Sequence[Structure], n_labels: int
     ) -> tuple[Record, list[Structure]]:  # fmt: skip
         """Simulate, pick and label; the record, and the labelled frames."""
         path, labelled = (os.path.join(folder, name) for name in (places.RECORD, places.LABELLED))
         record = judging.load(path)
         if record is not None and (self.reason(record) is not None or record.n_picked):
             return record, read(labelled) if record.n_picked else []
-        record, picked = self.explored(committee, folder, generation, known, n_labels)
+        record, picked = self.explored(potentials, folder, generation, known, n_labels)
         new: list[Structure] = []
         if picked is not None:
             self.tell(f"Generation {generation}: labelling")
             new = self.labelled(picked, labelled)
-            record = judging.with_labels(record, committee, new, len(read(picked)))
+            record = judging.with_labels(record, potentials, new, len(read(picked)))
         judging.save(record, path)
         return record, new
 
     def explored(
-        self, committee: Sequence[Potential], folder: str, generation: int, known: Sequence[Structure], n_labels: int
+        self, potentials: Sequence[Potential], folder: str, generation: int, known: Sequence[Structure], n_labels: int
     ) -> tuple[Record, str | None]:  # fmt: skip
         """Simulate, and pick frames; the record so far, and the file of the frames, None if the loop ends."""
         wanted, pick = self.wanted, self.wanted.pick
@@ -212,15 +201,15 @@ class _Loop:
         n = len(self.start) * len(wanted.explore.temperatures) * wanted.explore.seeds
         with self.progress(n, "runs") as advance:
             place = os.path.join(folder, places.EXPLORATION)
-            found = explore(wanted, committee, self.start, place, generation, processors(), self.stop, advance)
-        candidates = picking.of_committee(committee, found.frames)
+            found = explore(wanted, potentials, self.start, place, generation, processors(), self.stop, advance)
+        candidates = picking.of_committee(potentials, found.frames)
         record = judging.of_exploration(generation, len(known), n_labels, found, candidates, pick.min_spread)
         if self.reason(record) is not None:
             return record, None
         path = os.path.join(folder, places.PICKED)
         if not os.path.exists(path):
             most = min(pick.structures, wanted.stop.labels - n_labels)
-            prints = picking.of_committee(committee[:1], known).fingerprints
+            prints = picking.of_committee(potentials[:1], known).fingerprints
             chosen = picking.choose(candidates, prints, most, pick.min_spread, pick.max_spread)
             if not chosen:
                 raise AenetError(f"{place}: there is no frame to label; the first structures must be better known")
@@ -257,6 +246,32 @@ class _Loop:
         if record.n_labels >= wanted.labels:
             return BUDGET
         return GENERATIONS if record.generation >= wanted.generations else None
+
+
+class _Shown(Events):
+    """Shows the progress of a training."""
+
+    def __init__(self, progress: Progress):
+        self._progress = progress
+
+    def progress(self, total: float, unit: str, done: float = 0.0) -> contextlib.AbstractContextManager[Advance]:
+        return self._shown(total, unit, done)
+
+    @contextlib.contextmanager
+    def _shown(self, total: float, unit: str, done: float) -> Iterator[Advance]:
+        with self._progress(total, unit) as advance:
+
+            def further(amount: float, remark: str = "", /) -> None:  # noqa: ARG001
+                advance(amount)
+
+            advance(done)
+            yield further
+
+
+def _write_deck(deck: TrainInput) -> None:
+    with PendingFile("train.in") as file:
+        file.write(to_text(deck).encode("latin-1"))
+        file.complete(replace=True)
 
 
 def _named(frame: Structure, spread: float) -> Structure:

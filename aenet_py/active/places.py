@@ -43,7 +43,7 @@ def generation(folder: str, number: int) -> str:
 
 
 @contextlib.contextmanager
-def opened(wanted: LearnInput, start: Sequence[Atoms]) -> Iterator[int]:
+def opened(wanted: LearnInput, start: Sequence[Atoms]) -> Iterator[None]:
     """Lock the folder of a loop, created if necessary, that belongs to these settings.
 
     Parameters
@@ -52,11 +52,6 @@ def opened(wanted: LearnInput, start: Sequence[Atoms]) -> Iterator[int]:
         The settings.  Those under ``stop`` and ``label`` may change while a loop is under way.
     start
         The initial structures.
-
-    Yields
-    ------
-    int
-        Descriptor of the lock, which programs inherit.
 
     Raises
     ------
@@ -68,13 +63,9 @@ def opened(wanted: LearnInput, start: Sequence[Atoms]) -> Iterator[int]:
         os.makedirs(wanted.folder, exist_ok=True)
     except OSError as error:
         raise AenetError(f"{wanted.folder}: the folder cannot be created: {error.strerror}") from None
-    try:
-        with locks.held(path, "aenet-py learn") as lock:
-            _compare(path, _mark(wanted, start))
-            yield lock
-    except locks.HeldError as error:
-        message = f"in use by another loop, or by a training of one{error.holder}; wait until it ends"
-        raise AenetError(f"{wanted.folder}: {message}") from None
+    with locks.held(path, "aenet-py learn"):
+        _compare(path, _mark(wanted, start))
+        yield
 
 
 def link(folder: str, training: str) -> str:

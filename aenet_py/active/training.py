@@ -8,17 +8,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from aenet_py.errors import InputError
-from aenet_py.formats import potential_files
 from aenet_py.formats import structures as structure_files
-from aenet_py.formats.text import foreign, native
+from aenet_py.formats.text import foreign
 from aenet_py.inputs import train as train_inputs
+from aenet_py.inputs.committee import CommitteeInput
 from aenet_py.inputs.learn import LearnInput
-from aenet_py.inputs.structures import NamedFile, StructureInput
+from aenet_py.inputs.moved import moved
+from aenet_py.inputs.structures import NamedFile
 from aenet_py.inputs.train import TrainInput, Transfer
-from aenet_py.potentials.potential import Potential
+from aenet_py.potentials.members import members as load
 from aenet_py.structure import Structure
 
-STATES = ("model.transfered.restart", "model.restart")
+MEMBERS = 4
 SLOWER = 1.0 / 3.0  # learning rate of a fine-tuning, in units of that from scratch, unless a deck sets it
 
 
@@ -55,10 +56,11 @@ def base(wanted: LearnInput, path: str) -> TrainInput:
     return deck
 
 
-def of_member(
-    first: TrainInput, later: TrainInput | None, labelled: Sequence[str], previous: str | None, folder: str, member: int
+def of_generation(
+    first: TrainInput, later: TrainInput | None, labelled: Sequence[str], previous: str | None, folder: str,
+    members: int | None,
 ) -> TrainInput:  # fmt: skip
-    """The deck of a member of a generation's committee.
+    """The deck of a generation's committee.
 
     Parameters
     ----------
@@ -69,11 +71,11 @@ def of_member(
     labelled
         Files of structures labelled in the loop, which are added to those of the first deck.
     previous
-        The same member of the last generation: its folder; None in the first.
+        Folder of the last committee; None in the first generation.
     folder
         Where to train.
-    member
-        Its number from 0, by which the seed of the weights differs.
+    members
+        Of the committee; None for those of the first deck, or `MEMBERS`.
 
     Returns
     -------
@@ -81,55 +83,29 @@ def of_member(
         With paths for `folder`.
     """
     deck = first if previous is None or later is None else later
-    given, at = deck.structures, os.path.dirname(deck.path)
+    own, given = (moved(each, os.path.dirname(each.path), folder).structures for each in (deck, first))
+    assert own is not None
     assert given is not None
-    assert first.structures is not None
-    files = [_seen(each, os.path.dirname(first.path), folder) for each in first.structures.given]
-    files += [NamedFile(foreign(os.path.relpath(path, folder))) for path in labelled]
-    moved = dataclasses.replace(_moved(given, at, folder), given=tuple(files))
-    changes: dict[str, Any] = {"path": "train.in", "torch_seed": deck.torch_seed + member}
-    transfer = deck.transfer
-    if isinstance(transfer, Transfer):
-        replay = None if transfer.replay is None else _seen(transfer.replay, at, folder)
-        source = foreign(_relative(native(transfer.source), at, folder))
-        changes["transfer"] = transfer = dataclasses.replace(transfer, replay=replay, source=source)
+    files = (*given.given, *(NamedFile(foreign(os.path.relpath(path, folder))) for path in labelled))
+    structures = dataclasses.replace(own, given=files)
+    changes: dict[str, Any] = {"path": os.path.join(folder, "train.in")}
+    changes["committee"] = CommitteeInput(members) if members else first.committee or CommitteeInput(MEMBERS)
+    transfer = moved(deck, os.path.dirname(deck.path), folder).transfer
     if previous is not None:
-        state = next(name for name in STATES if os.path.exists(os.path.join(previous, name)))
-        source = foreign(os.path.relpath(os.path.join(previous, state), folder))
+        source = foreign(os.path.relpath(previous, folder))
         if isinstance(transfer, Transfer):
-            changes["transfer"] = dataclasses.replace(transfer, source=source)
+            transfer = dataclasses.replace(transfer, source=source)
         else:
-            changes |= {"transfer": Transfer(source, freeze=0), "mode": "transfer"}
-            changes["learning_rate"] = SLOWER * deck.learning_rate
-        source_of = Potential.load(potential_files.files_of(previous))
-        moved = dataclasses.replace(moved, repulsion=source_of.repulsion)
-    return dataclasses.replace(deck, **changes, structures=moved)
+            transfer = Transfer(source, freeze=0)
+            changes |= {"mode": "transfer", "learning_rate": SLOWER * deck.learning_rate}
+        structures = dataclasses.replace(structures, repulsion=load(previous)[0].repulsion)
+    return dataclasses.replace(deck, **changes, transfer=transfer, structures=structures)
 
 
 def structures_of(deck: TrainInput) -> list[Structure]:
     """The structures to train on that a deck of the user names."""
-    given = deck.structures
-    assert given is not None
-    names = [_seen(each, os.path.dirname(deck.path), ".").path for each in given.given]
-    items = structure_files.items(structure_files.sources(names, given.labels))
+    seen = moved(deck, os.path.dirname(deck.path), ".").structures
+    assert seen is not None
+    names = [each.path for each in seen.given if isinstance(each, NamedFile)]
+    items = structure_files.items(structure_files.sources(names, seen.labels))
     return [structure_files.read_item(item, reference=True) for item in items]
-
-
-def _moved(given: StructureInput, at: str, folder: str) -> StructureInput:
-    """Structures with paths relative to one folder, for another."""
-    names = ("setups", "given", "test", "validation", "replay")
-    changes: dict[str, Any] = {name: tuple(_seen(each, at, folder) for each in getattr(given, name)) for name in names}
-    if given.forces_list is not None:
-        changes["forces_list"] = _seen(given.forces_list, at, folder)
-    return dataclasses.replace(given, **changes)
-
-
-def _seen(file: Any, at: str, folder: str) -> NamedFile:
-    assert isinstance(file, NamedFile)  # a deck names files only
-    return NamedFile(foreign(_relative(native(file.path), at, folder)))
-
-
-def _relative(path: str, at: str, folder: str) -> str:
-    """A path relative to one folder, for another; the last part may have the number of a frame."""
-    parent, name = os.path.split(os.path.join(at, path))
-    return os.path.join(os.path.relpath(os.path.realpath(parent), os.path.realpath(folder)), name)

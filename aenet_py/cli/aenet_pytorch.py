@@ -50,10 +50,19 @@ def train(path: str) -> int:
 def _run(path: str, ranks: Ranks) -> None:
     is_first = ranks.rank == 0
     deck = ranks.together(lambda: inputs.read(path, common.warn if is_first else lambda text: None))  # noqa: ARG005
-    from aenet_py.cli.summaries.train import Report
-    from aenet_py.training import flow
+    from aenet_py.cli.summaries.train import Report, of_committee
+    from aenet_py.training import committee, flow
     from aenet_py.training.events import Events
 
+    if deck.committee is not None:
+        ranks.together(lambda: committee.check(deck, ranks.size))
+        with common.stopping() as stop:
+            outcome = committee.run(deck, Report(deck), lambda: stop() is not None)
+        if outcome is None:
+            common.note(f"Stopped by {stop() or 'a signal'}; all members are saved, and the same command resumes.")
+        else:
+            print(of_committee(outcome), end="")
+        return
     flow.run(deck, ranks, Report(deck) if is_first else Events())
 
 

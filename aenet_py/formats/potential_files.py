@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from aenet_py.errors import AenetError, InputError
-from aenet_py.formats import potential
+from aenet_py.formats import committee, potential
 
 WHAT = "a folder of potentials or the file of each species, such as {'Ti': 'Ti.nn', 'O': 'O.nn'}"
 _ENDING = re.compile(r"\.nn(\.(transfered\.)?ascii)?$")
@@ -42,12 +42,35 @@ def files_of(given: Given) -> dict[str, str]:
 
 
 def sets_of(given: Given | Iterable[Given]) -> list[Given]:
-    """A list of one or several sets of potentials, for committees; AenetError for anything else."""
+    """A list of one or several sets of potentials, for committees; AenetError for anything else.
+
+    The folder of a committee stands for its members.
+    """
     if isinstance(given, str | os.PathLike | Mapping):
-        return [given]
+        return _members(given)
     if not isinstance(given, Iterable):
         raise AenetError(f"potentials must be {WHAT}, or a list of these, not {type(given).__name__}")
-    return list(given)
+    return [each for some in given for each in _members(some)]
+
+
+def _members(given: Any) -> list[Any]:
+    """The sets of potentials in a committee's folder, by species; anything else as it is."""
+    folder = os.fspath(given) if isinstance(given, str | os.PathLike) else None
+    members = None if not isinstance(folder, str) else committee.read(folder)
+    if members is None or folder is None:
+        return [given]
+    names = sorted(filter(_ENDING.search, os.listdir(folder)), key=lambda name: (not name.endswith(".nn"), name))
+    found: list[dict[str, str]] = []
+    for number in range(1, members + 1):
+        own = [os.path.join(folder, name) for name in names if committee.member_of(name) == number]
+        files = _by_species(own)
+        if found and set(files) != set(found[0]):
+            missing = " ".join(sorted(set(found[0]) ^ set(files)))
+            raise AenetError(f"{folder}: members 1 and {number} of this committee differ in their species: {missing}")
+        if not files:
+            raise AenetError(f"{folder}: no potentials of member {number}; this committee has {members} members")
+        found.append(files)
+    return found
 
 
 def _text(given: Any) -> str:
@@ -75,9 +98,14 @@ def _in_folder(folder: str) -> dict[str, str]:
         raise AenetError(f"{folder}: cannot be read: {error.strerror}; expected {WHAT}") from None
     if not names:
         raise AenetError(f"{folder}: no potentials (.nn or .nn.ascii) in this folder; expected {WHAT}")
+    return _by_species([os.path.join(folder, name) for name in names])
+
+
+def _by_species(paths: Iterable[str]) -> dict[str, str]:
+    """The first file of each species; InputError if another one has a different potential."""
     files: dict[str, str] = {}
     first: dict[str, bytes] = {}
-    for path in (os.path.join(folder, name) for name in names):
+    for path in paths:
         file = potential.read(path)
         symbol, content = _symbol(file), _numbers(file)
         if first.setdefault(symbol, content) != content:

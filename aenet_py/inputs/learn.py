@@ -130,7 +130,7 @@ class LearnInput:
     folder
         For everything that is written; in the input file, paths are relative to its folder.
     members
-        Of the committee.
+        Of the committee; None for those of the deck's COMMITTEE, or 4.
     seed
         Of displacements and simulations.
     first, explore, pick, label, stop
@@ -143,7 +143,7 @@ class LearnInput:
     deck: str | None = None
     transfer: str | None = None
     folder: str = "learn"
-    members: int = 4
+    members: int | None = None
     seed: int = 0
     first: First = field(default_factory=First)
     explore: Explore = field(default_factory=Explore)

@@ -14,7 +14,9 @@ from typing import Any, TypeVar
 from aenet_py.errors import InputError
 from aenet_py.formats import listio
 from aenet_py.formats.structures import has_many
+from aenet_py.inputs import committee as committees
 from aenet_py.inputs import held_out, loss, model_transfer, second_order, structures, trainx, weights
+from aenet_py.inputs.committee import CommitteeInput
 from aenet_py.inputs.held_out import HeldOut
 from aenet_py.inputs.keywords import Line, TrainKeyword, content_lines, nobody
 from aenet_py.inputs.loss import LossInput
@@ -166,6 +168,8 @@ class TrainInput:
         How much each structure counts; None if all count the same.
     loss : LossInput
         What the loss is made of, beside squares of energies and forces.
+    committee : CommitteeInput or None
+        Members that are trained instead of one potential.
     """
 
     path: str
@@ -204,6 +208,7 @@ class TrainInput:
     held_out: HeldOut | None = None
     weights: WeightInput | None = None
     loss: LossInput = field(default_factory=LossInput)
+    committee: CommitteeInput | None = None
 
     @property
     def validates(self) -> bool:
@@ -403,6 +408,7 @@ def parse(
         held_out=held,
         weights=weights.read(path, entries, given, name),
         loss=loss.read(path, entries, given, name, memory_mode, alpha),
+        committee=_committee(path, entries, given, name, mode),
     )
 
 
@@ -445,6 +451,8 @@ def to_text(deck: TrainInput) -> str:
     if deck.weights is not None:
         lines.append(weights.line(deck.weights))
     lines += loss.lines(deck.loss)
+    if deck.committee is not None:
+        lines.append(committees.line(deck.committee))
     if deck.structures is not None:
         lines += structures.lines(deck.structures)
     if deck.schedule is not None:
@@ -550,6 +558,25 @@ def _with_replay(
         message = f"found replay={wanted.replay.path} with a training set; expected TYPES, SETUPS and structures"
         raise InputError(path, message, wanted.replay.line)
     return dataclasses.replace(given, replay=(wanted.replay,))
+
+
+def _committee(
+    path: str, entries: Mapping[str, TrainKeyword], given: StructureInput | None, method: str, mode: str
+) -> CommitteeInput | None:
+    """The committee of a deck; InputError where it cannot be trained."""
+    if "committee" not in entries:
+        return None
+    entry = entries["committee"]
+    found = committees.read(path, entry)
+    saved = [keyword for keyword in ("save_batches", "load_batches") if keyword in entries]
+    if mode == "batches" or saved:
+        name = saved[0].upper() if saved else "MODE batches"
+        raise InputError(path, f"found COMMITTEE with {name}; expected one of them", entry.number)
+    if found.bootstrap and (given is None or method in ("lm", "ekf")):
+        other = f"method={method}" if given is not None else "a training set"
+        expected = "it with another method" if given is not None else "TYPES, SETUPS and structures"
+        raise InputError(path, f"found COMMITTEE bootstrap with {other}; expected {expected}", entry.number)
+    return found
 
 
 def _schedule(path: str, entry: TrainKeyword) -> Schedule:
@@ -715,7 +742,7 @@ VALUES: dict[str, tuple[Parse, str]] = {
     "validationset": (str, "a file of structures"),
     "validationpercent": (_percentage, "a percentage, below 100"),
     "split": (str, "every= or group="),
-    "weights": (str, "energy=KEY and forces=KEY, or key=KEY and table=FILE, or temperature="),
+    "weights": (str, "energy=KEY and forces=KEY, or key=KEY and table=FILE, or temperature=, or bootstrap="),
     "stress": (str, "beta="),
     "huber": (str, "energy= and forces="),
     "iterations": (natural, _NATURAL),
@@ -734,6 +761,7 @@ VALUES: dict[str, tuple[Parse, str]] = {
     "patience": (positive, f"{_POSITIVE}, of epochs"),
     "ema": (str, "the decay"),
     "schedule": (str, " or ".join(SCHEDULES)),
+    "committee": (str, committees.EXPECTED),
     "transfer_model": (str, "the model.restart of the source"),
     "freeze_layers": (str, "a flag for each hidden layer"),
 }  # how each value is parsed, and a description of those expected

@@ -11,7 +11,7 @@ from aenet_py.inputs import ranges
 from aenet_py.inputs.keywords import TrainKeyword, content_lines
 from aenet_py.inputs.structures import NamedFile, StructureInput
 
-SETTINGS = ("energy", "forces", "key", "table", "temperature")
+SETTINGS = ("energy", "forces", "key", "table", "temperature", "bootstrap")
 PARSE = ranges.NON_NEGATIVE[0]  # of a weight
 
 
@@ -21,7 +21,8 @@ class WeightInput:
 
     energy, forces : keys of extended XYZ with the weight of a structure, empty for none; key, table : a key whose
     values a file lists with two weights each, empty and None for none; temperature : K, at which high energies count
-    as the Boltzmann factor says, infinite for none; line : of WEIGHTS, if known.
+    as the Boltzmann factor says, infinite for none; bootstrap : seed of a draw of as many structures with replacement,
+    of which each counts as often as it is drawn; line : of WEIGHTS, if known.
     """
 
     energy: str = ""
@@ -29,6 +30,7 @@ class WeightInput:
     key: str = ""
     table: NamedFile | None = None
     temperature: float = math.inf
+    bootstrap: int | None = None
     line: int | None = field(default=None, repr=False, compare=False)
 
 
@@ -39,7 +41,7 @@ def read(
     if "weights" not in entries:
         return None
     entry = entries["weights"]
-    expected = "energy=KEY and forces=KEY, or key=KEY and table=FILE, or temperature="
+    expected = "energy=KEY and forces=KEY, or key=KEY and table=FILE, or temperature=, or bootstrap="
     found: dict[str, str] = {}
     for word in entry.words:
         name, sign, text = word.partition("=")
@@ -56,10 +58,11 @@ def read(
         raise InputError(path, f"found WEIGHTS with method={method}; expected it with another method", entry.number)
     table = NamedFile(found["table"], entry.number) if "table" in found else None
     energy, forces, key = (found.get(name, "") for name in ("energy", "forces", "key"))
-    allowed = {"temperature": ranges.POSITIVE}
+    allowed = {"temperature": ranges.POSITIVE, "bootstrap": ranges.WHOLE}
     texts = {name: text for name, text in found.items() if name in allowed}
-    numbers = ranges.settings(path, entry.number, texts, {"temperature": math.inf}, allowed)
-    return WeightInput(energy, forces, key, table, numbers["temperature"], entry.number)
+    numbers = ranges.settings(path, entry.number, texts, {"temperature": math.inf, "bootstrap": -1}, allowed)
+    bootstrap = int(numbers["bootstrap"]) if "bootstrap" in found else None
+    return WeightInput(energy, forces, key, table, numbers["temperature"], bootstrap, entry.number)
 
 
 def read_table(table: NamedFile) -> dict[str, tuple[float, float]]:
@@ -85,6 +88,6 @@ def line(given: WeightInput) -> str:
     temperature = f"{given.temperature}" if given.temperature < math.inf else ""
     pairs = (
         ("energy", given.energy), ("forces", given.forces), ("key", given.key), ("table", table),
-        ("temperature", temperature),
+        ("temperature", temperature), ("bootstrap", "" if given.bootstrap is None else str(given.bootstrap)),
     )  # fmt: skip
     return " ".join(["WEIGHTS", *(f"{name}={text}" for name, text in pairs if text)])

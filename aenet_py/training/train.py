@@ -324,7 +324,7 @@ class _Callbacks(Events):
 
 
 def _train(deck: TrainInput, folder: Path, on_epoch: OnEpoch | None, progress: bool) -> TrainingResult:
-    with _working_in(folder), _random_state_kept(), processes.joined() as ranks:
+    with working_in(folder), _random_state_kept(), processes.joined() as ranks:
         outcome = flow.run(deck, ranks, _Callbacks(on_epoch, progress and ranks.rank == 0))
         assert outcome is not None
         if outcome.signal is not None:
@@ -360,7 +360,7 @@ def _warn(text: str) -> None:
 
 
 @contextlib.contextmanager
-def _working_in(folder: Path) -> Iterator[None]:
+def working_in(folder: Path) -> Iterator[None]:
     """Make this folder, if necessary, the working directory of the process for a while."""
     before = os.getcwd()
     try:

@@ -22,6 +22,7 @@ from aenet_py.training.ranks import Ranks
 if TYPE_CHECKING:
     import torch
 
+    from aenet_py.training.committee import CommitteeOutcome, TestErrors
     from aenet_py.training.initialise import PreparedTraining
     from aenet_py.training.outcome import Outcome
 
@@ -117,6 +118,22 @@ class Report(Events):
     def _say_more(self, text: str) -> None:
         if self.deck.verbose:
             self._say(text)
+
+
+def of_committee(outcome: CommitteeOutcome) -> str:
+    """Errors of the members and of their mean, and the files."""
+    rows = [(f"member {number}", errors) for number, errors in enumerate(outcome.members, 1)]
+    lines = [f"{'RMSE of the test set':24}{'energies, meV/atom':>20}{'forces, meV/A':>16}"]
+    lines += [f"{name:24}{_errors(errors)}".rstrip() for name, errors in (*rows, ("mean of the members", outcome.mean))]
+    first, last = outcome.potentials[0], outcome.potentials[-1]
+    n_files = sum(map(len, outcome.potentials))
+    lines.append(f"Wrote {counted(n_files, 'potential')}, {first[0]} to {last[-1]}, and committee.json.")
+    return "\n".join(lines) + "\n"
+
+
+def _errors(errors: TestErrors) -> str:
+    energy, force = (f"{1e3 * each:.2f}" if each is not None else "" for each in (errors.energy, errors.force))
+    return f"{energy:>20}{force:>16}"
 
 
 def _transfer(deck: TrainInput, training: PreparedTraining, errors: list[float]) -> str:

@@ -61,6 +61,9 @@ def of(deck: TrainInput, structures: Sequence[Structure]) -> np.ndarray | None:
             found[number] *= table[value]
     if given.temperature < math.inf:
         found *= _boltzmann(structures, given.temperature)[:, np.newaxis]
+    if given.bootstrap is not None:
+        drawn = np.random.default_rng(given.bootstrap).integers(len(structures), size=len(structures))
+        found *= np.bincount(drawn, minlength=len(structures))[:, np.newaxis]
     return found
 
 
