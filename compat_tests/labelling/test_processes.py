@@ -63,6 +63,25 @@ def test_what_calculators_print_is_kept_with_failures(tmp_path, capfd):
     assert capfd.readouterr() == ("", "")
 
 
+def test_programs_that_do_not_converge(tmp_path):
+    """Their status says that they failed, and their output why."""
+    program = tmp_path / "pw.sh"
+    program.write_text(
+        "#!/bin/sh\necho PWSCF 6.7\necho convergence NOT achieved after 3 iterations: stopping\nexit 2\n"
+    )
+    program.chmod(0o755)
+    options = {"command": str(program), "pseudo_dir": "pseudo", "pseudopotentials": {"Cu": "Cu.upf"}}
+    found = label(copper(1), CalculatorSpec("espresso", options), folder=tmp_path / "labels")
+    assert found.failures == [(0, "not converged")]
+    assert len(list(tmp_path.glob("labels/work/*/espresso.pwi"))) == 1
+
+
+def test_what_calculators_print_when_they_are_built(tmp_path, capfd):
+    found = label(copper(1), "compat_tests.labelling.calculators:Talking", folder=tmp_path)
+    assert found.failures == []
+    assert capfd.readouterr() == ("", "")
+
+
 def test_files_of_calculators(tmp_path):
     label(copper(1), "emt", folder=tmp_path)
     assert not (tmp_path / "work").exists()
