@@ -206,7 +206,7 @@ def test_interrupted(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--calculator", "emtt"), "calculator emtt: there is none of this name; did you mean emt?"),
+        (("--calculator", "emtt"), "unknown calculator 'emtt'; did you mean emt?"),
         (("--calculator", "emt", "--result", "x"), "--result belongs to --collect"),
         (("--calculator", "emt", "-o", "x.xsf"), "x.xsf: expected a name of extended XYZ, such as labelled.extxyz or "),
         (("--calculator", "emt", "--processes", "0"), "n_processes must be at least 1, not 0"),
