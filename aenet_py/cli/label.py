@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import math
 import os
 import signal
@@ -41,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--format", metavar="NAME", help="ASE's name of the format of STRUCTURES, if ASE does not detect it")
     add(
         "--processes", type=int, metavar="N",
-        help="structures at a time (default: one per processor; 1 for programs that read and write files)",
+        help="structures at a time (default: one per processor; 1 for calculators that start other programs)",
     )  # fmt: skip
     common.add_threads(parser, "threads of each process", "1")
     add("--timeout", type=_seconds, metavar="S", help="longest time of a calculation in seconds (default: no limit)")
@@ -73,7 +74,7 @@ def run(options: argparse.Namespace) -> int:
     from aenet_py.cli.summaries import label as report
     from aenet_py.labelling import files
     from aenet_py.labelling.calculators import calculators_of
-    from aenet_py.labelling.queue import enqueue
+    from aenet_py.labelling.queue import collect, enqueue
     from aenet_py.labelling.structures import from_file
 
     if options.result is not None and options.collect is None:
@@ -87,12 +88,19 @@ def run(options: argparse.Namespace) -> int:
         print(report.queued(queued, options.queue, len(structures)), end="")
         return 0
     files.check_output(options.output, folder)
-    with common.stopping() as stop, common.progress(len(structures), "structures") as advance:
-        try:
-            found = _found(options, structures, calculators, folder, _asked(stop), advance)
-        except StoppedError as error:
-            common.note(f"{str(error).capitalize()}; repeat the command for the rest.")
-            return 128 + signal.Signals[stop() or "SIGINT"]
+    with contextlib.ExitStack() as stack:
+        advance = stack.enter_context(common.progress(len(structures), "structures"))
+        if options.collect is not None:
+            found = collect(
+                structures, calculators, folder=folder, queue=options.collect, result=options.result, advance=advance
+            )
+        else:
+            stop = stack.enter_context(common.stopping())
+            try:
+                found = _labelled(options, structures, calculators, folder, _asked(stop), advance)
+            except StoppedError as error:
+                common.note(f"{str(error).capitalize()}; repeat the command for the rest.")
+                return 128 + signal.Signals[stop() or "SIGINT"]
     n_written, n_left_out = files.write(found, options.output, folder, options.fmax)
     failures = files.write_failures(found, folder)
     paths = [*([options.output] if n_written else []), *([failures] if failures else [])]
@@ -120,21 +128,16 @@ def _asked(stop: Callable[[], str | None]) -> Callable[[], bool]:
     return asked
 
 
-def _found(
+def _labelled(
     options: argparse.Namespace, structures: Sequence[Unlabelled], calculators: CalculatorSpec | Given, folder: str,
     stop: Callable[[], bool], advance: Callable[[float], object],
 ) -> Labelled:  # fmt: skip
-    """Labels that are computed, or collected."""
+    """Labels that are computed here."""
     from aenet_py.labelling.calculators import CalculatorSpec
     from aenet_py.labelling.label import label
-    from aenet_py.labelling.queue import collect
     from aenet_py.runtime.workers import processors
 
-    if options.collect is not None:
-        return collect(
-            structures, calculators, folder=folder, queue=options.collect, result=options.result, advance=advance
-        )
-    default = 1 if isinstance(calculators, CalculatorSpec) and calculators.is_file_based else processors()
+    default = 1 if isinstance(calculators, CalculatorSpec) and calculators.starts_programs else processors()
     return label(
         structures,
         calculators,

@@ -100,6 +100,14 @@ class CalculatorSpec:
         """Whether a program of its own, which reads and writes files, does the calculation."""
         return self.name != EXTERNAL and _is_file_based(self._made_by())
 
+    @property
+    def starts_programs(self) -> bool:
+        """Whether calculations are done by other programs, which may be parallel themselves."""
+        if self.name == EXTERNAL:
+            return False
+        make = self._made_by()
+        return _is_file_based(make) or any("command" in name for name in _parameters(make))
+
     def for_inputs(self) -> CalculatorSpec:
         """The same for writing input files only, which requires no command."""
         from ase.calculators.calculator import FileIOCalculator
@@ -154,7 +162,8 @@ class Given:
     def text(self) -> str:
         """Class and parameters in a line, or the function."""
         if self.source is None:
-            return f"{self.make.__module__}.{getattr(self.make, '__qualname__', type(self.make).__qualname__)}()"
+            made_by: Any = self.make if hasattr(self.make, "__qualname__") else type(self.make)
+            return f"{made_by.__module__}.{made_by.__qualname__}()"
         if self.source.potentials:
             return f"{self.source.name} {checksum(self.source.potentials)}"
         parameters = getattr(self.source.other, "parameters", None)
@@ -306,7 +315,7 @@ def _split(text: str, sign: str) -> list[str]:
             depth += 1
         elif letter in ")}]":
             depth -= 1
-        elif letter == sign and depth == 0:
+        elif letter == sign and depth <= 0:
             parts.append("")
             continue
         parts[-1] += letter
@@ -342,7 +351,7 @@ def _of_ase(name: str) -> Callable[..., Any]:
     if name not in _names():
         near = difflib.get_close_matches(name.lower(), sorted(_names()), n=1)
         hint = f"did you mean {near[0]}?" if near else "give a name that ASE knows, or MODULE:CLASS"
-        raise AenetError(f"calculator {name}: there is none of this name; {hint}")
+        raise AenetError(f"unknown calculator {name!r}; {hint}")
     return get_calculator_class(name)
 
 
@@ -366,19 +375,24 @@ def _arguments(make: Callable[..., Any], options: Mapping[str, Any]) -> dict[str
         return left
     kinds = [each for each in vars(sys.modules[make.__module__]).values() if isinstance(each, type)]
     profile = next(each for each in kinds if issubclass(each, BaseProfile) and each is not BaseProfile)
-    names = [name for name in inspect.signature(profile).parameters if name in left]
+    names = [name for name in _parameters(profile) if name in left]
     return {"profile": profile(**{name: left.pop(name) for name in names}), **left}
+
+
+def _parameters(make: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    """Of a class or function; none if it is compiled."""
+    try:
+        return inspect.signature(make).parameters
+    except (TypeError, ValueError):
+        return {}
 
 
 def _check_options(spec: CalculatorSpec, make: Callable[..., Any]) -> None:
     """AenetError for an option that a calculator does not have, as far as it tells."""
-    try:
-        parameters = inspect.signature(make).parameters.values()
-    except (TypeError, ValueError):  # compiled
-        return
+    parameters = _parameters(make).values()
     named = [each.name for each in parameters if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)]
     listed = list(getattr(make, "default_parameters", {}))
-    any_other = any(each.kind is each.VAR_KEYWORD for each in parameters)
+    any_other = not parameters or any(each.kind is each.VAR_KEYWORD for each in parameters)
     if any_other and (not listed or _is_file_based(make) or make.__module__ in ANY_OPTION):
         return
     known = [*named, *listed]
@@ -386,4 +400,4 @@ def _check_options(spec: CalculatorSpec, make: Callable[..., Any]) -> None:
         if option not in known and not (spec.place == OTHERS["tblite"] and option.endswith("_solvation")):
             near = difflib.get_close_matches(option, known, n=1)
             hint = f"; did you mean {near[0]}?" if near else f"; it has {', '.join(known) or 'none'}"
-            raise AenetError(f"calculator {spec.name}: there is no option {option!r}{hint}")
+            raise AenetError(f"calculator {spec.name}: unknown option {option!r}{hint}")

@@ -13,6 +13,7 @@ from ase import Atoms
 
 from aenet_py.labelling.calculators import CalculatorSpec, Given, packed, unpacked
 from aenet_py.labelling.compute import OUTPUT, Failure, Label, computed, new_folder, printing_to, remove
+from aenet_py.labelling.results import NOT_CONVERGED, says_not_converged
 from aenet_py.runtime.processes import Advance, Job, Stop, end_with_parent, share
 
 DIGITS = 12  # of a key in the name of a folder
@@ -123,6 +124,8 @@ def one(work: Work, task: Task) -> Label | Failure:
     new_folder(place)
     with printing_to(os.path.join(place, OUTPUT)) if work.alone else contextlib.nullcontext():
         result = computed(task.atoms, _calculator(work), place)
+        if isinstance(result, Failure) and says_not_converged(place):
+            result = NOT_CONVERGED
     if isinstance(result, Label) and not work.keep:
         remove(place)
     return result
@@ -146,5 +149,6 @@ def _loaded(content: bytes) -> Work:
     end_with_parent()
     calculators, folder, keep = pickle.loads(content)
     work = Work(unpacked(calculators), folder, keep, alone=True)
-    work.kept.append(work.calculators.new())
+    with printing_to(os.devnull):
+        work.kept.append(work.calculators.new())
     return work

@@ -85,9 +85,10 @@ def enqueue(
     with journal.opened(os.fspath(folder), calculators.text) as known:
         wanted = {journal.key_of(each.atoms): each for each in given}
         there = _jobs(place, calculators.text)
-        n_labelled = sum(key in known.labels for key in wanted)
+        labels = known.labels
+        n_labelled = sum(key in labels for key in wanted)
         last = max((int(name) for name in there.values()), default=0)
-        new = {key: each for key, each in wanted.items() if key not in known.labels and key not in there}
+        new = {key: each for key, each in wanted.items() if key not in labels and key not in there}
         _make(place)
         folders = []
         for number, (key, each) in enumerate(new.items(), last + 1):

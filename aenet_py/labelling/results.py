@@ -69,6 +69,16 @@ def result_in(folder: str, wanted: Structure, name: str | None = None) -> Label 
     return Failure("no results", os.path.join(folder, name) if name else folder)
 
 
+def says_not_converged(folder: str) -> bool:
+    """Whether the output of a program in a folder says so."""
+    for name, output in KNOWN.items():
+        path = os.path.join(folder, name)
+        if output.failed and os.path.isfile(path):
+            with open(path, "rb") as file:
+                return output.failed in file.read()
+    return False
+
+
 def _result(path: str, output: Output, wanted: Structure) -> Label | Failure:
     try:
         with open(path, "rb") as file:

@@ -57,11 +57,12 @@ class Job:
 
 @dataclass
 class _Worker:
-    """A process, the task that it has, and since when."""
+    """A process, the task that it has, since when, and whether it has begun any."""
 
     process: subprocess.Popen
     task: Any = None
     since: float | None = None
+    works: bool = False
 
     def kill(self) -> None:
         """End it and the programs that it started."""
@@ -137,13 +138,13 @@ def share(
                 except (EOFError, ConnectionError):
                     if stopped and interrupt:
                         workers.pop(ready).process.wait()
-                    elif lost is None or worker.since is None:
+                    elif lost is None or not worker.works:
                         raise _ended(worker.process, job) from None
                     else:
                         give_up(ready, f"its process {_how(worker.process)}")
                     continue
                 if kind == "begun":
-                    worker.since = time.monotonic()
+                    worker.since, worker.works = time.monotonic(), True
                 elif kind == "advance":
                     advance(content)
                 elif kind == "error":

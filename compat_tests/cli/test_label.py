@@ -163,6 +163,16 @@ def test_magnetic_moments_of_files(label):
         assert len(file.readlines()) == 1
 
 
+def test_frames_and_folders(label, tmp_path):
+    given("in.extxyz", wrong=False)
+    (tmp_path / "more").mkdir()
+    given("more/in.xyz", wrong=False)
+    assert label("in.extxyz#2", "more", "--calculator", "emt")[0] == 0
+    assert [atoms.info["config_type"] for atoms in read("labelled.extxyz", ":")] == [f"kind{k}" for k in (2, 0, 1, 2)]
+    status, _, err = label("in.extxyz#3", "--calculator", "emt", "-o", "other.extxyz")
+    assert (status, err) == (1, "Error: in.extxyz#3: there is no such frame in this file\n")
+
+
 @pytest.mark.slow
 def test_interrupted(tmp_path):
     """Running calculations are completed; the result is that of a call that was not interrupted."""
@@ -196,7 +206,7 @@ def test_interrupted(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--calculator", "emtt"), "calculator emtt: there is none of this name; did you mean emt?"),
+        (("--calculator", "emtt"), "unknown calculator 'emtt'; did you mean emt?"),
         (("--calculator", "emt", "--result", "x"), "--result belongs to --collect"),
         (("--calculator", "emt", "-o", "x.xsf"), "x.xsf: expected a name of extended XYZ, such as labelled.extxyz or "),
         (("--calculator", "emt", "--processes", "0"), "n_processes must be at least 1, not 0"),

@@ -44,6 +44,18 @@ class Dying(EMT):
         super().calculate(atoms, *arguments, **options)
 
 
+class Talking(EMT):
+    """Says what it does."""
+
+    def __init__(self, **options):
+        print("built")
+        super().__init__(**options)
+
+    def calculate(self, *arguments, **options):
+        print("calculated")
+        super().calculate(*arguments, **options)
+
+
 class Waiting(EMT):
     """Waits for another program, whose number it writes to a file, for structures of more than one species."""
 

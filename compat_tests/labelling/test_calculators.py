@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 
 import pytest
@@ -73,9 +74,9 @@ def test_a_command_becomes_a_profile():
         ("lj:sigma", r"calculator 'lj:sigma': found 'sigma'; expected OPTION=VALUE, each option once"),
         ("lj:sigma=1,2", r"calculator 'lj:sigma=1,2': found '2'; expected OPTION=VALUE, each option once"),
         ("lj:sigma=1,sigma=2", r"found 'sigma=2'; expected OPTION=VALUE, each option once"),
-        ("vsap", r"calculator vsap: there is none of this name; did you mean vasp\?"),
-        ("lj:sgima=2", r"calculator lj: there is no option 'sgima'; did you mean sigma\?"),
-        ("tip3p:colour=2", r"calculator tip3p: there is no option 'colour'; it has rc, width"),
+        ("vsap", r"unknown calculator 'vsap'; did you mean vasp\?"),
+        ("lj:sgima=2", r"calculator lj: unknown option 'sgima'; did you mean sigma\?"),
+        ("tip3p:colour=2", r"calculator tip3p: unknown option 'colour'; it has rc, width"),
         ("gpaw", r"calculator gpaw: requires gpaw; install gpaw"),
         ("nowhere.at_all:Class", r"calculator nowhere.at_all:Class: requires nowhere; install nowhere"),
         ("ase.calculators.emt:EMTT", r"ase.calculators.emt has no class or function 'EMTT'; did you mean EMT\?"),
@@ -140,6 +141,19 @@ def test_our_potentials_are_told_apart_by_their_networks():
     assert text.startswith("aenet_py.interfaces.ase.ANNCalculator ")
     assert text == calculators_of(ANNCalculator(NETWORKS, skin=0.1)).text
     assert text != calculators_of(ANNCalculator([NETWORKS, NETWORKS])).text
+
+
+def test_functions_and_partial_ones():
+    assert calculators_of(EMT).text == "ase.calculators.emt.EMT()"
+    found = calculators_of(functools.partial(LennardJones, sigma=2.0))
+    assert (found.text, found.new().parameters.sigma) == ("functools.partial()", 2.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("emt", False), ("vasp", True), ("espresso", True), ("cp2k", True), ("external", False)]
+)
+def test_which_start_other_programs(text, expected):
+    assert specification(text).starts_programs is expected
 
 
 def test_a_calculator_that_cannot_be_sent():

@@ -41,11 +41,13 @@ def test_timeout_of_another_program(tmp_path):
 
 
 def is_running(pid: int) -> bool:
+    """Whether a process runs, and is not only remembered (Z)."""
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+        with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except (ProcessLookupError, FileNotFoundError):
         return False
-    return True
 
 
 def test_a_calculator_that_ends_its_process(tmp_path):
@@ -60,6 +62,25 @@ def test_what_calculators_print_is_kept_with_failures(tmp_path, capfd):
     assert found.failures
     (output,) = tmp_path.glob("work/*/output.txt")
     assert "NotImplementedError: No EMT-potential for W" in output.read_text()
+    assert capfd.readouterr() == ("", "")
+
+
+def test_programs_that_do_not_converge(tmp_path):
+    """Their status says that they failed, and their output why."""
+    program = tmp_path / "pw.sh"
+    program.write_text(
+        "#!/bin/sh\necho PWSCF 6.7\necho convergence NOT achieved after 3 iterations: stopping\nexit 2\n"
+    )
+    program.chmod(0o755)
+    options = {"command": str(program), "pseudo_dir": "pseudo", "pseudopotentials": {"Cu": "Cu.upf"}}
+    found = label(copper(1), CalculatorSpec("espresso", options), folder=tmp_path / "labels")
+    assert found.failures == [(0, "not converged")]
+    assert len(list(tmp_path.glob("labels/work/*/espresso.pwi"))) == 1
+
+
+def test_what_calculators_print_when_they_are_built(tmp_path, capfd):
+    found = label(copper(1), "compat_tests.labelling.calculators:Talking", folder=tmp_path)
+    assert found.failures == []
     assert capfd.readouterr() == ("", "")
 
 
@@ -100,6 +121,7 @@ def slow() -> list[Atoms]:
     return made
 
 
+@pytest.mark.slow
 def test_kill_in_the_middle(tmp_path):
     """What was labelled is not computed again, a line that was cut is; nobody goes on computing."""
     journal, calls = tmp_path / "labels/labels.jsonl", tmp_path / "calls"
@@ -109,7 +131,7 @@ def test_kill_in_the_middle(tmp_path):
             assert process.poll() is None
             time.sleep(0.01)
         process.send_signal(signal.SIGKILL)
-    time.sleep(1.0)
+    time.sleep(1.5)
     n_calls = len(calls.read_text())
     whole = journal.read_bytes()
     n_done = whole.count(b"\n")
