@@ -38,6 +38,10 @@ def files_of(given: Given) -> dict[str, str]:
     if isinstance(given, Mapping):
         return {_text(symbol): _text(path) for symbol, path in given.items()}
     path = _text(given)
+    if committee.read(path) is not None:
+        raise AenetError(
+            f"{path}: the folder of a committee, where one potential per species is needed; name its files"
+        )
     return _in_folder(path) if os.path.isdir(path) else {_symbol(potential.read(path)): path}
 
 
@@ -64,11 +68,11 @@ def _members(given: Any) -> list[Any]:
     for number in range(1, members + 1):
         own = [os.path.join(folder, name) for name in names if committee.member_of(name) == number]
         files = _by_species(own)
+        if not files:
+            raise AenetError(f"{folder}: no potentials of member {number}; this committee has {members} members")
         if found and set(files) != set(found[0]):
             missing = " ".join(sorted(set(found[0]) ^ set(files)))
             raise AenetError(f"{folder}: members 1 and {number} of this committee differ in their species: {missing}")
-        if not files:
-            raise AenetError(f"{folder}: no potentials of member {number}; this committee has {members} members")
         found.append(files)
     return found
 

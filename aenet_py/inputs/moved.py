@@ -68,4 +68,5 @@ def _seen(path: str, at: str, folder: str) -> str:
     if os.path.isabs(given):
         return path
     parent, name = os.path.split(os.path.join(at, given))
-    return foreign(os.path.join(os.path.relpath(os.path.realpath(parent), os.path.realpath(folder)), name))
+    seen = os.path.relpath(os.path.realpath(parent), os.path.realpath(folder))
+    return foreign(name if seen == os.curdir else os.path.join(seen, name))

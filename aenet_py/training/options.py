@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aenet_py.errors import AenetError, InputError
-from aenet_py.formats import potential, potential_files, trainset
+from aenet_py.formats import committee, potential, potential_files, trainset
 from aenet_py.formats.labels import Labels
 from aenet_py.formats.text import foreign
 from aenet_py.inputs import second_order
@@ -33,6 +33,7 @@ KEYWORDS = {
     "forces_seed": ("FORCESSEED", None), "save_energies": ("SAVE_ENERGIES", None), "save_forces": ("SAVE_FORCES", None),
     "new_split": ("NEW_SPLIT", None), "split": ("SPLIT", None), "validation_percent": ("VALIDATIONPERCENT", None),
     "weights": ("WEIGHTS", None), "stress": ("STRESS", None), "huber": ("HUBER", None),
+    "committee": ("COMMITTEE", None),
 }  # fmt: skip
 SETTINGS = ("method", "lr", "forces_weight")  # which are settings of METHOD and FORCES
 METHOD, RATE = "adamw", 0.001  # by default
@@ -187,7 +188,8 @@ def of_source(training_set: str, source: str) -> tuple[HiddenLayers, dict[str, s
 
 def networks_of(symbols: Sequence[str], source: str) -> tuple[HiddenLayers, dict[str, str]]:
     """The networks of another training for these species, and the names of their files."""
-    files = potential_files.files_of(source if os.path.isdir(source) else os.path.dirname(source) or ".")
+    folder = source if os.path.isdir(source) else os.path.dirname(source) or "."
+    files = potential_files.files_of(os.path.join(folder, "1") if committee.read(folder) else folder)
     networks: dict[str, Sequence[tuple[int, str]]] = {}
     for symbol in symbols:
         if symbol not in files:

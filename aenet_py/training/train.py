@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Union
+from typing import TYPE_CHECKING, Any, Union, overload
 
 import numpy as np
 
@@ -22,9 +22,12 @@ from aenet_py.inputs.train import TrainInput
 from aenet_py.potentials.potential import Potential
 from aenet_py.runtime.progress import Advance
 from aenet_py.runtime.progress import progress as progress_line
+from aenet_py.runtime.signals import stopping
 from aenet_py.structure import Structure
+from aenet_py.training import committee as committees
 from aenet_py.training import flow, options
 from aenet_py.training import ranks as processes
+from aenet_py.training.committee import TestErrors
 from aenet_py.training.events import EpochErrors, Events
 from aenet_py.training.options import HiddenLayers, TransferOptions
 
@@ -78,12 +81,48 @@ class TrainingResult:
         return Potential.load(self.potentials)
 
 
+@dataclass(frozen=True)
+class CommitteeResult:
+    """What the training of a committee has written, and its errors.
+
+    Attributes
+    ----------
+    folder : str
+        The folder, which stands for the committee wherever potentials are given.
+    potentials : tuple of dict of str to str
+        Path of each species' potential, for each member.
+    member_errors : tuple of TestErrors
+        RMSE of each member for the test set: ``energy`` (eV/atom) and ``force`` (components, eV/Å); None without.
+    energy_rmse, force_rmse : float or None
+        The same of the means over the members.
+    """
+
+    folder: str
+    potentials: tuple[dict[str, str], ...]
+    member_errors: tuple[TestErrors, ...]
+    energy_rmse: float | None
+    force_rmse: float | None
+
+    def potential(self) -> list[Potential]:
+        """Load the members, ready to evaluate structures."""
+        return [Potential.load(paths) for paths in self.potentials]
+
+
+@overload
+def train(
+    training_set: Structures, networks: HiddenLayers | None = ..., *, committee: None = ..., **options: Any
+) -> TrainingResult: ...  # fmt: skip
+@overload
+def train(
+    training_set: Structures, networks: HiddenLayers | None = ..., *, committee: int | str, **options: Any
+) -> CommitteeResult: ...  # fmt: skip
 def train(
     training_set: Structures, networks: HiddenLayers | None = None, *, setups: Mapping[str, Path] | None = None,
     atomic_energies: AtomicEnergies | None = None, energy_key: str | None = None, forces_key: str | None = None,
     test_set: Structures | None = None, validation_set: Structures | None = None, repulsion: str | None = None,
-    folder: Path = ".", on_epoch: OnEpoch | None = None, progress: bool = False, **settings: Any,
-) -> TrainingResult:  # fmt: skip
+    folder: Path = ".", committee: int | str | None = None, on_epoch: OnEpoch | None = None, progress: bool = False,
+    **settings: Any,
+) -> TrainingResult | CommitteeResult:  # fmt: skip
     """Train one neural network per species, as aenet_pytorch.py does.
 
     Writes the same files as the command: potentials, model.restart, train.error and, on request, tables of energies
@@ -116,9 +155,12 @@ def train(
         outer=1.4"`` (Å).
     folder : str or path, default "."
         Where to write.  It is created if necessary, and it is the working directory while training.
+    committee : int or str, optional
+        Number of potentials that are trained side by side instead of one, at least 2, and further words of COMMITTEE:
+        ``"4 bootstrap"``.
     on_epoch : callable, optional
         Called after each epoch with its number, counted from 0, and its errors (`EpochErrors`).  If it returns True,
-        training stops; the same call resumes with the next epoch.
+        training stops; the same call resumes with the next epoch.  Not for committees.
     progress : bool, default False
         Show a progress line on standard error, if that is a terminal.
     **settings
@@ -138,8 +180,9 @@ def train(
 
     Returns
     -------
-    TrainingResult
-        Potentials, learning curve, and reference and predicted energies and forces.
+    TrainingResult or CommitteeResult
+        Potentials, learning curve, and reference and predicted energies and forces; of a committee, potentials and
+        errors.
 
     Raises
     ------
@@ -179,6 +222,7 @@ def train(
     if networks is None and setups is None:
         if not isinstance(training_set, str | os.PathLike):
             raise AenetError("train(): structures without networks and setups; give both")
+        settings = _with_committee(settings, committee)
         if settings:
             raise AenetError(f"train(): {', '.join(settings)} given without networks; set them in {training_set}")
         deck = inputs.read(os.fspath(training_set), _warn)
@@ -189,10 +233,20 @@ def train(
     else:
         held = test_set, validation_set
         of, name = _given("train()", training_set, setups, atomic_energies, keys, folder, held, repulsion)
-        deck = options.deck_of("train()", name, networks, settings, structures=of)
+        deck = options.deck_of("train()", name, networks, _with_committee(settings, committee), structures=of)
     return _train(deck, folder, on_epoch, progress)
 
 
+@overload
+def transfer(
+    training_set: Structures, source: Path, networks: HiddenLayers | None = ..., *, committee: None = ...,
+    **options: Any,
+) -> TrainingResult: ...  # fmt: skip
+@overload
+def transfer(
+    training_set: Structures, source: Path, networks: HiddenLayers | None = ..., *, committee: int | str,
+    **options: Any,
+) -> CommitteeResult: ...  # fmt: skip
 def transfer(
     training_set: Structures, source: Path, networks: HiddenLayers | None = None, *, freeze: int | str = 1,
     energy: str = "align", new: bool = False, setups: Mapping[str, Path] | None = None,
@@ -200,8 +254,9 @@ def transfer(
     test_set: Structures | None = None, validation_set: Structures | None = None, repulsion: str | None = None,
     replay: Structures | None = None, share: float = 0.3, replay_labels: str = "own", anchor: float = 0.0,
     rates: Sequence[float] | None = None, thaw: Sequence[int] | None = None,
-    folder: Path = ".", on_epoch: OnEpoch | None = None, progress: bool = False, **settings: Any,
-) -> TrainingResult:  # fmt: skip
+    folder: Path = ".", committee: int | str | None = None, on_epoch: OnEpoch | None = None, progress: bool = False,
+    **settings: Any,
+) -> TrainingResult | CommitteeResult:  # fmt: skip
     """Continue the training of another set's networks on this training set (MODE transfer).
 
     Writes NAME.transfered.ascii and model.transfered.restart, in place of NAME.ascii and model.restart.
@@ -249,6 +304,8 @@ def transfer(
         Epochs from which one more of the frozen layers is trained, the last one first.
     folder : str or path, default "."
         As in `train`.
+    committee : int or str, optional
+        As in `train`.  If the source is a committee, each member continues one of its members.
     on_epoch : callable, optional
         As in `train`.
     progress : bool, default False
@@ -258,7 +315,7 @@ def transfer(
 
     Returns
     -------
-    TrainingResult
+    TrainingResult or CommitteeResult
         As of `train`.
 
     Raises
@@ -288,6 +345,7 @@ def transfer(
     more: dict[str, Any] = {"share": share, "labels": replay_labels, "anchor": anchor}
     more |= {key: ",".join(map(str, each)) for key, each in (("rates", rates), ("schedule", thaw)) if each is not None}
     wanted = TransferOptions(options.seen_from(folder, source), freeze, energy, new, more)
+    settings = _with_committee(settings, committee)
     deck = options.deck_of("transfer()", name, networks, settings, wanted, names, of)
     return _train(deck, folder, on_epoch, progress)
 
@@ -323,7 +381,36 @@ class _Callbacks(Events):
         return progress_line(total, unit, self.with_progress, done)
 
 
-def _train(deck: TrainInput, folder: Path, on_epoch: OnEpoch | None, progress: bool) -> TrainingResult:
+def _with_committee(settings: Mapping[str, Any], committee: int | str | None) -> dict[str, Any]:
+    return dict(settings) if committee is None else {**settings, "committee": committee}
+
+
+def _train_committee(deck: TrainInput, folder: Path, on_epoch: OnEpoch | None, progress: bool) -> CommitteeResult:
+    if on_epoch is not None:
+        raise AenetError("on_epoch is for a single training; the members of a committee train in other processes")
+    with working_in(folder), stopping() as stop:
+        outcome = committees.run(deck, _Callbacks(None, progress), lambda: stop() is not None)
+        asked = stop()
+    if outcome is None:
+        signal.raise_signal(signal.Signals[asked or "SIGINT"])
+        raise AenetError(f"{os.fspath(folder)}: the training was stopped; the same call resumes")
+    return CommitteeResult(
+        folder=os.path.normpath(folder),
+        potentials=tuple(
+            {symbol: os.path.join(folder, path) for symbol, path in zip(deck.symbols, paths, strict=True)}
+            for paths in outcome.potentials
+        ),
+        member_errors=outcome.members,
+        energy_rmse=outcome.mean.energy,
+        force_rmse=outcome.mean.force,
+    )
+
+
+def _train(
+    deck: TrainInput, folder: Path, on_epoch: OnEpoch | None, progress: bool
+) -> TrainingResult | CommitteeResult:  # fmt: skip
+    if deck.committee is not None:
+        return _train_committee(deck, folder, on_epoch, progress)
     with working_in(folder), _random_state_kept(), processes.joined() as ranks:
         outcome = flow.run(deck, ranks, _Callbacks(on_epoch, progress and ranks.rank == 0))
         assert outcome is not None
