@@ -19,7 +19,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
-import json
 import os
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -29,11 +28,11 @@ from ase import Atoms
 
 from aenet_py.errors import AenetError
 from aenet_py.inputs.learn import LearnInput
-from aenet_py.runtime import locks
-from aenet_py.runtime.output import PendingFile
+from aenet_py.runtime import locks, settings
 
 SETTINGS, FIRST, LABELS, POTENTIAL = "settings.json", "first", "labels", "potential"
 STRUCTURES, LABELLED, PICKED = "structures.extxyz", "labelled.extxyz", "picked.extxyz"
+_DIGESTS = {"start": "the initial structures", "deck": "the deck", "transfer": "the deck of the transfer"}
 TRAINING, EXPLORATION, RECORD = "training", "exploration", "generation.json"
 
 
@@ -64,7 +63,12 @@ def opened(wanted: LearnInput, start: Sequence[Atoms]) -> Iterator[None]:
     except OSError as error:
         raise AenetError(f"{wanted.folder}: the folder cannot be created: {error.strerror}") from None
     with locks.held(path, "aenet-py learn"):
-        _compare(path, _mark(wanted, start))
+        found = settings.first_difference(path, _mark(wanted, start), "a loop")
+        if found is not None:
+            name, before, value = found
+            if name in _DIGESTS:
+                raise AenetError(f"{path}: {_DIGESTS[name]} must be the same as before; choose another folder")
+            raise AenetError(f"{path}: {name} is {before} there, not {value}; choose another folder")
         yield
 
 
@@ -93,7 +97,7 @@ def _mark(wanted: LearnInput, start: Sequence[Atoms]) -> dict[str, Any]:
         _digest([np.ascontiguousarray(each).tobytes() for each in (a.numbers, a.positions, a.cell.array, a.pbc)])
         for a in start
     ]
-    return json.loads(json.dumps(values))
+    return values
 
 
 def _digest(parts: Sequence[bytes]) -> str:
@@ -101,28 +105,3 @@ def _digest(parts: Sequence[bytes]) -> str:
     for part in parts:
         digest.update(part)
     return digest.hexdigest()[:16]
-
-
-def _compare(path: str, mark: dict[str, Any]) -> None:
-    """Write the settings, or compare them with those that are there."""
-    try:
-        with open(path, encoding="utf-8") as file:
-            before = json.load(file)
-    except FileNotFoundError:
-        with PendingFile(path) as pending:
-            pending.write((json.dumps(mark, indent=2) + "\n").encode())
-            pending.complete(replace=False)
-        return
-    except OSError as error:
-        raise AenetError(f"{path}: cannot be read: {error.strerror}") from None
-    except ValueError:
-        before = None
-    if not isinstance(before, dict):
-        raise AenetError(f"{path}: not the settings of a loop; choose another folder")
-    for name, value in mark.items():
-        if before.get(name) == value:
-            continue
-        if name in ("start", "deck", "transfer"):
-            what = {"start": "the initial structures", "deck": "the deck", "transfer": "the deck of the transfer"}[name]
-            raise AenetError(f"{path}: {what} must be the same as before; choose another folder")
-        raise AenetError(f"{path}: {name} is {before.get(name)} there, not {value}; choose another folder")

@@ -16,7 +16,6 @@ from aenet_py.inputs.learn import LearnInput
 from aenet_py.inputs.moved import moved
 from aenet_py.inputs.structures import NamedFile
 from aenet_py.inputs.train import TrainInput, Transfer
-from aenet_py.potentials.members import members as load
 from aenet_py.structure import Structure
 
 MEMBERS = 4
@@ -98,7 +97,6 @@ def of_generation(
         else:
             transfer = Transfer(source, freeze=0)
             changes |= {"mode": "transfer", "learning_rate": SLOWER * deck.learning_rate}
-        structures = dataclasses.replace(structures, repulsion=load(previous)[0].repulsion)
     return dataclasses.replace(deck, **changes, transfer=transfer, structures=structures)
 
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from aenet_py.errors import AenetError
-from aenet_py.runtime import locks
-from aenet_py.runtime.output import PendingFile
+from aenet_py.runtime import locks, settings
 
 SETTINGS, RUNS = "settings.json", "runs"
 
@@ -42,30 +40,10 @@ def opened(folder: str, mark: Mapping[str, Any]) -> Iterator[str]:
     except OSError as error:
         raise AenetError(f"{folder}: the folder for the results cannot be created: {error.strerror}") from None
     with locks.held(path, "aenet-py stability"):
-        _compare(path, json.loads(json.dumps(mark)))
-        yield runs
-
-
-def _compare(path: str, mark: Mapping[str, Any]) -> None:
-    """Write the settings, or compare them with those that are there."""
-    try:
-        with open(path, encoding="utf-8") as file:
-            before = json.load(file)
-    except FileNotFoundError:
-        with PendingFile(path) as pending:
-            pending.write((json.dumps(mark, indent=2) + "\n").encode())
-            pending.complete(replace=False)
-        return
-    except OSError as error:
-        raise AenetError(f"{path}: cannot be read: {error.strerror}") from None
-    except ValueError as error:
-        line = getattr(error, "lineno", None)
-        raise AenetError(f"{path}:{line}: not the settings of a study; choose another folder") from None
-    if not isinstance(before, dict):
-        raise AenetError(f"{path}:1: not the settings of a study; choose another folder")
-    for name in mark:
-        if before.get(name) != mark[name]:
-            place = f"{path}: {name}"
+        found = settings.first_difference(path, mark, "a study")
+        if found is not None:
+            name, before, value = found
             if name in ("structures", "potentials"):
-                raise AenetError(f"{place} must be the same as in the runs there; choose another folder")
-            raise AenetError(f"{place} is {before.get(name)} there, not {mark[name]}; choose another folder")
+                raise AenetError(f"{path}: {name} must be the same as in the runs there; choose another folder")
+            raise AenetError(f"{path}: {name} is {before} there, not {value}; choose another folder")
+        yield runs

@@ -21,6 +21,7 @@ from aenet_py.inputs import repulsion as inputs
 from aenet_py.interfaces.ase import ANNCalculator
 from aenet_py.potentials import repulsion
 from aenet_py.potentials.potential import Potential
+from compat_tests.active import examples
 from compat_tests.cli.test_direct import CLUSTER, check, prepared, through_files, with_structures
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*outside the range of the training set")
@@ -199,3 +200,26 @@ def test_a_set_up_that_has_another_one(capsys):
     Path("plain.in").write_text(Path("plain.in").read_text() + f"\nREPULSION {WORDS}\n")
     assert generate.main(["plain.in"]) == 1
     assert "the set-up of O has REPULSION zbl inner=1.0 outer=2.0, not zbl inner=1.2" in capsys.readouterr().err
+
+
+def test_auto_is_that_of_the_source_in_a_fine_tuning(tmp_path):
+    """Closer atoms in the new structures would give other radii."""
+    examples.write(tmp_path)
+    given = tmp_path / "given"
+    networks = {symbol: [(3, "tanh")] for symbol in ("Cu", "Au")}
+    common = {
+        "setups": {symbol: given / f"{symbol}.stp" for symbol in networks}, "repulsion": "zbl auto", "iterations": 1,
+        "atomic_energies": {"Cu": 0.0, "Au": 0.0}, "forces_weight": 0.3,
+    }  # fmt: skip
+    closer = examples.labelled(6, seed=2)
+    for atoms in closer:
+        atoms.set_positions(0.9 * atoms.positions)
+        atoms.get_forces()
+    source = aenet_py.train(given / "labelled.extxyz", networks, folder=tmp_path / "source", **common)
+    alone = aenet_py.train(closer, networks, folder=tmp_path / "alone", **common)
+    tuned = aenet_py.transfer(closer, tmp_path / "source", networks, folder=tmp_path / "tuned", **common)
+    assert source.potential().repulsion == tuned.potential().repulsion != alone.potential().repulsion
+    plain = {**common, "repulsion": None}
+    aenet_py.train(given / "labelled.extxyz", networks, folder=tmp_path / "plain", **plain)
+    with pytest.raises(AenetError, match="a transfer requires the same repulsion"):
+        aenet_py.transfer(closer, tmp_path / "plain", networks, folder=tmp_path / "other", **common)

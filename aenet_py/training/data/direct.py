@@ -16,22 +16,25 @@ from aenet_py.descriptors.model import Model, species_of
 from aenet_py.descriptors.setup import CHEBYSHEV
 from aenet_py.descriptors.statistics import RunningStatistics
 from aenet_py.errors import AenetError, counted
+from aenet_py.formats import potential, text, trainset
 from aenet_py.formats import structures as structure_files
-from aenet_py.formats import text, trainset
 from aenet_py.formats.atoms import Atoms
 from aenet_py.formats.labels import mixed
 from aenet_py.formats.source import Advance
 from aenet_py.formats.structures import Item, StructureSource
 from aenet_py.formats.trainset import StructureEntry, TrainingSet
 from aenet_py.inputs import generate as generate_inputs
+from aenet_py.inputs import repulsion as repulsion_inputs
 from aenet_py.inputs import structures as inputs
+from aenet_py.inputs.repulsion import Repulsion
 from aenet_py.inputs.structures import NamedFile, StructureInput
-from aenet_py.inputs.train import TrainInput
+from aenet_py.inputs.train import TrainInput, Transfer
 from aenet_py.neighbors.search import is_repeated
 from aenet_py.pipelines import atomic_energies, featurize, repulsions
 from aenet_py.potentials import repulsion
 from aenet_py.runtime.workers import Workers
 from aenet_py.structure import Structure
+from aenet_py.training import files
 from aenet_py.training.data import replay
 from aenet_py.training.data.constants import LARGE
 from aenet_py.training.data.gradients import Gradients, Store
@@ -159,7 +162,7 @@ def read(
         if warning is not None:
             warn(warning)
     structures = replay.labelled(deck, structures, roles[numbers])
-    model, left_out = repulsions.of_structures(model, given.repulsion, structures)
+    model, left_out = repulsions.of_structures(model, _repulsion(deck, given), structures)
     if left_out is not None:
         tell(left_out)
         structures = repulsion.left_out(model, structures)
@@ -170,6 +173,16 @@ def read(
     chosen = np.zeros(n, dtype=bool)
     chosen[list(_chosen(deck, given, n))] = True
     return Included(model, structures, names, chosen[numbers], n, roles[numbers])
+
+
+def _repulsion(deck: TrainInput, given: StructureInput) -> Repulsion | str | None:
+    """The repulsion of a deck; for ``auto`` in a transfer, that of the source, if all its networks go on."""
+    if not (isinstance(given.repulsion, str) and isinstance(deck.transfer, Transfer)):
+        return given.repulsion
+    _, paths = files.of_source(deck, deck.transfer)
+    known = [potential.read(path).setup for path in paths if path is not None]
+    of_source = repulsion_inputs.of_setups(known) if len(known) == len(paths) else None
+    return given.repulsion if of_source is None else of_source
 
 
 def _roles(given: StructureInput, listed: Sequence[StructureSource]) -> np.ndarray:
