@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from aenet_py.tools.init import choose
 from compat_tests.cli.cases import ROOT, SHARED, table
 
 pytestmark = pytest.mark.slow
@@ -64,3 +66,24 @@ def test_water(tmp_path):
     assert [row["repulsive dimers"] for row in rows[2:4]] == ["10 of 10"] * 2
     assert all(float(row["database, meV/Å"]) > 0 for row in [rows[0], *rows[3:]])
     assert rows_of("water", tmp_path, "--data", str(SHARED / "xtb")) == (rows, said)
+
+
+@pytest.mark.skipif(not (SHARED / "xtb").exists(), reason="needs the structures of GFN1-xTB")
+@pytest.mark.skipif(importlib.util.find_spec("tblite") is None, reason="needs tblite")
+def test_loop(tmp_path, monkeypatch):
+    """With few epochs; twice, the second time everything is there already."""
+    monkeypatch.setattr(choose, "MOST", 20)
+    monkeypatch.syspath_prepend(str(ROOT / "docs" / "study"))
+    import loop
+
+    tables = []
+    for _ in range(2):
+        monkeypatch.setattr(
+            sys, "argv", ["loop.py", "--data", str(SHARED / "xtb"), "--folder", str(tmp_path), "--quick"]
+        )
+        loop.main()
+        tables.append((tmp_path / "loop.csv").read_text())
+    assert tables[0] == tables[1]
+    rows = table(tmp_path / "loop.csv")
+    assert [(row["seed"], int(row["labels"])) for row in rows] == [("one molecule", 30), ("0", 13), ("0", 17)]
+    assert all(float(row["force, meV/Å"]) > 0 for row in rows)

@@ -25,7 +25,9 @@ COLUMNS = {  # of the table: names of the record's values, with units
 _STYLE = """body { font: 16px/1.5 sans-serif; max-width: 60em; margin: 2em auto; padding: 0 1em; color: #222 }
 table { border-collapse: collapse; width: 100% } .wide { overflow-x: auto }
 th, td { padding: .3em .6em; text-align: right; border-bottom: 1px solid #ddd } th { font-weight: 600 }
-svg { width: 100%; height: auto } pre { background: #f4f4f4; padding: 1em; overflow-x: auto }"""
+td { white-space: nowrap }
+svg { width: 100%; min-width: 44em; height: auto }
+pre { background: #f4f4f4; padding: 1em; overflow-x: auto }"""
 
 
 def write(wanted: LearnInput, records: Sequence[Record]) -> list[str]:
@@ -55,16 +57,16 @@ def page(wanted: LearnInput, records: Sequence[Record], drawing: str) -> str:
     )  # fmt: skip
     rows = "\n".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in _cells(each))}</tr>" for each in records)
     settings = html.escape("\n".join(_settings(wanted)), quote=False)
-    svg = drawing[drawing.index("<svg") :]
+    svg, name = drawing[drawing.index("<svg") :], html.escape(os.path.basename(wanted.folder))
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{html.escape(wanted.folder)}</title><style>{_STYLE}</style></head>
+<title>{name}</title><style>{_STYLE}</style></head>
 <body>
-<h1>{html.escape(wanted.folder)}</h1>
+<h1>{name}</h1>
 <p>In each generation, a committee is trained on all structures labelled so far and simulates. Frames in which it is
 uncertain are labelled. The errors are those of the new structures, before the next committee is trained on them.</p>
-{svg}
+<div class="wide">{svg}</div>
 <div class="wide"><table><tr>{"".join(f"<th>{name}</th>" for name in head)}</tr>
 {rows}
 </table></div>
