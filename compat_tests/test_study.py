@@ -64,3 +64,11 @@ def test_water(tmp_path):
     assert [row["repulsive dimers"] for row in rows[2:4]] == ["10 of 10"] * 2
     assert all(float(row["database, meV/Å"]) > 0 for row in [rows[0], *rows[3:]])
     assert rows_of("water", tmp_path, "--data", str(SHARED / "xtb")) == (rows, said)
+
+
+@pytest.mark.skipif(not (SHARED / "xtb").exists(), reason="needs the structures of GFN1-xTB")
+def test_uncertainty(tmp_path):
+    rows, said = rows_of("uncertainty", tmp_path, "--data", str(SHARED / "xtb"))
+    assert [row["method"] for row in rows] == ["committee"] * 2 + ["features"] * 2 + ["last layer"] * 2
+    assert all(float(row["rmse_eV_per_A"]) > 0 and -1 <= float(row["rank_correlation"]) <= 1 for row in rows)
+    assert said.count("\n| six molecules |") == 3
