@@ -11,6 +11,7 @@
 `ANNCalculator`           the same in ASE
 `evaluate`                errors of a potential for structures with known energies and forces (aenet-py evaluate)
 `simulate`                molecular dynamics that stop when they become unphysical (aenet-py md)
+`calibrate`               how uncertain forces are (aenet-py calibrate)
 `stability`               how long simulations stay physical, by many of them (aenet-py stability)
 `label`                   energies and forces of structures from any calculator of ASE (aenet-py label)
 `CalculatorSpec`          such a calculator by name and options
@@ -31,6 +32,7 @@ TYPE_CHECKING = False  # importing typing takes longer than all the rest here
 if TYPE_CHECKING:
     from aenet_py.active.learn import learn
     from aenet_py.errors import AenetError, AenetWarning
+    from aenet_py.evaluation.calibrate import calibrate
     from aenet_py.evaluation.evaluate import evaluate
     from aenet_py.formats.read import read
     from aenet_py.formats.trainset import TrainingSet
@@ -53,8 +55,9 @@ except ImportError:
     __version__ = "0.1.0.dev0"  # a checkout that was never installed
 
 __all__ = [
-    "ANNCalculator", "AenetError", "AenetWarning", "CalculatorSpec", "Potential", "Structure", "TrainingSet", "check",
-    "evaluate", "generate", "init", "label", "learn", "read", "select", "simulate", "stability", "train", "transfer",
+    "ANNCalculator", "AenetError", "AenetWarning", "CalculatorSpec", "Potential", "Structure", "TrainingSet",
+    "calibrate", "check", "evaluate", "generate", "init", "label", "learn", "read", "select", "simulate", "stability",
+    "train", "transfer",
 ]  # fmt: skip
 
 _MODULES = {
@@ -65,6 +68,7 @@ _MODULES = {
     "Potential": "potentials.potential",
     "Structure": "structure",
     "TrainingSet": "formats.trainset",
+    "calibrate": "evaluation.calibrate",
     "check": "tools.check",
     "evaluate": "evaluation.evaluate",
     "generate": "pipelines.generate",

@@ -13,7 +13,19 @@ import pytest
 import aenet_py
 from compat_tests.cli.cases import FIXTURES, ROOT
 
-FUNCTIONS = ("check", "evaluate", "generate", "init", "read", "select", "simulate", "stability", "train", "transfer")
+FUNCTIONS = (
+    "calibrate",
+    "check",
+    "evaluate",
+    "generate",
+    "init",
+    "read",
+    "select",
+    "simulate",
+    "stability",
+    "train",
+    "transfer",
+)
 HEAVY = {"numpy", "numba", "llvmlite", "torch", "ase", "scipy", "matplotlib"}
 
 
@@ -34,8 +46,8 @@ def test_every_name_is_listed_and_leads_somewhere():
         ("aenet_py.AenetError", set()),
         ("aenet_py.read; aenet_py.Structure; aenet_py.TrainingSet", {"numpy"}),
         (
-            "aenet_py.Potential; aenet_py.check; aenet_py.evaluate; aenet_py.generate; aenet_py.init; "
-            "aenet_py.select; aenet_py.train",
+            "aenet_py.Potential; aenet_py.calibrate; aenet_py.check; aenet_py.evaluate; aenet_py.generate; "
+            "aenet_py.init; aenet_py.select; aenet_py.train",
             {"numpy"},
         ),
         ("aenet_py.ANNCalculator; aenet_py.simulate; aenet_py.stability", {"numpy", "ase", "scipy"}),

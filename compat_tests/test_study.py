@@ -87,3 +87,10 @@ def test_loop(tmp_path, monkeypatch):
     rows = table(tmp_path / "loop.csv")
     assert [(row["seed"], int(row["labels"])) for row in rows] == [("one molecule", 30), ("0", 13), ("0", 17)]
     assert all(float(row["force, meV/Å"]) > 0 for row in rows)
+
+
+def test_uncertainty(tmp_path):
+    rows, said = rows_of("uncertainty", tmp_path, "--data", str(SHARED / "xtb"))
+    assert [row["method"] for row in rows] == ["committee"] * 2 + ["features"] * 2 + ["last layer"] * 2
+    assert all(float(row["rmse_eV_per_A"]) > 0 and -1 <= float(row["rank_correlation"]) <= 1 for row in rows)
+    assert said.count("\n| six molecules |") == 3

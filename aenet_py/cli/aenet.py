@@ -6,6 +6,7 @@ import sys
 
 from aenet_py import __version__
 from aenet_py.cli import (
+    calibrate,
     check,
     common,
     compare,
@@ -27,7 +28,7 @@ from aenet_py.cli import (
 COMMANDS = {
     "info": info, "diff": diff, "check": check, "init": init, "convert": convert, "select": select, "label": label,
     "merge": merge, "scan": scan, "md": md, "report": report, "compare": compare, "evaluate": evaluate,
-    "stability": stability, "learn": learn,
+    "calibrate": calibrate, "stability": stability, "learn": learn,
 }  # fmt: skip
 DESCRIPTION = "Tools for structures, training sets and potentials of aenet."
 

@@ -104,12 +104,16 @@ def add_limits(parser: argparse.ArgumentParser, max_share: float) -> None:
         "--max-share", type=float, default=max_share, metavar="X",
         help=f"fraction of the atoms that may exceed --max-excess (default: {max_share:g})",
     )  # fmt: skip
+    limits.add_argument(
+        "--max-spread", type=float, metavar="X",
+        help="largest uncertainty of the force on an atom in eV/Angstrom, of a committee or a calibrated potential",
+    )  # fmt: skip
     limits.add_argument("--allow-fragments", action="store_true", help="let atoms leave beyond the cutoff")
 
 
 def limits(options: argparse.Namespace) -> dict[str, Any]:
     """What the options of `add_limits` are for `simulate` and `stability`."""
-    names = ("min_distance", "max_temperature", "max_excess", "max_share", "allow_fragments")
+    names = ("min_distance", "max_temperature", "max_excess", "max_share", "allow_fragments", "max_spread")
     return {name: getattr(options, name) for name in names}
 
 

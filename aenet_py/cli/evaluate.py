@@ -24,6 +24,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--train", nargs="+", default=[], metavar="FILE", help="structures of the training set, kept apart")
     add("-o", "--output", metavar="OUT", help="folder for tables, figures and structures, created if necessary")
     add("--format", choices=("png", "svg", "pdf"), default="png", help="format of the figures (default: png)")
+    add(
+        "--uncertainty", metavar="FILE",
+        help="file of aenet-py calibrate for the potential (default: uncertainty.json in its folder, if it exists)",
+    )  # fmt: skip
     common.add_labels(parser)
     add(
         "--legacy-angular", action=argparse.BooleanOptionalAction,
@@ -54,7 +58,8 @@ def run(options: argparse.Namespace) -> int:
     with common.progress(0, "structures") as advance:
         found = evaluate(
             potentials, options.structures, options.train, training=training, legacy_angular=options.legacy_angular,
-            energy_key=options.energy, forces_key=options.forces, threads=options.threads, advance=advance,
+            energy_key=options.energy, forces_key=options.forces, uncertainty=options.uncertainty,
+            threads=options.threads, advance=advance,
         )  # fmt: skip
     errors = {by: found.errors(by) for by in groups.GROUPINGS}
     limits = {

@@ -52,6 +52,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="whether the potentials were trained by aenet before 2.0.4 (default: detected)",
     )  # fmt: skip
     common.add_threads(parser)
+    add(
+        "--uncertainty", metavar="FILE",
+        help="file of aenet-py calibrate for the potentials (default: uncertainty.json in their folder, if it exists)",
+    )  # fmt: skip
     common.add_limits(parser, max_share=0.1)
     parser.set_defaults(left="saved files remain; repeat the command with --restart to resume")
 
@@ -79,6 +83,7 @@ def run(options: argparse.Namespace) -> int:
             **common.limits(options),
             legacy_angular=options.legacy_angular,
             threads=options.threads,
+            uncertainty=options.uncertainty,
             format_name=options.format,
             stop=lambda: stop() is not None,
             advance=advance,

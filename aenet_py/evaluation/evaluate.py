@@ -13,10 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from aenet_py.analysis.runs import Quality
+from aenet_py.descriptors.model import species_of
 from aenet_py.errors import AenetError, InputError
 from aenet_py.evaluation import groups, trained_on
 from aenet_py.evaluation.evaluated import PARTS, TEST, TRAIN, Evaluated
+from aenet_py.formats import uncertainty as uncertainty_format
 from aenet_py.formats.read import read
+from aenet_py.formats.uncertainty import Uncertainty
+from aenet_py.potentials import uncertainty as estimates
 from aenet_py.potentials.members import Potentials, members
 from aenet_py.potentials.potential import Potential, Prediction
 from aenet_py.runtime.workers import Workers, number_of_threads
@@ -59,6 +63,7 @@ def evaluate(
     legacy_angular: bool | None = None,
     energy_key: str | None = None,
     forces_key: str | None = None,
+    uncertainty: str | os.PathLike[str] | Uncertainty | None = None,
     threads: int | None = None,
     advance: Callable[[int], object] = lambda n: None,  # noqa: ARG005
 ) -> Evaluation:
@@ -82,6 +87,8 @@ def evaluate(
         As for `read`.
     forces_key : str, optional
         As for `read`.
+    uncertainty : path or Uncertainty, optional
+        What `calibrate` found for the potential; by default the file ``uncertainty.json`` in its folder, if it exists.
     threads : int, optional
         Number of threads; by default one per processor.  The results do not depend on it.
     advance : callable
@@ -107,10 +114,12 @@ def evaluate(
     """
     committee = members(potential, legacy_angular, for_dynamics=False)
     threads = number_of_threads(threads)
+    found_for = uncertainty_format.beside(potential) if uncertainty is None else uncertainty
+    calibration = estimates.loaded(found_for, committee)
     given = [
         (part, structure)
         for part, some in ((TRAIN, train), (TEST, structures))
-        for structure in _read(some, energy_key, forces_key)
+        for structure in read_all(some, energy_key, forces_key)
     ]
     if not any(part == TEST for part, _ in given):
         raise AenetError("no structures given; at least one is required")
@@ -125,7 +134,7 @@ def evaluate(
             raise InputError(some[0].path, "neither this nor any other structure has an energy or forces")
     found: list[Evaluated] = []
     with Workers(threads) as workers:
-        for job in workers.in_order(lambda job: _evaluated(committee, job), _jobs(given)):
+        for job in workers.in_order(lambda job: _evaluated(committee, calibration, job), jobs(given)):
             found += job
             advance(len(job))
     return Evaluation(tuple(found), len(committee))
@@ -142,7 +151,7 @@ def _is_known(structure: Structure) -> bool:
     return has_forces or structure.energy is not None or structure.cohesive_energy is not None
 
 
-def _read(given: Given | Iterable[Given], energy_key: str | None, forces_key: str | None) -> Iterator[Structure]:
+def read_all(given: Given | Iterable[Given], energy_key: str | None, forces_key: str | None) -> Iterator[Structure]:
     """Structures, read where they are paths."""
     some: Any = given
     single = isinstance(some, str | os.PathLike | Structure) or hasattr(some, "get_positions")
@@ -153,7 +162,7 @@ def _read(given: Given | Iterable[Given], energy_key: str | None, forces_key: st
             yield as_structure(each, reference=True)
 
 
-def _jobs(given: Sequence[tuple[str, Structure]]) -> Iterator[list[tuple[str, Structure]]]:
+def jobs(given: Sequence[tuple[str, Structure]]) -> Iterator[list[tuple[str, Structure]]]:
     """The structures in groups of about TOGETHER atoms."""
     job: list[tuple[str, Structure]] = []
     n_atoms = 0
@@ -167,24 +176,36 @@ def _jobs(given: Sequence[tuple[str, Structure]]) -> Iterator[list[tuple[str, St
         yield job
 
 
-def _evaluated(committee: Sequence[Potential], job: Sequence[tuple[str, Structure]]) -> list[Evaluated]:
+def _evaluated(
+    committee: Sequence[Potential], calibration: Uncertainty | None, job: Sequence[tuple[str, Structure]]
+) -> list[Evaluated]:
     structures = [structure for _, structure in job]
-    of_members = [_predictions(member, structures) for member in committee]
+    of_members = [predictions(member, structures) for member in committee]
     return [
-        _combined(part, structure, predictions)
+        _combined(part, structure, predictions, committee[0], calibration)
         for (part, structure), *predictions in zip(job, *of_members, strict=True)
     ]
 
 
-def _predictions(member: Potential, structures: Sequence[Structure]) -> list[Prediction]:
+def predictions(member: Potential, structures: Sequence[Structure]) -> list[Prediction]:
     if member.tables is not None:
         return member.forces_together(structures)
     return [member.energy_forces(structure) for structure in structures]
 
 
-def _combined(part: str, structure: Structure, predictions: Sequence[Prediction]) -> Evaluated:
+def _combined(
+    part: str, structure: Structure, predictions: Sequence[Prediction], first: Potential,
+    calibration: Uncertainty | None,
+) -> Evaluated:  # fmt: skip
     energies, forces = [p.energy for p in predictions], np.array([p.forces for p in predictions])
     is_committee = len(predictions) > 1
+    deviation, uncertain = None, None
+    if is_committee:
+        deviation = estimates.factor(calibration) * forces.std(axis=0)
+        uncertain = estimates.spread(deviation)
+    elif calibration is not None:
+        types = species_of(first.model, structure)
+        uncertain = estimates.estimate(first, calibration, types, predictions[0].features)
     stress = None
     if structure.cell is not None and all(structure.pbc):
         virial = np.mean([p.virial for p in predictions], axis=0)
@@ -197,6 +218,7 @@ def _combined(part: str, structure: Structure, predictions: Sequence[Prediction]
         forces=forces.mean(axis=0),
         stress=stress,
         energy_std=float(np.std(energies)) if is_committee else None,
-        forces_std=forces.std(axis=0) if is_committee else None,
+        forces_std=deviation,
         outside=np.max([p.outside for p in predictions], axis=0),
+        uncertainty=uncertain,
     )

@@ -33,9 +33,11 @@ class Evaluated:
     energy_std
         Standard deviation of the energy over the members of a committee, eV; None for a single potential.
     forces_std
-        (n_atoms, 3) the same of the forces, eV/Å.
+        (n_atoms, 3) the same of the forces, eV/Å, times the factor of a calibration.
     outside
         (n_atoms,) number of features outside the range of the training set, the largest of all members.
+    uncertainty
+        (n_atoms,) expected force errors, eV/Å; None for a single potential that was not calibrated.
     """
 
     structure: Structure
@@ -47,6 +49,7 @@ class Evaluated:
     energy_std: float | None
     forces_std: np.ndarray | None
     outside: np.ndarray
+    uncertainty: np.ndarray | None = None
 
     @property
     def energies(self) -> tuple[float, float] | None:

@@ -19,7 +19,7 @@ ERRORS, STRUCTURES, PREDICTIONS = "errors.csv", "structures.csv", "predictions.e
 COLUMNS = (
     "structure", "set", "config_type", "formula", "n_atoms", "reference_energy_eV", "predicted_energy_eV",
     "energy_error_eV_per_atom", "energy_std_eV", "force_rmse_eV_per_A", "largest_force_error_eV_per_A",
-    "largest_force_std_eV_per_A", "atoms_outside",
+    "largest_force_std_eV_per_A", "largest_uncertainty_eV_per_A", "atoms_outside",
 )  # fmt: skip
 
 
@@ -59,6 +59,7 @@ def row(each: Evaluated) -> dict[str, object]:
         "force_rmse_eV_per_A": each.force_rmse,
         "largest_force_error_eV_per_A": None if errors is None else float(np.abs(errors).max()),
         "largest_force_std_eV_per_A": None if each.forces_std is None else float(each.forces_std.max()),
+        "largest_uncertainty_eV_per_A": None if each.uncertainty is None else float(each.uncertainty.max()),
         "atoms_outside": int(np.count_nonzero(each.outside)),
     }
     return {name: value for name, value in values.items() if value is not None}
@@ -82,6 +83,8 @@ def frame(each: Evaluated) -> bytes:
         columns["forces_error"] = each.force_errors
     if each.forces_std is not None:
         columns["forces_std"] = each.forces_std
+    if each.uncertainty is not None:
+        columns["uncertainty"] = each.uncertainty
     if each.stress is not None:
         values["predicted_stress"] = " ".join(map(repr, each.stress.ravel().tolist()))
     return extxyz.text(each.structure, values, columns)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
+from aenet_py.formats import committee, trained
 from aenet_py.formats import structures as structure_files
-from aenet_py.formats import trained
 from aenet_py.formats.frames import frame_name
 from aenet_py.formats.text import foreign
 
@@ -18,14 +18,21 @@ def names(folder: str) -> frozenset[str]:
     Parameters
     ----------
     folder : str
-        Where a training ran with SAVE_ENERGIES.
+        Where a training ran with SAVE_ENERGIES, also one with COMMITTEE.
 
     Returns
     -------
     frozenset of str
     """
-    paths = [path for path in (os.path.join(folder, table) for table in TABLES) if os.path.isfile(path)]
-    return frozenset(name(each, folder) for path in paths for each in trained.read_energies(path).paths)
+    members = committee.read(folder)
+    folders = [folder] if members is None else [os.path.join(folder, str(k + 1)) for k in range(members)]
+    tables = [(place, os.path.join(place, table)) for place in folders for table in TABLES]
+    return frozenset(
+        name(each, place)
+        for place, path in tables
+        if os.path.isfile(path)
+        for each in trained.read_energies(path).paths
+    )
 
 
 def name(path: str, folder: str = ".") -> str:

@@ -88,7 +88,7 @@ def _symbol(file: potential.PotentialFile) -> str:
     return file.setup.atom_type.strip()
 
 
-def _numbers(file: potential.PotentialFile) -> bytes:
+def numbers_of(file: potential.PotentialFile) -> bytes:
     """Everything but comments, of which nnASCII2bin.x keeps only a part."""
     setup, training = replace(file.setup, description=""), replace(file.training, path="")
     return potential.to_binary(replace(file, setup=setup, training=training))
@@ -111,7 +111,7 @@ def _by_species(paths: Iterable[str]) -> dict[str, str]:
     first: dict[str, bytes] = {}
     for path in paths:
         file = potential.read(path)
-        symbol, content = _symbol(file), _numbers(file)
+        symbol, content = _symbol(file), numbers_of(file)
         if first.setdefault(symbol, content) != content:
             both = f"this potential for {symbol} differs from that of {os.path.basename(files[symbol])}"
             raise InputError(path, f"{both}; name the file of each species instead of the folder")

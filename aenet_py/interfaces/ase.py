@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import threading
 import warnings
 from collections.abc import Sequence
@@ -15,9 +16,11 @@ from ase.calculators.calculator import Calculator, PropertyNotImplementedError, 
 from ase.data import chemical_symbols
 
 from aenet_py.errors import AenetError, AenetWarning
+from aenet_py.formats import uncertainty as uncertainty_format
+from aenet_py.formats.uncertainty import Uncertainty
 from aenet_py.neighbors import patches, verlet
 from aenet_py.neighbors.search import Environments
-from aenet_py.potentials import patchwise
+from aenet_py.potentials import patchwise, uncertainty
 from aenet_py.potentials.committee import alone, committees
 from aenet_py.potentials.members import Potentials, members
 from aenet_py.potentials.patchwise import Forces, forces_of
@@ -46,6 +49,7 @@ class ANNCalculator(Calculator):
     ``skin``               0.6 Å    how far beyond the cutoff neighbours are listed
     ``legacy_angular``     detected whether the potentials were trained by ænet before 2.0.4
     ``threads``            all      threads, at most one per processor; the results do not depend on it
+    ``uncertainty``        found    file of ``aenet-py calibrate``
     ====================== ======== ====================================================================
 
     ====================== ======== ====================================================================
@@ -59,6 +63,7 @@ class ANNCalculator(Calculator):
     ``excess``                      how far they lie outside at most, in widths of that range, (n_atoms,)
     ``energy_std``         eV       committees: standard deviation over the members
     ``forces_std``         eV/Å     committees: the same for the forces, (n_atoms, 3); computed when asked for
+    ``uncertainty``        eV/Å     expected error of the force on each atom, (n_atoms,); computed when asked for
     ====================== ======== ====================================================================
 
     Parameters
@@ -72,6 +77,9 @@ class ANNCalculator(Calculator):
         As for `Potential.load`.
     threads : int, optional
         Number of threads; by default one per processor that the process may use.
+    uncertainty : path or Uncertainty, optional
+        What ``aenet-py calibrate`` or `calibrate` found for these potentials; by default the file ``uncertainty.json``
+        in their folder, if there is one.  Of a committee, its factor scales ``forces_std``.
     **options
         Options of ASE's `Calculator`.
 
@@ -97,7 +105,7 @@ class ANNCalculator(Calculator):
 
     def __init__(
         self, potentials: Potentials, skin: float = SKIN, legacy_angular: bool | None = None,
-        threads: int | None = None, **options: Any
+        threads: int | None = None, uncertainty: str | os.PathLike[str] | Uncertainty | None = None, **options: Any
     ) -> None:  # fmt: skip
         super().__init__(**options)
         self._lock = threading.RLock()
@@ -107,6 +115,8 @@ class ANNCalculator(Calculator):
             raise AenetError(f"skin must be a distance of at least 0 Angstrom, not {skin}")
         self.skin = skin
         self.threads = number_of_threads(threads)
+        self._calibration = uncertainty_format.beside(potentials) if uncertainty is None else uncertainty
+        self._is_checked = False  # whether the calibration belongs to the members
         self._known = _Known()
         self._warned = False
         self._volume: float | None = None  # Å³, of a structure with three cell vectors
@@ -131,6 +141,21 @@ class ANNCalculator(Calculator):
         values = {"cell": (known.cell.array, atoms.cell.array), "pbc": (known.pbc, atoms.pbc)}
         values.update({name: (known.arrays[name], atoms.arrays[name]) for name in ("positions", "numbers")})
         return [name for name, (before, now) in values.items() if not same(before, now)]
+
+    @property
+    def has_uncertainty(self) -> bool:
+        """Whether ``results["uncertainty"]`` is available: for committees, and for potentials that were calibrated."""
+        return len(self.members) > 1 or self._calibration is not None
+
+    @property
+    def calibration(self) -> Uncertainty | None:
+        """What was calibrated for these potentials; InputError if the file belongs to others."""
+        with self._lock:
+            if not self._is_checked:
+                self._calibration, self._is_checked = uncertainty.loaded(self._calibration, self.members), True
+            found = self._calibration
+            assert found is None or isinstance(found, Uncertainty)
+            return found
 
     @property
     def searched_at(self) -> np.ndarray | None:
@@ -256,20 +281,40 @@ class ANNCalculator(Calculator):
         with self._lock:
             if results is not self.results or self.atoms is None:
                 raise AenetError("forces_std belongs to the last calculation; ask for it before the next one")
-            return np.array([each.forces for each in self._one_by_one(self.atoms)]).std(axis=0)
+            deviation = np.array([each.forces for each in self._one_by_one(self.atoms)]).std(axis=0)
+            found = self.calibration
+            return uncertainty.factor(found) * deviation
+
+    def uncertainty(self, results: Results) -> np.ndarray:
+        """Expected force error of each atom, (n_atoms,) eV/Å, for the last results."""
+        if len(self.members) > 1:
+            return uncertainty.spread(results["forces_std"])
+        with self._lock:
+            if results is not self.results or self.atoms is None:
+                raise AenetError("uncertainty belongs to the last calculation; ask for it before the next one")
+            found = self.calibration
+            if found is None:
+                raise AenetError("the uncertainty of this potential is not calibrated; run aenet-py calibrate")
+            types, (_, environments) = self._known.types[0][self._known.kinds], self.neighbors
+            features = self.members[0].evaluate(types, environments).features
+            return uncertainty.estimate(self.members[0], found, types, features)
 
 
 class Results(dict[str, Any]):
-    """Results of a calculation; of a committee, ``forces_std`` is computed when somebody asks for it."""
+    """Results of a calculation; ``forces_std`` and ``uncertainty`` are computed when somebody asks for them."""
 
     def __init__(self, calculator: ANNCalculator):
         super().__init__()
         self._calculator = calculator
 
     def __missing__(self, name: str) -> np.ndarray:
-        if name != "forces_std" or len(self._calculator.members) == 1:
+        calculator = self._calculator
+        if name == "forces_std" and len(calculator.members) > 1:
+            self[name] = calculator.forces_std(self)
+        elif name == "uncertainty" and calculator.has_uncertainty:
+            self[name] = calculator.uncertainty(self)
+        else:
             raise KeyError(name)
-        self[name] = self._calculator.forces_std(self)
         return self[name]
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from aenet_py.errors import AenetError, in_a_line
+from aenet_py.formats import uncertainty
+from aenet_py.formats.uncertainty import Uncertainty
 from aenet_py.interfaces.ase import SKIN, ANNCalculator
 from aenet_py.potentials.members import members
 from aenet_py.potentials.potential import Potential
@@ -26,16 +28,19 @@ class Source:
         Of `ANNCalculator`, Å.
     other
         A calculator that is none of ours.
+    calibration
+        Of the uncertainty of the potentials, or its file.
     """
 
     potentials: Sequence[Potential]
     skin: float = SKIN
     other: Any = None
+    calibration: str | Uncertainty | None = None
 
     def new(self) -> Any:
         """A calculator that remembers nothing of other runs; of one thread, if it is ours."""
         if self.potentials:
-            return ANNCalculator(list(self.potentials), skin=self.skin, threads=1)
+            return ANNCalculator(list(self.potentials), skin=self.skin, threads=1, uncertainty=self.calibration)
         try:
             return copy.deepcopy(self.other)
         except Exception:  # calculators that hold a library or a process refuse in various ways
@@ -61,9 +66,9 @@ class Source:
 def source_of(given: Any, legacy_angular: bool | None = None) -> Source:
     """Potentials, as for `members`, or a calculator of ASE."""
     if isinstance(given, ANNCalculator):
-        return Source(given.members, given.skin)
+        return Source(given.members, given.skin, calibration=given.calibration)
     if hasattr(given, "get_potential_energy"):
         if legacy_angular is not None:
             raise AenetError("legacy_angular applies to potentials, not to a calculator")
         return Source((), other=given)
-    return Source(members(given, legacy_angular))
+    return Source(members(given, legacy_angular), calibration=uncertainty.beside(given))

@@ -36,6 +36,7 @@ COLUMNS = (
     "temperature_K", "largest_force_eV_per_A", "shortest_distance_A", "atoms_outside", "features_outside",
     "largest_excess_widths",
 )  # fmt: skip
+UNCERTAINTY_COLUMNS = ("largest_uncertainty_eV_per_A",)
 COMMITTEE_COLUMNS = ("energy_std_eV", "largest_force_std_eV_per_A")
 
 
@@ -107,7 +108,7 @@ class SimulationResult:
         The same as a time.
     reason : str
         Why it stopped: ``"time"`` (requested time reached), ``"interrupted"``, ``"energy"``, ``"temperature"``,
-        ``"close contact"``, ``"extrapolation"`` or ``"fragment"``.
+        ``"close contact"``, ``"extrapolation"``, ``"uncertainty"`` or ``"fragment"``.
     message : str
         The reason in a sentence.
     log : dict of arrays, shape (n_rows,)
@@ -172,6 +173,9 @@ def run(
     freedom = degrees_of_freedom(atoms)
     if freedom < 1:
         raise AenetError("the structure has no degrees of freedom, nothing can move; add atoms or fix fewer")
+    has_uncertainty = isinstance(atoms.calc, ANNCalculator) and atoms.calc.has_uncertainty
+    if limits.max_spread is not None and not has_uncertainty:
+        raise AenetError("max_spread requires a committee, or a potential that aenet-py calibrate has calibrated")
     if not restart:
         with contextlib.suppress(CoincidenceError):  # the loop reports it
             atoms.get_forces()  # no file appears if the potentials do not suit the structure
@@ -181,7 +185,8 @@ def run(
         files = None
         if output is not None:
             members = len(atoms.calc.members) if isinstance(atoms.calc, ANNCalculator) else 1
-            columns = COLUMNS + (COMMITTEE_COLUMNS if members > 1 else ())
+            single = UNCERTAINTY_COLUMNS if has_uncertainty else ()
+            columns = COLUMNS + (COMMITTEE_COLUMNS if members > 1 else single)
             files = stack.enter_context(Files(output, columns, restart, mark))
         state = None if files is None else files.state
         if state is None:
@@ -256,6 +261,8 @@ def marks(atoms: Atoms, settings: Settings) -> dict[str, Any]:
         mark["skin"] = atoms.calc.skin
         mark["legacy_angular"] = [member.legacy_angular for member in atoms.calc.members]
         mark["potentials"] = checksum(atoms.calc.members)
+        calibration = atoms.calc.calibration
+        mark["uncertainty"] = None if calibration is None else calibration.checksum
         if any(member.repulsion is not None for member in atoms.calc.members):
             mark["repulsion"] = [member.repulsion and member.repulsion.words for member in atoms.calc.members]
     return mark
@@ -328,19 +335,21 @@ class _Simulation:
             return None
         cutoff, environments = stability.neighbors(atoms)
         near, beyond = stability.contacts(atoms, environments), stability.farthest(atoms)
+        uncertain = stability.uncertainty(atoms) if log or self.limits.max_spread is not None else None
         if self.fragments is None:
             self.fragments = near.n_fragments
         temperature = 2.0 * atoms.get_kinetic_energy() / (self.freedom * units.kB)
         violation = stability.violation(
-            self.limits, atoms, temperature, self.hottest, near, self.fragments, cutoff, beyond
+            self.limits, atoms, temperature, self.hottest, near, self.fragments, cutoff, beyond, uncertain
         )
         if log or violation is not None:
-            self._record(energy, forces, temperature, near.shortest, beyond)
+            self._record(energy, forces, temperature, near.shortest, beyond, stability.uncertainty(atoms))
         return violation
 
     def _record(
-        self, energy: float, forces: np.ndarray, temperature: float, shortest: float, beyond: np.ndarray | None
-    ) -> None:
+        self, energy: float, forces: np.ndarray, temperature: float, shortest: float, beyond: np.ndarray | None,
+        uncertain: np.ndarray | None,
+    ) -> None:  # fmt: skip
         kinetic, results = self.atoms.get_kinetic_energy(), self.atoms.calc.results
         transferred = 0.0 if self.thermostat is None else self.thermostat.transferred_energy
         outside = results["outside"] if beyond is not None else None
@@ -350,11 +359,17 @@ class _Simulation:
             np.nan if outside is None else int(outside.sum()), np.nan if beyond is None else float(beyond.max()),
         )  # fmt: skip
         row = dict(zip(COLUMNS, map(float, values), strict=True))
+        arrays: dict[str, np.ndarray] = {}
+        if uncertain is not None:
+            arrays["uncertainty"] = uncertain
         if "energy_std" in results:
             row.update(zip(COMMITTEE_COLUMNS, (results["energy_std"], _longest(results["forces_std"])), strict=True))
+            arrays["forces_std"] = results["forces_std"]
+        elif uncertain is not None:
+            row.update(zip(UNCERTAINTY_COLUMNS, (float(uncertain.max()),), strict=True))
         self.rows.append(row)
         if self.files is not None:
-            self.files.append(self.atoms, row, energy, forces)
+            self.files.append(self.atoms, row, energy, forces, arrays)
 
     def _state(self, broken: str) -> SimulationState:
         calculator = self.atoms.calc

@@ -117,9 +117,14 @@ class Files:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def append(self, atoms: Atoms, row: Mapping[str, float], energy: float, forces: np.ndarray) -> None:
-        """Add a frame and a row of the log."""
+    def append(
+        self, atoms: Atoms, row: Mapping[str, float], energy: float, forces: np.ndarray,
+        arrays: Mapping[str, np.ndarray],
+    ) -> None:  # fmt: skip
+        """Add a frame and a row of the log; arrays (n_atoms, ...) : further columns of the frame, by name."""
         frame = atoms.copy()
+        for name, values in arrays.items():
+            frame.arrays[name] = values
         frame.info = {name: _plain(name, value) for name, value in row.items() if name in ("step", "time_ps")}
         frame.calc = SinglePointCalculator(frame, energy=energy, forces=forces)
         text = io.StringIO()
@@ -203,7 +208,7 @@ def _read(path: str, mark: Mapping[str, Any]) -> tuple[SimulationState, list[int
         raise AenetError(f"{path}: not the state of a simulation") from None
     for name, value in mark.items():
         if before.get(name) != value:
-            if name in ("structure", "potentials"):
+            if name in ("structure", "potentials", "uncertainty"):
                 raise AenetError(f"{path}: {name} must be the same as at the start of this simulation")
             message = f"{name} must be {before.get(name)}, as at the start of this simulation, not {value}"
             raise AenetError(f"{path}: {message}")

@@ -12,6 +12,7 @@ from aenet_py.errors import AenetError
 if TYPE_CHECKING:
     from ase import Atoms
 
+    from aenet_py.formats.uncertainty import Uncertainty
     from aenet_py.potentials.members import Potentials
     from aenet_py.simulation.dynamics import SimulationResult
     from aenet_py.structure import Structure
@@ -37,6 +38,8 @@ def simulate(
     max_excess: float = 1.0,
     max_share: float = 0.1,
     allow_fragments: bool = False,
+    max_spread: float | None = None,
+    uncertainty: str | os.PathLike[str] | Uncertainty | None = None,
     legacy_angular: bool | None = None,
     threads: int | None = None,
     format_name: str | None = None,
@@ -85,6 +88,10 @@ def simulate(
         Stop when a larger fraction of the atoms exceeds max_excess.
     allow_fragments : bool
         Do not stop when atoms leave beyond the cutoff.
+    max_spread : float, eV/Å, optional
+        Stop when the uncertainty of the force on an atom is larger; for committees and calibrated potentials.
+    uncertainty : path or Uncertainty, optional
+        What `calibrate` found for the potential; as for `ANNCalculator`.
     legacy_angular : bool, optional
         Whether the potentials were trained by ænet before 2.0.4; detected by default.
     threads : int, optional
@@ -144,9 +151,10 @@ def simulate(
         max_excess=max_excess,
         max_share=max_share,
         fragments=allow_fragments,
+        max_spread=max_spread,
     )
     atoms = start.atoms_of(structure, format_name)
-    atoms.calc = _calculator(potential, legacy_angular, threads)
+    atoms.calc = _calculator(potential, legacy_angular, threads, uncertainty)
     name = None if output is None else os.fspath(output)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*features outside")  # the log counts them
@@ -167,12 +175,15 @@ def number_of_steps(time: float | None, steps: int | None, timestep: float) -> i
     return n
 
 
-def _calculator(potential: Any, legacy_angular: bool | None, threads: int | None) -> Any:
+def _calculator(
+    potential: Any, legacy_angular: bool | None, threads: int | None,
+    uncertainty: str | os.PathLike[str] | Uncertainty | None,
+) -> Any:  # fmt: skip
     from aenet_py.interfaces.ase import ANNCalculator
 
     if not hasattr(potential, "get_potential_energy"):
-        return ANNCalculator(potential, legacy_angular=legacy_angular, threads=threads)
-    for name, value in (("legacy_angular", legacy_angular), ("threads", threads)):
+        return ANNCalculator(potential, legacy_angular=legacy_angular, threads=threads, uncertainty=uncertainty)
+    for name, value in (("legacy_angular", legacy_angular), ("threads", threads), ("uncertainty", uncertainty)):
         if value is not None:
             raise AenetError(f"{name} applies to potentials, not to a calculator")
     return potential

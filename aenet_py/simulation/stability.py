@@ -1,4 +1,4 @@
-"""Criteria that stop a simulation: temperature, close contacts, fragments, features outside the training range."""
+"""Criteria that stop a simulation: temperature, contacts, fragments, extrapolation, uncertainty."""
 
 from __future__ import annotations
 
@@ -40,6 +40,8 @@ class Limits:
         Fraction of the atoms that may have a feature beyond max_excess.
     fragments
         Whether atoms may leave, that is, have no neighbours within the cutoff in common with the others.
+    max_spread
+        Largest allowed uncertainty of the force on an atom, eV/Å; None for any.
 
     Raises
     ------
@@ -53,6 +55,7 @@ class Limits:
     max_excess: float = 1.0
     max_share: float = 0.1
     fragments: bool = False
+    max_spread: float | None = None
 
     def __post_init__(self) -> None:
         for name, value in dataclasses.asdict(self).items():
@@ -134,9 +137,18 @@ def farthest(atoms: Atoms) -> np.ndarray | None:
     return atoms.calc.results["excess"] if isinstance(atoms.calc, ANNCalculator) else None
 
 
+def uncertainty(atoms: Atoms) -> np.ndarray | None:
+    """Expected force error of each atom, (n_atoms,) eV/Å, as in the calculator's results; None if it has none."""
+    calculator = atoms.calc
+    if not (isinstance(calculator, ANNCalculator) and calculator.has_uncertainty):
+        return None
+    found: np.ndarray = calculator.results["uncertainty"]
+    return found
+
+
 def violation(
     limits: Limits, atoms: Atoms, temperature: float, hottest: float, near: Contacts, n_at_start: int, cutoff: float,
-    beyond: np.ndarray | None,
+    beyond: np.ndarray | None, uncertain: np.ndarray | None = None,
 ) -> tuple[str, str] | None:  # fmt: skip
     """Check a structure against the limits.
 
@@ -158,6 +170,8 @@ def violation(
         Å, within which atoms are neighbours.
     beyond
         (n_atoms,) `excess` of the atoms, or None to skip this check.
+    uncertain
+        (n_atoms,) expected force errors, eV/Å, or None to skip this check.
 
     Returns
     -------
@@ -173,6 +187,10 @@ def violation(
     if contact is not None and least is not None and contact.distance < least:
         pair = " and ".join(f"{number + 1} ({atoms.symbols[number]})" for number in (contact.i, contact.j))
         return "close contact", f"atoms {pair} are {contact.distance:.3f} Angstrom apart, less than {bound}"
+    if uncertain is not None and limits.max_spread is not None and uncertain.max() > limits.max_spread:
+        atom = int(uncertain.argmax())
+        what = f"the uncertainty of the force on atom {atom + 1} ({atoms.symbols[atom]}) is {uncertain[atom]:.3f}"
+        return "uncertainty", f"{what} eV/Angstrom, above {limits.max_spread:g}"
     if beyond is not None and np.mean(beyond > limits.max_excess) > limits.max_share:
         n = int(np.count_nonzero(beyond > limits.max_excess))
         what = f"{n} of {len(beyond)} atoms have features outside the range of the training set by more than"

@@ -53,6 +53,7 @@ def stability(
     max_temperature: float | None = None,
     max_excess: float = 1.0,
     max_share: float = 1.0,
+    max_spread: float | None = None,
     allow_fragments: bool = False,
     legacy_angular: bool | None = None,
     stop: Callable[[], bool] = lambda: False,
@@ -100,6 +101,8 @@ def stability(
         As for `simulate`.
     max_share : float
         As for `simulate`, but off (1) by default, because ranges of features belong to a training set.
+    max_spread : float, eV/Å, optional
+        As for `simulate`.
     allow_fragments : bool
         As for `simulate`.
     legacy_angular : bool, optional
@@ -143,6 +146,7 @@ def stability(
         max_temperature=max_temperature,
         max_excess=max_excess,
         max_share=max_share,
+        max_spread=max_spread,
         fragments=allow_fragments,
     )
     source, named = source_of(potential, legacy_angular), _structures(structures)
