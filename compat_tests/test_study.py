@@ -89,6 +89,7 @@ def test_loop(tmp_path, monkeypatch):
     assert all(float(row["force, meV/Å"]) > 0 for row in rows)
 
 
+@pytest.mark.skipif(not (SHARED / "xtb").exists(), reason="needs the structures of GFN1-xTB")
 def test_uncertainty(tmp_path):
     rows, said = rows_of("uncertainty", tmp_path, "--data", str(SHARED / "xtb"))
     assert [row["method"] for row in rows] == ["committee"] * 2 + ["features"] * 2 + ["last layer"] * 2
