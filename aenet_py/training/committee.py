@@ -34,6 +34,7 @@ from aenet_py.training.files import PATH, TRANSFERRED
 
 DONE = "energies.train"  # the table that a member's training writes when it has ended
 PATIENCE, WAIT = 20, WATCH / 4  # how often, and how long (s), to wait for a folder that is in use
+LEAST = 10  # structures, or atoms, that fix a factor
 SEEDS = 2**64  # numbers that PHSEED can be
 
 
@@ -57,11 +58,14 @@ class CommitteeOutcome:
         Errors of the means of energies and forces over the members.
     potentials
         Names of each member's files, one per species.
+    calibration
+        How the errors of the mean compare with the spread.
     """
 
     members: tuple[TestErrors, ...]
     mean: TestErrors
     potentials: tuple[tuple[str, ...], ...]
+    calibration: files.Calibration
 
 
 def check(deck: TrainInput, n_processes: int) -> None:
@@ -251,12 +255,37 @@ def _collected(deck: TrainInput, decks: dict[int, TrainInput]) -> CommitteeOutco
                 content[path] = file.read()
         names.append(tuple(paths))
     results.write([content])
-    files.write(".", len(decks))
-    return CommitteeOutcome(*_errors([str(number) for number in decks], deck.alpha is not None), tuple(names))
+    members, mean, calibration = _errors([str(number) for number in decks], deck.alpha is not None)
+    files.write(".", len(decks), calibration)
+    return CommitteeOutcome(members, mean, tuple(names), calibration)
 
 
-def _errors(folders: Sequence[str], with_forces: bool) -> tuple[tuple[TestErrors, ...], TestErrors]:
-    """Errors of each member and of their mean, from their tables."""
+def factor(differences: np.ndarray) -> float | None:
+    """Expected error of a committee's mean for a spread of 1.
+
+    The ratio of the root mean squares of errors and spreads.  Musil et al., J. Chem. Theory Comput. 15, 906 (2019), and
+    Imbalzano et al., J. Chem. Phys. 154, 074102 (2021), average the squared ratios, in which the smallest spreads
+    dominate; that needs a correction for few members, which diverges for three.  A ratio of averages needs none.
+
+    Parameters
+    ----------
+    differences : array
+        (n_members, n) or (n_members, n, 3) predicted minus reference values.
+
+    Returns
+    -------
+    float or None
+        Factor of the standard deviation over the members (divisor n_members; for vectors, the root of the sum over the
+        components).  None for fewer than `LEAST` values, or if all members agree.
+    """
+    square = float(np.mean(differences.var(axis=0)))
+    if differences.shape[1] < LEAST or not square:
+        return None
+    return float(np.sqrt(np.mean(differences.mean(axis=0) ** 2) / square))
+
+
+def _errors(folders: Sequence[str], with_forces: bool) -> tuple[tuple[TestErrors, ...], TestErrors, files.Calibration]:
+    """Errors of each member and of their mean, and how the latter compare with the spread, from their tables."""
     energies = _differences([os.path.join(folder, "energies.test") for folder in folders], _energies)
     paths = [os.path.join(folder, "forces.test") for folder in folders] if with_forces else []
     forces = _differences(paths, _forces)
@@ -267,7 +296,10 @@ def _errors(folders: Sequence[str], with_forces: bool) -> tuple[tuple[TestErrors
         else:
             rows.append([float(np.sqrt(np.mean(each**2))) for each in (*values, values.mean(axis=0))])
     *members, mean = [TestErrors(energy, force) for energy, force in zip(*rows, strict=True)]
-    return tuple(members), mean
+    (energy, n_structures), (force, n_atoms) = (
+        (None, 0) if each is None else (factor(each), each.shape[1]) for each in (energies, forces)
+    )
+    return tuple(members), mean, files.Calibration(energy, force, n_structures, n_atoms)
 
 
 def _differences(paths: Sequence[str], read: Callable[[str], np.ndarray]) -> np.ndarray | None:

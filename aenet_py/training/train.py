@@ -15,6 +15,7 @@ import numpy as np
 
 from aenet_py.errors import AenetError, AenetWarning
 from aenet_py.formats import trained
+from aenet_py.formats.committee import Calibration
 from aenet_py.formats.labels import ANY, Labels
 from aenet_py.inputs import train as inputs
 from aenet_py.inputs.structures import StructureInput
@@ -95,6 +96,8 @@ class CommitteeResult:
         RMSE of each member for the test set: ``energy`` (eV/atom) and ``force`` (components, eV/Å); None without.
     energy_rmse, force_rmse : float or None
         The same of the means over the members.
+    calibration : Calibration
+        ``energy_factor`` and ``force_factor``: how many times the spread of the members the errors of the mean are.
     """
 
     folder: str
@@ -102,6 +105,7 @@ class CommitteeResult:
     member_errors: tuple[TestErrors, ...]
     energy_rmse: float | None
     force_rmse: float | None
+    calibration: Calibration
 
     def potential(self) -> list[Potential]:
         """Load the members, ready to evaluate structures."""
@@ -403,6 +407,7 @@ def _train_committee(deck: TrainInput, folder: Path, on_epoch: OnEpoch | None, p
         member_errors=outcome.members,
         energy_rmse=outcome.mean.energy,
         force_rmse=outcome.mean.force,
+        calibration=outcome.calibration,
     )
 
 

@@ -124,6 +124,59 @@ def test_the_folder_is_a_committee(three: Path) -> None:
     assert (atoms.calc.results["forces_std"] > 0).all()
 
 
+@pytest.mark.parametrize("n_members", [2, 3, 4, 10])
+def test_the_factor_of_gaussian_errors(n_members: int) -> None:
+    generator = np.random.default_rng(n_members)
+    spreads = np.exp(generator.normal(-3.0, 1.0, (40000, 1)))
+    true = 2.5 * spreads * generator.normal(size=(40000, 3))
+    found = committee.factor(spreads * generator.normal(size=(n_members, 40000, 3)) - true)
+    # the mean has its own variance, 1/n; the standard deviation misses one of n parts
+    assert found == pytest.approx(np.sqrt((2.5**2 + 1 / n_members) / (1 - 1 / n_members)), rel=0.04)
+
+
+def test_spreads_of_almost_zero_do_not_matter() -> None:
+    generator = np.random.default_rng(1)
+    differences = generator.normal(size=(4, 1000)) + generator.normal(size=1000)
+    expected = committee.factor(differences)
+    differences[:, 0] = 1.0
+    assert committee.factor(differences) == pytest.approx(expected, rel=0.01)
+    assert committee.factor(differences[:, :9]) is None
+    assert committee.factor(np.ones((4, 20))) is None
+
+
+def test_the_factors_are_stored(three: Path) -> None:
+    stored = files.read_calibration(str(three))
+    assert stored is not None
+    forces = [trained.read_forces(str(three / str(number) / "forces.test")) for number in (1, 2, 3)]
+    members_forces = np.array([table.predicted for table in forces])
+    errors = members_forces.mean(axis=0) - forces[0].reference
+    assert stored.n_atoms == len(errors)
+    assert stored.force_factor == pytest.approx(np.linalg.norm(errors) / np.linalg.norm(members_forces.std(axis=0)))
+    assert (stored.n_structures, stored.energy_factor) == (2, None)
+    assert "error of the mean/spread" in (three / "train.out").read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('"force_factor": -1.0', "found -1.0 as force_factor; expected a number or null"),
+        ('"energy_factor": "a"', "found 'a' as energy_factor; expected a number or null"),
+        ('"n_atoms": 1.5', "found 1.5 as n_atoms; expected a whole number"),
+        ('"n_atoms": null', "found None as n_atoms; expected a whole number"),
+    ],
+)
+def test_invalid_factors(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / files.NAME).write_text(f'{{"format": "{files.FORMAT}", "members": 3, {text}}}')
+    with pytest.raises(AenetError, match=f"{files.NAME}: {message}"):
+        files.read_calibration(str(tmp_path))
+
+
+def test_older_files_have_no_factors(tmp_path: Path) -> None:
+    assert files.read_calibration(str(tmp_path)) is None
+    (tmp_path / files.NAME).write_text(f'{{"format": "{files.FORMAT}", "members": 3}}')
+    assert files.read_calibration(str(tmp_path)) == files.Calibration()
+
+
 def test_ascii_and_binary_members(tmp_path: Path, three: Path) -> None:
     for path in three.glob("*.ascii"):
         shutil.copy(path, tmp_path)

@@ -125,6 +125,10 @@ def of_committee(outcome: CommitteeOutcome) -> str:
     rows = [(f"member {number}", errors) for number, errors in enumerate(outcome.members, 1)]
     lines = [f"{'RMSE of the test set':24}{'energies, meV/atom':>20}{'forces, meV/A':>16}"]
     lines += [f"{name:24}{_errors(errors)}".rstrip() for name, errors in (*rows, ("mean of the members", outcome.mean))]
+    factors = outcome.calibration.energy_factor, outcome.calibration.force_factor
+    if any(each is not None for each in factors):
+        shown = [f"{each:.2f}" if each is not None else "" for each in factors]
+        lines.append(f"{'error of the mean/spread':24}{shown[0]:>20}{shown[1]:>16}".rstrip())
     first, last = outcome.potentials[0], outcome.potentials[-1]
     n_files = sum(map(len, outcome.potentials))
     lines.append(f"Wrote {counted(n_files, 'potential')}, {first[0]} to {last[-1]}, and committee.json.")
