@@ -18,7 +18,7 @@ import numpy as np
 
 from aenet_py.errors import AenetError
 from aenet_py.formats import committee as files
-from aenet_py.formats import trained
+from aenet_py.formats import potential, trained, uncertainty
 from aenet_py.formats.text import foreign, native
 from aenet_py.inputs.moved import moved
 from aenet_py.inputs.train import TrainInput, Transfer, to_text
@@ -256,8 +256,25 @@ def _collected(deck: TrainInput, decks: dict[int, TrainInput]) -> CommitteeOutco
         names.append(tuple(paths))
     results.write([content])
     members, mean, calibration = _errors([str(number) for number in decks], deck.alpha is not None)
+    _calibrate(deck, names, calibration)
     files.write(".", len(decks), calibration)
     return CommitteeOutcome(members, mean, tuple(names), calibration)
+
+
+def _calibrate(deck: TrainInput, names: Sequence[Sequence[str]], found: files.Calibration) -> None:
+    """Write uncertainty.json, by which all programs scale the spread of the forces, or remove an older one."""
+    if found.force_factor is None:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(uncertainty.NAME)
+        return
+    members = tuple(
+        {symbol: uncertainty.digest(potential.read(path)) for symbol, path in zip(deck.symbols, paths, strict=True)}
+        for paths in names
+    )
+    factors = dict.fromkeys(deck.symbols, found.force_factor)
+    uncertainty.write(
+        uncertainty.NAME, uncertainty.Uncertainty(uncertainty.COMMITTEE, members, factors, n_atoms=found.n_atoms)
+    )
 
 
 def factor(differences: np.ndarray) -> float | None:

@@ -156,6 +156,19 @@ def test_the_factors_are_stored(three: Path) -> None:
     assert "error of the mean/spread" in (three / "train.out").read_text()
 
 
+def test_the_spread_of_forces_is_scaled(three: Path) -> None:
+    stored = files.read_calibration(str(three))
+    assert stored is not None
+    assert stored.force_factor is not None
+    found = []
+    for given in (three, members(str(three))):
+        atoms = examples.labelled(1, seed=4)[0]
+        atoms.calc = ANNCalculator(given)
+        atoms.get_forces()
+        found.append(atoms.calc.results["forces_std"])
+    assert np.allclose(found[0], stored.force_factor * found[1], rtol=1e-12)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
