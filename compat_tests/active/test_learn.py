@@ -18,6 +18,7 @@ import pytest
 from aenet_py import ANNCalculator, read
 from aenet_py.active import places, training
 from aenet_py.active.learn import BUDGET, GENERATIONS, learn
+from aenet_py.cli.aenet import main
 from aenet_py.errors import AenetError, StoppedError
 from compat_tests.active import examples
 
@@ -217,3 +218,26 @@ class Broken(examples.EMT):
 
     def calculate(self, *arguments: object, **options: object) -> None:  # noqa: ARG002
         raise RuntimeError("broken")
+
+
+def test_a_dry_run_says_what_would_be_done(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = examples.write(tmp_path, examples.LEARN.replace('deck = "given/train.in"\n', ""))
+    assert main(["learn", str(path), "--dry-run"]) == 0
+    said = capsys.readouterr().out
+    assert "First, 42 structures are labelled: those of `start` and copies displaced by 0.1 Angstrom." in said
+    assert "2 simulations of 0.02 ps at 300 K, steps of 1 fs" in said
+    assert "up to 3 new labels where forces spread by 0.001 to 3 eV/Angstrom" in said
+    assert not (tmp_path / "loop").exists()
+    path.write_text(examples.LEARN)
+    assert main(["learn", str(path), "--dry-run"]) == 0
+    assert f"First, a committee is trained as {tmp_path}/given/train.in says" in capsys.readouterr().out
+
+
+def test_the_report_has_a_line_per_generation(done: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["learn", str(done.parent / "learn.toml")]) == 2
+    lines = capsys.readouterr().out.splitlines()
+    rows = [dict(zip(("generation", "structures"), line.split()[:2], strict=True)) for line in lines[1:4]]
+    assert rows == [{"generation": str(k), "structures": str(10 + 3 * k)} for k in range(3)]
+    assert "All 2 generations are done; raise generations under [stop] to go on." in lines
+    assert f"Potentials: {done}/potential" in lines
+    assert lines[-1].split()[-1] == f"{done}/index.html"
