@@ -296,7 +296,7 @@ class ANNCalculator(Calculator):
             if found is None:
                 raise AenetError("the uncertainty of this potential is not calibrated; run aenet-py calibrate")
             types, (_, environments) = self._known.types[0][self._known.kinds], self.neighbors
-            features = self.members[0].evaluate(types, environments).features
+            features = self.members[0].features(types, environments, self.threads)
             return uncertainty.estimate(self.members[0], found, types, features)
 
 

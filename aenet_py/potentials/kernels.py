@@ -224,6 +224,47 @@ def through_moments(
     return 0
 
 
+def features_through_moments(
+    begin: i8, end: i8, centers: i8[:], types: i8[:], first: i8[:], index: i4[:], vectors: rows(f8[:, :]),
+    cutoffs: f8[:, 4], orders: i8[:, 3], species: f8[:, :], recurrence: f8[:, :], norms: f8[:, :], expansion: f8[:, :],
+    nodes: i8[:, :], work: out(f8[LANES, :, :]), places: out(i8[LANES, 2, :]), ends: out(i8[LANES, 2, :]),
+    filled: out(i8[:]), accumulators: out(f8[:]), radial: out(f8[:]), moments: out(f8[8, :]), sums: out(f8[:, :]),
+    values: out(f8[:]), features: out(f8[:, :]),
+):  # fmt: skip
+    """Features (n_centers, width) of the atoms centers[begin:end] of one structure, as `through_moments` computes them.
+
+    Returns 0, or 1 + an atom that coincides with another.
+    """
+    n_types = len(species)
+    start = begin
+    while start < end:
+        stop = start + 1
+        t = types[centers[start]]
+        while stop < min(end, start + LANES) and types[centers[stop]] == t:
+            stop += 1
+        reach = max(cutoffs[t, 0], cutoffs[t, 1])
+        filled[:] = 0
+        sums[:] = 0.0
+        for lane in range(stop - start):
+            atom = centers[start + lane]
+            least = gather_known(
+                first[atom], first[atom + 1], index, vectors, types, n_types, reach, work[lane], places[lane, 0],
+                ends[lane, 0],
+            )  # fmt: skip
+            if least < COINCIDENT * COINCIDENT:
+                return 1 + atom
+            atom_sums(
+                lane, ends[lane, 0], reach, cutoffs[t], orders[t], recurrence[t], work[lane], places[lane, 1],
+                ends[lane, 1], accumulators, radial, sums, filled,
+            )  # fmt: skip
+        features_of_sums(species[t], filled, orders[t], norms[t], expansion[t], sums, moments[:4], values)
+        for lane in range(stop - start):
+            for f in range(nodes[t, 0]):
+                features[centers[start + lane], f] = values[f * LANES + lane]
+        start = stop
+    return 0
+
+
 def through_patches(
     begin: i8, end: i8, counter: out(i8[1]), alike: i8, n_members: i8, positions: f8[:, 3], types: i8[:],
     centers: i8[:], ends_of: i8[:], members: i8[:], atoms: i8[:], offsets: f8[:, 3], first: i8[:], partners: i4[:],

@@ -38,7 +38,9 @@ if TYPE_CHECKING:
 
 _evaluate = Kernel("aenet_py.potentials.kernels:evaluate")
 _through_moments = Kernel("aenet_py.potentials.kernels:through_moments")
+_features_through_moments = Kernel("aenet_py.potentials.kernels:features_through_moments")
 PART, MOST_PARTS = 512, 16  # atoms whose forces are summed together, at least, and the number of such parts
+_OF_FEATURES = ("work", "places", "ends", "filled", "accumulators", "radial", "moments", "sums")  # scratch arrays
 RANGE_MARGIN = 1.0e-8  # of a feature's range: rounding is no extrapolation
 
 
@@ -377,6 +379,29 @@ class Potential:
             values, virial = np.zeros((len(types), 3)), np.zeros((3, 3))
         found = Prediction(energies, references, values, virial, outside, features, environments)
         return self._with_repulsion(found, types, forces)
+
+    def features(self, types: np.ndarray, environments: Environments, threads: int = 1) -> np.ndarray:
+        """Features (n_atoms, most features) of a structure, as `evaluate` returns them; arguments and errors of it."""
+        basis, constants = self.model.basis, self.tables
+        if constants is None or not isinstance(basis, chebyshev.ChebyshevBasis):
+            return self.evaluate(types, environments, threads=threads).features
+        types = self._checked_types(types, environments)
+        n, networks = int(environments.starts[-1]), self.networks
+        features, centers = np.zeros((n, networks.means.shape[1])), np.argsort(types[:n], kind="stable")
+
+        def work(begin: int, end: int) -> int:
+            scratches = moments.scratch_of(constants, len(basis.types), environments.most_neighbors)
+            return _features_through_moments(
+                begin=begin, end=end, centers=centers, types=types, **environments.neighbors, cutoffs=basis.cutoffs,
+                orders=basis.orders, species=basis.weights, recurrence=constants.recurrence, norms=constants.norms,
+                expansion=constants.expansion, nodes=networks.nodes, values=networks.scratch_by_lanes()["values"],
+                features=features, **{name: scratches[name] for name in _OF_FEATURES},
+            )  # fmt: skip
+
+        failed = shared(work, [(start, min(start + PART, n)) for start in range(0, n, PART)], threads)
+        if failed:
+            raise CoincidenceError(environments.starts, failed - 1)
+        return features
 
     @functools.cached_property
     def repulsion_table(self) -> np.ndarray | None:
