@@ -50,8 +50,8 @@ class Size:
 
 
 FULL = Size(
-    seeds=5, reference=574, judged=101, time=10.0, first=First(20, 0.08), pick=Pick(30),
-    explore=Explore((300.0, 500.0), seeds=2, time=10.0), stop=Stop(generations=6, labels=200),
+    seeds=5, reference=574, judged=101, time=10.0, first=First(20, 0.08), pick=Pick(20),
+    explore=Explore((300.0, 500.0), seeds=2, time=2.0), stop=Stop(generations=9, labels=200),
 )  # fmt: skip
 QUICK = Size(
     seeds=1, reference=30, judged=3, time=0.01, first=First(12, 0.08), pick=Pick(4, 0.05),
