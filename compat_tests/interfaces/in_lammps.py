@@ -69,8 +69,8 @@ def behler() -> Atoms:
 
 SYSTEMS = {
     "triclinic": triclinic, "tiny": tiny, "cluster": cluster, "slab": slab, "behler": behler, "repulsion": triclinic,
-    "committee": triclinic,
 }  # fmt: skip
+WITH_COMMITTEE = {**SYSTEMS, "committee": triclinic}
 
 
 @functools.cache
@@ -179,7 +179,7 @@ def launch(n: int, system: str, steps: int, path: Path, way: str = "attach") -> 
 def main(system: str, steps: str, path: str | Path, way: str = "attach") -> None:
     """Some steps of dynamics; writes `results` to path.  way : attach or mliap."""
     options = {"spread_every": 20} if system == "committee" else {}
-    lmp = (ready if way == "attach" else with_mliap)(SYSTEMS[system](), potentials(system), **options)
+    lmp = (ready if way == "attach" else with_mliap)(WITH_COMMITTEE[system](), potentials(system), **options)
     # A drift carries atoms through the faces of the box and from one process to another.
     lmp.commands_list(["velocity all create 40 4711 loop all", "timestep 0.0005"])
     if system != "cluster":

@@ -48,9 +48,9 @@ def check(found: dict[str, np.ndarray], atoms: Atoms, paths: dict[str, str]) -> 
         assert np.abs(found["stress"] - atoms.get_stress()).max() < 1e-11
 
 
-@pytest.mark.parametrize("system", in_lammps.SYSTEMS)
+@pytest.mark.parametrize("system", in_lammps.WITH_COMMITTEE)
 def test_the_same_as_the_calculator(system):
-    atoms, paths = in_lammps.SYSTEMS[system](), in_lammps.potentials(system)
+    atoms, paths = in_lammps.WITH_COMMITTEE[system](), in_lammps.potentials(system)
     lmp = in_lammps.ready(atoms, paths)
     lmp.command("run 0")
     found = in_lammps.results(lmp)
