@@ -285,8 +285,11 @@ class ANNCalculator(Calculator):
             found = self.calibration
             return uncertainty.factor(found) * deviation
 
-    def uncertainty(self, results: Results) -> np.ndarray:
-        """Expected force error of each atom, (n_atoms,) eV/Å, for the last results."""
+    def uncertainty(self, results: Results, environments: Environments | None = None) -> np.ndarray:
+        """Expected force error of each atom, (n_atoms,) eV/Å, for the last results.
+
+        environments : the neighbours of the last calculation, if they are known.
+        """
         if len(self.members) > 1:
             return uncertainty.spread(results["forces_std"])
         with self._lock:
@@ -295,8 +298,9 @@ class ANNCalculator(Calculator):
             found = self.calibration
             if found is None:
                 raise AenetError("the uncertainty of this potential is not calibrated; run aenet-py calibrate")
-            types, (_, environments) = self._known.types[0][self._known.kinds], self.neighbors
-            features = self.members[0].features(types, environments, self.threads)
+            around = self.neighbors[1] if environments is None else environments
+            types = self._known.types[0][self._known.kinds]
+            features = self.members[0].features(types, around, self.threads)
             return uncertainty.estimate(self.members[0], found, types, features)
 
 

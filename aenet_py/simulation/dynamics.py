@@ -335,7 +335,7 @@ class _Simulation:
             return None
         cutoff, environments = stability.neighbors(atoms)
         near, beyond = stability.contacts(atoms, environments), stability.farthest(atoms)
-        uncertain = stability.uncertainty(atoms) if log or self.limits.max_spread is not None else None
+        uncertain = stability.uncertainty(atoms, environments) if log or self.limits.max_spread is not None else None
         if self.fragments is None:
             self.fragments = near.n_fragments
         temperature = 2.0 * atoms.get_kinetic_energy() / (self.freedom * units.kB)

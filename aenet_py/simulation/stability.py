@@ -12,7 +12,7 @@ from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components
 
 from aenet_py.errors import AenetError
-from aenet_py.interfaces.ase import ANNCalculator
+from aenet_py.interfaces.ase import ANNCalculator, Results
 from aenet_py.neighbors import verlet
 from aenet_py.neighbors.search import Environments
 
@@ -137,12 +137,18 @@ def farthest(atoms: Atoms) -> np.ndarray | None:
     return atoms.calc.results["excess"] if isinstance(atoms.calc, ANNCalculator) else None
 
 
-def uncertainty(atoms: Atoms) -> np.ndarray | None:
-    """Expected force error of each atom, (n_atoms,) eV/Å, as in the calculator's results; None if it has none."""
+def uncertainty(atoms: Atoms, environments: Environments | None = None) -> np.ndarray | None:
+    """Expected force error of each atom, (n_atoms,) eV/Å, as in the calculator's results; None if it has none.
+
+    environments : as from `neighbors` just before, so that they need not be listed again.
+    """
     calculator = atoms.calc
     if not (isinstance(calculator, ANNCalculator) and calculator.has_uncertainty):
         return None
-    found: np.ndarray = calculator.results["uncertainty"]
+    results = calculator.results
+    if "uncertainty" not in results and isinstance(results, Results):
+        results["uncertainty"] = calculator.uncertainty(results, environments)
+    found: np.ndarray = results["uncertainty"]
     return found
 
 
