@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.stats import spearmanr
 
 from aenet_py.active.exploring import Exploration
 from aenet_py.active.picking import Candidates
 from aenet_py.errors import AenetError
+from aenet_py.evaluation.calibrate import rank_correlation
 from aenet_py.evaluation.evaluate import evaluate
+from aenet_py.potentials import uncertainty
 from aenet_py.potentials.potential import Potential
 from aenet_py.runtime.output import PendingFile
 from aenet_py.structure import Structure
@@ -102,12 +103,11 @@ def with_labels(record: Record, members: Sequence[Potential], labelled: Sequence
     energies = np.array([each.energy_error for each in found if each.energy_error is not None])
     errors = np.concatenate([each.force_errors for each in found if each.force_errors is not None])
     spreads = np.concatenate([each.forces_std for each in found if each.forces_std is not None])
-    lengths = [np.sqrt((vectors**2).sum(axis=1)) for vectors in (spreads, errors)]
     return dataclasses.replace(
         changed,
         energy_rmse=float(np.sqrt(np.mean(energies**2))),
         force_rmse=float(np.sqrt(np.mean(errors**2))),
-        correlation=float(spearmanr(*lengths).statistic),
+        correlation=rank_correlation(uncertainty.spread(spreads), np.linalg.norm(errors, axis=1)),
     )
 
 

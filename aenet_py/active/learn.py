@@ -24,7 +24,7 @@ from aenet_py.formats import extxyz
 from aenet_py.formats.read import read
 from aenet_py.inputs import learn as inputs
 from aenet_py.inputs.learn import LearnInput
-from aenet_py.inputs.train import TrainInput, to_text
+from aenet_py.inputs.train import TrainInput
 from aenet_py.labelling.label import label
 from aenet_py.potentials.members import members
 from aenet_py.potentials.potential import Potential
@@ -169,7 +169,7 @@ class _Loop:
             deck = training.of_generation(first, later, added, previous, folder, self.wanted.members)
             self.tell(f"Generation {generation}: training")
             with working_in(folder):
-                _write_deck(deck)
+                committee.write_deck(deck, ".")
                 outcome = committee.run(deck, _Shown(self.progress), self.stop)
             if outcome is None:
                 raise StoppedError(f"stopped in the training of generation {generation}")
@@ -209,7 +209,7 @@ class _Loop:
         path = os.path.join(folder, places.PICKED)
         if not os.path.exists(path):
             most = min(pick.structures, wanted.stop.labels - n_labels)
-            prints = picking.of_committee(potentials[:1], known).fingerprints
+            prints = picking.fingerprints(potentials[0], known)
             chosen = picking.choose(candidates, prints, most, pick.min_spread, pick.max_spread)
             if not chosen:
                 raise AenetError(f"{place}: there is no frame to label; the first structures must be better known")
@@ -266,12 +266,6 @@ class _Shown(Events):
 
             advance(done)
             yield further
-
-
-def _write_deck(deck: TrainInput) -> None:
-    with PendingFile("train.in") as file:
-        file.write(to_text(deck).encode("latin-1"))
-        file.complete(replace=True)
 
 
 def _named(frame: Structure, spread: float) -> Structure:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from aenet_py.potentials import uncertainty
 from aenet_py.potentials.potential import Potential
 from aenet_py.structure import Structure
 
@@ -22,7 +23,7 @@ class Candidates:
     spread
         (n,) spread of the least certain force of each, eV/Å.
     fingerprints
-        (n, n_values) see `fingerprints`.
+        (n, n_values) see `fingerprint`.
     """
 
     structures: tuple[Structure, ...]
@@ -133,27 +134,22 @@ def _scaled(*some: np.ndarray) -> list[np.ndarray]:
     return [each * factors for each in some]
 
 
-def of_committee(members: Sequence[Potential], structures: Sequence[Structure], factor: float = 1.0) -> Candidates:
-    """What a committee says about structures.
+def fingerprints(potential: Potential, structures: Sequence[Structure]) -> np.ndarray:
+    """The `fingerprint` of each structure, (n, n_values)."""
+    found = [fingerprint(potential, each, potential.energy_forces(each).features) for each in structures]
+    return _rows(potential, found)
 
-    Parameters
-    ----------
-    members
-        At least two potentials.
-    structures
-        The structures.
-    factor
-        Of the standard deviation of the forces over the members (calibration).
 
-    Returns
-    -------
-    Candidates
-    """
+def of_committee(members: Sequence[Potential], structures: Sequence[Structure]) -> Candidates:
+    """What a committee, of at least two potentials, says about structures."""
     spreads, prints = [], []
     for structure in structures:
         found = [member.energy_forces(structure) for member in members]
-        std = np.array([each.forces for each in found]).std(axis=0)
-        spreads.append(factor * float(np.sqrt((std**2).sum(axis=1).max())))
+        spreads.append(uncertainty.spread(np.std([each.forces for each in found], axis=0)).max())
         prints.append(fingerprint(members[0], structure, found[0].features))
-    width = len(members[0].types) * members[0].networks.means.shape[1]
-    return Candidates(tuple(structures), np.array(spreads), np.array(prints).reshape(len(prints), width))
+    return Candidates(tuple(structures), np.array(spreads), _rows(members[0], prints))
+
+
+def _rows(potential: Potential, prints: Sequence[np.ndarray]) -> np.ndarray:
+    """Fingerprints as an array, also if there are none."""
+    return np.array(prints).reshape(len(prints), len(potential.types) * potential.networks.means.shape[1])

@@ -23,16 +23,16 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import numpy as np
 from ase import Atoms
 
 from aenet_py.errors import AenetError
 from aenet_py.inputs.learn import LearnInput
-from aenet_py.runtime import locks, settings
+from aenet_py.runtime import arrays, locks, settings
 
 SETTINGS, FIRST, LABELS, POTENTIAL = "settings.json", "first", "labels", "potential"
 STRUCTURES, LABELLED, PICKED = "structures.extxyz", "labelled.extxyz", "picked.extxyz"
 _DIGESTS = {"start": "the initial structures", "deck": "the deck", "transfer": "the deck of the transfer"}
+DIGITS = 16  # of a digest
 TRAINING, EXPLORATION, RECORD = "training", "exploration", "generation.json"
 
 
@@ -92,16 +92,8 @@ def _mark(wanted: LearnInput, start: Sequence[Atoms]) -> dict[str, Any]:
     for name in ("deck", "transfer"):
         if values[name] is not None:
             with open(values[name], "rb") as file:
-                values[name] = _digest([file.read()])
+                values[name] = hashlib.sha256(file.read()).hexdigest()[:DIGITS]
     values["start"] = [
-        _digest([np.ascontiguousarray(each).tobytes() for each in (a.numbers, a.positions, a.cell.array, a.pbc)])
-        for a in start
+        arrays.digest([each.numbers, each.positions, each.cell.array, each.pbc])[:DIGITS] for each in start
     ]
     return values
-
-
-def _digest(parts: Sequence[bytes]) -> str:
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(part)
-    return digest.hexdigest()[:16]

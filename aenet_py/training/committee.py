@@ -104,7 +104,7 @@ def run(deck: TrainInput, events: Events, stop: Callable[[], bool]) -> Committee
         _begin(numbers)
         decks = {number: member(deck, number) for number in numbers}
         for number, own in decks.items():
-            _write_deck(own, str(number))
+            write_deck(own, str(number))
         left = [number for number in numbers if not os.path.exists(os.path.join(str(number), DONE))]
         at_once = min(wanted.processes or processors(), len(left)) or 1
         job = Job(_loaded, _train, pickle.dumps((decks, at_once)), "trains", max(1, processors() // at_once))
@@ -165,8 +165,8 @@ def _begin(numbers: Sequence[int]) -> None:
         raise AenetError(f"{error.filename}: cannot be written: {error.strerror}") from None
 
 
-def _write_deck(deck: TrainInput, folder: str) -> None:
-    """Write a member's train.in, unless some structures are in no file."""
+def write_deck(deck: TrainInput, folder: str) -> None:
+    """Write train.in into a folder, unless some structures are in no file."""
     if deck.structures is not None and any(isinstance(each, Structure) for each in deck.structures.everything):
         return
     with PendingFile(os.path.join(folder, "train.in")) as file:

@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.stats import spearmanr
 
 from aenet_py import evaluate, init, read, stability, train
 from aenet_py.active import places
 from aenet_py.active.learn import learn
 from aenet_py.analysis import figures
+from aenet_py.evaluation.calibrate import rank_correlation
 from aenet_py.formats import committee, extxyz, tables
 from aenet_py.inputs.learn import Explore, First, Labelling, LearnInput, Pick, Stop
 from aenet_py.runtime.workers import processors
@@ -81,7 +81,7 @@ def judged(potentials: str, structures: Sequence[Structure]) -> dict[str, float]
     return {
         "energy, meV/atom": 1e3 * float(np.std(energies)),  # up to a constant, which one composition does not tell
         "force, meV/Å": 1e3 * float(np.sqrt(np.mean(errors**2))),
-        "rank correlation": float(spearmanr(*lengths).statistic),
+        "rank correlation": rank_correlation(*lengths),
     }
 
 
