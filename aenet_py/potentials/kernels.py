@@ -153,6 +153,28 @@ def lanes_through_moments(
     )  # fmt: skip
 
 
+@jit
+def known_sums(
+    lane, atom, t, types, first, index, vectors, cutoffs, orders, recurrence, work, places, ends, accumulators, radial,
+    sums, filled,
+):  # fmt: skip
+    """`gather_known` and `atom_sums` of an atom of species t in a lane; types: of its structure.
+
+    Returns the square of the shortest distance; sums are added only if it is no coincidence.
+    """
+    reach = max(cutoffs[t, 0], cutoffs[t, 1])
+    least = gather_known(
+        first[atom], first[atom + 1], index, vectors, types, len(recurrence), reach, work[lane], places[lane, 0],
+        ends[lane, 0],
+    )  # fmt: skip
+    if least >= COINCIDENT * COINCIDENT:
+        atom_sums(
+            lane, ends[lane, 0], reach, cutoffs[t], orders[t], recurrence[t], work[lane], places[lane, 1],
+            ends[lane, 1], accumulators, radial, sums, filled,
+        )  # fmt: skip
+    return least
+
+
 def through_moments(
     begin: i8, end: i8, centers: i8[:], owners: i8[:], bases: i8[:], types: i8[:], first: i8[:], index: i4[:],
     vectors: rows(f8[:, :]), cutoffs: f8[:, 4], orders: i8[:, 3], species: f8[:, :], recurrence: f8[:, :],
@@ -185,21 +207,16 @@ def through_moments(
         t = types[centers[start]]
         while stop < min(end, start + LANES) and types[centers[stop]] == t:
             stop += 1
-        reach = max(cutoffs[t, 0], cutoffs[t, 1])
         filled[:] = 0
         sums[:] = 0.0
         for lane in range(stop - start):
             atom = centers[start + lane]
-            least = gather_known(
-                first[atom], first[atom + 1], index, vectors, types[bases[owners[atom]] :], n_types, reach, work[lane],
-                places[lane, 0], ends[lane, 0],
+            least = known_sums(
+                lane, atom, t, types[bases[owners[atom]] :], first, index, vectors, cutoffs, orders, recurrence, work,
+                places, ends, accumulators, radial, sums, filled,
             )  # fmt: skip
             if least < COINCIDENT * COINCIDENT:
                 return 1 + atom
-            atom_sums(
-                lane, ends[lane, 0], reach, cutoffs[t], orders[t], recurrence[t], work[lane], places[lane, 1],
-                ends[lane, 1], accumulators, radial, sums, filled,
-            )  # fmt: skip
         lanes_through_moments(
             stop - start, t, 0, 1, cutoffs, orders, species, recurrence, norms, expansion, layers, nodes, functions,
             starts, weights, normal, energy, work, places, ends, radial, moments, lanes, chain, values, filled, sums,
@@ -235,28 +252,22 @@ def features_through_moments(
 
     Returns 0, or 1 + an atom that coincides with another.
     """
-    n_types = len(species)
     start = begin
     while start < end:
         stop = start + 1
         t = types[centers[start]]
         while stop < min(end, start + LANES) and types[centers[stop]] == t:
             stop += 1
-        reach = max(cutoffs[t, 0], cutoffs[t, 1])
         filled[:] = 0
         sums[:] = 0.0
         for lane in range(stop - start):
             atom = centers[start + lane]
-            least = gather_known(
-                first[atom], first[atom + 1], index, vectors, types, n_types, reach, work[lane], places[lane, 0],
-                ends[lane, 0],
+            least = known_sums(
+                lane, atom, t, types, first, index, vectors, cutoffs, orders, recurrence, work, places, ends,
+                accumulators, radial, sums, filled,
             )  # fmt: skip
             if least < COINCIDENT * COINCIDENT:
                 return 1 + atom
-            atom_sums(
-                lane, ends[lane, 0], reach, cutoffs[t], orders[t], recurrence[t], work[lane], places[lane, 1],
-                ends[lane, 1], accumulators, radial, sums, filled,
-            )  # fmt: skip
         features_of_sums(species[t], filled, orders[t], norms[t], expansion[t], sums, moments[:4], values)
         for lane in range(stop - start):
             for f in range(nodes[t, 0]):
