@@ -1,6 +1,6 @@
 """How few labels a potential needs that chooses them itself: water on CuAu, with GFN1-xTB.
 
-    python docs/study/loop.py --data DATA --folder FOLDER [--quick]
+    python docs/study/loop.py --folder FOLDER [--data DATA] [--quick]
 
 DATA has two trajectories of Cu10Au9 with GFN1-xTB energies and forces: one-water.extxyz.xz and six-waters.extxyz.xz.
 aenet-py learn starts from the first frame with six molecules and labels with tblite what it is uncertain of, for five
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from training import DATA, JUDGED
 
 from aenet_py import evaluate, init, read, stability, train
 from aenet_py.active import places
@@ -130,7 +131,7 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--data", type=Path, default=DATA, help="reference data (default: beside this script)")
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--quick", action="store_true", help="a test run")
     options = parser.parse_args()
@@ -139,7 +140,7 @@ def main() -> None:
     one, six = (read(options.data / f"{name}.extxyz.xz") for name in ("one-water", "six-waters"))
     start = folder / "start.extxyz"
     start.write_bytes(extxyz.text(six[0]))
-    tested = six[1::EVERY][: size.judged]
+    tested = six[1:JUDGED:EVERY][: size.judged]
     found = judged(with_one_molecule(folder, one[: size.reference]), tested)
     reference = {"seed": "one molecule", "labels": size.reference, **found}
     rows: list[dict[str, Any]] = []

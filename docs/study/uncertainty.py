@@ -1,6 +1,6 @@
 """Which uncertainty follows the true errors: the spread of a committee, or distances to the training set.
 
-    python docs/study/uncertainty.py --data DATA --folder FOLDER [--quick]
+    python docs/study/uncertainty.py --folder FOLDER [--data DATA] [--quick]
 
 DATA has one-water.extxyz.xz and six-waters.extxyz.xz, structures of Cu10Au9 with one and six molecules and their
 GFN1-xTB energies and forces.  Committees of four potentials are trained on four fifths of the first, in blocks of
@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from training import TARGET
-from water import setups
+from training import DATA, FIRST, JUDGED, TARGET, setups
 
 from aenet_py import read, train
 from aenet_py.analysis import figures
@@ -109,13 +108,14 @@ def draw(values: dict[tuple[str, str], tuple[np.ndarray, np.ndarray, np.ndarray]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder with the two files")
+    parser.add_argument("--data", type=Path, default=DATA, help="reference data (default: beside this script)")
     parser.add_argument("--folder", type=Path, required=True, help="folder for all results")
     parser.add_argument("--quick", action="store_true", help="run a very small study, as a test")
     options = parser.parse_args()
     folder, step = options.folder.resolve(), 40 if options.quick else 1
     folder.mkdir(parents=True, exist_ok=True)
-    one, six = (read(options.data / f"{name}.extxyz.xz", slice(None)) for name in ("one-water", "six-waters"))
+    one = read(options.data / "one-water.extxyz.xz", slice(FIRST))
+    six = read(options.data / "six-waters.extxyz.xz", slice(JUDGED))
     blocks = np.arange(len(one)) // BLOCK
     left_out = blocks % EVERY == EVERY - 1
     fitted, validation, tested = (

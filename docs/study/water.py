@@ -1,6 +1,6 @@
 """What keeps simulations of water on CuAu stable: repulsion, pre-training, replay.
 
-    python docs/study/water.py --data DATA --folder FOLDER [--quick]
+    python docs/study/water.py --folder FOLDER [--data DATA] [--quick]
 
 DATA has three files of structures with GFN1-xTB energies and forces: database.extxyz.xz (clusters of six metals with
 adsorbates), one-water.extxyz.xz and six-waters.extxyz.xz (trajectories of Cu10Au9).  Potentials for one water molecule
@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import argparse
 import itertools
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from training import DATA, FIRST, JUDGED, LAYERS, TARGET, errors, setups
 
 from aenet_py import read, stability, train, transfer
 from aenet_py.analysis import figures
@@ -27,8 +27,7 @@ from aenet_py.runtime.workers import processors
 from aenet_py.structure import Structure
 from aenet_py.survival.results import Stability
 
-TARGET, ALL = ("Cu", "Au", "O", "H"), ("Cu", "Au", "O", "H", "Ag", "Pd", "Pt", "Ni", "C")
-BASIS = "BASIS type=Chebyshev\nradial_Rc = 8.0 radial_N = 15 angular_Rc = 5.0 angular_N = 5\n"
+ALL = (*TARGET, "Ag", "Pd", "Pt", "Ni", "C", "N")
 COMMON = {"forces_weight": 0.3, "schedule": "cosine", "test_percent": 15, "torch_seed": 1}
 EVERY = 5  # structures of the database, of which the last one is never trained on
 REFERENCE = 10  # frames of six molecules between those whose errors are computed
@@ -53,18 +52,6 @@ class Size:
 QUICK = Size(every=40, epochs=3, seeds=2, time=0.01, temperatures=(300.0,))
 
 
-def setups(folder: Path, species: Sequence[str]) -> dict[str, str]:
-    """Write the set-up of each species to a folder."""
-    folder.mkdir(exist_ok=True)
-    found = {}
-    for symbol in species:
-        path = folder / f"{symbol}.stp"
-        env = "\n".join([f"ENV {len(species)}", *species])
-        path.write_text(f"DESCR\n{symbol}\nEND DESCR\nATOM {symbol}\n{env}\nRMIN 0.35\n{BASIS}")
-        found[symbol] = str(path)
-    return found
-
-
 def trained(folder: Path) -> Potential | None:
     """The potentials of a training that has ended."""
     if not (folder / "done").exists():
@@ -81,7 +68,7 @@ def with_potentials(folder: Path, size: Size, data: dict[str, list[Structure]], 
     given: dict[str, Any] = {
         "setups": setups(place, species), "folder": place, "iterations": size.epochs, "batch_size": 16, **COMMON,
     }  # fmt: skip
-    networks = {symbol: [(15, "tanh")] * 2 for symbol in species}
+    networks = dict.fromkeys(species, LAYERS)
     more = WAYS.get(way)
     if more is None:
         structures = data["database" if way == "database" else "one"]
@@ -100,22 +87,6 @@ def with_potentials(folder: Path, size: Size, data: dict[str, list[Structure]], 
     found = trained(place)
     assert found is not None
     return found
-
-
-def errors(potential: Potential, structures: Sequence[Structure], relative: bool) -> tuple[float, float]:
-    """Root mean square errors of energies, meV/atom, and force components, meV/Å.
-
-    relative : energies are compared up to a constant, as one composition does not tell the energies of the free atoms.
-    """
-    energies, forces = [], []
-    for structure in structures:
-        found = potential.energy_forces(structure)
-        assert structure.energy is not None
-        energies.append((found.energy - structure.energy) / structure.n_atoms)
-        forces.append((found.forces - structure.forces).ravel())
-    differences = np.array(energies) - (np.mean(energies) if relative else 0.0)
-    energy, force = (1e3 * float(np.sqrt(np.mean(values**2))) for values in (differences, np.concatenate(forces)))
-    return energy, force
 
 
 def row(way: str, potential: Potential, data: dict[str, list[Structure]], found: Stability | None) -> dict[str, Any]:
@@ -161,7 +132,7 @@ def shown(value: object) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder with the three files")
+    parser.add_argument("--data", type=Path, default=DATA, help="reference data (default: beside this script)")
     parser.add_argument("--folder", type=Path, required=True, help="folder for all results")
     parser.add_argument("--quick", action="store_true", help="run a very small study, as a test")
     options = parser.parse_args()
@@ -174,7 +145,7 @@ def main() -> None:
     data = {
         "database": [each for each, test in zip(database, tested.tolist(), strict=True) if not test][:: size.every],
         "tested": [each for each, test in zip(database, tested.tolist(), strict=True) if test][:: size.every],
-        "one": one[:: size.every], "six": six[:: REFERENCE * (1 if size.every == 1 else 10)],
+        "one": one[: FIRST : size.every], "six": six[: JUDGED : REFERENCE * (1 if size.every == 1 else 10)],
     }  # fmt: skip
     rows, studies = [row("database", with_potentials(folder, size, data, "database"), data, None)], {}
     for way in WAYS:
