@@ -127,19 +127,39 @@ def column(raw: RawFrame, name: str) -> np.ndarray | None:
 
     raw : a frame that `parse` accepts; name : in lower case.  InputError for values that are not finite numbers.
     """
+    words = _words_of(raw, name)
+    if words is None:
+        return None
+    try:
+        values = np.array([_reals(row, True) for row in words])
+    except ValueError:
+        values = np.array([np.nan])
+    if not np.isfinite(values).all():
+        raise InputError(raw.name, f"found {name} that are not finite numbers", raw.line + 2)
+    return values
+
+
+def logical_column(raw: RawFrame, name: str) -> np.ndarray | None:
+    """A column of logical values, (n_atoms, width) bool, or None if there is none.
+
+    raw, name : as in `column`.  InputError for other values.
+    """
+    words = _words_of(raw, name)
+    if words is None:
+        return None
+    try:
+        return np.array([[_LOGICAL[word.lower()] for word in row] for row in words])
+    except KeyError as error:
+        raise InputError(raw.name, f"found {error} in {name}; expected T or F", raw.line + 2) from None
+
+
+def _words_of(raw: RawFrame, name: str) -> list[list[str]] | None:
+    """The words of each atom in a column, whose name is in lower case; None if there is none."""
     words = _comment(_decoded(raw.lines[1]), None)[0].get("properties", _DEFAULT_COLUMNS).strip().split(":")
     first = 0
     for column_name, number in zip(words[::3], map(int, words[2::3]), strict=True):
         if column_name.lower() == name:
-            try:
-                values = np.array(
-                    [_reals(line.decode().split()[first : first + number], True) for line in raw.lines[2:]]
-                )
-            except ValueError:
-                values = np.array([np.nan])
-            if not np.isfinite(values).all():
-                raise InputError(raw.name, f"found {name} that are not finite numbers", raw.line + 2)
-            return values
+            return [line.decode().split()[first : first + number] for line in raw.lines[2:]]
         first += number
     return None
 

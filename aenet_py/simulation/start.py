@@ -8,6 +8,7 @@ import os
 
 import numpy as np
 from ase import Atoms
+from ase.constraints import FixAtoms, FixCartesian, FixConstraint
 from ase.data import atomic_numbers
 
 from aenet_py.errors import AenetError, InputError
@@ -120,9 +121,22 @@ def _from_frames(path: str, number: int) -> Atoms | None:
     raw = kept[0]
     frame = extxyz.parse(raw, reference=False)
     atoms = Atoms(frame.names(), frame.positions, cell=frame.cell, pbc=frame.pbc)
+    movable = extxyz.logical_column(raw, "move_mask")
+    if movable is not None:
+        atoms.set_constraint(_constraints(movable))
     momenta, masses = (extxyz.column(raw, name) for name in ("momenta", "masses"))
     if masses is not None and masses.shape[1] == 1:
         atoms.set_masses(masses[:, 0])
     if momenta is not None and momenta.shape[1] == 3:
         atoms.set_momenta(momenta)
     return atoms
+
+
+def _constraints(movable: np.ndarray) -> list[FixConstraint]:
+    """Constraints of atoms that cannot move, or not along some axes; movable : (n_atoms, 1 or 3), as ASE writes it."""
+    fixed = ~movable
+    found: list[FixConstraint] = []
+    for mask in np.unique(fixed[fixed.any(axis=1)], axis=0):
+        atoms = np.flatnonzero((fixed == mask).all(axis=1))
+        found.append(FixAtoms(atoms) if mask.all() else FixCartesian(atoms, mask))
+    return found

@@ -126,8 +126,8 @@ class _Counter:
             self._note(_place(there), f"{name} ends before; the other file has it in {there.position}")
             return False
         if (mine.place, mine.what, len(mine.values)) != (theirs.place, theirs.what, len(theirs.values)):
-            whats = [f"{_place(field)} ({counted(len(field.values), 'value')})" for field in (mine, theirs)]
-            self._note("different contents", *self._both(mine, theirs, whats))
+            contents = [f"{_place(field)} ({counted(len(field.values), 'value')})" for field in (mine, theirs)]
+            self._note("different contents", *self._both(mine, theirs, contents))
             return False
         self._n_fields += 1
         self._n_values += len(mine.values)
@@ -153,8 +153,8 @@ class _Counter:
             lines.append(f"{counted(int(apart[index]), 'unit')} in the last place apart")
         return lines
 
-    def _both(self, mine: Field, theirs: Field, whats: Sequence[str]) -> list[str]:
-        return [f"{self._a}, {mine.position}: {whats[0]}", f"{self._b}, {theirs.position}: {whats[1]}"]
+    def _both(self, mine: Field, theirs: Field, values: Sequence[str]) -> list[str]:
+        return [f"{self._a}, {mine.position}: {values[0]}", f"{self._b}, {theirs.position}: {values[1]}"]
 
     def _note(self, *difference: str) -> None:
         self._first = self._first or difference

@@ -201,6 +201,15 @@ def test_files_are_added_to_a_folder(tmp_path):
     assert {*listing(folder)} == {"notes", *done.files}
 
 
+def test_labels_under_other_names_are_named(tmp_path):
+    data = tmp_path / "a.extxyz"
+    frame = "2\nProperties=species:S:1:pos:R:3:forces:R:3 total_energy={}\nO 0 0 0 0 0 0\nH 1 0 0 0 0 0\n"
+    data.write_text("".join(frame.format(-n) for n in range(12)))
+    with pytest.raises(AenetError, match=r"a\.extxyz#0:2: found total_energy, forces: .* choose with --energy and"):
+        aenet_py.init(data, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
 def cohesive(given: list[Structure], every: int) -> list[Structure]:
     """The structures, each so many-th of them with a cohesive energy in place of the total energy."""
     return [replace(s, energy=None, cohesive_energy=s.energy) if n % every == 0 else s for n, s in enumerate(given)]

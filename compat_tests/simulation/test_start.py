@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ase.io
 import numpy as np
 import pytest
+from ase import Atoms
+from ase.constraints import FixAtoms, FixCartesian
 
 from aenet_py.errors import AenetError
 from aenet_py.simulation import start
@@ -50,3 +53,32 @@ def test_any_frame(tmp_path):
     with pytest.raises(AenetError, match="found momenta that are not finite numbers"):
         start.read(str(path))
     assert np.isfinite(start.read(f"{path}", "extxyz").positions).all()
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ([], []),
+        ([FixAtoms([1, 3])], [FixAtoms([1, 3])]),
+        (
+            [FixCartesian([0], (True, False, False)), FixAtoms([2]), FixCartesian([1, 3], (False, True, True))],
+            [FixCartesian([1, 3], (False, True, True)), FixCartesian([0], (True, False, False)), FixAtoms([2])],
+        ),
+    ],
+)
+def test_fixed_atoms_stay_fixed(tmp_path, given, expected):
+    """As `ase.io.write` stores constraints."""
+    atoms = Atoms("MgSMgS", np.arange(12).reshape(4, 3), constraint=given)
+    atoms.set_momenta(np.ones((4, 3)), apply_constraint=False)
+    ase.io.write(tmp_path / "a.extxyz", atoms)
+    found = start.read(str(tmp_path / "a.extxyz"))
+    assert list(map(repr, found.constraints)) == list(map(repr, expected))
+    atoms.set_momenta(np.ones((4, 3)))  # zero for what is fixed
+    assert found.get_momenta().tolist() == atoms.get_momenta().tolist()
+
+
+def test_values_that_are_not_logical(tmp_path):
+    path = tmp_path / "a.xyz"
+    path.write_text("1\nProperties=species:S:1:pos:R:3:move_mask:L:1\nMg 0 0 0 maybe\n")
+    with pytest.raises(AenetError, match=r"a\.xyz#0:3: found 'maybe' in move_mask; expected T or F"):
+        start.read(str(path))

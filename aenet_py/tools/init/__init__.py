@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from aenet_py.errors import AenetError, InputError, counted
-from aenet_py.formats import frames, xsf
+from aenet_py.formats import extxyz, frames, xsf
 from aenet_py.formats import structures as structure_files
 from aenet_py.formats.labels import ANY, Labels
 from aenet_py.formats.text import foreign
@@ -126,7 +126,7 @@ def init(
     if not everything:
         raise bad[0] if bad else AenetError("there are no structures to train on")
     checked = check(everything, threads=threads, progress=progress)
-    structures, has_forces = _usable(everything, checked)
+    structures, has_forces = _usable(everything, checked, labels)
     found = figures(structures, checked, has_forces)
     if found.spread < LEAST_SPREAD:
         message = "the compositions alone explain all energies; more structures are needed, which differ otherwise"
@@ -172,15 +172,25 @@ def _check_free(folder: str, names: Sequence[str]) -> None:
         raise AenetError(f"{folder}: this is not a folder; choose another name")
 
 
-def _usable(everything: Sequence[Structure], checked: Checked) -> tuple[list[Structure], bool]:
+def _usable(everything: Sequence[Structure], checked: Checked, labels: Labels) -> tuple[list[Structure], bool]:
     """Structures that can be trained on, and whether forces are known; AenetError if there are none."""
     readable = set(checked.names)
     with_energy = [each for each in everything if each.path in readable and energy_of(each) is not None]
     has_forces = any(each.n_atoms > 1 and each.forces is not None for each in with_energy)
     found = [each for each in with_energy if each.forces is not None or not has_forces]
     if not found:
+        _check_labels(everything[0].path, labels)
         raise AenetError("no structure has an energy; there is nothing to train on")
     return found, has_forces
+
+
+def _check_labels(name: str, labels: Labels) -> None:
+    """InputError if a frame of extended XYZ has energy or forces under names that are not read."""
+    path, index = structure_files.frame_of(foreign(name))
+    if index is not None and frames.is_frames(path) and os.path.exists(path):
+        for item in structure_files.items(structure_files.sources([foreign(name)])):
+            assert item.raw is not None
+            extxyz.parse(item.raw, True, labels)
 
 
 def _have_forces(structures: Sequence[Structure]) -> bool:
