@@ -260,11 +260,10 @@ def _covariances(
 def _factors(
     types: Sequence[str], species: np.ndarray, raw: np.ndarray, errors: np.ndarray, together: bool
 ) -> dict[str, float]:
-    """Ratio of the root mean squares of errors and raw values, by species or of all atoms together."""
+    """The `ratio` of errors to raw values, by species or of all atoms together; 0 if there is none."""
 
     def ratio(chosen: np.ndarray) -> float:
-        square = float((raw[chosen] ** 2).mean())
-        return float(np.sqrt((errors[chosen] ** 2).mean() / square)) if square > 0 else 0.0
+        return uncertainty.ratio(errors[chosen] ** 2, raw[chosen] ** 2) or 0.0
 
     overall = ratio(np.ones(len(species), dtype=bool))
     present = set() if together else set(species.tolist())

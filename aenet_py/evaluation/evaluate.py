@@ -201,7 +201,7 @@ def _combined(
     is_committee = len(predictions) > 1
     deviation, uncertain = None, None
     if is_committee:
-        deviation = estimates.factor(calibration) * forces.std(axis=0)
+        deviation = estimates.deviation(forces, calibration)
         uncertain = estimates.spread(deviation)
     elif calibration is not None:
         types = species_of(first.model, structure)

@@ -281,9 +281,8 @@ class ANNCalculator(Calculator):
         with self._lock:
             if results is not self.results or self.atoms is None:
                 raise AenetError("forces_std belongs to the last calculation; ask for it before the next one")
-            deviation = np.array([each.forces for each in self._one_by_one(self.atoms)]).std(axis=0)
-            found = self.calibration
-            return uncertainty.factor(found) * deviation
+            forces = np.array([each.forces for each in self._one_by_one(self.atoms)])
+            return uncertainty.deviation(forces, self.calibration)
 
     def uncertainty(self, results: Results, environments: Environments | None = None) -> np.ndarray:
         """Expected force error of each atom, (n_atoms,) eV/Å, for the last results.

@@ -23,6 +23,7 @@ from aenet_py.formats.text import foreign, native
 from aenet_py.inputs.moved import moved
 from aenet_py.inputs.train import TrainInput, Transfer, to_text
 from aenet_py.inputs.weights import WeightInput
+from aenet_py.potentials.uncertainty import LEAST, ratio
 from aenet_py.runtime import locks
 from aenet_py.runtime.output import PendingFile
 from aenet_py.runtime.processes import WATCH, Job, end_with_parent, share
@@ -30,11 +31,10 @@ from aenet_py.runtime.progress import Advance
 from aenet_py.runtime.workers import processors
 from aenet_py.structure import Structure
 from aenet_py.training.events import EpochErrors, Events
-from aenet_py.training.files import PATH, TRANSFERRED
+from aenet_py.training.files import PATH, state_in
 
 DONE = "energies.train"  # the table that a member's training writes when it has ended
 PATIENCE, WAIT = 20, WATCH / 4  # how often, and how long (s), to wait for a folder that is in use
-LEAST = 10  # structures, or atoms, that fix a factor
 SEEDS = 2**64  # numbers that PHSEED can be
 
 
@@ -145,10 +145,10 @@ def of_source(source: str, number: int) -> str | None:
     if members is None:
         return None
     folder = os.path.join(source, str((number - 1) % members + 1))
-    for name in (TRANSFERRED, PATH):
-        if os.path.exists(os.path.join(folder, name)):
-            return os.path.join(folder, name)
-    raise AenetError(f"{folder}: no {PATH} of this member; the source must be the folder of a committee's training")
+    state = state_in(folder)
+    if state is None:
+        raise AenetError(f"{folder}: no {PATH} of this member; the source must be the folder of a committee's training")
+    return state
 
 
 def _begin(numbers: Sequence[int]) -> None:
@@ -278,27 +278,11 @@ def _calibrate(deck: TrainInput, names: Sequence[Sequence[str]], found: files.Ca
 
 
 def factor(differences: np.ndarray) -> float | None:
-    """Expected error of a committee's mean for a spread of 1.
+    """Error of a committee's mean for a spread of 1, as `ratio`; None also for fewer than `LEAST` values.
 
-    The ratio of the root mean squares of errors and spreads.  Musil et al., J. Chem. Theory Comput. 15, 906 (2019), and
-    Imbalzano et al., J. Chem. Phys. 154, 074102 (2021), average the squared ratios, in which the smallest spreads
-    dominate; that needs a correction for few members, which diverges for three.  A ratio of averages needs none.
-
-    Parameters
-    ----------
-    differences : array
-        (n_members, n) or (n_members, n, 3) predicted minus reference values.
-
-    Returns
-    -------
-    float or None
-        Factor of the standard deviation over the members (divisor n_members; for vectors, the root of the sum over the
-        components).  None for fewer than `LEAST` values, or if all members agree.
+    differences : (n_members, n) or (n_members, n, 3) predicted minus reference values.
     """
-    square = float(np.mean(differences.var(axis=0)))
-    if differences.shape[1] < LEAST or not square:
-        return None
-    return float(np.sqrt(np.mean(differences.mean(axis=0) ** 2) / square))
+    return None if differences.shape[1] < LEAST else ratio(differences.mean(axis=0) ** 2, differences.var(axis=0))
 
 
 def _errors(folders: Sequence[str], with_forces: bool) -> tuple[tuple[TestErrors, ...], TestErrors, files.Calibration]:

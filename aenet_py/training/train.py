@@ -416,7 +416,7 @@ def _train(
 ) -> TrainingResult | CommitteeResult:  # fmt: skip
     if deck.committee is not None:
         return _train_committee(deck, folder, on_epoch, progress)
-    with working_in(folder), _random_state_kept(), processes.joined() as ranks:
+    with working_in(folder), random_state_kept(), processes.joined() as ranks:
         outcome = flow.run(deck, ranks, _Callbacks(on_epoch, progress and ranks.rank == 0))
         assert outcome is not None
         if outcome.signal is not None:
@@ -467,7 +467,7 @@ def working_in(folder: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _random_state_kept() -> Iterator[None]:
+def random_state_kept() -> Iterator[None]:
     """Leave NumPy's global generator, which the original's splits are drawn from, as it was."""
     before = np.random.get_state()  # noqa: NPY002 - the original's generator
     try:
