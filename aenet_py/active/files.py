@@ -61,8 +61,9 @@ def page(wanted: LearnInput, records: Sequence[Record], drawing: str) -> str:
         "generation", "structures", "runs to the end", "stable, ps", f"{what}, eV/Å", f"{QUANTILE:.0%} below",
         "uncertain frames", "picked", "energy error, meV/atom", "force error, meV/Å", "rank correlation",
     ]  # fmt: skip
-    head += ["expected / true", "atoms of the calibration"] if wanted.is_calibrated else []
-    cells = [_cells(each) + (_of_calibration(each) if wanted.is_calibrated else []) for each in records]
+    head += ["expected / true"] if wanted.is_calibrated else []
+    small = ' style="font-size: 14px"' if wanted.is_calibrated else ""  # a further column
+    cells = [[*_cells(each), _shown(each.ratio, ".2f")][: len(head)] for each in records]
     rows = "\n".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in some)}</tr>" for some in cells)
     settings = html.escape("\n".join(_settings(wanted)), quote=False)
     svg, name = drawing[drawing.index("<svg") :], html.escape(os.path.basename(wanted.folder))
@@ -74,7 +75,7 @@ def page(wanted: LearnInput, records: Sequence[Record], drawing: str) -> str:
 <h1>{name}</h1>
 <p>{_about(wanted)}</p>
 <div class="wide">{svg}</div>
-<div class="wide"><table><tr>{"".join(f"<th>{name}</th>" for name in head)}</tr>
+<div class="wide"><table{small}><tr>{"".join(f"<th>{name}</th>" for name in head)}</tr>
 {rows}
 </table></div>
 <h2>Settings</h2>
@@ -99,10 +100,6 @@ def _about(wanted: LearnInput) -> str:
         "calibrated in\neach generation with test structures. Expected / true compares the expected errors of the new "
         "structures with the\ntrue ones."
     )
-
-
-def _of_calibration(each: Record) -> list[str]:
-    return [_shown(each.ratio, ".2f"), str(each.n_calibrated)]
 
 
 def _cells(each: Record) -> list[str]:
