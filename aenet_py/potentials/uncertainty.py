@@ -128,8 +128,13 @@ def loaded(given: str | os.PathLike[str] | Uncertainty | None, members: Sequence
 
 
 def factor(found: Uncertainty | None) -> float:
-    """Of the spread of a committee; 1 without a calibration."""
-    return 1.0 if found is None else next(iter(found.factors.values()))
+    """Of the spread of a committee's forces; 1 without a calibration."""
+    return 1.0 if found is None else next(iter(found.factors.values()), 1.0)
+
+
+def energy_factor(found: Uncertainty | None) -> float:
+    """Of the spread of a committee's energies; 1 without a calibration."""
+    return 1.0 if found is None or found.energy_factor is None else found.energy_factor
 
 
 def ratio(errors: np.ndarray, raw: np.ndarray) -> float | None:
@@ -163,7 +168,7 @@ def load(path: str | os.PathLike[str], members: Sequence[Potential]) -> Uncertai
     try:
         check(found, members)
     except AenetError as error:
-        raise InputError(name, f"{error}; calibrate again (aenet-py calibrate)") from None
+        raise InputError(name, f"{error}; calibrate again (aenet-py calibrate), or delete this file") from None
     return found
 
 
@@ -174,7 +179,7 @@ def check(found: Uncertainty, members: Sequence[Potential]) -> None:
     wanted = sorted(sorted(member.items()) for member in digests(members))
     species = set(members[0].types)
     known = sorted(sorted((s, d) for s, d in member.items() if s in species) for member in found.members)
-    if wanted != known or not species <= set(found.factors):
+    if wanted != known or not (found.method == COMMITTEE or species <= set(found.factors)):
         raise AenetError("calibrated for other potentials")
     for file in members[0].files if found.method != COMMITTEE else ():
         symbol = file.setup.atom_type.strip()

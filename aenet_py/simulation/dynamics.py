@@ -362,7 +362,8 @@ class _Simulation:
         arrays: dict[str, np.ndarray] = {}
         if uncertain is not None:
             arrays["uncertainty"] = uncertain
-        if "energy_std" in results:
+        calculator = self.atoms.calc
+        if isinstance(calculator, ANNCalculator) and len(calculator.members) > 1:
             row.update(zip(COMMITTEE_COLUMNS, (results["energy_std"], _longest(results["forces_std"])), strict=True))
             arrays["forces_std"] = results["forces_std"]
         elif uncertain is not None:

@@ -47,6 +47,25 @@ class TestErrors:
 
 
 @dataclass(frozen=True)
+class Calibration:
+    """How the errors of a committee's mean compare with the spread of its members, in the test set of its training.
+
+    Parameters
+    ----------
+    energy_factor, force_factor
+        Ratio of the root mean squares of errors and standard deviations, of energies per atom and of force vectors;
+        None if there was too little to tell.
+    n_structures, n_atoms
+        Structures with energies and atoms with forces in the test set.
+    """
+
+    energy_factor: float | None = None
+    force_factor: float | None = None
+    n_structures: int = 0
+    n_atoms: int = 0
+
+
+@dataclass(frozen=True)
 class CommitteeOutcome:
     """A committee that was trained.
 
@@ -65,7 +84,7 @@ class CommitteeOutcome:
     members: tuple[TestErrors, ...]
     mean: TestErrors
     potentials: tuple[tuple[str, ...], ...]
-    calibration: files.Calibration
+    calibration: Calibration
 
 
 def check(deck: TrainInput, n_processes: int) -> None:
@@ -257,13 +276,13 @@ def _collected(deck: TrainInput, decks: dict[int, TrainInput]) -> CommitteeOutco
     results.write([content])
     members, mean, calibration = _errors([str(number) for number in decks], deck.alpha is not None)
     _calibrate(deck, names, calibration)
-    files.write(".", len(decks), calibration)
+    files.write(".", len(decks))
     return CommitteeOutcome(members, mean, tuple(names), calibration)
 
 
-def _calibrate(deck: TrainInput, names: Sequence[Sequence[str]], found: files.Calibration) -> None:
-    """Write uncertainty.json, by which all programs scale the spread of the forces, or remove an older one."""
-    if found.force_factor is None:
+def _calibrate(deck: TrainInput, names: Sequence[Sequence[str]], found: Calibration) -> None:
+    """Write uncertainty.json, by which all programs scale the spread, or remove an older one."""
+    if found.energy_factor is None and found.force_factor is None:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(uncertainty.NAME)
         return
@@ -271,10 +290,12 @@ def _calibrate(deck: TrainInput, names: Sequence[Sequence[str]], found: files.Ca
         {symbol: uncertainty.digest(potential.read(path)) for symbol, path in zip(deck.symbols, paths, strict=True)}
         for paths in names
     )
-    factors = dict.fromkeys(deck.symbols, found.force_factor)
-    uncertainty.write(
-        uncertainty.NAME, uncertainty.Uncertainty(uncertainty.COMMITTEE, members, factors, n_atoms=found.n_atoms)
-    )
+    factors = {} if found.force_factor is None else dict.fromkeys(deck.symbols, found.force_factor)
+    calibrated = uncertainty.Uncertainty(
+        uncertainty.COMMITTEE, members, factors, n_atoms=found.n_atoms, energy_factor=found.energy_factor,
+        n_structures=found.n_structures,
+    )  # fmt: skip
+    uncertainty.write(uncertainty.NAME, calibrated)
 
 
 def factor(differences: np.ndarray) -> float | None:
@@ -285,7 +306,7 @@ def factor(differences: np.ndarray) -> float | None:
     return None if differences.shape[1] < LEAST else ratio(differences.mean(axis=0) ** 2, differences.var(axis=0))
 
 
-def _errors(folders: Sequence[str], with_forces: bool) -> tuple[tuple[TestErrors, ...], TestErrors, files.Calibration]:
+def _errors(folders: Sequence[str], with_forces: bool) -> tuple[tuple[TestErrors, ...], TestErrors, Calibration]:
     """Errors of each member and of their mean, and how the latter compare with the spread, from their tables."""
     energies = _differences([os.path.join(folder, "energies.test") for folder in folders], _energies)
     paths = [os.path.join(folder, "forces.test") for folder in folders] if with_forces else []
@@ -300,7 +321,7 @@ def _errors(folders: Sequence[str], with_forces: bool) -> tuple[tuple[TestErrors
     (energy, n_structures), (force, n_atoms) = (
         (None, 0) if each is None else (factor(each), each.shape[1]) for each in (energies, forces)
     )
-    return tuple(members), mean, files.Calibration(energy, force, n_structures, n_atoms)
+    return tuple(members), mean, Calibration(energy, force, n_structures, n_atoms)
 
 
 def _differences(paths: Sequence[str], read: Callable[[str], np.ndarray]) -> np.ndarray | None:

@@ -15,7 +15,6 @@ import numpy as np
 
 from aenet_py.errors import AenetError, AenetWarning
 from aenet_py.formats import trained
-from aenet_py.formats.committee import Calibration
 from aenet_py.formats.labels import ANY, Labels
 from aenet_py.inputs import train as inputs
 from aenet_py.inputs.structures import StructureInput
@@ -28,7 +27,7 @@ from aenet_py.structure import Structure
 from aenet_py.training import committee as committees
 from aenet_py.training import flow, options
 from aenet_py.training import ranks as processes
-from aenet_py.training.committee import TestErrors
+from aenet_py.training.committee import Calibration, TestErrors
 from aenet_py.training.events import EpochErrors, Events
 from aenet_py.training.options import HiddenLayers, TransferOptions
 
