@@ -47,8 +47,8 @@ def calibrated(members: Sequence[Potential], folder: str, structures: Sequence[S
         if sum(each.n_atoms for each in rest if each.n_atoms > 1) >= uncertainty.LEAST:
             return calibrate(members[0], seen, rest, output=path).uncertainty
     elif os.path.exists(path):
-        known_already = uncertainty.load(path, members)
-        if known_already.factors:
-            return known_already
+        of_training = uncertainty.load(path, members)
+        if of_training.factors:
+            return of_training
     found = f"{folder}: the test set has fewer than {uncertainty.LEAST} atoms with forces"
     raise AenetError(f"{found}, too few to calibrate the uncertainty; hold out more structures (TESTPERCENT)")

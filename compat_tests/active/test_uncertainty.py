@@ -189,7 +189,7 @@ def test_ctrl_c_in_the_training(tmp_path: Path) -> None:
     deck.write_text(deck.read_text().replace("ITERATIONS 12", "ITERATIONS 100000"))
     process = start(path)
     place = tmp_path / "loop" / "generation-00" / places.TRAINING
-    for _ in range(600):
+    for _ in range(6000):
         if (place / "model.restart").exists() or process.poll() is not None:
             break
         time.sleep(0.1)
