@@ -19,7 +19,7 @@ def calibrated(members: Sequence[Potential], folder: str, structures: Sequence[S
     """The calibration in uncertainty.json beside potentials; of a single potential, it is written first.
 
     The factor of a committee is that of its training.  Distances of features are those to the structures that the
-    potential was trained on or validated by, and all others give their factors.
+    potential was trained on or validated by, and those of the test set give their factors.
 
     Parameters
     ----------
@@ -41,11 +41,10 @@ def calibrated(members: Sequence[Potential], folder: str, structures: Sequence[S
     """
     path = os.path.join(folder, files.NAME)
     if len(members) == 1:
-        known = trained_on.names(folder)
-        seen = [each for each in structures if trained_on.name(each.path) in known]
-        rest = [each for each in structures if trained_on.name(each.path) not in known and each.forces is not None]
-        if sum(each.n_atoms for each in rest if each.n_atoms > 1) >= uncertainty.LEAST:
-            return calibrate(members[0], seen, rest, output=path).uncertainty
+        parts = [trained_on.names(folder, tables) for tables in (trained_on.TABLES, trained_on.TESTED)]
+        seen, tested = ([each for each in structures if trained_on.name(each.path) in part] for part in parts)
+        if sum(each.n_atoms for each in tested if each.forces is not None and each.n_atoms > 1) >= uncertainty.LEAST:
+            return calibrate(members[0], seen, tested, output=path).uncertainty
     elif os.path.exists(path):
         of_training = uncertainty.load(path, members)
         if of_training.factors:

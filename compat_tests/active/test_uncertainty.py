@@ -240,6 +240,20 @@ def test_a_deck_that_cannot_be_used(tmp_path: Path, text: str, line: str, other:
         learn(path)
 
 
+def test_structures_that_the_training_leaves_out_do_not_calibrate(tmp_path: Path) -> None:
+    path, deck = examples.write(tmp_path, FEATURES), tmp_path / "given" / "train.in"
+    frames = read(tmp_path / "given" / "labelled.extxyz")
+    energies = sorted(each.energy / each.n_atoms for each in frames)
+    changed = deck.read_text().replace("TESTPERCENT 20", "TESTPERCENT 40")
+    deck.write_text(f"MAXENERGY {(energies[-2] + energies[-3]) / 2}\n{changed}")
+    with pytest.raises(StoppedError):
+        learn(path, stop=(tmp_path / "loop" / "generation-00" / places.EXPLORATION / "settings.json").exists)
+    place = tmp_path / "loop" / "generation-00" / places.TRAINING
+    trained, tested = (trained_on.names(str(place), tables) for tables in (trained_on.TABLES, trained_on.TESTED))
+    assert (len(trained), len(tested)) == (5, 3)
+    assert uncertainty_format.read(str(place / uncertainty_format.NAME)).n_atoms == 18
+
+
 def test_structures_of_a_test_set_calibrate(tmp_path: Path) -> None:
     path, deck = examples.write(tmp_path, FEATURES), tmp_path / "given" / "train.in"
     content = (tmp_path / "given" / "labelled.extxyz").read_bytes().split(b"\n6\n")
