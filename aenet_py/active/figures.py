@@ -27,7 +27,7 @@ def figure(wanted: LearnInput, records: Sequence[Record]) -> Figure:
         spreads.plot(labels, values, "o-", color=figures.COLORS[color], markersize=4, label=name)
     spreads.axhline(limit, color="0.6", linewidth=0.8, linestyle="--", label=f"limit, {limit:g}")
     spreads.set_yscale("log")
-    spreads.set(ylabel="spread of forces (eV/Å)")
+    spreads.set(ylabel="expected force error (eV/Å)" if wanted.is_calibrated else "spread of forces (eV/Å)")
     times.plot(labels, [each.time for each in records], "o-", color=figures.COLORS[0], markersize=4)
     times.axhline(wanted.explore.time, color="0.6", linewidth=0.8, linestyle="--")
     times.set(ylabel="stable, median (ps)")

@@ -6,7 +6,7 @@ import dataclasses
 import html
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from aenet_py.active import figures
 from aenet_py.active.judging import QUANTILE, Record
@@ -22,6 +22,10 @@ COLUMNS = {  # of the table: names of the record's values, with units
     "energy_rmse": "energy_rmse_eV_per_atom", "force_rmse": "force_rmse_eV_per_A",
     "correlation": "rank_correlation",
 }  # fmt: skip
+CALIBRATED = {  # the same of potentials whose uncertainty is calibrated
+    **COLUMNS, "spread": "uncertainty_eV_per_A", "high_spread": "high_uncertainty_eV_per_A",
+    "n_calibrated": "calibrated_atoms", "ratio": "expected_over_true",
+}  # fmt: skip
 _STYLE = """body { font: 16px/1.5 sans-serif; max-width: 60em; margin: 2em auto; padding: 0 1em; color: #222 }
 table { border-collapse: collapse; width: 100% } .wide { overflow-x: auto }
 th, td { padding: .3em .6em; text-align: right; border-bottom: 1px solid #ddd } th { font-weight: 600 }
@@ -33,7 +37,8 @@ pre { background: #f4f4f4; padding: 1em; overflow-x: auto }"""
 def write(wanted: LearnInput, records: Sequence[Record]) -> list[str]:
     """Write learn.csv, learn.png and index.html in place of older ones; their paths."""
     paths = [os.path.join(wanted.folder, name) for name in ("learn.csv", "learn.png", "index.html")]
-    tables.write(paths[0], tuple(COLUMNS.values()), map(_row, records))
+    columns = CALIBRATED if wanted.is_calibrated else COLUMNS
+    tables.write(paths[0], tuple(columns.values()), (_row(each, columns) for each in records))
     figure = figures.figure(wanted, records)
     save(figure, paths[1])
     drawing = io.StringIO()
@@ -44,18 +49,22 @@ def write(wanted: LearnInput, records: Sequence[Record]) -> list[str]:
     return paths
 
 
-def _row(record: Record) -> dict[str, object]:
+def _row(record: Record, columns: Mapping[str, str]) -> dict[str, object]:
     values = dataclasses.asdict(record)
-    return {column: values[name] for name, column in COLUMNS.items() if values[name] == values[name]}
+    return {column: values[name] for name, column in columns.items() if values[name] == values[name]}
 
 
 def page(wanted: LearnInput, records: Sequence[Record], drawing: str) -> str:
     """A page that needs no other file; drawing : the figure as SVG."""
-    head = (
-        "generation", "structures", "runs to the end", "stable, ps", "spread, eV/Å", f"{QUANTILE:.0%} below",
+    what = "expected error" if wanted.is_calibrated else "spread"
+    head = [
+        "generation", "structures", "runs to the end", "stable, ps", f"{what}, eV/Å", f"{QUANTILE:.0%} below",
         "uncertain frames", "picked", "energy error, meV/atom", "force error, meV/Å", "rank correlation",
-    )  # fmt: skip
-    rows = "\n".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in _cells(each))}</tr>" for each in records)
+    ]  # fmt: skip
+    head += ["expected / true"] if wanted.is_calibrated else []
+    small = ' style="font-size: 14px"' if wanted.is_calibrated else ""  # a further column
+    cells = [[*_cells(each), _shown(each.ratio, ".2f")][: len(head)] for each in records]
+    rows = "\n".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in some)}</tr>" for some in cells)
     settings = html.escape("\n".join(_settings(wanted)), quote=False)
     svg, name = drawing[drawing.index("<svg") :], html.escape(os.path.basename(wanted.folder))
     return f"""<!DOCTYPE html>
@@ -64,10 +73,9 @@ def page(wanted: LearnInput, records: Sequence[Record], drawing: str) -> str:
 <title>{name}</title><style>{_STYLE}</style></head>
 <body>
 <h1>{name}</h1>
-<p>In each generation, a committee is trained on all structures labelled so far and simulates. Frames in which it is
-uncertain are labelled. The errors are those of the new structures, before the next committee is trained on them.</p>
+<p>{_about(wanted)}</p>
 <div class="wide">{svg}</div>
-<div class="wide"><table><tr>{"".join(f"<th>{name}</th>" for name in head)}</tr>
+<div class="wide"><table{small}><tr>{"".join(f"<th>{name}</th>" for name in head)}</tr>
 {rows}
 </table></div>
 <h2>Settings</h2>
@@ -75,6 +83,23 @@ uncertain are labelled. The errors are those of the new structures, before the n
 </body>
 </html>
 """
+
+
+def _about(wanted: LearnInput) -> str:
+    what = "potential" if wanted.is_single else "committee"
+    text = (
+        f"In each generation, a {what} is trained on all structures labelled so far and simulates. Frames in which it "
+        f"is\nuncertain are labelled. The errors are those of the new structures, before the next {what} is trained on "
+        "them."
+    )
+    if not wanted.is_calibrated:
+        return text
+    by = "the features of the atom" if wanted.is_single else "the spread of the committee"
+    return (
+        f"{text}\nA frame is as uncertain as its least certain force, whose expected error follows from {by}, "
+        "calibrated in\neach generation with test structures. Expected / true compares the expected errors of the new "
+        "structures with the\ntrue ones."
+    )
 
 
 def _cells(each: Record) -> list[str]:

@@ -1,6 +1,6 @@
 """From a few labels to a potential, in generations of simulations and new labels.
 
-first labels ──> training ──committee──> simulations ──uncertain frames──> calculator ──labels──> training ──> ...
+first labels ──> training ──potentials──> simulations ──uncertain frames──> calculator ──labels──> training ──> ...
 
 Every step leaves a file that appears when it is complete, so that a loop goes on where it was stopped or killed.
 """
@@ -15,13 +15,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from ase import Atoms
 
-from aenet_py.active import files, judging, picking, places, training
+from aenet_py.active import calibrating, files, judging, picking, places, training
 from aenet_py.active.exploring import explore
 from aenet_py.active.judging import Record
 from aenet_py.errors import AenetError, StoppedError
-from aenet_py.formats import committee as committee_files
 from aenet_py.formats import extxyz
 from aenet_py.formats.read import read
+from aenet_py.formats.uncertainty import Uncertainty
 from aenet_py.inputs import learn as inputs
 from aenet_py.inputs.learn import LearnInput
 from aenet_py.inputs.train import TrainInput
@@ -34,9 +34,7 @@ from aenet_py.runtime.workers import processors
 from aenet_py.simulation import start as starts
 from aenet_py.structure import Structure, as_structure, from_atoms
 from aenet_py.tools.init import init
-from aenet_py.training import committee
-from aenet_py.training.events import Events
-from aenet_py.training.train import working_in
+from aenet_py.training.events import EpochErrors, Events
 
 CERTAIN, BUDGET, GENERATIONS = "certain", "labels", "generations"
 Progress = Callable[[float, str], contextlib.AbstractContextManager[Callable[[float], object]]]
@@ -51,7 +49,7 @@ class Learned:
     folder
         Of all files.
     potential
-        The folder of the last committee.
+        The folder of the last training.
     records
         The numbers of each generation.
     reason
@@ -125,12 +123,12 @@ class _Loop:
         if first is None:
             first, n_labels = self.first_labels()
         records: list[Record] = []
-        known, added = training.structures_of(first), list[str]()
+        known, apart, added = *(training.structures_of(first, which) for which in ("given", "test")), list[str]()
         while True:
             place = places.generation(folder, len(records))
             at = os.path.join(place, places.TRAINING)
             trained = self.trained(first, later, added, previous, at, len(records))
-            record, labelled = self.generation(trained, place, len(records), known, n_labels)
+            record, labelled = self.generation(trained, place, len(records), known, apart, n_labels)
             records.append(record)
             written = files.write(self.wanted, records)
             reason = self.reason(record)
@@ -164,36 +162,43 @@ class _Loop:
         self, first: TrainInput, later: TrainInput | None, added: Sequence[str], previous: str | None, folder: str,
         generation: int,
     ) -> list[Potential]:  # fmt: skip
-        """Train the committee of a generation, unless it is there."""
-        if committee_files.read(folder) is None:
-            deck = training.of_generation(first, later, added, previous, folder, self.wanted.members)
+        """Train the potentials of a generation, unless they are there."""
+        members_wanted = training.committee_of(self.wanted, first)
+        if not training.is_complete(folder, members_wanted):
+            deck = training.of_generation(first, later, added, previous, folder, members_wanted)
             self.tell(f"Generation {generation}: training")
-            with working_in(folder):
-                committee.write_deck(deck, ".")
-                outcome = committee.run(deck, _Shown(self.progress), self.stop)
-            if outcome is None:
+            if not training.run(deck, folder, _Shown(self.progress, self.stop), self.stop):
                 raise StoppedError(f"stopped in the training of generation {generation}")
         return members(folder)
 
     def generation(
-        self, potentials: Sequence[Potential], folder: str, generation: int, known: Sequence[Structure], n_labels: int
+        self, potentials: Sequence[Potential], folder: str, generation: int, known: Sequence[Structure],
+        apart: Sequence[Structure], n_labels: int,
     ) -> tuple[Record, list[Structure]]:  # fmt: skip
-        """Simulate, pick and label; the record, and the labelled frames."""
+        """Simulate, pick and label; the record, and the labelled frames.
+
+        known : structures to train on; apart : further ones, for tests only.
+        """
         path, labelled = (os.path.join(folder, name) for name in (places.RECORD, places.LABELLED))
         record = judging.load(path)
         if record is not None and (self.reason(record) is not None or record.n_picked):
             return record, read(labelled) if record.n_picked else []
-        record, picked = self.explored(potentials, folder, generation, known, n_labels)
+        calibration = None
+        if self.wanted.is_calibrated:
+            at = os.path.join(folder, places.TRAINING)
+            calibration = calibrating.calibrated(potentials, at, [*known, *apart])
+        record, picked = self.explored(potentials, calibration, folder, generation, known, n_labels)
         new: list[Structure] = []
         if picked is not None:
             self.tell(f"Generation {generation}: labelling")
             new = self.labelled(picked, labelled)
-            record = judging.with_labels(record, potentials, new, len(read(picked)))
+            record = judging.with_labels(record, potentials, calibration, new, len(read(picked)))
         judging.save(record, path)
         return record, new
 
     def explored(
-        self, potentials: Sequence[Potential], folder: str, generation: int, known: Sequence[Structure], n_labels: int
+        self, potentials: Sequence[Potential], calibration: Uncertainty | None, folder: str, generation: int,
+        known: Sequence[Structure], n_labels: int,
     ) -> tuple[Record, str | None]:  # fmt: skip
         """Simulate, and pick frames; the record so far, and the file of the frames, None if the loop ends."""
         wanted, pick = self.wanted, self.wanted.pick
@@ -202,8 +207,10 @@ class _Loop:
         with self.progress(n, "runs") as advance:
             place = os.path.join(folder, places.EXPLORATION)
             found = explore(wanted, potentials, self.start, place, generation, processors(), self.stop, advance)
-        candidates = picking.of_committee(potentials, found.frames)
-        record = judging.of_exploration(generation, len(known), n_labels, found, candidates, pick.min_spread)
+        candidates = picking.candidates(potentials, calibration, found.frames)
+        record = judging.of_exploration(
+            generation, len(known), n_labels, found, candidates, pick.min_spread, calibration
+        )  # fmt: skip
         if self.reason(record) is not None:
             return record, None
         path = os.path.join(folder, places.PICKED)
@@ -213,7 +220,8 @@ class _Loop:
             chosen = picking.choose(candidates, prints, most, pick.min_spread, pick.max_spread)
             if not chosen:
                 raise AenetError(f"{place}: there is no frame to label; the first structures must be better known")
-            _write(path, [_named(candidates.structures[k], candidates.spread[k]) for k in chosen])
+            name = "spread" if calibration is None else "uncertainty"
+            _write(path, [_named(candidates.structures[k], name, candidates.spread[k]) for k in chosen])
         return record, path
 
     def labelled(self, path: str, output: str) -> list[Structure]:
@@ -236,7 +244,7 @@ class _Loop:
             _, why = found.failures[0]
             raise AenetError(f"{path}: no structure could be labelled; of the first: {why}")
         _write(output, done)
-        return done
+        return read(output)  # with the names by which trainings know them
 
     def reason(self, record: Record) -> str | None:
         """Why the loop ends after a generation, None if it goes on."""
@@ -249,10 +257,13 @@ class _Loop:
 
 
 class _Shown(Events):
-    """Shows the progress of a training."""
+    """Shows the progress of a training, which stops on request."""
 
-    def __init__(self, progress: Progress):
-        self._progress = progress
+    def __init__(self, progress: Progress, stop: Callable[[], bool]):
+        self._progress, self._stop = progress, stop
+
+    def epoch(self, epoch: int, errors: EpochErrors) -> bool:  # noqa: ARG002
+        return self._stop()
 
     def progress(self, total: float, unit: str, done: float = 0.0) -> contextlib.AbstractContextManager[Advance]:
         return self._shown(total, unit, done)
@@ -268,10 +279,10 @@ class _Shown(Events):
             yield further
 
 
-def _named(frame: Structure, spread: float) -> Structure:
-    """A frame without the committee's energy and forces, which says where it comes from."""
-    name = os.path.basename(frame.path)
-    return replace(frame, energy=None, forces=None, info={**frame.info, "frame": name, "spread": f"{spread:.4g}"})
+def _named(frame: Structure, name: str, value: float) -> Structure:
+    """A frame without predicted energy and forces, which says where it comes from, and how uncertain it is."""
+    more = {"frame": os.path.basename(frame.path), name: f"{value:.4g}"}
+    return replace(frame, energy=None, forces=None, info={**frame.info, **more})
 
 
 def _write(path: str, structures: Sequence[Structure]) -> None:

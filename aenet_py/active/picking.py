@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from aenet_py.descriptors.model import species_of
+from aenet_py.formats.uncertainty import Uncertainty
 from aenet_py.potentials import uncertainty
 from aenet_py.potentials.potential import Potential
 from aenet_py.structure import Structure
@@ -14,14 +16,14 @@ from aenet_py.structure import Structure
 
 @dataclass(frozen=True)
 class Candidates:
-    """Frames of simulations, as a committee sees them.
+    """Frames of simulations, as potentials see them.
 
     Parameters
     ----------
     structures
         The n frames.
     spread
-        (n,) spread of the least certain force of each, eV/Å.
+        (n,) spread, or expected error, of the least certain force of each, eV/Å.
     fingerprints
         (n, n_values) see `fingerprint`.
     """
@@ -140,12 +142,36 @@ def fingerprints(potential: Potential, structures: Sequence[Structure]) -> np.nd
     return _rows(potential, found)
 
 
-def of_committee(members: Sequence[Potential], structures: Sequence[Structure]) -> Candidates:
-    """What a committee, of at least two potentials, says about structures."""
+def candidates(
+    members: Sequence[Potential], calibration: Uncertainty | None, structures: Sequence[Structure]
+) -> Candidates:
+    """What potentials say about structures.
+
+    Parameters
+    ----------
+    members
+        A committee, or a single potential.
+    calibration
+        Of their uncertainty; None for the spread of a committee itself.
+    structures
+        The structures.
+
+    Returns
+    -------
+    Candidates
+    """
     spreads, prints = [], []
     for structure in structures:
         found = [member.energy_forces(structure) for member in members]
-        spreads.append(uncertainty.spread(np.std([each.forces for each in found], axis=0)).max())
+        if len(members) > 1:
+            uncertain = uncertainty.spread(
+                uncertainty.deviation(np.array([each.forces for each in found]), calibration)
+            )
+        else:
+            assert calibration is not None
+            types = species_of(members[0].model, structure)
+            uncertain = uncertainty.estimate(members[0], calibration, types, found[0].features)
+        spreads.append(uncertain.max())
         prints.append(fingerprint(members[0], structure, found[0].features))
     return Candidates(tuple(structures), np.array(spreads), _rows(members[0], prints))
 

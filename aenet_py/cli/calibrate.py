@@ -6,7 +6,6 @@ import argparse
 import os
 
 from aenet_py.cli import common
-from aenet_py.cli.md import members
 from aenet_py.errors import AenetError
 from aenet_py.formats.uncertainty import FEATURES, LAST_LAYER, NAME
 
@@ -19,10 +18,7 @@ Writes uncertainty.json, which ANNCalculator and aenet-py md use."""
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("structures", nargs="+", metavar="STRUCTURES", help="the training set: files with structures, or folders")
-    add(
-        "--potential", action="append", required=True, metavar="FOLDER|EL=FILE",
-        help="as for aenet-py md; several form a committee",
-    )  # fmt: skip
+    common.add_potentials(parser)
     add(
         "--validation", nargs="+", default=[], metavar="FILE",
         help="structures whose force errors count (default: those of STRUCTURES that the training held out, else all)",
@@ -34,10 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     add("-o", "--output", metavar="FILE", help=f"file to write (default: {NAME} in the folder of the potentials)")
     common.add_labels(parser)
-    add(
-        "--legacy-angular", action=argparse.BooleanOptionalAction,
-        help="whether the potentials were trained by aenet before 2.0.4 (default: detected)",
-    )  # fmt: skip
+    common.add_legacy_angular(parser)
     common.add_threads(parser)
 
 
@@ -45,7 +38,7 @@ def run(options: argparse.Namespace) -> None:
     from aenet_py.cli.summaries import calibrate as report
     from aenet_py.evaluation.calibrate import calibrate
 
-    given = members(options.potential)
+    given = common.members(options.potential)
     folder = given[0] if len(given) == 1 and isinstance(given[0], str) else None
     output = options.output or (folder and os.path.join(folder, NAME))
     if output is None:

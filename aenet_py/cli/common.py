@@ -85,6 +85,31 @@ def add_threads(
     parser.add_argument("--threads", type=positive, metavar="N", help=f"{what} (default: {default})")
 
 
+def add_potentials(parser: argparse.ArgumentParser) -> None:
+    """The option `--potential`, which `members` reads."""
+    parser.add_argument(
+        "--potential", action="append", required=True, metavar="FOLDER|EL=FILE",
+        help="folder with a potential per species, or the potential of one species; a second folder, or a second "
+        "potential for the same species, belongs to the second member of a committee",
+    )  # fmt: skip
+
+
+def add_legacy_angular(parser: argparse.ArgumentParser) -> None:
+    """The option `--legacy-angular`, None by default."""
+    parser.add_argument(
+        "--legacy-angular", action=argparse.BooleanOptionalAction,
+        help="whether the potentials were trained by aenet before 2.0.4 (default: detected)",
+    )  # fmt: skip
+
+
+def add_uncertainty(parser: argparse.ArgumentParser) -> None:
+    """The option `--uncertainty`, None by default."""
+    parser.add_argument(
+        "--uncertainty", metavar="FILE",
+        help="file of aenet-py calibrate for the potentials (default: uncertainty.json in their folder, if it exists)",
+    )  # fmt: skip
+
+
 def add_limits(parser: argparse.ArgumentParser, max_share: float) -> None:
     """What ends a simulation early; max_share : default of its option."""
     limits = parser.add_argument_group("stopping criteria")
@@ -143,6 +168,27 @@ def potential(text: str) -> str | dict[str, str]:
             raise AenetError(f"{text}: expected a folder of potentials, or EL=FILE,EL=FILE,... with a file per species")
         files[symbol] = path
     return files
+
+
+def members(given: Sequence[str]) -> list[str | dict[str, str]]:
+    """The potentials of each member of a committee, from folders and EL=FILE."""
+    sets: list[dict[str, str]] = []
+    for item in given:
+        if os.path.isdir(item):
+            continue
+        symbol, equals, path = item.partition("=")
+        if not (symbol and equals and path):
+            raise AenetError(f"--potential {item}: give a folder, or EL=FILE for the potential of a species")
+        member = next((paths for paths in sets if symbol not in paths), None)
+        if member is None:
+            member = {}
+            sets.append(member)
+        member[symbol] = path
+    for member in sets[1:]:
+        missing = [symbol for symbol in sets[0] if symbol not in member]
+        if missing:
+            raise AenetError(f"fewer potentials for {' and '.join(missing)} than for others; a committee needs as many")
+    return [*sets, *filter(os.path.isdir, given)]
 
 
 def run(command: Callable[[], int | None], left: str = NOTHING) -> int:

@@ -24,15 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--train", nargs="+", default=[], metavar="FILE", help="structures of the training set, kept apart")
     add("-o", "--output", metavar="OUT", help="folder for tables, figures and structures, created if necessary")
     add("--format", choices=("png", "svg", "pdf"), default="png", help="format of the figures (default: png)")
-    add(
-        "--uncertainty", metavar="FILE",
-        help="file of aenet-py calibrate for the potential (default: uncertainty.json in its folder, if it exists)",
-    )  # fmt: skip
+    common.add_uncertainty(parser)
     common.add_labels(parser)
-    add(
-        "--legacy-angular", action=argparse.BooleanOptionalAction,
-        help="whether the potentials were trained by aenet before 2.0.4 (default: detected)",
-    )  # fmt: skip
+    common.add_legacy_angular(parser)
     common.add_threads(parser)
     limits = parser.add_argument_group("limits, beyond which the exit status is 2")
     at_least_0 = common.number("a number of at least 0")

@@ -9,9 +9,10 @@ from aenet_py.cli import common
 from aenet_py.errors import StoppedError
 
 HELP = "learn a potential from few labels: simulate, label what is uncertain, train again"
-DESCRIPTION = """Train a committee, simulate with it, label the frames in which it is uncertain, and train again, until
-simulations stay stable and certain or all labels are spent. The input file names the structures that simulations start
-from and what computes energies and forces. The exit status is 0 once the committee is certain, otherwise 2."""
+DESCRIPTION = """Train a committee or a single potential, simulate with it, label the frames in which it is uncertain,
+and train again, until simulations stay stable and certain or all labels are spent. The input file names the structures
+that simulations start from and what computes energies and forces. The exit status is 0 once all is certain, otherwise
+2."""
 UNCERTAIN = 2
 
 

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 import sys
-from collections.abc import Sequence
 
 from aenet_py.cli import common
-from aenet_py.errors import AenetError
 
 HELP = "molecular dynamics that stops when it becomes unphysical"
 DESCRIPTION = """Simulate a structure with trained potentials, at constant temperature or energy. The exit status is 0
-if the requested time was reached, 2 if the simulation stopped because it became unphysical."""
-UNPHYSICAL = 2
+if the requested time was reached, 2 if the simulation stopped because it became unphysical, and 3 if forces became less
+certain than --max-spread allows."""
+UNPHYSICAL, TOO_UNCERTAIN = 2, 3
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,11 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="initial structure: XSF or any file that ASE reads; FILE@NUMBER or FILE#NUMBER selects one of several",
     )
     add("--format", metavar="NAME", help="ASE's name of the format of STRUCTURE, if ASE does not detect it")
-    add(
-        "--potential", action="append", required=True, metavar="FOLDER|EL=FILE",
-        help="folder with a potential per species, or the potential of one species; a second folder, or a second "
-        "potential for the same species, belongs to the second member of a committee",
-    )  # fmt: skip
+    common.add_potentials(parser)
     length = parser.add_mutually_exclusive_group(required=True)
     length.add_argument("--time", type=float, metavar="PS", help="length of the simulation in ps")
     length.add_argument("--steps", type=int, metavar="N", help="length of the simulation in steps")
@@ -47,15 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--every", type=int, default=10, metavar="N", help="write a frame every N steps (default: 10)")
     add("--output", default="md", metavar="NAME", help="writes NAME.extxyz, NAME.csv, NAME.restart (default: md)")
     add("--restart", action="store_true", help="resume from NAME.restart")
-    add(
-        "--legacy-angular", action=argparse.BooleanOptionalAction,
-        help="whether the potentials were trained by aenet before 2.0.4 (default: detected)",
-    )  # fmt: skip
+    common.add_legacy_angular(parser)
     common.add_threads(parser)
-    add(
-        "--uncertainty", metavar="FILE",
-        help="file of aenet-py calibrate for the potentials (default: uncertainty.json in their folder, if it exists)",
-    )  # fmt: skip
+    common.add_uncertainty(parser)
     common.add_limits(parser, max_share=0.1)
     parser.set_defaults(left="saved files remain; repeat the command with --restart to resume")
 
@@ -64,12 +52,13 @@ def run(options: argparse.Namespace) -> int:
     common.need("ase", "ase.md.bussi")
     from aenet_py.cli.summaries import md as report
     from aenet_py.simulation.simulate import number_of_steps, simulate
+    from aenet_py.simulation.stability import UNCERTAIN
 
     steps = number_of_steps(options.time, options.steps, options.timestep)
     with common.stopping() as stop, common.progress(steps, "steps") as advance:
         result = simulate(
             options.structure,
-            members(options.potential),
+            common.members(options.potential),
             steps=steps,
             ensemble=options.ensemble,
             temperature=options.temperature,
@@ -93,25 +82,7 @@ def run(options: argparse.Namespace) -> int:
     if result.reason == "interrupted":
         print("Repeat the command with --restart to resume.", file=sys.stderr)
         return 128 + signal.Signals[asked or "SIGINT"]
+    if result.reason == UNCERTAIN:
+        print("Repeat the command with --restart and a larger --max-spread, or none, to resume.", file=sys.stderr)
+        return TOO_UNCERTAIN
     return 0 if result.stable else UNPHYSICAL
-
-
-def members(given: Sequence[str]) -> list[str | dict[str, str]]:
-    """The potentials of each member of a committee, from folders and EL=FILE."""
-    sets: list[dict[str, str]] = []
-    for item in given:
-        if os.path.isdir(item):
-            continue
-        symbol, equals, path = item.partition("=")
-        if not (symbol and equals and path):
-            raise AenetError(f"--potential {item}: give a folder, or EL=FILE for the potential of a species")
-        member = next((paths for paths in sets if symbol not in paths), None)
-        if member is None:
-            member = {}
-            sets.append(member)
-        member[symbol] = path
-    for member in sets[1:]:
-        missing = [symbol for symbol in sets[0] if symbol not in member]
-        if missing:
-            raise AenetError(f"fewer potentials for {' and '.join(missing)} than for others; a committee needs as many")
-    return [*sets, *filter(os.path.isdir, given)]

@@ -41,10 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--processes", type=int, metavar="N", help="runs at a time (default: one per processor)")
     add("-o", "--output", default="stability", metavar="OUT", help="folder for all results (default: stability)")
     add("--format", choices=("png", "svg", "pdf"), default="png", help="format of the figure (default: png)")
-    add(
-        "--legacy-angular", action=argparse.BooleanOptionalAction,
-        help="whether the potentials were trained by aenet before 2.0.4 (default: detected)",
-    )  # fmt: skip
+    common.add_legacy_angular(parser)
     share = common.number("a share from 0 to 1", most=1.0)
     add("--min-survival", type=share, metavar="X", help="exit status 2 if a smaller share of the runs survives")
     common.add_limits(parser, max_share=1.0)

@@ -6,6 +6,7 @@ held-out structures ──forces──> distances or spread, errors ─┴─> f
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -16,8 +17,8 @@ import numpy as np
 from aenet_py.descriptors.model import species_of
 from aenet_py.errors import AenetError
 from aenet_py.evaluation import trained_on
-from aenet_py.evaluation.evaluate import jobs, predictions, read_all
-from aenet_py.evaluation.evaluated import TEST, TRAIN
+from aenet_py.evaluation.evaluate import evaluations, jobs, predictions, read_all
+from aenet_py.evaluation.evaluated import TEST, TRAIN, Evaluated
 from aenet_py.formats import uncertainty as uncertainty_format
 from aenet_py.formats.uncertainty import COMMITTEE, FEATURES, LAST_LAYER, Uncertainty
 from aenet_py.potentials import uncertainty
@@ -143,23 +144,23 @@ def calibrate(
     if not checked:
         raise AenetError("no structure has forces; they are needed to calibrate the uncertainty")
     number = number_of_threads(threads)
+    compared: list[Evaluated] = []
     with Workers(number) as workers:
-        raw: _Committee | _Distances
         if method == COMMITTEE:
-            raw, unit = _Committee(committee), dict.fromkeys(committee[0].types, 1.0)
-            found = Uncertainty(method, uncertainty.digests(committee), unit)
+            found = Uncertainty(method, uncertainty.digests(committee), dict.fromkeys(committee[0].types, 1.0))
         else:
             found = _covariances(committee[0], method, fitted, workers, advance)
-            raw = _Distances(committee[0], found)
-        parts = []
         for part in workers.in_order(
-            lambda job: _compared(raw, [s for _, s in job]), jobs([(TEST, s) for s in checked])
+            lambda job: evaluations(committee, found, job), jobs([(TEST, structure) for structure in checked])
         ):
-            parts.append(part[1:])
-            advance(part[0])
-    species, estimated, errors = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+            compared += part
+            advance(len(part))
+    species, estimated, errors = (np.concatenate(arrays) for arrays in zip(*map(_atoms, compared), strict=True))
     factors = _factors(committee[0].types, species, estimated, errors, method == COMMITTEE)
-    found = Uncertainty(method, found.members, factors, found.means, found.transforms, len(errors))
+    of_energies = _of_energies(compared) if method == COMMITTEE else (None, 0)
+    found = dataclasses.replace(
+        found, factors=factors, n_atoms=len(errors), energy_factor=of_energies[0], n_structures=of_energies[1]
+    )  # fmt: skip
     scaled = estimated * np.array([factors[symbol] for symbol in species.tolist()])
     path = None if output is None else os.fspath(output)
     if path is not None:
@@ -191,39 +192,26 @@ def _method(method: str | None, n_members: int) -> str:
     return method
 
 
-@dataclass(frozen=True)
-class _Committee:
-    members: Sequence[Potential]
-
-    def compared(self, structures: Sequence[Structure]) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """Spread and mean of the forces on each atom, for each structure."""
-        of_members = [[p.forces for p in predictions(member, structures)] for member in self.members]
-        forces = [np.array(some) for some in zip(*of_members, strict=True)]
-        return [uncertainty.spread(each.std(axis=0)) for each in forces], [each.mean(axis=0) for each in forces]
+def _atoms(each: Evaluated) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of the atoms of a structure: species, raw uncertainty, and length of the force error, eV/Å."""
+    assert each.uncertainty is not None
+    assert each.force_errors is not None
+    structure = each.structure
+    lengths = np.linalg.norm(each.force_errors, axis=1)
+    return np.array(structure.symbols)[structure.species], each.uncertainty, lengths
 
 
-@dataclass(frozen=True)
-class _Distances:
-    potential: Potential
-    found: Uncertainty
-
-    def compared(self, structures: Sequence[Structure]) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """Distance of, and force on, each atom, for each structure."""
-        predicted, estimated = predictions(self.potential, structures), []
-        for structure, prediction in zip(structures, predicted, strict=True):
-            types = species_of(self.potential.model, structure)
-            estimated.append(uncertainty.distances(self.potential, self.found, types, prediction.features))
-        return estimated, [prediction.forces for prediction in predicted]
-
-
-def _compared(
-    raw: _Committee | _Distances, structures: Sequence[Structure]
-) -> tuple[int, np.ndarray, np.ndarray, np.ndarray]:
-    """Number of structures, and of their atoms: species, raw uncertainty, and length of the force error, eV/Å."""
-    estimated, forces = raw.compared(structures)
-    species = np.concatenate([np.array(s.symbols)[s.species] for s in structures])
-    errors = [np.linalg.norm(f - s.forces, axis=1) for f, s in zip(forces, structures, strict=True)]
-    return len(structures), species, np.concatenate(estimated), np.concatenate(errors)
+def _of_energies(compared: Sequence[Evaluated]) -> tuple[float | None, int]:
+    """The factor of a committee's spread of energies per atom, None for too few structures, and the number of these."""
+    pairs = [
+        (each.energy_error, each.energy_std / each.structure.n_atoms)
+        for each in compared
+        if each.energy_error is not None and each.energy_std is not None
+    ]
+    if len(pairs) < uncertainty.LEAST:
+        return None, len(pairs)
+    errors, spreads = np.array(pairs).T
+    return uncertainty.ratio(errors**2, spreads**2), len(pairs)
 
 
 def _covariances(
@@ -260,11 +248,10 @@ def _covariances(
 def _factors(
     types: Sequence[str], species: np.ndarray, raw: np.ndarray, errors: np.ndarray, together: bool
 ) -> dict[str, float]:
-    """Ratio of the root mean squares of errors and raw values, by species or of all atoms together."""
+    """The `ratio` of errors to raw values, by species or of all atoms together; 0 if there is none."""
 
     def ratio(chosen: np.ndarray) -> float:
-        square = float((raw[chosen] ** 2).mean())
-        return float(np.sqrt((errors[chosen] ** 2).mean() / square)) if square > 0 else 0.0
+        return uncertainty.ratio(errors[chosen] ** 2, raw[chosen] ** 2) or 0.0
 
     overall = ratio(np.ones(len(species), dtype=bool))
     present = set() if together else set(species.tolist())

@@ -134,7 +134,7 @@ def evaluate(
             raise InputError(some[0].path, "neither this nor any other structure has an energy or forces")
     found: list[Evaluated] = []
     with Workers(threads) as workers:
-        for job in workers.in_order(lambda job: _evaluated(committee, calibration, job), jobs(given)):
+        for job in workers.in_order(lambda job: evaluations(committee, calibration, job), jobs(given)):
             found += job
             advance(len(job))
     return Evaluation(tuple(found), len(committee))
@@ -176,9 +176,10 @@ def jobs(given: Sequence[tuple[str, Structure]]) -> Iterator[list[tuple[str, Str
         yield job
 
 
-def _evaluated(
+def evaluations(
     committee: Sequence[Potential], calibration: Uncertainty | None, job: Sequence[tuple[str, Structure]]
 ) -> list[Evaluated]:
+    """What a committee, or a single potential, predicts for structures with their parts."""
     structures = [structure for _, structure in job]
     of_members = [predictions(member, structures) for member in committee]
     return [
@@ -201,7 +202,7 @@ def _combined(
     is_committee = len(predictions) > 1
     deviation, uncertain = None, None
     if is_committee:
-        deviation = estimates.factor(calibration) * forces.std(axis=0)
+        deviation = estimates.deviation(forces, calibration)
         uncertain = estimates.spread(deviation)
     elif calibration is not None:
         types = species_of(first.model, structure)
@@ -217,7 +218,7 @@ def _combined(
         free_atoms=float(predictions[0].atomic_references.sum()),
         forces=forces.mean(axis=0),
         stress=stress,
-        energy_std=float(np.std(energies)) if is_committee else None,
+        energy_std=estimates.energy_factor(calibration) * float(np.std(energies)) if is_committee else None,
         forces_std=deviation,
         outside=np.max([p.outside for p in predictions], axis=0),
         uncertainty=uncertain,

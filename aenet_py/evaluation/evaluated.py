@@ -31,7 +31,8 @@ class Evaluated:
     stress
         (3, 3) predicted stress, eV/Å³; None without three cell vectors.
     energy_std
-        Standard deviation of the energy over the members of a committee, eV; None for a single potential.
+        Standard deviation of the energy over the members of a committee, eV, times the factor of a calibration; None
+        for a single potential.
     forces_std
         (n_atoms, 3) the same of the forces, eV/Å, times the factor of a calibration.
     outside

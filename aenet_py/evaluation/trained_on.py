@@ -1,8 +1,9 @@
-"""Which structures a potential was trained on, or validated by, from the tables of its training."""
+"""Which structures a potential was trained on, or validated by, or tested by, from the tables of its training."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 from aenet_py.formats import committee, trained
 from aenet_py.formats import structures as structure_files
@@ -10,15 +11,18 @@ from aenet_py.formats.frames import frame_name
 from aenet_py.formats.text import foreign
 
 TABLES = ("energies.train", "energies.validation")  # names relative to the folder
+TESTED = ("energies.test",)
 
 
-def names(folder: str) -> frozenset[str]:
+def names(folder: str, tables: Sequence[str] = TABLES) -> frozenset[str]:
     """Structures that the tables in a folder name, as `name` gives them; empty without tables.
 
     Parameters
     ----------
     folder : str
         Where a training ran with SAVE_ENERGIES, also one with COMMITTEE.
+    tables : sequence of str
+        The tables, by default those of the structures that the potential was trained on or validated by.
 
     Returns
     -------
@@ -26,12 +30,9 @@ def names(folder: str) -> frozenset[str]:
     """
     members = committee.read(folder)
     folders = [folder] if members is None else [os.path.join(folder, str(k + 1)) for k in range(members)]
-    tables = [(place, os.path.join(place, table)) for place in folders for table in TABLES]
+    paths = [(place, os.path.join(place, table)) for place in folders for table in tables]
     return frozenset(
-        name(each, place)
-        for place, path in tables
-        if os.path.isfile(path)
-        for each in trained.read_energies(path).paths
+        name(each, place) for place, path in paths if os.path.isfile(path) for each in trained.read_energies(path).paths
     )
 
 

@@ -1,4 +1,4 @@
-"""What turns distances from the training set, or the spread of a committee, into force errors: ``uncertainty.json``.
+"""What turns distances from the training set, or the spread of a committee, into errors: ``uncertainty.json``.
 
 The file belongs to certain potentials, of which it has digests.
 """
@@ -30,7 +30,7 @@ DIGITS = 16  # of a digest
 
 @dataclass(frozen=True)
 class Uncertainty:
-    """How to estimate force errors with certain potentials.
+    """How to estimate errors with certain potentials.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class Uncertainty:
         Digest of each species' potential, for each member.
     factors : dict of str to float
         Expected force error (length of the vector, eV/Å) by species, for a distance of 1; of a committee, the
-        dimensionless factor of the spread.
+        dimensionless factor of the spread, the same for all, or none if there were too few forces.
     means : dict of str to array
         (n,) average of the values in the training set, by species; empty for a committee.
     transforms : dict of str to array
@@ -49,6 +49,10 @@ class Uncertainty:
         on average in the training set.
     n_atoms : int
         Atoms whose force errors fixed the factors.
+    energy_factor : float or None
+        Of a committee: the same of the spread of energies; None if there were too few.
+    n_structures : int
+        Structures whose energies fixed it, or were too few.
     """
 
     method: str
@@ -57,6 +61,8 @@ class Uncertainty:
     means: dict[str, np.ndarray] = field(default_factory=dict)
     transforms: dict[str, np.ndarray] = field(default_factory=dict)
     n_atoms: int = 0
+    energy_factor: float | None = None
+    n_structures: int = 0
 
     @functools.cached_property
     def checksum(self) -> str:
@@ -116,6 +122,8 @@ def to_text(found: Uncertainty) -> str:
         "format": FORMAT, "method": found.method, "members": list(found.members), "n_atoms": found.n_atoms,
         "species": species,
     }  # fmt: skip
+    if found.n_structures:
+        content["energy"] = {"factor": found.energy_factor, "n_structures": found.n_structures}
     return json.dumps(content) + "\n"
 
 
@@ -147,7 +155,9 @@ def _parsed(content: Mapping[str, Any]) -> Uncertainty:
         raise ValueError(f"method {method!r}")
     members = tuple({str(k): str(v) for k, v in member.items()} for member in content["members"])
     factors = {symbol: float(values["factor"]) for symbol, values in species.items()}
-    if not all(0 <= factor < math.inf for factor in factors.values()):
+    energy = content.get("energy", {"factor": None, "n_structures": 0})
+    energy_factor = None if energy["factor"] is None else float(energy["factor"])
+    if not all(0 <= factor < math.inf for factor in (*factors.values(), energy_factor or 0.0)):
         raise ValueError("factor")
     means, transforms = {}, {}
     for symbol, values in species.items() if method != COMMITTEE else ():
@@ -155,7 +165,8 @@ def _parsed(content: Mapping[str, Any]) -> Uncertainty:
         transforms[symbol] = _triangle(values["transform"], len(means[symbol]))
     if not all(np.isfinite(array).all() for array in (*means.values(), *transforms.values())):
         raise ValueError("not finite")
-    return Uncertainty(method, members, factors, means, transforms, int(content["n_atoms"]))
+    n_atoms, n_structures = int(content["n_atoms"]), int(energy["n_structures"])
+    return Uncertainty(method, members, factors, means, transforms, n_atoms, energy_factor, n_structures)
 
 
 def _triangle(rows: list[list[float]], size: int) -> np.ndarray:

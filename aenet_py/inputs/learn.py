@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from aenet_py.errors import AenetError, InputError
+from aenet_py.formats.uncertainty import COMMITTEE, FEATURES
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -20,6 +21,7 @@ else:
     import tomli as tomllib
 
 WHAT = "an input file of aenet-py learn"
+UNCERTAINTIES = (FEATURES, COMMITTEE)
 Section = TypeVar("Section")
 
 
@@ -73,7 +75,8 @@ class Pick:
     structures
         Frames in a generation, at most.
     min_spread
-        Frames in which no force is less certain than this are not picked, eV/Å.
+        Frames in which no force is less certain than this are not picked, eV/Å.  What is compared with it, see
+        ``uncertainty`` of `LearnInput`.
     max_spread
         Frames with a force less certain than this are picked only where there are no others, eV/Å.
     """
@@ -131,6 +134,9 @@ class LearnInput:
         For everything that is written; in the input file, paths are relative to its folder.
     members
         Of the committee; None for those of the deck's COMMITTEE, or 4.
+    uncertainty
+        ``"features"``: the expected error of forces by the features of a single potential; ``"committee"``: the same by
+        the spread of a committee; None: this spread itself.
     seed
         Of displacements and simulations.
     first, explore, pick, label, stop
@@ -144,12 +150,23 @@ class LearnInput:
     transfer: str | None = None
     folder: str = "learn"
     members: int | None = None
+    uncertainty: str | None = None
     seed: int = 0
     first: First = field(default_factory=First)
     explore: Explore = field(default_factory=Explore)
     pick: Pick = field(default_factory=Pick)
     label: Labelling = field(default_factory=Labelling)
     stop: Stop = field(default_factory=Stop)
+
+    @property
+    def is_calibrated(self) -> bool:
+        """Whether expected errors are compared with the limits, not the spread of a committee itself."""
+        return self.uncertainty is not None
+
+    @property
+    def is_single(self) -> bool:
+        """Whether a single potential is trained in place of a committee."""
+        return self.uncertainty == FEATURES
 
 
 _TABLES: Mapping[str, type] = {
@@ -189,6 +206,9 @@ def read(path: str) -> LearnInput:
     if wanted.pick.max_spread <= wanted.pick.min_spread:
         message = f"found max_spread = {wanted.pick.max_spread:g}; expected more than min_spread"
         raise InputError(path, f"{message}, {wanted.pick.min_spread:g}", _line(text, "pick", "max_spread"))
+    if wanted.members is not None and wanted.is_single:
+        message = f'found members = {wanted.members}; expected none with uncertainty = "{FEATURES}" of one potential'
+        raise InputError(path, message, _line(text, None, "members"))
     if wanted.transfer is not None and wanted.deck is None:
         raise InputError(path, "found transfer without deck; expected both", _line(text, None, "transfer"))
     return wanted
@@ -280,6 +300,8 @@ def _value(name: str, value: Any) -> Any:
         if not some or not all(_is_number(each) and each > 0 for each in some) or len(set(some)) < len(some):
             raise ValueError("different temperatures in K, such as [300, 500]")
         return tuple(map(float, some))
+    if name == "uncertainty" and value not in UNCERTAINTIES:
+        raise ValueError(" or ".join(f'"{each}"' for each in UNCERTAINTIES))
     some = value if isinstance(value, list) and name == "start" else [value]
     if not some or not all(isinstance(each, str) and each for each in some):
         raise ValueError("names of files" if name == "start" else "a text in quotation marks")

@@ -61,7 +61,7 @@ class ANNCalculator(Calculator):
     ``stress``             eV/Å³    (6,) in Voigt order; only with three cell vectors
     ``outside``                     number of features of each atom outside the training range, (n_atoms,)
     ``excess``                      how far they lie outside at most, in widths of that range, (n_atoms,)
-    ``energy_std``         eV       committees: standard deviation over the members
+    ``energy_std``         eV       committees: standard deviation over the members; computed when asked for
     ``forces_std``         eV/Å     committees: the same for the forces, (n_atoms, 3); computed when asked for
     ``uncertainty``        eV/Å     expected error of the force on each atom, (n_atoms,); computed when asked for
     ====================== ======== ====================================================================
@@ -79,7 +79,7 @@ class ANNCalculator(Calculator):
         Number of threads; by default one per processor that the process may use.
     uncertainty : path or Uncertainty, optional
         What ``aenet-py calibrate`` or `calibrate` found for these potentials; by default the file ``uncertainty.json``
-        in their folder, if there is one.  Of a committee, its factor scales ``forces_std``.
+        in their folder, if there is one.  Of a committee, its factors scale ``energy_std`` and ``forces_std``.
     **options
         Options of ASE's `Calculator`.
 
@@ -235,11 +235,9 @@ class ANNCalculator(Calculator):
             self.search(structure)
         found = self._predict(structure)
         energy = float(found.atomic_energies.sum())
-        self.results = Results(self)
+        self.results = Results(self, found.totals)
         self.results.update(energy=energy, free_energy=energy, energies=found.atomic_energies, forces=found.forces)
         self.results.update(outside=found.outside, excess=found.excess)
-        if len(self.members) > 1:
-            self.results.update(energy_std=float(found.totals.std()))
         if self._volume is not None:
             self.results["stress"] = (0.5 * (found.virial + found.virial.T) / self._volume)[VOIGT]
         if not self._warned and found.outside.any():
@@ -281,9 +279,8 @@ class ANNCalculator(Calculator):
         with self._lock:
             if results is not self.results or self.atoms is None:
                 raise AenetError("forces_std belongs to the last calculation; ask for it before the next one")
-            deviation = np.array([each.forces for each in self._one_by_one(self.atoms)]).std(axis=0)
-            found = self.calibration
-            return uncertainty.factor(found) * deviation
+            forces = np.array([each.forces for each in self._one_by_one(self.atoms)])
+            return uncertainty.deviation(forces, self.calibration)
 
     def uncertainty(self, results: Results, environments: Environments | None = None) -> np.ndarray:
         """Expected force error of each atom, (n_atoms,) eV/Å, for the last results.
@@ -305,15 +302,20 @@ class ANNCalculator(Calculator):
 
 
 class Results(dict[str, Any]):
-    """Results of a calculation; ``forces_std`` and ``uncertainty`` are computed when somebody asks for them."""
+    """Results of a calculation; uncertainties are computed when somebody asks for them.
 
-    def __init__(self, calculator: ANNCalculator):
+    totals : energy of each member, (n_members,) eV.
+    """
+
+    def __init__(self, calculator: ANNCalculator, totals: np.ndarray):
         super().__init__()
-        self._calculator = calculator
+        self._calculator, self._totals = calculator, totals
 
-    def __missing__(self, name: str) -> np.ndarray:
+    def __missing__(self, name: str) -> Any:
         calculator = self._calculator
-        if name == "forces_std" and len(calculator.members) > 1:
+        if name == "energy_std" and len(calculator.members) > 1:
+            self[name] = uncertainty.energy_factor(calculator.calibration) * float(self._totals.std())
+        elif name == "forces_std" and len(calculator.members) > 1:
             self[name] = calculator.forces_std(self)
         elif name == "uncertainty" and calculator.has_uncertainty:
             self[name] = calculator.uncertainty(self)

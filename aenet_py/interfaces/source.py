@@ -46,21 +46,28 @@ class Source:
         except Exception:  # calculators that hold a library or a process refuse in various ways
             return self.other
 
-    def packed(self) -> bytes:
-        """For another process; AenetError if that is not possible."""
-        try:
-            return pickle.dumps(self)
-        except Exception as error:  # as above
-            name = type(self.other).__name__
-            raise AenetError(
-                f"{name} cannot be sent to other processes ({in_a_line(error)}); use n_processes=1"
-            ) from None
-
     @property
     def name(self) -> str:
         """Of the class."""
         kind = ANNCalculator if self.potentials else type(self.other)
         return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def packed(calculators: Any, name: str, remedy: str) -> bytes:
+    """What makes calculators, for another process; AenetError, with a name and a remedy, if that is not possible."""
+    try:
+        return pickle.dumps(calculators)
+    except Exception as error:  # as in `Source.new`
+        raise AenetError(f"{name} cannot be sent to other processes ({in_a_line(error)}); {remedy}") from None
+
+
+def unpacked(content: bytes, remedy: str) -> Any:
+    """The inverse of `packed`."""
+    try:
+        return pickle.loads(content)
+    except Exception as error:  # whatever a foreign calculator raises
+        reason = in_a_line(error)
+        raise AenetError(f"the calculator cannot be built in another process ({reason}); {remedy}") from None
 
 
 def source_of(given: Any, legacy_angular: bool | None = None) -> Source:

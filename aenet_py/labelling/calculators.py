@@ -11,7 +11,6 @@ import importlib.util
 import inspect
 import json
 import os
-import pickle
 import re
 import sys
 from collections.abc import Callable, Mapping
@@ -87,13 +86,8 @@ class CalculatorSpec:
     def new(self) -> Any:
         """Build the calculator.  AenetError if that is not possible."""
         make = self._made_by()
-        try:
-            found = make(**_arguments(make, {**DEFAULTS.get(self.name, {}), **self.options}))
-        except Exception as error:  # whatever a foreign calculator raises
-            raise AenetError(f"calculator {self.text}: cannot be built: {in_a_line(error)}") from None
-        if not hasattr(found, "get_potential_energy"):
-            raise AenetError(f"calculator {self.text}: makes a {type(found).__name__}, not a calculator of ASE")
-        return found
+        options = {**DEFAULTS.get(self.name, {}), **self.options}
+        return _built(lambda: make(**_arguments(make, options)), f"calculator {self.text}", "cannot be built")
 
     @property
     def is_file_based(self) -> bool:
@@ -180,37 +174,17 @@ class Given:
         if self.source is not None:
             return self.source.new()
         assert self.make is not None
-        try:
-            found = self.make()
-        except Exception as error:  # whatever a foreign function raises
-            raise AenetError(f"{self.text}: cannot build a calculator: {in_a_line(error)}") from None
-        if not hasattr(found, "get_potential_energy"):
-            raise AenetError(f"{self.text}: makes a {type(found).__name__}, not a calculator of ASE")
-        return found
+        return _built(self.make, self.text, "cannot build a calculator")
 
 
-def packed(calculators: CalculatorSpec | Given) -> bytes:
-    """For another process; AenetError if that is not possible."""
+def _built(make: Callable[[], Any], name: str, failure: str) -> Any:
+    """What a function makes; AenetError, with its name, if it raises something or makes no calculator."""
     try:
-        return pickle.dumps(calculators)
-    except Exception as error:  # calculators that hold a library or a process refuse in various ways
-        name = calculators.text.split()[0]
-        reason = in_a_line(error)
-        raise AenetError(
-            f"{name} cannot be sent to other processes ({reason}); use n_processes=1 without timeout"
-        ) from None
-
-
-def unpacked(content: bytes) -> CalculatorSpec | Given:
-    """The inverse of `packed`."""
-    try:
-        found = pickle.loads(content)
-    except Exception as error:  # as above
-        reason = in_a_line(error)
-        raise AenetError(
-            f"the calculator cannot be built in another process ({reason}); use n_processes=1 without timeout"
-        ) from None
-    assert isinstance(found, CalculatorSpec | Given)
+        found = make()
+    except Exception as error:  # whatever foreign code raises
+        raise AenetError(f"{name}: {failure}: {in_a_line(error)}") from None
+    if not hasattr(found, "get_potential_energy"):
+        raise AenetError(f"{name}: makes a {type(found).__name__}, not a calculator of ASE")
     return found
 
 

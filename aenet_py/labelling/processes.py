@@ -11,12 +11,14 @@ from typing import Any
 
 from ase import Atoms
 
-from aenet_py.labelling.calculators import CalculatorSpec, Given, packed, unpacked
+from aenet_py.interfaces.source import packed, unpacked
+from aenet_py.labelling.calculators import CalculatorSpec, Given
 from aenet_py.labelling.compute import OUTPUT, Failure, Label, computed, new_folder, printing_to, remove
 from aenet_py.labelling.results import NOT_CONVERGED, says_not_converged
 from aenet_py.runtime.processes import Advance, Job, Stop, end_with_parent, share
 
 DIGITS = 12  # of a key in the name of a folder
+REMEDY = "use n_processes=1 without timeout"  # for calculators that cannot be sent to other processes
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,8 @@ def compute(
                 break
             ended(task, one(work, task))
         return
-    content = pickle.dumps((packed(calculators), folder, settings.keep))
+    made_by = packed(calculators, calculators.text.split()[0], REMEDY)
+    content = pickle.dumps((made_by, folder, settings.keep))
     job = Job(_loaded, _one, content, "computes labels", settings.threads)
     share(
         job, tasks, settings.n_processes, stop, lambda _: None, ended, interrupt=False, timeout=settings.timeout,
@@ -148,7 +151,7 @@ def _calculator(work: Work) -> Any:
 def _loaded(content: bytes) -> Work:
     end_with_parent()
     calculators, folder, keep = pickle.loads(content)
-    work = Work(unpacked(calculators), folder, keep, alone=True)
+    work = Work(unpacked(calculators, REMEDY), folder, keep, alone=True)
     with printing_to(os.devnull):
         work.kept.append(work.calculators.new())
     return work

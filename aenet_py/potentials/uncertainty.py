@@ -21,6 +21,7 @@ from aenet_py.formats.uncertainty import COMMITTEE, FEATURES, LAST_LAYER, Uncert
 from aenet_py.potentials.constants import MTANH, SIGMOID, TANH, TWIST, A, B, C
 from aenet_py.potentials.potential import Potential
 
+LEAST = 10  # atoms, or structures, that fix a factor
 RIDGE = 1e-3  # added to the covariance, in units of its largest eigenvalue
 
 
@@ -101,6 +102,11 @@ def estimate(potential: Potential, found: Uncertainty, types: np.ndarray, featur
     return factors[types] * distances(potential, found, types, features)
 
 
+def deviation(forces: np.ndarray, found: Uncertainty | None) -> np.ndarray:
+    """Standard deviation (n_atoms, 3) of forces (n_members, n_atoms, 3) over the members, times their factor."""
+    return factor(found) * forces.std(axis=0)
+
+
 def spread(forces_std: np.ndarray) -> np.ndarray:
     """Length (n_atoms,) of the standard deviations of forces (n_atoms, 3)."""
     return np.sqrt((forces_std**2).sum(axis=1))
@@ -122,8 +128,37 @@ def loaded(given: str | os.PathLike[str] | Uncertainty | None, members: Sequence
 
 
 def factor(found: Uncertainty | None) -> float:
-    """Of the spread of a committee; 1 without a calibration."""
-    return 1.0 if found is None else next(iter(found.factors.values()))
+    """Of the spread of a committee's forces; 1 without a calibration."""
+    return 1.0 if found is None else next(iter(found.factors.values()), 1.0)
+
+
+def energy_factor(found: Uncertainty | None) -> float:
+    """Of the spread of a committee's energies; 1 without a calibration."""
+    return 1.0 if found is None or found.energy_factor is None else found.energy_factor
+
+
+def ratio(errors: np.ndarray, raw: np.ndarray) -> float | None:
+    """How many times raw uncertainties the errors are, by their root mean squares.
+
+    Musil et al., J. Chem. Theory Comput. 15, 906 (2019), and Imbalzano et al., J. Chem. Phys. 154, 074102 (2021),
+    average the squared ratios, in which the smallest uncertainties dominate; for the spread of a committee, that needs
+    a correction for few members, which diverges for three.  A ratio of averages needs none.
+
+    Parameters
+    ----------
+    errors
+        (n, ...) squares of errors, or of their components.
+    raw
+        (n, ...) squares of distances to the training set, or variances over the members of a committee (divisor: their
+        number) of the same components.
+
+    Returns
+    -------
+    float or None
+        None if all raw values are zero.
+    """
+    square = float(np.mean(raw))
+    return float(np.sqrt(np.mean(errors) / square)) if square > 0 else None
 
 
 def load(path: str | os.PathLike[str], members: Sequence[Potential]) -> Uncertainty:
@@ -133,7 +168,7 @@ def load(path: str | os.PathLike[str], members: Sequence[Potential]) -> Uncertai
     try:
         check(found, members)
     except AenetError as error:
-        raise InputError(name, f"{error}; calibrate again (aenet-py calibrate)") from None
+        raise InputError(name, f"{error}; calibrate again (aenet-py calibrate), or delete this file") from None
     return found
 
 
@@ -144,7 +179,7 @@ def check(found: Uncertainty, members: Sequence[Potential]) -> None:
     wanted = sorted(sorted(member.items()) for member in digests(members))
     species = set(members[0].types)
     known = sorted(sorted((s, d) for s, d in member.items() if s in species) for member in found.members)
-    if wanted != known or not species <= set(found.factors):
+    if wanted != known or not (found.method == COMMITTEE or species <= set(found.factors)):
         raise AenetError("calibrated for other potentials")
     for file in members[0].files if found.method != COMMITTEE else ():
         symbol = file.setup.atom_type.strip()

@@ -25,12 +25,13 @@ from aenet_py.potentials.members import checksum
 from aenet_py.runtime.arrays import digest
 from aenet_py.simulation import stability
 from aenet_py.simulation.files import Files, SimulationState
-from aenet_py.simulation.stability import Limits
+from aenet_py.simulation.stability import UNCERTAIN, Limits
 
 LIMITS = Limits()
 CHECK_EVERY = 10  # steps
 SAVE_EVERY = 10.0  # s
 FINISHED, INTERRUPTED = "time", "interrupted"
+RESUMABLE = (FINISHED, INTERRUPTED, UNCERTAIN)
 COLUMNS = (
     "step", "time_ps", "potential_energy_eV", "kinetic_energy_eV", "total_energy_eV", "conserved_energy_eV",
     "temperature_K", "largest_force_eV_per_A", "shortest_distance_A", "atoms_outside", "features_outside",
@@ -125,8 +126,8 @@ class SimulationResult:
 
     @property
     def stable(self) -> bool:
-        """Whether nothing unphysical stopped the simulation."""
-        return self.reason in (FINISHED, INTERRUPTED)
+        """Whether nothing unphysical stopped the simulation; a limit of the uncertainty stops it on request."""
+        return self.reason in RESUMABLE
 
 
 def run(
@@ -276,7 +277,8 @@ class _Simulation:
         generator: np.random.Generator, freedom: int, files: Files | None, state: SimulationState | None,
     ):  # fmt: skip
         self.atoms, self.settings, self.limits, self.engine, self.generator = atoms, settings, limits, engine, generator
-        self.freedom, self.files, self.resumed = freedom, files, state is not None
+        self.freedom, self.files, self.is_checked = freedom, files, state is not None and state.is_checked
+        self.lengths: list[int] | None = None  # of the files before the last row
         self.step, self.fragments = (0, None) if state is None else (state.step, state.fragments)
         self.thermostat = engine if isinstance(engine, Bussi) else None
         if state is not None and self.thermostat is not None:
@@ -288,7 +290,7 @@ class _Simulation:
     def run(self, stop: Callable[[], bool], advance: Callable[[int], object]) -> SimulationResult:
         advance(self.step)
         saved = -np.inf  # the first state is saved at once, whatever may end the process
-        already_checked = self.resumed
+        already_checked = self.is_checked
         while True:
             violation = None if already_checked else self._check()
             already_checked = False
@@ -312,7 +314,10 @@ class _Simulation:
                 break
             advance(1)
         if self.files is not None:
-            self.files.save(self._state("" if reason in (FINISHED, INTERRUPTED) else message))
+            if reason == UNCERTAIN:  # which another limit may allow
+                self.files.save(self._state("", is_checked=False), self.lengths)
+            else:
+                self.files.save(self._state("" if reason in RESUMABLE else message))
         names = self.rows[0] if self.rows else COLUMNS
         log = {name: np.array([row[name] for row in self.rows]) for name in names}
         return SimulationResult(self.atoms, self.settings, self.step, self._time, reason, message, log)
@@ -362,16 +367,18 @@ class _Simulation:
         arrays: dict[str, np.ndarray] = {}
         if uncertain is not None:
             arrays["uncertainty"] = uncertain
-        if "energy_std" in results:
+        calculator = self.atoms.calc
+        if isinstance(calculator, ANNCalculator) and len(calculator.members) > 1:
             row.update(zip(COMMITTEE_COLUMNS, (results["energy_std"], _longest(results["forces_std"])), strict=True))
             arrays["forces_std"] = results["forces_std"]
         elif uncertain is not None:
             row.update(zip(UNCERTAINTY_COLUMNS, (float(uncertain.max()),), strict=True))
         self.rows.append(row)
         if self.files is not None:
+            self.lengths = self.files.lengths
             self.files.append(self.atoms, row, energy, forces, arrays)
 
-    def _state(self, broken: str) -> SimulationState:
+    def _state(self, broken: str, is_checked: bool = True) -> SimulationState:
         calculator = self.atoms.calc
         return SimulationState(
             step=self.step,
@@ -382,6 +389,7 @@ class _Simulation:
             searched_at=calculator.searched_at if isinstance(calculator, ANNCalculator) else None,
             fragments=self.fragments,
             broken=broken,
+            is_checked=is_checked,
         )
 
 

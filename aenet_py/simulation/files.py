@@ -55,6 +55,8 @@ class SimulationState:
         Number of fragments at the start.
     broken
         Why the simulation cannot be resumed; empty if it can.
+    is_checked
+        Whether the last step passed all checks; False after a stop at max_spread, which is checked again.
     """
 
     step: int
@@ -65,6 +67,7 @@ class SimulationState:
     searched_at: np.ndarray | None
     fragments: int | None
     broken: str
+    is_checked: bool = True
 
 
 class Files:
@@ -134,12 +137,19 @@ class Files:
         csv.writer(line, lineterminator="\n").writerow(_plain(name, row[name]) for name in self._columns)
         self._write(1, line.getvalue().encode())
 
-    def save(self, state: SimulationState) -> None:
-        """Replace the saved state."""
+    @property
+    def lengths(self) -> list[int]:
+        """Of the trajectory and the log, bytes."""
+        return [file.tell() for file in self._files]
+
+    def save(self, state: SimulationState, lengths: list[int] | None = None) -> None:
+        """Replace the saved state; lengths : of the other files when it resumes, by default their present ones."""
         for path, file in zip(self._paths, self._files, strict=True):
             with _writing(path):
                 file.flush()
-        stored = {"mark": self._mark, "lengths": [file.tell() for file in self._files], **dataclasses.asdict(state)}
+        stored = {"mark": self._mark, "lengths": lengths or self.lengths, **dataclasses.asdict(state)}
+        if state.is_checked:
+            del stored["is_checked"]
         with PendingFile(self._state_path) as pending:
             pending.write((json.dumps(stored, default=np.ndarray.tolist) + "\n").encode())
             pending.complete(replace=True)

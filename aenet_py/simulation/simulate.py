@@ -89,7 +89,8 @@ def simulate(
     allow_fragments : bool
         Do not stop when atoms leave beyond the cutoff.
     max_spread : float, eV/Å, optional
-        Stop when the uncertainty of the force on an atom is larger; for committees and calibrated potentials.
+        Stop when the uncertainty of the force on an atom is larger; for committees and calibrated potentials.  The
+        simulation can be resumed with another limit.
     uncertainty : path or Uncertainty, optional
         What `calibrate` found for the potential; as for `ANNCalculator`.
     legacy_angular : bool, optional

@@ -19,6 +19,7 @@ from aenet_py.neighbors.search import Environments
 REACH = 6.0  # Å, cutoff for neighbours with calculators other than `ANNCalculator`
 FACTOR = 5.0  # default limit of the temperature, in units of the requested one
 FEW = 40.0  # divided by the degrees of freedom if these are few: fewer than one in 1e6 canonical samples is hotter
+UNCERTAIN = "uncertainty"  # the reason of a simulation that stopped at max_spread
 COLDEST = 300.0  # K, replaces lower requested temperatures: relaxation alone may heat that much
 
 
@@ -196,7 +197,7 @@ def violation(
     if uncertain is not None and limits.max_spread is not None and uncertain.max() > limits.max_spread:
         atom = int(uncertain.argmax())
         what = f"the uncertainty of the force on atom {atom + 1} ({atoms.symbols[atom]}) is {uncertain[atom]:.3f}"
-        return "uncertainty", f"{what} eV/Angstrom, above {limits.max_spread:g}"
+        return UNCERTAIN, f"{what} eV/Angstrom, above {limits.max_spread:g}"
     if beyond is not None and np.mean(beyond > limits.max_excess) > limits.max_share:
         n = int(np.count_nonzero(beyond > limits.max_excess))
         what = f"{n} of {len(beyond)} atoms have features outside the range of the training set by more than"

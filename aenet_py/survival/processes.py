@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 from ase import Atoms
 
-from aenet_py.errors import AenetError, in_a_line
-from aenet_py.interfaces.source import Source
+from aenet_py.interfaces.source import Source, packed, unpacked
 from aenet_py.runtime.processes import Job, share
 from aenet_py.survival import runs
 from aenet_py.survival.runs import Outcome, Run
+
+REMEDY = "use n_processes=1"  # for calculators that cannot be sent to other processes
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,8 @@ def perform(
     """
     ended: list[Outcome] = []
     if min(processes, len(waiting)) > 1:
-        packed = pickle.dumps((work.source.packed(), work.structures, work.folder))
-        job = Job(_loaded, one, packed, "simulates")
+        source = packed(work.source, type(work.source.other).__name__, REMEDY)
+        job = Job(_loaded, one, pickle.dumps((source, work.structures, work.folder)), "simulates")
         share(job, waiting, processes, stop, advance, lambda _, outcome: ended.append(outcome))
         return ended
     for run in waiting:
@@ -82,10 +83,6 @@ def one(work: Work, run: Run, stop: Callable[[], bool], advance: Callable[[float
     return outcome
 
 
-def _loaded(packed: bytes) -> Work:
-    source, structures, folder = pickle.loads(packed)
-    try:
-        return Work(pickle.loads(source), structures, folder)
-    except Exception as error:  # whatever a foreign calculator raises
-        reason = in_a_line(error)
-        raise AenetError(f"the calculator cannot be built in another process ({reason}); use n_processes=1") from None
+def _loaded(content: bytes) -> Work:
+    source, structures, folder = pickle.loads(content)
+    return Work(unpacked(source, REMEDY), structures, folder)

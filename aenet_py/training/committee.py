@@ -23,6 +23,7 @@ from aenet_py.formats.text import foreign, native
 from aenet_py.inputs.moved import moved
 from aenet_py.inputs.train import TrainInput, Transfer, to_text
 from aenet_py.inputs.weights import WeightInput
+from aenet_py.potentials.uncertainty import LEAST, ratio
 from aenet_py.runtime import locks
 from aenet_py.runtime.output import PendingFile
 from aenet_py.runtime.processes import WATCH, Job, end_with_parent, share
@@ -30,11 +31,10 @@ from aenet_py.runtime.progress import Advance
 from aenet_py.runtime.workers import processors
 from aenet_py.structure import Structure
 from aenet_py.training.events import EpochErrors, Events
-from aenet_py.training.files import PATH, TRANSFERRED
+from aenet_py.training.files import PATH, state_in
 
 DONE = "energies.train"  # the table that a member's training writes when it has ended
 PATIENCE, WAIT = 20, WATCH / 4  # how often, and how long (s), to wait for a folder that is in use
-LEAST = 10  # structures, or atoms, that fix a factor
 SEEDS = 2**64  # numbers that PHSEED can be
 
 
@@ -44,6 +44,25 @@ class TestErrors:
 
     energy: float | None
     force: float | None
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How the errors of a committee's mean compare with the spread of its members, in the test set of its training.
+
+    Parameters
+    ----------
+    energy_factor, force_factor
+        Ratio of the root mean squares of errors and standard deviations, of energies per atom and of force vectors;
+        None if there was too little to tell.
+    n_structures, n_atoms
+        Structures with energies and atoms with forces in the test set.
+    """
+
+    energy_factor: float | None = None
+    force_factor: float | None = None
+    n_structures: int = 0
+    n_atoms: int = 0
 
 
 @dataclass(frozen=True)
@@ -65,7 +84,7 @@ class CommitteeOutcome:
     members: tuple[TestErrors, ...]
     mean: TestErrors
     potentials: tuple[tuple[str, ...], ...]
-    calibration: files.Calibration
+    calibration: Calibration
 
 
 def check(deck: TrainInput, n_processes: int) -> None:
@@ -145,10 +164,10 @@ def of_source(source: str, number: int) -> str | None:
     if members is None:
         return None
     folder = os.path.join(source, str((number - 1) % members + 1))
-    for name in (TRANSFERRED, PATH):
-        if os.path.exists(os.path.join(folder, name)):
-            return os.path.join(folder, name)
-    raise AenetError(f"{folder}: no {PATH} of this member; the source must be the folder of a committee's training")
+    state = state_in(folder)
+    if state is None:
+        raise AenetError(f"{folder}: no {PATH} of this member; the source must be the folder of a committee's training")
+    return state
 
 
 def _begin(numbers: Sequence[int]) -> None:
@@ -257,13 +276,13 @@ def _collected(deck: TrainInput, decks: dict[int, TrainInput]) -> CommitteeOutco
     results.write([content])
     members, mean, calibration = _errors([str(number) for number in decks], deck.alpha is not None)
     _calibrate(deck, names, calibration)
-    files.write(".", len(decks), calibration)
+    files.write(".", len(decks))
     return CommitteeOutcome(members, mean, tuple(names), calibration)
 
 
-def _calibrate(deck: TrainInput, names: Sequence[Sequence[str]], found: files.Calibration) -> None:
-    """Write uncertainty.json, by which all programs scale the spread of the forces, or remove an older one."""
-    if found.force_factor is None:
+def _calibrate(deck: TrainInput, names: Sequence[Sequence[str]], found: Calibration) -> None:
+    """Write uncertainty.json, by which all programs scale the spread, or remove an older one."""
+    if found.energy_factor is None and found.force_factor is None:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(uncertainty.NAME)
         return
@@ -271,37 +290,23 @@ def _calibrate(deck: TrainInput, names: Sequence[Sequence[str]], found: files.Ca
         {symbol: uncertainty.digest(potential.read(path)) for symbol, path in zip(deck.symbols, paths, strict=True)}
         for paths in names
     )
-    factors = dict.fromkeys(deck.symbols, found.force_factor)
-    uncertainty.write(
-        uncertainty.NAME, uncertainty.Uncertainty(uncertainty.COMMITTEE, members, factors, n_atoms=found.n_atoms)
-    )
+    factors = {} if found.force_factor is None else dict.fromkeys(deck.symbols, found.force_factor)
+    calibrated = uncertainty.Uncertainty(
+        uncertainty.COMMITTEE, members, factors, n_atoms=found.n_atoms, energy_factor=found.energy_factor,
+        n_structures=found.n_structures,
+    )  # fmt: skip
+    uncertainty.write(uncertainty.NAME, calibrated)
 
 
 def factor(differences: np.ndarray) -> float | None:
-    """Expected error of a committee's mean for a spread of 1.
+    """Error of a committee's mean for a spread of 1, as `ratio`; None also for fewer than `LEAST` values.
 
-    The ratio of the root mean squares of errors and spreads.  Musil et al., J. Chem. Theory Comput. 15, 906 (2019), and
-    Imbalzano et al., J. Chem. Phys. 154, 074102 (2021), average the squared ratios, in which the smallest spreads
-    dominate; that needs a correction for few members, which diverges for three.  A ratio of averages needs none.
-
-    Parameters
-    ----------
-    differences : array
-        (n_members, n) or (n_members, n, 3) predicted minus reference values.
-
-    Returns
-    -------
-    float or None
-        Factor of the standard deviation over the members (divisor n_members; for vectors, the root of the sum over the
-        components).  None for fewer than `LEAST` values, or if all members agree.
+    differences : (n_members, n) or (n_members, n, 3) predicted minus reference values.
     """
-    square = float(np.mean(differences.var(axis=0)))
-    if differences.shape[1] < LEAST or not square:
-        return None
-    return float(np.sqrt(np.mean(differences.mean(axis=0) ** 2) / square))
+    return None if differences.shape[1] < LEAST else ratio(differences.mean(axis=0) ** 2, differences.var(axis=0))
 
 
-def _errors(folders: Sequence[str], with_forces: bool) -> tuple[tuple[TestErrors, ...], TestErrors, files.Calibration]:
+def _errors(folders: Sequence[str], with_forces: bool) -> tuple[tuple[TestErrors, ...], TestErrors, Calibration]:
     """Errors of each member and of their mean, and how the latter compare with the spread, from their tables."""
     energies = _differences([os.path.join(folder, "energies.test") for folder in folders], _energies)
     paths = [os.path.join(folder, "forces.test") for folder in folders] if with_forces else []
@@ -316,7 +321,7 @@ def _errors(folders: Sequence[str], with_forces: bool) -> tuple[tuple[TestErrors
     (energy, n_structures), (force, n_atoms) = (
         (None, 0) if each is None else (factor(each), each.shape[1]) for each in (energies, forces)
     )
-    return tuple(members), mean, files.Calibration(energy, force, n_structures, n_atoms)
+    return tuple(members), mean, Calibration(energy, force, n_structures, n_atoms)
 
 
 def _differences(paths: Sequence[str], read: Callable[[str], np.ndarray]) -> np.ndarray | None:

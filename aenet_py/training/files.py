@@ -11,6 +11,12 @@ from aenet_py.inputs.train import TrainInput, Transfer
 PATH, TRANSFERRED = "model.restart", "model.transfered.restart"
 
 
+def state_in(folder: str) -> str | None:
+    """The state of the last training in a folder, that of a transfer before that of its source; None without."""
+    paths = (os.path.join(folder, name) for name in (TRANSFERRED, PATH))
+    return next(filter(os.path.exists, paths), None)
+
+
 def of_source(deck: TrainInput, wanted: Transfer) -> tuple[str, list[str | None]]:
     """The state of the source, which may be missing, and each network's potential, None for a new one.
 

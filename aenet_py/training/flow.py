@@ -17,6 +17,7 @@ from aenet_py.formats import trained
 from aenet_py.inputs.train import TrainInput
 from aenet_py.runtime import locks
 from aenet_py.runtime.signals import stopping, uninterrupted
+from aenet_py.training import stale
 from aenet_py.training.data import dataset
 from aenet_py.training.data.dataset import Data
 from aenet_py.training.data.splits import Draw
@@ -268,7 +269,8 @@ class _Files:
         state = self.training.state if state is None else state
         table = trained.error_lines(state.table, self.deck.alpha is not None).encode()
         potentials = dict(results.potentials(self.deck, self.training.data, state.result))
-        _write(self._restart(state, finished=False), potentials, {TABLE: table})
+        with stale.removed(list(potentials)):
+            _write(self._restart(state, finished=False), potentials, {TABLE: table})
 
     @contextlib.contextmanager
     def saved_if_lost(self) -> Iterator[None]:

@@ -15,7 +15,6 @@ import numpy as np
 
 from aenet_py.errors import AenetError, AenetWarning
 from aenet_py.formats import trained
-from aenet_py.formats.committee import Calibration
 from aenet_py.formats.labels import ANY, Labels
 from aenet_py.inputs import train as inputs
 from aenet_py.inputs.structures import StructureInput
@@ -28,7 +27,7 @@ from aenet_py.structure import Structure
 from aenet_py.training import committee as committees
 from aenet_py.training import flow, options
 from aenet_py.training import ranks as processes
-from aenet_py.training.committee import TestErrors
+from aenet_py.training.committee import Calibration, TestErrors
 from aenet_py.training.events import EpochErrors, Events
 from aenet_py.training.options import HiddenLayers, TransferOptions
 
@@ -416,7 +415,7 @@ def _train(
 ) -> TrainingResult | CommitteeResult:  # fmt: skip
     if deck.committee is not None:
         return _train_committee(deck, folder, on_epoch, progress)
-    with working_in(folder), _random_state_kept(), processes.joined() as ranks:
+    with working_in(folder), random_state_kept(), processes.joined() as ranks:
         outcome = flow.run(deck, ranks, _Callbacks(on_epoch, progress and ranks.rank == 0))
         assert outcome is not None
         if outcome.signal is not None:
@@ -467,7 +466,7 @@ def working_in(folder: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _random_state_kept() -> Iterator[None]:
+def random_state_kept() -> Iterator[None]:
     """Leave NumPy's global generator, which the original's splits are drawn from, as it was."""
     before = np.random.get_state()  # noqa: NPY002 - the original's generator
     try:

@@ -150,7 +150,7 @@ def test_ctrl_c_keeps_what_is_done(tmp_path: Path) -> None:
     path = examples.write(tmp_path)
     process = start(path)
     labels = tmp_path / "loop" / "generation-00" / places.RECORD
-    for _ in range(600):
+    for _ in range(6000):
         if labels.exists() or process.poll() is not None:
             break
         time.sleep(0.1)

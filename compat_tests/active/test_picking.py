@@ -82,6 +82,6 @@ def test_a_fingerprint_is_the_mean_over_each_species() -> None:
         expected = np.mean([found.features[k] for k in own], axis=0) if own else np.zeros(rows.shape[1])
         assert np.allclose(row, expected, rtol=1e-14, atol=0)
     order = [5, 2, 4, 0, 1, 3]
-    turned = picking.of_committee([potential] * 2, [as_structure(atoms[order])])
+    turned = picking.candidates([potential] * 2, None, [as_structure(atoms[order])])
     assert np.allclose(turned.fingerprints[0], fingerprint, rtol=1e-10)
     assert turned.spread[0] == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import random
 import shutil
@@ -18,10 +19,11 @@ import pytest
 from aenet_py import ANNCalculator, Potential, evaluate, read, train, transfer
 from aenet_py.errors import AenetError
 from aenet_py.formats import committee as files
-from aenet_py.formats import potential_files, trained
+from aenet_py.formats import extxyz, potential_files, trained, uncertainty
 from aenet_py.inputs import train as inputs
 from aenet_py.inputs.moved import moved
 from aenet_py.potentials.members import members
+from aenet_py.structure import as_structure
 from aenet_py.training import committee
 from aenet_py.training.data import weights
 from compat_tests.active import examples
@@ -146,49 +148,64 @@ def test_spreads_of_almost_zero_do_not_matter() -> None:
 
 
 def test_the_factors_are_stored(three: Path) -> None:
-    stored = files.read_calibration(str(three))
-    assert stored is not None
+    stored = uncertainty.read(str(three / uncertainty.NAME))
     forces = [trained.read_forces(str(three / str(number) / "forces.test")) for number in (1, 2, 3)]
     members_forces = np.array([table.predicted for table in forces])
     errors = members_forces.mean(axis=0) - forces[0].reference
     assert stored.n_atoms == len(errors)
-    assert stored.force_factor == pytest.approx(np.linalg.norm(errors) / np.linalg.norm(members_forces.std(axis=0)))
+    expected = np.linalg.norm(errors) / np.linalg.norm(members_forces.std(axis=0))
+    assert stored.factors == pytest.approx({"Cu": expected, "Au": expected})
     assert (stored.n_structures, stored.energy_factor) == (2, None)
+    assert json.loads((three / files.NAME).read_text()) == {"format": files.FORMAT, "members": 3}
     assert "error of the mean/spread" in (three / "train.out").read_text()
 
 
 def test_the_spread_of_forces_is_scaled(three: Path) -> None:
-    stored = files.read_calibration(str(three))
-    assert stored is not None
-    assert stored.force_factor is not None
+    stored = uncertainty.read(str(three / uncertainty.NAME))
     found = []
     for given in (three, members(str(three))):
         atoms = examples.labelled(1, seed=4)[0]
         atoms.calc = ANNCalculator(given)
         atoms.get_forces()
         found.append(atoms.calc.results["forces_std"])
-    assert np.allclose(found[0], stored.force_factor * found[1], rtol=1e-12)
+    assert np.allclose(found[0], stored.factors["Cu"] * found[1], rtol=1e-12)
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ('"force_factor": -1.0', "found -1.0 as force_factor; expected a number or null"),
-        ('"energy_factor": "a"', "found 'a' as energy_factor; expected a number or null"),
-        ('"n_atoms": 1.5', "found 1.5 as n_atoms; expected a whole number"),
-        ('"n_atoms": null', "found None as n_atoms; expected a whole number"),
-    ],
-)
-def test_invalid_factors(tmp_path: Path, text: str, message: str) -> None:
-    (tmp_path / files.NAME).write_text(f'{{"format": "{files.FORMAT}", "members": 3, {text}}}')
-    with pytest.raises(AenetError, match=f"{files.NAME}: {message}"):
-        files.read_calibration(str(tmp_path))
+@pytest.mark.parametrize("with_forces", [True, False])
+def test_the_spread_of_energies_is_scaled(tmp_path: Path, with_forces: bool) -> None:
+    """By the factor of the test set, which is the only one without forces."""
+    changes = {"TESTPERCENT 20": "TESTPERCENT 50"} | ({} if with_forces else {"FORCES\nalpha=0.3\n": ""})
+    folder = folder_with(tmp_path / "a", "COMMITTEE 2\n", **changes)
+    frames = [extxyz.text(as_structure(atoms, reference=True)) for atoms in examples.labelled(24)]
+    (folder / "labelled.extxyz").write_bytes(b"".join(frames))
+    run(folder)
+    tables = [trained.read_energies(str(folder / str(number) / "energies.test")) for number in (1, 2)]
+    predicted = np.array([table.predicted / table.n_atoms for table in tables])
+    errors = predicted.mean(axis=0) - tables[0].reference / tables[0].n_atoms
+    stored = uncertainty.read(str(folder / uncertainty.NAME))
+    assert stored.n_structures == len(errors) == 12
+    expected = np.linalg.norm(errors) / np.linalg.norm(predicted.std(axis=0))
+    assert stored.energy_factor == pytest.approx(expected, rel=1e-4)
+    assert (stored.factors == {}) == (not with_forces)
+    frame, found = examples.labelled(1, seed=4)[0], []
+    for given in (folder, members(str(folder))):
+        atoms = frame.copy()
+        atoms.calc = ANNCalculator(given)
+        atoms.get_forces()
+        results = atoms.calc.results
+        judged = evaluate(given, [frame]).structures[0]
+        assert judged.energy_std == pytest.approx(results["energy_std"], rel=1e-9)
+        found.append([results["energy_std"], results["forces_std"]])
+    assert found[0][0] == pytest.approx(stored.energy_factor * found[1][0], rel=1e-12)
+    assert np.array_equal(found[0][1], found[1][1]) == (not with_forces)
 
 
-def test_older_files_have_no_factors(tmp_path: Path) -> None:
-    assert files.read_calibration(str(tmp_path)) is None
-    (tmp_path / files.NAME).write_text(f'{{"format": "{files.FORMAT}", "members": 3}}')
-    assert files.read_calibration(str(tmp_path)) == files.Calibration()
+def test_files_with_factors_are_those_of_committees(tmp_path: Path) -> None:
+    """As former versions wrote them."""
+    assert files.read(str(tmp_path)) is None
+    more = '"energy_factor": null, "force_factor": 2.5, "n_structures": 2, "n_atoms": 12'
+    (tmp_path / files.NAME).write_text(f'{{"format": "{files.FORMAT}", "members": 3, {more}}}')
+    assert files.read(str(tmp_path)) == 3
 
 
 def test_ascii_and_binary_members(tmp_path: Path, three: Path) -> None:

@@ -134,6 +134,18 @@ def test_structures_in_memory(tmp_path, monkeypatch):
     assert [each.energy for each in kept] == [each.energy for each in frames()]
 
 
+def test_folders_above_are_created(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("set.extxyz").write_bytes(b"".join(map(extxyz.text, frames())))
+    done = aenet_py.init("set.extxyz", "a/b/run")
+    assert sorted(os.listdir("a/b")) == ["run"]
+    deck = train_inputs.read("a/b/run/train.in")
+    assert [each.path for each in deck.structures.files] == ["../../../set.extxyz"]
+    assert {*listing(Path("a/b/run"))} == set(done.files)
+    with pytest.raises(AenetError, match=r"set.extxyz/run: the folder cannot be created: File exists"):
+        aenet_py.init("set.extxyz", "set.extxyz/run")
+
+
 @pytest.mark.parametrize("copied", [False, True])
 def test_groups_are_kept_together(copied, tmp_path, monkeypatch):
     given = [replace(each, info={"run_id": f"r{n // 4}"}, path=f"a#{n}") for n, each in enumerate(frames(120))]

@@ -13,7 +13,7 @@ import torch
 
 from aenet_py import train, transfer
 from aenet_py.cli.aenet_pytorch import main
-from aenet_py.errors import AenetError
+from aenet_py.errors import AenetError, AenetWarning
 from aenet_py.formats import xsf
 from aenet_py.inputs import train as inputs
 from aenet_py.potentials.potential import Potential
@@ -113,6 +113,27 @@ def test_the_share(share, n, source, tmp_path):
     assert not tested & names
     assert len(trained & names) == n
     assert len(trained) == n + 4
+
+
+def test_what_is_left_out_is_said_of_each_set(source, tmp_path):
+    """Structures with a species that TYPES does not list."""
+    paths = []
+    for number, path in enumerate(PATHS):
+        lines = Path(path).read_text().replace("ATOMS\nCu", "ATOMS\nZn")
+        assert "Zn" in lines
+        paths.append(tmp_path / f"{number}.xsf")
+        paths[-1].write_text(lines)
+    more = {"replay": [*SOURCE, *paths[:3]], "share": 0.95, "test_set": [TARGET[0], *paths[3:5]]}
+    with pytest.warns(AenetWarning) as told:
+        transfer(
+            [*TARGET[1:], paths[5]], source, atomic_energies=ENERGIES, folder=tmp_path / "new", freeze=0, iterations=1,
+            **more, **COMMON,
+        )  # fmt: skip
+    texts = [str(each.message).partition(": ")[2] for each in told]
+    what = "with more species than TYPES lists left out, as by generate.x"
+    assert [text for text in texts if what in text] == [
+        f"1 structure {what}", f"2 structures of the test set {what}", f"3 structures of the replay set {what}",
+    ]  # fmt: skip
 
 
 def test_replay_remembers(source, tmp_path):

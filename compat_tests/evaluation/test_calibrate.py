@@ -127,6 +127,44 @@ def test_a_committee_has_one_factor(tmp_path):
     assert np.isclose((found.estimated**2).mean(), (found.errors**2).mean(), rtol=1e-9)
 
 
+def test_a_committee_has_a_factor_of_energies(tmp_path, capsys):
+    path = tmp_path / "committee.json"
+    given = ["calibrate", "--potential", str(NETWORKS), "--potential", str(OTHERS), str(FRAMES), "-o", str(path)]
+    assert aenet.main(given) == 0
+    members = [Potential.load(folder) for folder in (NETWORKS, OTHERS)]
+    structures = [each for each in read(FRAMES) if each.n_atoms > 1]
+    energies = np.array(
+        [[member.energy_forces(each).energy / each.n_atoms for each in structures] for member in members]
+    )
+    errors = energies.mean(axis=0) - [each.energy / each.n_atoms for each in structures]
+    expected = np.linalg.norm(errors) / np.linalg.norm(energies.std(axis=0))
+    found = uncertainty_format.read(str(path))
+    assert found.energy_factor == pytest.approx(expected, rel=1e-6)
+    assert found.n_structures == len(structures) == 14
+    assert f"factor of the energies {expected:.4g}, from 14 structures" in capsys.readouterr().out
+    judged, alone = (evaluate([NETWORKS, OTHERS], FRAMES, uncertainty=file) for file in (path, None))
+    for one, other in zip(judged.structures, alone.structures, strict=True):
+        assert one.energy_std == pytest.approx(expected * other.energy_std, rel=1e-6)
+    assert uncertainty_format.read(str(path)) == found
+    few = calibrate([NETWORKS, OTHERS], FRAMES, structures[:9]).uncertainty
+    assert (few.energy_factor, few.n_structures) == (None, 9)
+    text = uncertainty_format.to_text(few)
+    assert text.endswith(', "energy": {"factor": null, "n_structures": 9}}\n')
+    path.write_text(text)
+    assert uncertainty_format.read(str(path)) == few
+
+
+@pytest.mark.parametrize(
+    "energy", ['{"factor": -1, "n_structures": 9}', '{"factor": 1}', "3", '{"factor": NaN, "n_structures": 1}']
+)
+def test_damaged_factors_of_energies_are_refused(tmp_path, energy):
+    path = tmp_path / "file.json"
+    text = uncertainty_format.to_text(calibrate([NETWORKS, OTHERS], FRAMES).uncertainty)
+    path.write_text(f'{text[: text.index(chr(34) + "energy" + chr(34))]}"energy": {energy}}}')
+    with pytest.raises(InputError, match="found invalid or missing values"):
+        uncertainty_format.read(str(path))
+
+
 @pytest.fixture(scope="module")
 def calibrated():
     return calibrate(NETWORKS, FRAMES).uncertainty

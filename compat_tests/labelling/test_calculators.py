@@ -6,14 +6,17 @@ import functools
 import json
 
 import pytest
+from ase.build import bulk
 from ase.calculators.emt import EMT
 from ase.calculators.espresso import Espresso
 from ase.calculators.lj import LennardJones
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aenet_py import AenetError, ANNCalculator, CalculatorSpec
-from aenet_py.labelling.calculators import calculators_of, packed, specification, unpacked
+from aenet_py import AenetError, ANNCalculator, CalculatorSpec, label
+from aenet_py.interfaces.source import packed, unpacked
+from aenet_py.labelling.calculators import calculators_of, specification
+from aenet_py.labelling.processes import REMEDY
 from compat_tests.interfaces.test_ase import NETWORKS
 from compat_tests.labelling.calculators import Counting
 
@@ -156,9 +159,10 @@ def test_which_start_other_programs(text, expected):
     assert specification(text).starts_programs is expected
 
 
-def test_a_calculator_that_cannot_be_sent():
+def test_a_calculator_that_cannot_be_sent(tmp_path):
     calculator = EMT()
     calculator.lock = (each for each in ())
     with pytest.raises(AenetError, match=r"EMT cannot be sent to other processes \(.*\); use n_processes=1 without"):
-        packed(calculators_of(calculator))
-    assert unpacked(packed(calculators_of(Counting("calls")))).new().path == "calls"
+        label([bulk("Cu"), bulk("Cu", a=3.7)], calculator, folder=tmp_path, n_processes=2)
+    again = unpacked(packed(calculators_of(Counting("calls")), "Counting", REMEDY), REMEDY)
+    assert again.new().path == "calls"

@@ -63,7 +63,7 @@ def test_a_simulation_stops_at_the_limit(tmp_path, files, way):
     first = int(np.argmax(values > limit))
     options = {**LOOSE, "every": 1000, "max_spread": limit}
     found = simulate(STRUCTURE, **given(files, way), steps=60, temperature=900, output=tmp_path / "md", **options)
-    assert (found.reason, found.stable, found.step) == ("uncertainty", False, 10 * first)
+    assert (found.reason, found.stable, found.step) == ("uncertainty", True, 10 * first)
     assert f"is {values[first]:.3f} eV/Angstrom, above {limit:g}" in found.message
     assert read(tmp_path / "md.extxyz", -1).info["step"] == 10 * first
     loose = simulate(STRUCTURE, **given(files, way), steps=60, temperature=900, **{**options, "max_spread": 1e3})
@@ -83,6 +83,40 @@ def test_resuming_equals_no_interruption_bit_for_bit(tmp_path, monkeypatch, file
     changed = {**options, "uncertainty": None, "max_spread": None}
     with pytest.raises(AenetError, match="uncertainty must be the same as at the start"):
         simulate(STRUCTURE, steps=30, output="part", restart=True, **changed)
+
+
+@pytest.mark.parametrize("every", [4, 1000])
+@pytest.mark.parametrize("way", WAYS)
+def test_a_stopped_simulation_resumes_with_another_limit(tmp_path, monkeypatch, files, way, every):
+    """As if nothing had stopped it, and not beyond the same limit; the frame of the stop may be one of no other run."""
+    monkeypatch.chdir(tmp_path)
+    options = {**given(files, way), **LOOSE, "every": every, "temperature": 900, "steps": 100}
+    simulate(STRUCTURE, output="whole", **{**options, "max_spread": 1e3})
+    values = simulate(STRUCTURE, **{**options, "every": 10}).log
+    column = "largest_uncertainty_eV_per_A" if way == "single" else "largest_force_std_eV_per_A"
+    limit = float(np.sort(values[column])[-1] + values[column][0]) / 2
+    found = simulate(STRUCTURE, output="part", **{**options, "max_spread": limit})
+    assert found.reason == "uncertainty"
+    assert 0 < found.step < 100
+    assert read("part.extxyz", -1).info["step"] == found.step
+    endings = ("csv", "extxyz", "restart")
+    before = {ending: (tmp_path / f"part.{ending}").read_bytes() for ending in endings}
+    again = simulate(STRUCTURE, output="part", restart=True, **{**options, "max_spread": limit})
+    assert (again.reason, again.step) == ("uncertainty", found.step)
+    assert {ending: (tmp_path / f"part.{ending}").read_bytes() for ending in endings} == before
+    simulate(STRUCTURE, output="part", restart=True, **options)
+    for ending in endings:
+        assert (tmp_path / f"whole.{ending}").read_bytes() == (tmp_path / f"part.{ending}").read_bytes()
+
+
+def test_without_the_limit_an_unphysical_frame_is_one(tmp_path, files):
+    """The check is repeated where a simulation stopped."""
+    options = {**given(files, "single"), **LOOSE, "steps": 20, "output": tmp_path / "md"}
+    assert simulate(STRUCTURE, **options, max_spread=0.0).reason == "uncertainty"
+    options["max_excess"] = 0.0
+    assert simulate(STRUCTURE, **options, restart=True).reason == "extrapolation"
+    with pytest.raises(AenetError, match=r"cannot be resumed: .* outside the range of the training set"):
+        simulate(STRUCTURE, **options, restart=True)
 
 
 def test_a_limit_needs_an_uncertainty(tmp_path):
@@ -106,8 +140,12 @@ def test_the_command_stops(tmp_path, files, capsys):
     least = atoms.calc.results["uncertainty"].max() / 2
     command = ["md", str(STRUCTURE), "--potential", str(NETWORKS), "--uncertainty", str(files["single"])]
     command += ["--steps", "20", "--max-spread", f"{least}", "--output", str(tmp_path / "md")]
-    assert aenet.main(command) == 2
-    assert "uncertainty: the uncertainty of the force on atom" in " ".join(capsys.readouterr().out.split())
+    assert aenet.main(command) == 3
+    said = capsys.readouterr()
+    assert "uncertainty: the uncertainty of the force on atom" in " ".join(said.out.split())
+    assert said.err == "Repeat the command with --restart and a larger --max-spread, or none, to resume.\n"
+    assert aenet.main([*command[:-4], "--output", str(tmp_path / "md"), "--restart", "--max-excess", "1e9"]) == 0
+    assert read(tmp_path / "md.extxyz", -1).info["step"] == 20
 
 
 def test_stability_takes_the_limit_and_the_file_beside_the_potentials(tmp_path, files):

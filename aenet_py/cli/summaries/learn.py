@@ -14,6 +14,7 @@ def plan(wanted: LearnInput) -> str:
     n_start = len(wanted.start)
     n_runs = n_start * len(explore.temperatures) * explore.seeds
     kelvin = ", ".join(f"{each:g}" for each in explore.temperatures)
+    what = "potential" if wanted.is_single else "committee"
     if wanted.deck is None:
         n_first = n_start * (1 + wanted.first.copies)
         first = (
@@ -21,27 +22,36 @@ def plan(wanted: LearnInput) -> str:
         )
         begin = f"First, {first}: those of `start` and copies displaced by {wanted.first.rattle:g} Angstrom."
     else:
-        begin = f"First, a committee is trained as {wanted.deck} says, on the structures that it names."
+        begin = f"First, a {what} is trained as {wanted.deck} says, on the structures that it names."
     lines = [
         f"Energies and forces: {wanted.calculator}",
         f"Folder: {wanted.folder}",
         begin,
         f"Then up to {counted(stop.generations, 'generation')} of",
         f"  {counted(n_runs, 'simulation')} of {explore.time:g} ps at {kelvin} K, steps of {explore.timestep:g} fs,",
-        f"  up to {counted(pick.structures, 'new label')} where forces spread by {pick.min_spread:g} to "
+        f"  up to {counted(pick.structures, 'new label')} where {_measure(wanted)} {pick.min_spread:g} to "
         f"{pick.max_spread:g} eV/Angstrom,",
-        "  and a training on all labels, from the last committee on.",
+        f"  and a training on all labels, from the last {what} on.",
         f"It ends with {counted(stop.labels, 'label')}, or once all simulations reach their end and at most "
         f"{stop.share:.0%} of their frames are uncertain.",
     ]
     return "\n".join(lines) + "\n"
 
 
+def _measure(wanted: LearnInput) -> str:
+    if not wanted.is_calibrated:
+        return "forces spread by"
+    by = "features" if wanted.is_single else "the spread"
+    return f"the largest force error expected by {by} is"
+
+
 def report(wanted: LearnInput, found: Learned) -> str:
     """A line per generation, and how it ended."""
-    head = f"{'':>4}{'structures':>12}{'to the end':>12}{'ps':>8}{'spread':>9}{f'{QUANTILE:.0%}':>8}{'uncertain':>11}"
+    what = "expected" if wanted.is_calibrated else "spread"
+    head = f"{'':>4}{'structures':>12}{'to the end':>12}{'ps':>8}{what:>9}{f'{QUANTILE:.0%}':>8}{'uncertain':>11}"
+    ratio = f"{'exp/true':>10}" if wanted.is_calibrated else ""
     lines = [
-        f"{head}{'picked':>8}{'meV/atom':>10}{'meV/A':>8}{'rank':>6}",
+        f"{head}{'picked':>8}{'meV/atom':>10}{'meV/A':>8}{'rank':>6}{ratio}",
         *map(_line, found.records),
         "",
         _ending(wanted, found),
@@ -55,7 +65,7 @@ def _line(each: Record) -> str:
     text = f"{each.generation:>4}{each.n_trained:>12,}{ended:>12}{each.time:>8.3g}"
     text += f"{_known(each.spread, '.3f'):>9}{_known(each.high_spread, '.3f'):>8}{_known(each.share, '.1%'):>11}"
     text += f"{each.n_picked:>8}{_known(1e3 * each.energy_rmse, '.1f'):>10}{_known(1e3 * each.force_rmse, '.0f'):>8}"
-    return f"{text}{_known(each.correlation, '.2f'):>6}".rstrip()
+    return f"{text}{_known(each.correlation, '.2f'):>6}{_known(each.ratio, '.2f'):>10}".rstrip()
 
 
 def _known(value: float, style: str) -> str:

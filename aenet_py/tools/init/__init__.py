@@ -235,6 +235,10 @@ def _write(folder: str, text: dict[str, str], structures: Sequence[Structure] | 
     """Write all files, or none; structures : for a copy, with zeros for unknown forces."""
     _check_free(folder, list(text))
     is_new = not os.path.isdir(folder)
+    try:
+        os.makedirs(os.path.dirname(os.path.realpath(folder)), exist_ok=True)
+    except OSError as error:
+        raise AenetError(f"{folder}: the folder cannot be created: {error.strerror}") from None
     with PendingFolder(folder if is_new else os.path.join(folder, "init")) as pending:
         for name, content in text.items():
             with PendingFile(os.path.join(pending.path, name)) as file:

@@ -42,6 +42,9 @@ from aenet_py.training.data.packing import OtherFormError, in_full, most_words
 from aenet_py.training.data.recompute import Recomputed, places
 from aenet_py.training.data.splits import REPLAYED, TESTED, UNKNOWN, VALIDATED
 
+OF_SET = {
+    UNKNOWN: "", TESTED: " of the test set", VALIDATED: " of the validation set", REPLAYED: " of the replay set",
+}  # fmt: skip
 JOB_ATOMS = 1000  # whose features are computed in one call, unless a single structure has more
 
 
@@ -154,10 +157,13 @@ def read(
                 repeated.append(text.native(name))
     if not structures:
         raise AenetError(f"{deck.training_set}: {featurize.ALL_SKIPPED}")
-    n_left_out = int(np.count_nonzero(is_read)) - len(structures)
-    if n_left_out:
-        skipped = counted(n_left_out, "structure")
-        warn(f"{deck.training_set}: {skipped} with more species than TYPES lists left out, as by generate.x")
+    left = is_read.copy()
+    left[numbers] = False
+    for role, of in OF_SET.items():
+        n_left_out = int(np.count_nonzero(left & (roles == role)))
+        if n_left_out:
+            skipped = f"{counted(n_left_out, 'structure')}{of}"
+            warn(f"{deck.training_set}: {skipped} with more species than TYPES lists left out, as by generate.x")
     for warning in (featurize.warning_of_repeated(repeated) if repeated else None, mixed(labels)):
         if warning is not None:
             warn(warning)

@@ -21,6 +21,7 @@ from aenet_py.report import trainx as report
 from aenet_py.report.blocks import training_set_info
 from aenet_py.report.timing import TimingLog
 from aenet_py.runtime.output import PendingFile
+from aenet_py.training import stale
 from aenet_py.training.trainx import adam, energies, methods, networks, scaling, split
 from aenet_py.training.trainx.energies import Model
 from aenet_py.training.trainx.networks import Evaluation
@@ -306,7 +307,8 @@ def _table(problem: Problem, chosen: np.ndarray, errors: np.ndarray) -> str:
 
 def _store(deck: TrainxInput, files: Sequence[PotentialFile], say: Say) -> None:
     say(report.storing([network.symbol for network in deck.networks], [network.path for network in deck.networks]))
-    _write_networks(deck, files)
+    with stale.removed([native(network.path) for network in deck.networks]):
+        _write_networks(deck, files)
 
 
 def _write_networks(deck: TrainxInput, files: Sequence[PotentialFile], ending: str = "") -> None:
