@@ -139,7 +139,7 @@ def dft_data(folder: Path) -> Path:
         f"{symbol}O2": {
             polymorph: {
                 functional: {"EOS": {"calculations": eos(symbol, seed)}}
-                for seed, functional in enumerate(("PBE", "LDA", "AM05"))
+                for seed, functional in enumerate(("PBE", "LDA"))
             }
             for polymorph in ("rutile", "pyrite")
         }
@@ -165,37 +165,36 @@ def test_dft(tmp_path):
     data, folder = dft_data(tmp_path / "data"), tmp_path / "results"
     folder.mkdir()
     rows, said = rows_of("dft", folder, "--data", str(data))
-    oxides = ["scratch", "PBE, shifted", "PBE"]
-    ways = {"LDA": oxides, "AM05": oxides, "Li with EC": ["scratch", "EC", "EC, Li, shifted", "EC, Li"]}
+    ways = {"LDA": ["scratch", "PBE, shifted", "PBE"], "Li with EC": ["scratch", "EC, Li, shifted", "EC, Li"]}
     assert {target: sorted({row["way"] for row in rows if row["target"] == target}) for target in ways} == {
         target: sorted(names) for target, names in ways.items()
     }
-    assert len(rows) == 2 * (2 * 2 * 3 + 4)  # seeds; functionals and interface
+    assert len(rows) == 2 * (2 + 1) * 3  # seeds, test sets, ways
     assert all(float(row["energy, meV/atom"]) > 0 for row in rows)
     assert all((row["force, meV/Å"] == "") == (row["target"] != "Li with EC") for row in rows)
-    assert said.count("\n| 10 |") == 6
+    assert said.count("\n| 10 |") == 4
     written = {path: path.stat().st_mtime_ns for path in folder.glob("*/*.nn*")}
     assert rows_of("dft", folder, "--data", str(data)) == (rows, said)
     assert written == {path: path.stat().st_mtime_ns for path in folder.glob("*/*.nn*")}
 
 
 def test_dft_holds_structures_out(tmp_path, monkeypatch):
-    """No training sees a tested structure, nor do sources see the same oxide, polymorph and number."""
+    """No training sees a tested structure, nor does the source see the same oxide, polymorph and number."""
     monkeypatch.syspath_prepend(str(ROOT / "docs" / "study"))
     import dft
 
     known = dft.oxides(dft_data(tmp_path) / dft.OXIDES)
     names = {id(structure): key for entries in known.values() for key, structure in entries.items()}
     for seed in range(6):
-        target = dft.of_functional(known, "LDA", dft.QUICK, seed)
-        used = {names[id(structure)] for structure in [*target.pool, *target.sources["PBE"]]}
+        target = dft.of_functional(known, dft.QUICK, seed)
+        used = {names[id(structure)] for structure in [*target.pool, *target.source]}
         tested = [names[id(structure)] for structures in target.tests.values() for structure in structures]
         assert used
         assert used.isdisjoint(tested)
         assert used | set(tested) == set(known["LDA"])
         # Sets of any size have about as many structures of each oxide.
         assert {names[id(structure)][0] for structure in target.pool[:2]} == {"SnO2", "TiO2"}
-    both = list(known["AM05"].values())
+    both = list(known["PBE"].values())
     target = dft.of_interface([], [], both, dft.QUICK, 1)
     pool, tested = ({id(structure) for structure in part} for part in (target.pool, *target.tests.values()))
     assert pool.isdisjoint(tested)

@@ -4,8 +4,8 @@
 
 DATA holds clones of three repositories of GitHub: Open-Catalyst-Project/tutorial (energies of five oxides with four
 functionals), atomisticnet/aenet-gpr (ethylene carbonate, EC, and lithium with EC; energies and forces) and
-materialsvirtuallab/mlearn (lithium).  Potentials for LDA and AM05 start from PBE, those for lithium with EC from EC, or
-from EC and lithium; they are compared with training from scratch on the same structures, for several sizes and seeds.
+materialsvirtuallab/mlearn (lithium).  Potentials for LDA start from PBE, those for lithium with EC from EC and lithium;
+they are compared with training from scratch on the same structures, for several sizes and seeds.
 Writes dft.csv and dft.png, and prints tables with paired t-tests.  Repeating the command resumes.
 """
 
@@ -34,9 +34,8 @@ from aenet_py.structure import Structure
 
 OXIDES = Path("tutorial", "ocp-tutorial", "fine-tuning", "supporting-information.json")
 GPR, LITHIUM = Path("aenet-gpr", "example"), Path("mlearn", "data", "Li")
-FUNCTIONALS = ("LDA", "AM05")  # that potentials are transferred to, from PBE
 EVERY = 5  # of the volumes of an equation of state, every EVERY-th one is only tested
-SHIFTED = ", shifted"  # end of the name of a way that only shifts the source's energies
+SCRATCH, SHIFTED = "scratch", ", shifted"  # the latter, after the name of the source: only its energies are shifted
 BATCH = 8
 BASIS = "BASIS type=Chebyshev\nradial_Rc = 6.0 radial_N = 12 angular_Rc = 4.0 angular_N = 4\n"
 ENERGY, FORCE = "energy, meV/atom", "force, meV/Å"
@@ -51,7 +50,7 @@ class Size:
     """Size of the study.
 
     oxides, interface : sizes of the training sets; tested : structures of the interface that are only tested; every :
-    of the structures of EC and of lithium one is used; steps : of a training on oxides, and on the interface.
+    of the structures of EC and of lithium one is used; steps : of each training, about.
     """
 
     seeds: int = 5
@@ -59,20 +58,20 @@ class Size:
     interface: tuple[int, ...] = (10, 30, 100, 300)
     tested: int = 100
     every: int = 2
-    steps: tuple[int, int] = (1000, 2000)
+    steps: int = 1000
 
 
-QUICK = Size(seeds=2, oxides=(10,), interface=(10,), tested=2, every=1, steps=(6, 6))
+QUICK = Size(seeds=2, oxides=(10,), interface=(10,), tested=2, every=1, steps=6)
 
 
 @dataclass(frozen=True)
 class Target:
     """What a potential is trained for, with one seed.
 
-    forces_weight : None without forces; steps : of each training, about; rates : of learning, from scratch and after a
-    transfer; sizes : numbers of structures to train on; sources : structures of the potentials that ways start from;
-    ways : source of each, None from scratch; pool : structures to train on, the first ones of which make the smaller
-    sets; tests : structures that are in neither the sources nor the pool.
+    forces_weight : None without forces; steps : of a training, about; rates : of learning, from scratch and after a
+    transfer; sizes : numbers of structures to train on; source : structures of the potentials that a transfer starts
+    from, and source_name : what they are; pool : structures to train on, the first ones of which make the smaller sets;
+    tests : structures that are in neither the source nor the pool.
     """
 
     name: str
@@ -81,10 +80,15 @@ class Target:
     steps: int
     rates: tuple[float, float]
     sizes: tuple[int, ...]
-    sources: dict[str, list[Structure]]
-    ways: dict[str, str | None]
+    source_name: str
+    source: list[Structure]
     pool: list[Structure]
     tests: dict[str, list[Structure]]
+
+    @property
+    def ways(self) -> list[str]:
+        """Names of the ways to potentials: from scratch, and from the source, without and with training."""
+        return [SCRATCH, self.source_name + SHIFTED, self.source_name]
 
     @property
     def errors(self) -> list[str]:
@@ -145,19 +149,21 @@ def in_turn(entries: Entries, generator: np.random.Generator) -> list[Structure]
     return [structure for each in rounds for structure in each if structure is not None]
 
 
-def of_functional(known: dict[str, Entries], functional: str, size: Size, seed: int) -> Target:
-    """A functional as the target; a polymorph of each oxide, and a share of the volumes of the others, is tested."""
+def of_functional(known: dict[str, Entries], size: Size, seed: int) -> Target:
+    """Oxides with LDA as the target and PBE as the source.
+
+    A polymorph of each oxide is tested, and every fifth volume of the others.
+    """
     names = {key[:2] for key in known["PBE"]}
     oxides_known, polymorphs = (sorted({name[position] for name in names}) for position in (0, 1))
     left_out = {(oxide, polymorphs[(k + seed) % len(polymorphs)]) for k, oxide in enumerate(oxides_known)}
     others = [key for key in known["PBE"] if key[:2] not in left_out]
     tested = {key for key in others if key[2] % EVERY == seed % EVERY}
     kept = [key for key in others if key not in tested]
-    target = known[functional]
+    target = known["LDA"]
     return Target(
-        functional, ("Sn", "Ir", "Ru", "Ti", "V", "O"), None, size.steps[0], (0.003, 0.001), size.oxides,
-        {"PBE": [known["PBE"][key] for key in kept]},
-        {"scratch": None, f"PBE{SHIFTED}": "PBE", "PBE": "PBE"},
+        "LDA", ("Sn", "Ir", "Ru", "Ti", "V", "O"), None, size.steps, (0.003, 0.001), size.oxides,
+        "PBE", [known["PBE"][key] for key in kept],
         in_turn({key: target[key] for key in kept}, np.random.default_rng(seed)),
         {
             "other volumes": [target[key] for key in sorted(tested)],
@@ -172,15 +178,13 @@ def of_interface(
     """Lithium with EC as the target; some of its structures, drawn at random, are tested."""
     generator = np.random.default_rng(seed)
     order = [both[k] for k in generator.permutation(len(both))]
-    parts = [
-        [known[k] for k in generator.permutation(len(known))[: math.ceil(len(known) / size.every)]]
-        for known in (ec, metal)
-    ]
+    source = [
+        known[k] for known in (ec, metal)
+        for k in generator.permutation(len(known))[: math.ceil(len(known) / size.every)]
+    ]  # fmt: skip
     return Target(
-        "Li with EC", ("Li", "O", "C", "H"), 0.3, size.steps[1], (0.01, 0.003), size.interface,
-        {"EC": parts[0], "EC, Li": [*parts[0], *parts[1]]},
-        {"scratch": None, "EC": "EC", f"EC, Li{SHIFTED}": "EC, Li", "EC, Li": "EC, Li"},
-        order[size.tested :], {"other structures": order[: size.tested]},
+        "Li with EC", ("Li", "O", "C", "H"), 0.3, size.steps, (0.01, 0.003), size.interface,
+        "EC, Li", source, order[size.tested :], {"other structures": order[: size.tested]},
     )  # fmt: skip
 
 
@@ -214,18 +218,17 @@ def fitted(
         train(structures, networks, lr=target.rates[0], atomic_energies="fit", **given)
     else:
         potential = Potential.load(source)
-        own = dict(zip(potential.types, potential.model.atomic_energies, strict=True))
-        energies = {symbol: own.get(symbol, "fit") for symbol in species}
+        energies = dict(zip(potential.types, potential.model.atomic_energies, strict=True))
         transfer(
-            structures, source, networks, freeze=0, new=True, lr=target.rates[1], atomic_energies=energies, **given
+            structures, source, networks, freeze=0, lr=target.rates[1], atomic_energies=energies, **given
         )  # fmt: skip
 
 
-def source_of(folder: Path, target: Target, name: str, seed: int) -> Path:
-    """Folder of the potentials of a source, trained if necessary."""
-    place = folder / f"{name}-{seed}".replace(", ", "-")
+def source_of(folder: Path, target: Target, seed: int) -> Path:
+    """Folder of the potentials of the source, trained if necessary."""
+    place = folder / f"{target.source_name}-{seed}".replace(", ", "-")
     if not (place / "done").exists():
-        fitted(place, target, target.sources[name], seed, None, False)
+        fitted(place, target, target.source, seed, None, False)
         (place / "done").touch()
     return place
 
@@ -234,8 +237,7 @@ def rows_of(folder: Path, target: Target, way: str, n: int, seed: int) -> list[R
     """Errors for each test set after a training on the first n structures of the target, done if necessary."""
     place = folder / f"{target.name}-{way}-{n}-{seed}".replace(", ", "-").replace(" ", "-")
     if not (place / "errors.csv").exists():
-        name = target.ways[way]
-        source = None if name is None else source_of(folder, target, name, seed)
+        source = None if way == SCRATCH else source_of(folder, target, seed)
         fitted(place, target, target.pool[:n], seed, source, way.endswith(SHIFTED))
         rows: list[Row] = []
         for test, structures in target.tests.items():
@@ -307,8 +309,7 @@ def main() -> None:
     metal = [each for part in ("training", "test") for each in lithium(options.data / LITHIUM / f"{part}.json")]
     rows: list[Row] = []
     for seed in range(1, size.seeds + 1):
-        targets = [of_functional(known, functional, size, seed) for functional in FUNCTIONALS]
-        targets.append(of_interface(ec, metal, both, size, seed))
+        targets = [of_functional(known, size, seed), of_interface(ec, metal, both, size, seed)]
         for target in targets:
             for n, way in itertools.product(target.sizes, target.ways):
                 rows += rows_of(folder, target, way, n, seed)
