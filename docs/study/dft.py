@@ -55,7 +55,7 @@ class Size:
 
     seeds: int = 5
     oxides: tuple[int, ...] = (10, 30, 100, 190)
-    interface: tuple[int, ...] = (10, 30, 100, 300)
+    interface: tuple[int, ...] = (10, 100, 300)
     tested: int = 100
     every: int = 2
     steps: int = 1000
