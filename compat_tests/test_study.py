@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
+import json
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -108,3 +111,104 @@ def test_uncertainty(tmp_path):
     assert [row["method"] for row in rows] == ["committee"] * 2 + ["features"] * 2 + ["last layer"] * 2
     assert all(float(row["rmse_eV_per_A"]) > 0 and -1 <= float(row["rank_correlation"]) <= 1 for row in rows)
     assert said.count("\n| six molecules |") == 3
+
+
+def eos(symbol: str, seed: int) -> list[dict]:
+    """Seven calculations of a dioxide at rising volumes, in the form of the files that dft.py reads."""
+    moves = np.random.default_rng(seed).normal(0, 0.05, (3, 3))
+    positions = np.array([[0, 0, 0], [2, 0, 0], [0, 2, 0]]) + moves
+    calculations = []
+    for number in range(7):
+        cell = np.eye(3) * (4 + 0.1 * number)
+        atoms = {"symbols": [symbol, "O", "O"], "positions": positions.tolist(), "cell": cell.tolist()}
+        data = {"total_energy": -20 + 0.05 * (number - 3) ** 2 + seed, "forces": np.zeros((3, 3)).tolist()}
+        calculations.append({"atoms": atoms, "data": data})
+    return calculations
+
+
+def zipped(path: Path, symbols: list[str], n: int, cell: float | None) -> None:
+    """An archive of XSF files, with a file of macOS that is none."""
+    generator = np.random.default_rng(len(symbols) + n)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    grid = np.array(list(itertools.product((0.0, 1.8, 3.6), repeat=3)))[: len(symbols)]
+    head = "ATOMS\n"
+    if cell is not None:
+        vectors = "".join(f"{' '.join(map(str, row))}\n" for row in np.eye(3) * cell)
+        head = f"CRYSTAL\nPRIMVEC\n{vectors}PRIMCOORD\n{len(symbols)} 1\n"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("__MACOSX/set/._0.xsf", b"\0\1")
+        for number in range(n):
+            moves = generator.normal(0, 0.1, grid.shape)
+            rows = np.hstack([grid + moves, -2 * moves])  # harmonic
+            atoms = "".join(f"{symbol} {' '.join(map(str, row))}\n" for symbol, row in zip(symbols, rows, strict=True))
+            energy = float((moves**2).sum()) - 10 * len(symbols)
+            archive.writestr(f"set/{number}.xsf", f"# total energy = {energy} eV\n\n{head}{atoms}")
+
+
+def dft_data(folder: Path) -> Path:
+    """Small files in the formats and places of the three repositories that dft.py reads."""
+    oxides = {
+        f"{symbol}O2": {
+            polymorph: {
+                functional: {"EOS": {"calculations": eos(symbol, seed)}}
+                for seed, functional in enumerate(("PBE", "LDA"))
+            }
+            for polymorph in ("rutile", "pyrite")
+        }
+        for symbol in ("Sn", "Ti")
+    }
+    path = folder / "tutorial" / "ocp-tutorial" / "fine-tuning" / "supporting-information.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(oxides))
+    sites = [{"label": "Li", "xyz": xyz} for xyz in ([0, 0, 0], [1.7, 1.7, 1.8])]
+    metal = {"structure": {"sites": sites, "lattice": {"matrix": (np.eye(3) * 3.4).tolist()}}}
+    metal["outputs"] = {"energy": -3.8, "forces": [[0, 0, 0.1], [0, 0, -0.1]]}
+    (folder / "mlearn" / "data" / "Li").mkdir(parents=True)
+    for part, n in (("train", 8), ("test", 4)):
+        zipped(folder / "aenet-gpr" / "example" / "2_EC-EC" / f"{part}_set.zip", ["O", "C", "H", "H"], n, None)
+        zipped(folder / "aenet-gpr" / "example" / "3_Li-EC" / f"{part}_set.zip", ["Li"] * 4 + ["O", "C", "H"], n, 9.0)
+        name = "training" if part == "train" else part
+        (folder / "mlearn" / "data" / "Li" / f"{name}.json").write_text(json.dumps([metal] * 2))
+    return folder
+
+
+def test_dft(tmp_path):
+    """Twice: the second time, everything is there already."""
+    data, folder = dft_data(tmp_path / "data"), tmp_path / "results"
+    folder.mkdir()
+    rows, said = rows_of("dft", folder, "--data", str(data))
+    ways = {"LDA": ["scratch", "PBE, shifted", "PBE"], "Li with EC": ["scratch", "EC, Li, shifted", "EC, Li"]}
+    assert {target: sorted({row["way"] for row in rows if row["target"] == target}) for target in ways} == {
+        target: sorted(names) for target, names in ways.items()
+    }
+    assert len(rows) == 2 * (2 + 1) * 3  # seeds, test sets, ways
+    assert all(float(row["energy, meV/atom"]) > 0 for row in rows)
+    assert all((row["force, meV/Å"] == "") == (row["target"] != "Li with EC") for row in rows)
+    assert said.count("\n| 10 |") == 4
+    written = {path: path.stat().st_mtime_ns for path in folder.glob("*/*.nn*")}
+    assert rows_of("dft", folder, "--data", str(data)) == (rows, said)
+    assert written == {path: path.stat().st_mtime_ns for path in folder.glob("*/*.nn*")}
+
+
+def test_dft_holds_structures_out(tmp_path, monkeypatch):
+    """No training sees a tested structure, nor does the source see the same oxide, polymorph and number."""
+    monkeypatch.syspath_prepend(str(ROOT / "docs" / "study"))
+    import dft
+
+    known = dft.oxides(dft_data(tmp_path) / dft.OXIDES)
+    names = {id(structure): key for entries in known.values() for key, structure in entries.items()}
+    for seed in range(6):
+        target = dft.of_functional(known, dft.QUICK, seed)
+        used = {names[id(structure)] for structure in [*target.pool, *target.source]}
+        tested = [names[id(structure)] for structures in target.tests.values() for structure in structures]
+        assert used
+        assert used.isdisjoint(tested)
+        assert used | set(tested) == set(known["LDA"])
+        # Sets of any size have about as many structures of each oxide.
+        assert {names[id(structure)][0] for structure in target.pool[:2]} == {"SnO2", "TiO2"}
+    both = list(known["PBE"].values())
+    target = dft.of_interface([], [], both, dft.QUICK, 1)
+    pool, tested = ({id(structure) for structure in part} for part in (target.pool, *target.tests.values()))
+    assert pool.isdisjoint(tested)
+    assert len(tested) == dft.QUICK.tested
+    assert len(pool) + len(tested) == len(both)
