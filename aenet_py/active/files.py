@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import html
-import io
 import os
 from collections.abc import Sequence
 
 from aenet_py.active import figures
 from aenet_py.active.judging import QUANTILE, Record
+from aenet_py.analysis import pages
 from aenet_py.analysis.figures import save
 from aenet_py.formats import tables
 from aenet_py.inputs.learn import LearnInput
@@ -22,12 +22,6 @@ COLUMNS = {  # of the table: names of the record's values, with units
     "energy_rmse": "energy_rmse_eV_per_atom", "force_rmse": "force_rmse_eV_per_A",
     "correlation": "rank_correlation",
 }  # fmt: skip
-_STYLE = """body { font: 16px/1.5 sans-serif; max-width: 60em; margin: 2em auto; padding: 0 1em; color: #222 }
-table { border-collapse: collapse; width: 100% } .wide { overflow-x: auto }
-th, td { padding: .3em .6em; text-align: right; border-bottom: 1px solid #ddd } th { font-weight: 600 }
-td { white-space: nowrap }
-svg { width: 100%; min-width: 44em; height: auto }
-pre { background: #f4f4f4; padding: 1em; overflow-x: auto }"""
 
 
 def write(wanted: LearnInput, records: Sequence[Record]) -> list[str]:
@@ -36,10 +30,8 @@ def write(wanted: LearnInput, records: Sequence[Record]) -> list[str]:
     tables.write(paths[0], tuple(COLUMNS.values()), map(_row, records))
     figure = figures.figure(wanted, records)
     save(figure, paths[1])
-    drawing = io.StringIO()
-    figure.savefig(drawing, format="svg", metadata={"Date": None})
     with PendingFile(paths[2]) as file:
-        file.write(page(wanted, records, drawing.getvalue()).encode())
+        file.write(page(wanted, records, pages.svg(figure, "learn")).encode())
         file.complete(replace=True)
     return paths
 
@@ -55,26 +47,18 @@ def page(wanted: LearnInput, records: Sequence[Record], drawing: str) -> str:
         "generation", "structures", "runs to the end", "stable, ps", "spread, eV/Å", f"{QUANTILE:.0%} below",
         "uncertain frames", "picked", "energy error, meV/atom", "force error, meV/Å", "rank correlation",
     )  # fmt: skip
-    rows = "\n".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in _cells(each))}</tr>" for each in records)
+    table = pages.table(pages.Table(head, [_cells(each) for each in records]))
     settings = html.escape("\n".join(_settings(wanted)), quote=False)
-    svg, name = drawing[drawing.index("<svg") :], html.escape(os.path.basename(wanted.folder))
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{name}</title><style>{_STYLE}</style></head>
-<body>
-<h1>{name}</h1>
-<p>In each generation, a committee is trained on all structures labelled so far and simulates. Frames in which it is
-uncertain are labelled. The errors are those of the new structures, before the next committee is trained on them.</p>
-<div class="wide">{svg}</div>
-<div class="wide"><table><tr>{"".join(f"<th>{name}</th>" for name in head)}</tr>
-{rows}
-</table></div>
+    return pages.page(
+        os.path.basename(wanted.folder),
+        f"""<p>In each generation, a committee is trained on all structures labelled so far and simulates. Frames in
+which it is uncertain are labelled. The errors are those of the new structures, before the next committee is trained
+on them.</p>
+<div class="wide one">{drawing}</div>
+{table}
 <h2>Settings</h2>
-<pre>{settings}</pre>
-</body>
-</html>
-"""
+<pre>{settings}</pre>""",
+    )
 
 
 def _cells(each: Record) -> list[str]:
