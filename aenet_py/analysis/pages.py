@@ -17,12 +17,17 @@ if TYPE_CHECKING:
 STYLE = """body { font: 16px/1.5 sans-serif; max-width: 66em; margin: 2em auto; padding: 0 1em; color: #222 }
 h2 { margin-top: 2.5em; border-top: 1px solid #ddd; padding-top: .8em }
 table { border-collapse: collapse; width: 100%; font-size: .94em } .wide { overflow-x: auto; margin: 1em 0 }
-caption { text-align: left; padding: .3em 0; font-size: .9em }
 th, td { padding: .3em .6em; text-align: right; border-bottom: 1px solid #ddd } th { font-weight: 600 }
 th { vertical-align: bottom } .word { text-align: left }
-td { white-space: nowrap } .text td { white-space: normal; vertical-align: top; min-width: 6em }
+td { white-space: nowrap } .text td { white-space: normal; vertical-align: top }
+@media (max-width: 42em) {
+  .text thead { display: none } .text tr, .text td { display: block }
+  .text tr { border-bottom: 1px solid #ddd; padding: .5em 0 } .text td { border: 0; padding: .1em 0 }
+  .text td:empty { display: none } .text td:first-child { font-weight: 600 }
+  .text td + td::before { content: attr(data-head) ": "; color: #666 }
+}
 svg { max-width: 100%; height: auto } .one > svg { width: 100%; min-width: 44em }
-figure { margin: 1.5em 0 } figcaption, summary { font-size: .9em } details { margin: 1em 0 }
+figure { margin: 1.5em 0 } figcaption, summary, .caption { font-size: .9em } details { margin: 1em 0 }
 .panels { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 19em), 1fr)); gap: .5em 1em }
 .panels svg { width: 100%; max-width: 24em }
 .key { list-style: none; padding: 0; margin: .5em 0; font-size: .85em }
@@ -143,18 +148,25 @@ def _block(block: Block, advance: Callable[[int], object]) -> str:
 def table(content: Table) -> str:
     """HTML of a table, which scrolls inside its box where it is too wide."""
     kind = "wide text" if content.sentences else "wide"
-    caption = f"<caption>{html.escape(content.caption, quote=False)}</caption>" if content.caption else ""
+    caption = f'<p class="caption">{html.escape(content.caption, quote=False)}</p>\n' if content.caption else ""
     words = len(content.head) if content.sentences else content.words
     head = _cells("th", [cell.replace("/", "/\u2060") for cell in content.head], words)  # units stay in a line
-    rows = [_cells("td", row, words) for row in content.rows]
+    rows = [_cells("td", row, words, content.head if content.sentences else ()) for row in content.rows]
     inside = "\n".join([f"<thead>{head}</thead><tbody>", *rows])
-    return f'<div class="{kind}"><table>{caption}{inside}\n</tbody></table></div>'
+    return f'{caption}<div class="{kind}"><table>{inside}\n</tbody></table></div>'
 
 
-def _cells(tag: str, cells: Sequence[str], words: int) -> str:
-    """HTML of a row of a table; words : number of leading cells that are aligned to the left."""
+def _cells(tag: str, cells: Sequence[str], words: int, head: Sequence[str] = ()) -> str:
+    """HTML of a row of a table.
+
+    words : number of leading cells that are aligned to the left; head : titles of the columns for narrow screens, where
+    the cells of sentences stand one below the other.
+    """
     texts = [html.escape(cell.replace(" = ", "\u00a0=\u00a0"), quote=False) for cell in cells]
     kinds = [' class="word"' if k < words else "" for k in range(len(cells))]
+    kinds = (
+        [f'{kind} data-head="{html.escape(name)}"' for kind, name in zip(kinds, head, strict=True)] if head else kinds
+    )
     return f"<tr>{''.join(f'<{tag}{kind}>{text}</{tag}>' for kind, text in zip(kinds, texts, strict=True))}</tr>"
 
 
