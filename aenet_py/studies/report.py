@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from aenet_py.analysis import figures, pages
 from aenet_py.analysis.pages import Drawing, Section
+from aenet_py.errors import AenetError
 from aenet_py.runtime.output import PendingFile, make_folder
 from aenet_py.studies import findings, finetuning, looks, preparation, read, simulations, structures
 
@@ -47,30 +48,31 @@ def report(
     InputError
         If a table is invalid.
     """
+    if markdown is not None and os.path.realpath(markdown) == os.path.realpath(output):
+        raise AenetError(f"{markdown}: the page has the same name; choose another one for the Markdown")
     study = read.read(folder)
     parts = sections(study)
     shown = structures.section(folder)
     drawings = [block for part in parts for block in part.blocks if isinstance(block, Drawing)]
-    body = [pages.section(part, advance) for part in parts]
-    text = pages.page(TITLE, "\n".join([*body, *([shown] if shown else [])]))
-    whole = {each.name: pages.whole(each) for each in drawings} if figure_folder is not None else {}
+    names = [output, *([markdown] if markdown is not None else [])]
     with contextlib.ExitStack() as stack:
-        files = {output: text}
+        pending = [stack.enter_context(PendingFile(name)) for name in names]  # fails before anything is drawn
+        body = [pages.section(part, advance) for part in parts]
+        texts = [pages.page(TITLE, "\n".join([*body, *([shown] if shown else [])]))]
+        whole = {each.name: pages.whole(each) for each in drawings} if figure_folder is not None else {}
         if markdown is not None:
-            start = (
-                os.path.relpath(figure_folder, os.path.dirname(markdown) or ".") if figure_folder is not None else ""
-            )
+            beside = os.path.dirname(markdown) or "."
+            start = "" if figure_folder is None else os.path.relpath(figure_folder, beside)
             paths = {name: os.path.join(start, f"{name}.{ending}") for name in whole}
-            files[markdown] = pages.markdown(TITLE, parts, paths)
-        pending = {path: stack.enter_context(PendingFile(path)) for path in files}
+            texts.append(pages.markdown(TITLE, parts, paths))
         saved = []
         if figure_folder is not None:
             make_folder(figure_folder)
             saved = figures.save_all(whole, figure_folder, ending)
-        for path, content in files.items():
-            pending[path].write(content.encode())
-            pending[path].complete(replace=True)
-    return [*files, *saved]
+        for file, text in zip(pending, texts, strict=True):
+            file.write(text.encode())
+            file.complete(replace=True)
+    return [*names, *saved]
 
 
 def sections(study: read.Study) -> list[Section]:

@@ -143,7 +143,7 @@ def test_a_folder_that_cannot_be_made(report, tmp_path):
 
 
 def test_a_study(report, tmp_path):
-    study(tmp_path / "study", without=("parity", "screening"))
+    study(tmp_path / "study", without=("parity", "screening", "curves", "direct", "finetuning", "distances"))
     status, out, err = report("--study", "study", "-o", "page.html", "--markdown", "page.md", "--figures", "drawn")
     assert (status, err) == (0, "")
     drawn = sorted(path.name for path in (tmp_path / "drawn").iterdir())
