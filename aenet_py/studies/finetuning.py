@@ -33,9 +33,7 @@ def finetuning(study: Study, ways: Mapping[str, Look]) -> Section | None:
         rows = study["finetuning"].where(set=name)
         if rows.has(*TEST):
             blocks += [_table(rows, name, ways), _dots(rows, name, ways)]
-        curves = _curves(study, name, ways)
-        if curves:
-            blocks.append(learning(study, file_name(name), curves, ways))
+        blocks += learning(study, file_name(name), _curves(study, name, ways), ways)
     tests = comparison.tests(study, list(ways))
     if tests:
         blocks += [TESTED, comparison.table(tests)]

@@ -192,10 +192,7 @@ def pretraining(study: Study, ways: Mapping[str, Look]) -> Section | None:
         panels = [functools.partial(panel, which=k, label=label) for k, (_, label) in enumerate(QUANTITIES)]
         blocks.append(Drawing("pretraining", "Errors after pre-training.", panels, keys))
     curves = [name for name in study["curves"].distinct("training") if name.startswith("pretraining ")]
-    if curves:
-        blocks.append(
-            learning(study, "pretraining", {name: name.removeprefix("pretraining ") for name in curves}, ways)
-        )
+    blocks += learning(study, "pretraining", {name: name.removeprefix("pretraining ") for name in curves}, ways)
     return Section("Pre-training", blocks) if blocks else None
 
 
@@ -207,9 +204,10 @@ def _heads(parts: Sequence[str]) -> list[str]:
     ]
 
 
-def learning(study: Study, name: str, trainings: Mapping[str, str], ways: Mapping[str, Look]) -> Drawing:
-    """Learning curves; trainings : the way of each training in curves.csv."""
+def learning(study: Study, name: str, trainings: Mapping[str, str], ways: Mapping[str, Look]) -> list[Block]:
+    """Learning curves, if there are any; trainings : the way of each training in curves.csv."""
     rows = study["curves"]
+    rows = rows.at(np.isin(rows["training"], list(trainings)))
     fallback = Look("#737373", "-", "o")
 
     def panel(ax: Any, column: str, label: str) -> None:
@@ -221,10 +219,14 @@ def learning(study: Study, name: str, trainings: Mapping[str, str], ways: Mappin
         ax.set(xlabel="epoch", ylabel=label)
         figures.plain_log_ticks(ax)
 
-    panels = [functools.partial(panel, column=c, label=label) for c, (_, label) in zip(TEST, QUANTITIES, strict=True)]
+    panels = [
+        functools.partial(panel, column=column, label=label)
+        for column, (_, label) in zip(TEST, QUANTITIES, strict=True)
+        if (rows[column] > 0).any()
+    ]
     shown = looks.in_order([way for way in dict.fromkeys(trainings.values()) if way in ways], ways)
     keys = [ways[way].key(way) for way in shown]
-    return Drawing(f"learning-{name}", "Errors of the test set by epoch.", panels, keys)
+    return [Drawing(f"learning-{name}", "Errors of the test set by epoch.", panels, keys)] if panels else []
 
 
 def direct(study: Study, ways: Mapping[str, Look]) -> Section | None:

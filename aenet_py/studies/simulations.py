@@ -140,7 +140,7 @@ def temperatures(study: Study, ways: Mapping[str, Look]) -> Section | None:
             for seed in _seeds(each):
                 one = each.at(seed)
                 ax.plot(one["time_ps"], one["temperature_K"], color=ways[name].color, linewidth=0.8, alpha=0.6)
-        ax.set(xlabel="time (ps)", ylabel=KELVIN, ylim=(0, most), xlim=(0, end))
+        ax.set(xlabel="time (ps)", ylabel=KELVIN, ylim=(0, most), xlim=(0, end or None))
         ax.set_title(way, fontsize=9)
 
     for name in study.sets():

@@ -83,6 +83,16 @@ def test_empty_columns(tmp_path):
     assert len(drawing.panels) == 2
 
 
+def test_learning_curves_without_values(tmp_path):
+    """A quantity without values has no panel."""
+    rows = [["pretraining any", 1, 2.0, ""], ["8K any 1", 1, "", ""]]
+    put(tmp_path, "curves", "training epoch energy_test_meV_per_atom force_test_meV_per_A", rows)
+    (found,) = sections(read.read(str(tmp_path)))
+    (drawing,) = found.blocks
+    assert isinstance(drawing, Drawing)
+    assert (drawing.name, len(drawing.panels)) == ("learning-pretraining", 1)
+
+
 @pytest.mark.usefixtures("no_viewer")
 def test_page(tmp_path):
     out = str(tmp_path / "page.html")
