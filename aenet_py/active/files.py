@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import html
-import io
 import os
 from collections.abc import Mapping, Sequence
 
 from aenet_py.active import figures
 from aenet_py.active.judging import QUANTILE, Record
+from aenet_py.analysis import pages
 from aenet_py.analysis.figures import save
 from aenet_py.formats import tables
 from aenet_py.inputs.learn import LearnInput
@@ -26,12 +26,6 @@ CALIBRATED = {  # the same of potentials whose uncertainty is calibrated
     **COLUMNS, "spread": "uncertainty_eV_per_A", "high_spread": "high_uncertainty_eV_per_A",
     "n_calibrated": "calibrated_atoms", "ratio": "expected_over_true",
 }  # fmt: skip
-_STYLE = """body { font: 16px/1.5 sans-serif; max-width: 60em; margin: 2em auto; padding: 0 1em; color: #222 }
-table { border-collapse: collapse; width: 100% } .wide { overflow-x: auto }
-th, td { padding: .3em .6em; text-align: right; border-bottom: 1px solid #ddd } th { font-weight: 600 }
-td { white-space: nowrap }
-svg { width: 100%; min-width: 44em; height: auto }
-pre { background: #f4f4f4; padding: 1em; overflow-x: auto }"""
 
 
 def write(wanted: LearnInput, records: Sequence[Record]) -> list[str]:
@@ -41,10 +35,8 @@ def write(wanted: LearnInput, records: Sequence[Record]) -> list[str]:
     tables.write(paths[0], tuple(columns.values()), (_row(each, columns) for each in records))
     figure = figures.figure(wanted, records)
     save(figure, paths[1])
-    drawing = io.StringIO()
-    figure.savefig(drawing, format="svg", metadata={"Date": None})
     with PendingFile(paths[2]) as file:
-        file.write(page(wanted, records, drawing.getvalue()).encode())
+        file.write(page(wanted, records, pages.svg(figure, "learn")).encode())
         file.complete(replace=True)
     return paths
 
@@ -62,27 +54,16 @@ def page(wanted: LearnInput, records: Sequence[Record], drawing: str) -> str:
         "uncertain frames", "picked", "energy error, meV/atom", "force error, meV/Å", "rank correlation",
     ]  # fmt: skip
     head += ["expected / true"] if wanted.is_calibrated else []
-    small = ' style="font-size: 14px"' if wanted.is_calibrated else ""  # a further column
     cells = [[*_cells(each), _shown(each.ratio, ".2f")][: len(head)] for each in records]
-    rows = "\n".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in some)}</tr>" for some in cells)
     settings = html.escape("\n".join(_settings(wanted)), quote=False)
-    svg, name = drawing[drawing.index("<svg") :], html.escape(os.path.basename(wanted.folder))
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{name}</title><style>{_STYLE}</style></head>
-<body>
-<h1>{name}</h1>
-<p>{_about(wanted)}</p>
-<div class="wide">{svg}</div>
-<div class="wide"><table{small}><tr>{"".join(f"<th>{name}</th>" for name in head)}</tr>
-{rows}
-</table></div>
+    return pages.page(
+        os.path.basename(wanted.folder),
+        f"""<p>{_about(wanted)}</p>
+<div class="wide one">{drawing}</div>
+{pages.table(pages.Table(head, cells))}
 <h2>Settings</h2>
-<pre>{settings}</pre>
-</body>
-</html>
-"""
+<pre>{settings}</pre>""",
+    )
 
 
 def _about(wanted: LearnInput) -> str:

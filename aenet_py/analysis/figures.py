@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 # Okabe and Ito's colours, distinguishable with colour blindness (jfly.uni-koeln.de/color).
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-SET_COLORS = {"train": COLORS[0], "test": COLORS[1]}  # the same in every figure
+SET_COLORS = {"train": COLORS[0], "test": COLORS[1], "six": COLORS[2]}  # the same in every figure
 STYLE: dict[Any, Any] = {
     "axes.spines.right": False, "axes.spines.top": False, "axes.formatter.useoffset": False, "font.size": 9,
     "figure.dpi": 100, "savefig.dpi": 200,
@@ -40,24 +40,32 @@ def from_zero(axis: Any) -> None:
     axis.set_ylim(0, 1.05 * axis.dataLim.y1 if axis.dataLim.y1 > 0 else None)
 
 
-def plain_log_ticks(axis: Any) -> None:
-    """Make the vertical axis logarithmic, with labels such as 0.02 instead of powers of ten."""
-    from matplotlib.ticker import LogLocator, StrMethodFormatter
+def plain_log_ticks(axis: Any, which: str = "y") -> None:
+    """Make an axis, x or y, logarithmic, with labels such as 0.02 instead of powers of ten."""
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-    axis.set_yscale("log")
-    low, high = axis.get_ylim()
+    axis.set(**{f"{which}scale": "log"})
+    low, high = axis.get_xlim() if which == "x" else axis.get_ylim()
     steps = (2, 5) if high > WIDE * low else (1.5, 2, 3, 4, 5, 6, 8)
-    axis.yaxis.set_minor_locator(LogLocator(subs=steps, numticks=20))
-    for set_formatter in (axis.yaxis.set_major_formatter, axis.yaxis.set_minor_formatter):
+    ticked = axis.xaxis if which == "x" else axis.yaxis
+    ticked.set_minor_locator(LogLocator(subs=steps, numticks=20))
+    for set_formatter in (ticked.set_major_formatter, ticked.set_minor_formatter):
         set_formatter(StrMethodFormatter("{x:g}"))
+    if which == "x" and high > WIDE * low:  # labels stand side by side
+        ticked.set_minor_formatter(NullFormatter())
 
 
-def save(figure: Figure, path: str) -> None:
-    """Save as PNG, SVG or PDF, by the ending of the name; an existing file is replaced when the new one is complete."""
+def without_frames(figure: Figure) -> None:
+    """Draw no frame around any legend."""
     for axis in figure.axes:
         legend = axis.get_legend()
         if legend is not None:
             legend.set_frame_on(False)
+
+
+def save(figure: Figure, path: str) -> None:
+    """Save as PNG, SVG or PDF, by the ending of the name; an existing file is replaced when the new one is complete."""
+    without_frames(figure)
     content = io.BytesIO()
     ending = path.rpartition(".")[2].lower()
     figure.savefig(content, format=ending if ending in ("png", "svg", "pdf") else "png", dpi=STYLE["savefig.dpi"])

@@ -58,8 +58,8 @@ def row(test: Test) -> dict[str, object]:
     return {name: "" if values[name] != values[name] else values[name] for name in COLUMNS}
 
 
-def _test(over: str, quantity: str, part: str, names: tuple[str, str], values: np.ndarray) -> Test:
-    """values : (2, n)."""
+def paired(over: str, quantity: str, part: str, names: tuple[str, str], values: np.ndarray) -> Test:
+    """The test of paired values (2, n); the other arguments are those of `Test`."""
     n = values.shape[1]
     t = p = np.nan
     if n > 1 and np.ptp(values[1] - values[0]) > 0:
@@ -80,7 +80,7 @@ def by_structure(runs: Sequence[Trained]) -> list[Test]:
             if deviations[i] and deviations[j]:
                 values = np.array([[deviations[k][key] for key in common] for k in (i, j)])
                 names = (runs[i].folder, runs[j].folder)
-                tests.append(_test("structures", quantity, "test", names, values.reshape(2, -1)))
+                tests.append(paired("structures", quantity, "test", names, values.reshape(2, -1)))
     return tests
 
 
@@ -92,7 +92,7 @@ def by_run(groups: Mapping[str, Sequence[Trained]]) -> list[Test]:
         for a, b in itertools.combinations(groups, 2):
             if all((quantity, part) in q for q in errors[a] + errors[b]):
                 values = np.array([[q[quantity, part].rmse for q in errors[name]] for name in (a, b)])
-                tests.append(_test("runs", quantity, part, (a, b), values))
+                tests.append(paired("runs", quantity, part, (a, b), values))
     return tests
 
 

@@ -16,7 +16,8 @@ LABELS = {  # of a quantity: name, unit, and unit of its errors
     ENERGY: ("energy", "eV/atom", "meV/atom"), FORCE: ("force component", "eV/Å", "meV/Å"),
     STRESS: ("stress component", "eV/Å³", "meV/Å³"),
 }  # fmt: skip
-TICKS = 5  # largest number of intervals on the axes of a parity plot
+TICKS, FEWER = 5, 3  # largest number of intervals on the axes of a parity plot, the latter with long labels
+LONG = 4  # characters of a label
 MANY = 2000  # points, above which they overlap
 
 
@@ -44,11 +45,12 @@ def drawn(values: Mapping[tuple[str, str], tuple[np.ndarray, np.ndarray]]) -> Fi
         return None
     figure, axes = figures.panels(1, len(shown))
     for ax, quantity in zip(axes[0], shown, strict=True):
-        _panel(ax, quantity, {part: pair for (other, part), pair in values.items() if other == quantity})
+        panel(ax, quantity, {part: pair for (other, part), pair in values.items() if other == quantity})
     return figure
 
 
-def _panel(ax: Axes, quantity: str, by_part: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> None:
+def panel(ax: Axes, quantity: str, by_part: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> None:
+    """Draw a panel of `drawn`: references and predictions (n,) of a quantity by set."""
     name, unit, small = LABELS[quantity]
     for part, pair in by_part.items():
         q = quality(*pair)
@@ -67,9 +69,15 @@ def _panel(ax: Axes, quantity: str, by_part: Mapping[str, tuple[np.ndarray, np.n
     ax.plot(ends, ends, color="0.6", linewidth=0.8, zorder=0)
     ax.set(xlim=ends, ylim=ends, xlabel=f"reference {name} ({unit})", ylabel=f"predicted ({unit})")
     ax.set_aspect("equal")
-    ticks = [tick for tick in MaxNLocator(TICKS, steps=(1, 2, 5, 10)).tick_values(*ends) if ends[0] <= tick <= ends[1]]
+    ticks = _ticks(*ends, TICKS)
+    if max((len(f"{tick:g}") for tick in ticks), default=0) > LONG:
+        ticks = _ticks(*ends, FEWER)
     ax.set(xticks=ticks, yticks=ticks)
     ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize=8, handletextpad=0.1, frameon=False)
+
+
+def _ticks(low: float, high: float, n: int) -> list[float]:
+    return [tick for tick in MaxNLocator(n, steps=(1, 2, 5, 10)).tick_values(low, high) if low <= tick <= high]
 
 
 def learning(run: Trained) -> Figure | None:

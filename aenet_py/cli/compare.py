@@ -8,10 +8,10 @@ import os
 from collections.abc import Sequence
 
 from aenet_py.cli import common
-from aenet_py.cli.report import make_folder
 from aenet_py.cli.summaries.closing import written
 from aenet_py.errors import AenetError
 from aenet_py.formats import tables
+from aenet_py.runtime.output import make_folder
 
 HELP = "compare trainings: errors and paired t-tests"
 DESCRIPTION = """Errors of two or more trainings (folders with energies.* and forces.*) side by side, and paired

@@ -6,9 +6,9 @@ import argparse
 import os
 
 from aenet_py.cli import common
-from aenet_py.cli.report import make_folder
 from aenet_py.cli.summaries.closing import written
 from aenet_py.errors import AenetError
+from aenet_py.runtime.output import make_folder
 
 HELP = "errors of a potential for structures with known energies and forces"
 DESCRIPTION = """Compare a potential with the energies and forces of structures: errors of all, by species, by config

@@ -1,4 +1,4 @@
-"""aenet-py report: figures and tables of a training or of a trajectory."""
+"""aenet-py report: figures and tables of a training, of a trajectory or of a study."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from aenet_py.cli import common
 from aenet_py.cli.summaries.closing import written
 from aenet_py.errors import AenetError
 from aenet_py.formats import tables
+from aenet_py.runtime.output import make_folder
 
-HELP = "figures and tables of a training or a trajectory"
+HELP = "figures and tables of a training, a trajectory or a study"
 DESCRIPTION = """For the folder of a training (train.error, energies.*, forces.*): parity plots, learning curves and a
 table of errors. For a trajectory: distances by pair of species and, if it is from aenet-py md, temperature and energy
-over time."""
+over time. For the folder of a transfer-learning study (subsets.csv, finetuning.csv, simulations.csv, ...): one page
+with all figures, tables and tests."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,8 +23,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("folder", nargs="?", metavar="FOLDER", help="folder of a training")
     what.add_argument("--trajectory", metavar="FILE", help="from aenet-py md, or any .extxyz with the same atoms")
-    add("-o", "--output", required=True, metavar="OUT", help="folder for the results, created if necessary")
+    what.add_argument("--study", metavar="FOLDER", help="folder with the tables of a transfer-learning study")
+    into = "folder for the results, created if necessary; with --study: the page"
+    add("-o", "--output", required=True, metavar="OUT", help=into)
     add("--format", choices=("png", "svg", "pdf"), default="png", help="format of the figures (default: png)")
+    add("--markdown", metavar="FILE", help="with --study: write the tables as Markdown, too")
+    add("--figures", metavar="FOLDER", help="with --study: write the figures as files, too")
     add("--skip", type=float, default=0.0, metavar="PS", help="leave out the start of the trajectory (default: 0)")
     add("--r-max", type=float, default=8.0, metavar="A", help="largest distance in Angstrom (default: 8)")
     add("--width", type=float, default=0.05, metavar="A", help="width of the bins in Angstrom (default: 0.05)")
@@ -30,7 +36,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     common.need("ase", "ase.md.bussi", "matplotlib")
-    if options.folder is not None:
+    if options.study is None and (options.markdown is not None or options.figures is not None):
+        raise AenetError("--markdown and --figures are for --study only")
+    if options.study is not None:
+        _study(options)
+    elif options.folder is not None:
         _training(options)
     else:
         _trajectory(options)
@@ -81,9 +91,9 @@ def _trajectory(options: argparse.Namespace) -> None:
     print(report.trajectory(options.trajectory, distances, history) + written([table, peak_table, *saved]), end="")
 
 
-def make_folder(path: str) -> None:
-    """Create the folder for results if necessary; AenetError if this fails."""
-    try:
-        os.makedirs(path, exist_ok=True)
-    except OSError as error:
-        raise AenetError(f"{path}: the folder for the results cannot be created: {error.strerror}") from None
+def _study(options: argparse.Namespace) -> None:
+    from aenet_py.studies import report
+
+    with common.progress(0, "figures") as advance:
+        paths = report.report(options.study, options.output, options.markdown, options.figures, options.format, advance)
+    print(written(paths), end="")

@@ -322,6 +322,14 @@ def _link(temporary: str, target: str, shown: str) -> None:
         os.replace(temporary, target)
 
 
+def make_folder(path: str) -> None:
+    """Create the folder for results if necessary; AenetError if this fails."""
+    try:
+        os.makedirs(path, exist_ok=True)
+    except OSError as error:
+        raise AenetError(f"{path}: the folder for the results cannot be created: {error.strerror}") from None
+
+
 def check_regular(path: str) -> None:
     """AenetError if something with this name exists that is not a regular file, such as a folder, device or pipe."""
     try:

@@ -13,6 +13,7 @@ from aenet_py.simulation.stability import Limits
 from compat_tests.analysis.folders import training
 from compat_tests.cli.cases import bad_files, in_process, table
 from compat_tests.interfaces.test_ase import CLUSTER, cluster, crystal, networks
+from compat_tests.studies.folders import study
 
 GOLDEN = CLUSTER / "train-forces-adamw" / "expected"
 ANYTHING = Limits(min_distance=0.0, max_temperature=1e9, max_excess=1e9, fragments=True)
@@ -96,7 +97,7 @@ def test_a_trajectory_of_another_program(report, tmp_path):
 
 
 BAD = {
-    "nothing": ([], "one of the arguments FOLDER --trajectory is required"),
+    "nothing": ([], "one of the arguments FOLDER --trajectory --study is required"),
     "both": (["run", "--trajectory", "x"], "not allowed with argument"),
     "folder": (["nowhere"], "nowhere: no such folder; give the folder of a training"),
     "file": (["--trajectory", "x.extxyz"], "x.extxyz: no such file"),
@@ -139,3 +140,29 @@ def test_a_folder_that_cannot_be_made(report, tmp_path):
     status, _, err = report(GOLDEN, "-o", "out")
     assert (status, err) == (1, "Error: out: the folder for the results cannot be created: File exists\n")
     assert bad_files(tmp_path) == ["out"]
+
+
+def test_a_study(report, tmp_path):
+    study(tmp_path / "study", without=("parity", "screening", "curves", "direct", "finetuning", "distances"))
+    status, out, err = report("--study", "study", "-o", "page.html", "--markdown", "page.md", "--figures", "drawn")
+    assert (status, err) == (0, "")
+    drawn = sorted(path.name for path in (tmp_path / "drawn").iterdir())
+    assert "survival.png" in drawn
+    assert out.startswith("written: page.html, page.md, drawn/")
+    assert all(f"drawn/{name}" in out for name in drawn)
+    assert (tmp_path / "page.html").read_text().startswith("<!DOCTYPE html>")
+    assert "](drawn/survival.png)" in (tmp_path / "page.md").read_text()
+
+
+def test_bad_studies(report, tmp_path):
+    study(tmp_path / "study")
+    lines = (tmp_path / "study/simulations.csv").read_text().splitlines()
+    lines[3] = lines[3].replace("2.0", "x").replace(",2,", ",x,")
+    (tmp_path / "study/simulations.csv").write_text("\n".join(lines))
+    status, out, err = report("--study", "study", "-o", "out", "--figures", "out")
+    assert (status, out) == (1, "")
+    assert err == "Error: study/simulations.csv:4: stable_ps: found 'x'; expected a number\n"
+    assert report("--study", "none", "-o", "out")[2].startswith("Error: none: no such folder")
+    message = "Error: --markdown and --figures are for --study only\n"
+    assert report(GOLDEN, "-o", "out", "--markdown", "a.md")[2] == message
+    assert bad_files(tmp_path) == []
