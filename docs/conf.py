@@ -1,0 +1,82 @@
+"""Settings of the documentation site: python -m sphinx -W --keep-going -b html docs build/html."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
+
+DOCS = Path(__file__).resolve().parent
+sys.path[:0] = [str(DOCS.parent), str(DOCS)]
+
+import aenet_py  # noqa: E402  # of this checkout
+
+project = "aenet_py"
+author = "The aenet_py developers"
+release = aenet_py.__version__
+version = release.split("+")[0]
+
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
+    "sphinx.ext.napoleon",
+    "sphinx_argparse_cli",
+]
+exclude_patterns = ["_*"]
+
+myst_enable_extensions = ["dollarmath"]
+myst_heading_anchors = 4  # those of GitHub
+highlight_language = "text"
+
+autosummary_generate = True
+autodoc_typehints = "none"  # docstrings give types in words, with shapes and units
+napoleon_google_docstring = False
+napoleon_use_rtype = False
+default_role = "any"
+
+html_theme = "furo"
+html_title = f"aenet_py {version}"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+
+# Pages of the repository outside docs, and the pages of the site that include them.
+INCLUDED = {
+    DOCS.parent / "README.md": "index.md",
+    DOCS.parent / "CHANGELOG.md": "changelog.md",
+    DOCS.parent / "CONTRIBUTING.md": "contributing.md",
+    DOCS.parent / "benchmarks" / "README.md": "benchmarks.md",
+    DOCS.parent / "benchmarks" / "scaling.md": "scaling.md",
+}
+LINK = re.compile(r"(?<=\]\()(?!https?:|#|mailto:)([^)#\s]+)")
+
+
+def links_of_site(text: str, folder: Path, page: Path) -> str:
+    """The Markdown text with its relative links, which count from folder, as page of the site takes them."""
+
+    def link(found: re.Match[str]) -> str:
+        target = (folder / found[1]).resolve()
+        return os.path.relpath(DOCS / INCLUDED.get(target, target), page.parent)
+
+    return LINK.sub(link, text)
+
+
+def on_page(_app: Sphinx, name: str, content: list[str]) -> None:
+    page = DOCS / name
+    content[0] = links_of_site(content[0], page.parent, page)
+
+
+def on_included(_app: Sphinx, path: Path, _name: str, content: list[str]) -> None:
+    included = (DOCS / path).resolve()
+    content[0] = links_of_site(content[0], included.parent, DOCS / INCLUDED[included])
+
+
+def setup(app: Sphinx) -> None:
+    app.connect("source-read", on_page)
+    app.connect("include-read", on_included)
