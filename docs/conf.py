@@ -24,7 +24,6 @@ version = release.split("+")[0]
 extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
-    "sphinx.ext.autosummary",
     "sphinx.ext.mathjax",
     "sphinx.ext.napoleon",
     "sphinx_argparse_cli",
@@ -35,13 +34,14 @@ myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 4  # those of GitHub
 highlight_language = "text"
 
-autosummary_generate = True
 autodoc_typehints = "none"  # docstrings give types in words, with shapes and units
+autodoc_preserve_defaults = True
+autodoc_member_order = "bysource"
 napoleon_google_docstring = False
-napoleon_use_rtype = False
-default_role = "any"
+default_role = "py:obj"  # `name` in docstrings: a link if it is documented
 
 html_theme = "furo"
+html_show_copyright = False
 html_title = f"aenet_py {version}"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
