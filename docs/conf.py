@@ -8,8 +8,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from docutils import nodes
+from docutils.utils.math.latex2mathml import tex2mathml
+
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
+    from sphinx.writers.html5 import HTML5Translator
 
 DOCS = Path(__file__).resolve().parent
 sys.path[:0] = [str(DOCS.parent), str(DOCS)]
@@ -24,7 +28,6 @@ version = release.split("+")[0]
 extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
-    "sphinx.ext.mathjax",
     "sphinx.ext.napoleon",
     "sphinx_argparse_cli",
 ]
@@ -40,6 +43,7 @@ autodoc_member_order = "bysource"
 napoleon_google_docstring = False
 default_role = "py:obj"  # `name` in docstrings: a link if it is documented
 
+html_math_renderer = "mathml"  # browsers show it without scripts from elsewhere
 html_theme = "furo"
 html_show_copyright = False
 html_title = f"aenet_py {version}"
@@ -77,6 +81,17 @@ def on_included(_app: Sphinx, path: Path, _name: str, content: list[str]) -> Non
     content[0] = links_of_site(content[0], included.parent, DOCS / INCLUDED[included])
 
 
+def inline_math(writer: HTML5Translator, node: nodes.math) -> None:
+    writer.body.append(tex2mathml(node.astext()))
+    raise nodes.SkipNode
+
+
+def displayed_math(writer: HTML5Translator, node: nodes.math_block) -> None:
+    writer.body.append(f'<div class="math">{tex2mathml(node.astext(), as_block=True)}</div>')
+    raise nodes.SkipNode
+
+
 def setup(app: Sphinx) -> None:
+    app.add_html_math_renderer("mathml", (inline_math, None), (displayed_math, None))
     app.connect("source-read", on_page)
     app.connect("include-read", on_included)
