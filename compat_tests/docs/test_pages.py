@@ -64,6 +64,11 @@ def test_a_command_that_fails_ends_a_page(tmp_path, monkeypatch):
         pages.run(page)
 
 
+def test_the_page_of_commands_has_all_programs():
+    programs = re.findall(r"^:prog: (.+)$", (ROOT / "docs" / "commands.md").read_text(), re.MULTILINE)
+    assert sorted(programs) == sorted(path.name for path in (ROOT / "bin").iterdir())
+
+
 def test_the_figure_of_speeds_finds_them_in_the_tables():
     script = runpy.run_path(str(ROOT / "docs" / "images" / "speed.py"))
     assert all(script["ratio"](*row[1:]) > 1 for row in script["ROWS"])
