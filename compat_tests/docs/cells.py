@@ -1,6 +1,6 @@
 """Pages with cells: blocks of ``sh`` and ``python``, which run in order, and what they print, in a block of ``text``.
 
-    python -m compat_tests.docs.pages docs/tutorials/own-data.md
+    python -m compat_tests.docs.cells docs/tutorials/own-data.md
 
 writes into the page what its cells print now, and beside it the figures they make.  In the text, ``...`` is anything,
 and numbers with a decimal point may differ by one percent or one unit of the last digit.
@@ -117,6 +117,14 @@ def figures(page: Path) -> list[Path]:
     return [path.relative_to(page.stem) for path in images if path.parts[0] == page.stem]
 
 
+def _renewed(shown: str, printed: str) -> str:
+    """What was printed; lines that agree with it stay as they are."""
+    old, new = shown.splitlines(), printed.rstrip().splitlines()
+    if len(old) == len(new):
+        new = [one if agree(one, other) else other for one, other in zip(old, new, strict=True)]
+    return "\n".join([*new, ""])
+
+
 def update(page: Path) -> None:
     """Write what the cells print into the page, and their figures beside it."""
     page = page.resolve()
@@ -125,7 +133,7 @@ def update(page: Path) -> None:
         os.chdir(folder)
         for place, shown, printed in reversed(run(page).found):
             if not agree(shown, printed):
-                text = text[: place.start] + printed.rstrip() + "\n" + text[place.stop :]
+                text = text[: place.start] + _renewed(shown, printed) + text[place.stop :]
         page.write_text(text)
         for figure in figures(page):
             kept = page.parent / page.stem / figure

@@ -1,31 +1,26 @@
-"""Pages of the documentation: their cells print what they show, and their links lead somewhere."""
+"""Pages of the documentation: their cells print what they show."""
 
 from __future__ import annotations
 
 import re
 import runpy
-from pathlib import Path
 
 import pytest
 
 from compat_tests.cli.cases import ROOT
-from compat_tests.docs import pages
-
-FENCE = re.compile(r"^```.*?^```$|^    .*?$", re.MULTILINE | re.DOTALL)
-LINK = re.compile(r"(?<!`)\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)")
-MARKDOWN = sorted(path for where in (".", "docs", "docs/*", "benchmarks") for path in ROOT.glob(f"{where}/*.md"))
+from compat_tests.docs import cells
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", sorted((ROOT / "docs" / "tutorials").glob("*.md")), ids=lambda page: page.stem)
 def test_tutorials(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    done = pages.run(page)
+    done = cells.run(page)
     assert done.found
     for place, shown, printed in done.found:
         line = page.read_text().count("\n", 0, place.start)
-        assert pages.agree(shown, printed), f"{page}:{line}: shows\n{shown}\nbut prints\n{printed}"
-    for figure in pages.figures(page):
+        assert cells.agree(shown, printed), f"{page}:{line}: shows\n{shown}\nbut prints\n{printed}"
+    for figure in cells.figures(page):
         assert (tmp_path / figure).exists()
         assert (page.parent / page.stem / figure).exists()
 
@@ -33,7 +28,7 @@ def test_tutorials(page, tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_python(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    pages.run(ROOT / "docs" / "python.md")
+    cells.run(ROOT / "docs" / "python.md")
 
 
 @pytest.mark.parametrize(
@@ -53,7 +48,7 @@ def test_python(tmp_path, monkeypatch):
     ],
 )
 def test_what_a_cell_prints_is_compared(shown, printed, same):
-    assert pages.agree(shown, printed) == same
+    assert cells.agree(shown, printed) == same
 
 
 def test_a_command_that_fails_ends_a_page(tmp_path, monkeypatch):
@@ -61,7 +56,7 @@ def test_a_command_that_fails_ends_a_page(tmp_path, monkeypatch):
     page.write_text("```sh\ncd /\n```\n\n```sh\npwd\n```\n\n```text\n/\n```\n\n```sh\nfalse\n```\n")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(AssertionError, match=r"page\.md:13: status 1"):
-        pages.run(page)
+        cells.run(page)
 
 
 def test_the_page_of_commands_has_all_programs():
@@ -74,17 +69,3 @@ def test_the_figure_of_speeds_finds_them_in_the_tables():
     assert all(script["ratio"](*row[1:]) > 1 for row in script["ROWS"])
     with pytest.raises(ValueError, match="no table has a row"):
         script["ratio"]("README.md", "one epoch, s", "nothing")
-
-
-def slugs(page: Path) -> set[str]:
-    """Anchors of the headings, as GitHub makes them."""
-    headings = re.findall(r"^#+ (.+)$", FENCE.sub("", page.read_text()), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
-
-
-@pytest.mark.parametrize("page", MARKDOWN, ids=lambda page: str(page.relative_to(ROOT)))
-def test_links_lead_somewhere(page):
-    for path, anchor in LINK.findall(FENCE.sub("", page.read_text())):
-        target = (page.parent / path).resolve() if path else page
-        assert target.exists(), path
-        assert not anchor or anchor in slugs(target), f"{path}#{anchor}"
