@@ -7,6 +7,15 @@ class AenetError(Exception):
     """An error that the user can correct: bad input, a missing file, a full disk.
 
     Commands print the message, and nothing else, on standard error and exit with status 1.
+
+    Examples
+    --------
+    >>> from aenet_py import AenetError, read
+    >>> try:
+    ...     read("missing.xsf")
+    ... except AenetError as error:
+    ...     print(error)
+    missing.xsf: no such file; expected an XSF structure file
     """
 
 
@@ -38,6 +47,23 @@ class AenetWarning(UserWarning):
     """Results that may mislead unless the user knows how they were obtained.
 
     Library functions issue it with `warnings.warn`; commands always print it as one line on standard error.
+
+    Examples
+    --------
+    To stop at results that need attention:
+
+    >>> import warnings
+    >>> from ase import Atoms
+    >>> from aenet_py import AenetWarning, ANNCalculator
+    >>> atoms = Atoms("CuAu", [[0, 0, 0], [0, 0, 1.2]])
+    >>> atoms.calc = ANNCalculator("fixtures/golden/cluster-cuau-h2o/train-forces-adamw/expected")
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("error", AenetWarning)
+    ...     try:
+    ...         energy = atoms.get_potential_energy()
+    ...     except AenetWarning:
+    ...         print("not in the range of the training set")
+    not in the range of the training set
     """
 
 

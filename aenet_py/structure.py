@@ -70,6 +70,14 @@ class Structure:
     InputError
         If an array has another shape, a number is not finite, a species is not in `symbols`, or the structure is
         periodic without a cell.  Anything that numpy converts to such arrays is accepted.
+
+    Examples
+    --------
+    >>> from aenet_py import Potential, Structure
+    >>> dimer = Structure("dimer", ("Cu", "Au"), [0, 1], [[0.0, 0.0, 0.0], [0.0, 0.0, 2.6]])
+    >>> potential = Potential.load("fixtures/golden/cluster-cuau-h2o/train-forces-adamw/expected")
+    >>> potential.energy_forces(dimer).forces.shape
+    (2, 3)
     """
 
     path: str

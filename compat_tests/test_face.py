@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import inspect
+import re
 import shutil
 import subprocess
 import sys
@@ -19,6 +20,8 @@ FUNCTIONS = (
     "evaluate",
     "generate",
     "init",
+    "label",
+    "learn",
     "read",
     "select",
     "simulate",
@@ -30,11 +33,16 @@ HEAVY = {"numpy", "numba", "llvmlite", "torch", "ase", "scipy", "matplotlib"}
 
 
 def test_every_name_is_listed_and_leads_somewhere():
+    pages = (ROOT / "docs" / "api").glob("*.md")
+    on_pages = [
+        name for page in pages for name in re.findall(r"^\.\. auto\w+:: aenet_py\.(\w+)", page.read_text(), re.M)
+    ]
     assert aenet_py.__all__ == sorted(aenet_py.__all__)
     assert set(aenet_py.__all__) <= set(dir(aenet_py))
     for name in aenet_py.__all__:
         assert getattr(aenet_py, name).__name__ == name
         assert f"`{name}`" in aenet_py.__doc__
+        assert name in on_pages
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         aenet_py.nothing  # noqa: B018
 
@@ -72,11 +80,15 @@ def test_functions_document_every_parameter(name):
         assert shown in text
 
 
-@pytest.mark.parametrize("name", aenet_py.__all__)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name == "learn" else ()) for name in aenet_py.__all__]
+)
 def test_examples(name, tmp_path, monkeypatch):
-    """They run in a copy of the golden case of one species, beside the fixtures."""
+    """Each name has some, which run in a copy of the golden case of one species, beside the fixtures."""
     shutil.copytree(FIXTURES / "single-species", tmp_path, dirs_exist_ok=True)
     (tmp_path / "fixtures").symlink_to(FIXTURES.parent)
     monkeypatch.chdir(tmp_path)
-    for test in doctest.DocTestFinder(recurse=True).find(getattr(aenet_py, name), name, globs=vars(aenet_py).copy()):
+    tests = doctest.DocTestFinder(recurse=True).find(getattr(aenet_py, name), name, globs=vars(aenet_py).copy())
+    assert any(test.examples for test in tests)
+    for test in tests:
         assert doctest.DocTestRunner().run(test).failed == 0

@@ -99,6 +99,33 @@ def learn(
     ------
     AenetError
         For invalid input, or a folder that belongs to a loop with other settings; `StoppedError` if stopped.
+
+    Examples
+    --------
+    Twenty labelled clusters to begin with, and very short trainings and simulations:
+
+    >>> from pathlib import Path
+    >>> from ase import Atoms
+    >>> from aenet_py import init, label, learn
+    >>> cluster = Atoms("Cu4", [[0, 0, 0], [1.8, 1.8, 0], [1.8, 0, 1.8], [0, 1.8, 1.8]])
+    >>> cluster.write("start.extxyz")
+    >>> structures = [cluster.copy() for _ in range(20)]
+    >>> for seed, atoms in enumerate(structures):
+    ...     atoms.rattle(0.1, seed=seed)
+    >>> made = init(label(structures, "emt", folder="labels").atoms, "given")
+    >>> deck = Path("given/train.in")
+    >>> _ = deck.write_text(deck.read_text().replace("ITERATIONS 1000", "ITERATIONS 20"))
+    >>> _ = Path("learn.toml").write_text('''
+    ... calculator = "emt"
+    ... start = "start.extxyz"
+    ... deck = "given/train.in"
+    ... members = 2
+    ... explore = {seeds = 1, time = 0.02}
+    ... stop = {generations = 1}
+    ... ''')
+    >>> found = learn("learn.toml")
+    >>> found.reason, found.records[0].n_trained
+    ('certain', 20)
     """
     wanted = given if isinstance(given, LearnInput) else inputs.read(os.fspath(given))
     start = [starts.atoms_of(path) for path in wanted.start]

@@ -211,6 +211,10 @@ def svg(figure: Figure, name: str) -> str:
     return _UNUSED.sub("", text[text.index("<svg") :]).replace("<svg", '<svg role="img"', 1)
 
 
+KEY_LINE = 46  # characters of the legend that fit above a panel
+KEY_HEIGHT = 0.17  # of a line of the legend, inches
+
+
 def whole(content: Drawing) -> Figure:
     """All panels of a drawing in one figure, with the legend above."""
     from matplotlib.lines import Line2D
@@ -224,8 +228,10 @@ def whole(content: Drawing) -> Figure:
         ax.remove()
     lines = [Line2D([], [], label=key.label, **_style(key)) for key in content.keys]
     if lines:
-        n_keys = min(len(lines), 3 * n_columns)
+        longest = max(len(key.label) for key in content.keys)
+        n_keys = max(1, min(len(lines), n_columns * KEY_LINE // (longest + 6)))
         made.legend(handles=lines, loc="outside upper center", ncols=n_keys, frameon=False, fontsize=8)
+        made.set_figheight(made.get_figheight() + KEY_HEIGHT * -(-len(lines) // n_keys))
     return made
 
 

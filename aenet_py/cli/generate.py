@@ -32,21 +32,35 @@ FORCES, a file of their gradients. The input file is that of the original genera
 
 def main(argv: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if argv is None else argv
-    parser = common.Parser(prog="generate.x", add_help=False)
-    parser.add_argument(
+    wanted = _mpi_options().parse_known_args(arguments)[0].mpi
+    if launched() if wanted is None else wanted:
+        return _with_others(arguments)
+    if wanted is None and entry.is_spare("generate.x", "; use srun --mpi=pmix or --mpi=pmi2 to let them work together"):
+        return 0
+    return _command(arguments, None)
+
+
+def parser() -> argparse.ArgumentParser:
+    """All options of the command."""
+    made = common.Parser(prog="generate.x", description=DESCRIPTION, parents=[_mpi_options()])
+    made.add_argument("input", help="input file, usually generate.in")
+    common.add_threads(made, "threads per process")
+    made.add_argument("--version", action="version", version=f"aenet_py {__version__}")
+    return made
+
+
+def _mpi_options() -> argparse.ArgumentParser:
+    """Options that are needed before it is known whether this process runs the command."""
+    made = common.Parser(prog="generate.x", add_help=False)
+    made.add_argument(
         "--mpi",
         action=argparse.BooleanOptionalAction,
         help="share the work with the other processes of mpirun (default: if there are any)",
     )
-    wanted = parser.parse_known_args(arguments)[0].mpi
-    if launched() if wanted is None else wanted:
-        return _with_others(parser, arguments)
-    if wanted is None and entry.is_spare("generate.x", "; use srun --mpi=pmix or --mpi=pmi2 to let them work together"):
-        return 0
-    return _command(parser, arguments, None)
+    return made
 
 
-def _with_others(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
+def _with_others(arguments: list[str]) -> int:
     """Run under MPI: rank 0 carries out the command, the other ranks compute for it."""
     from aenet_py.runtime import mpi  # a run without MPI starts faster
 
@@ -57,10 +71,10 @@ def _with_others(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     if world.rank > 0:
         return mpi.follow(world, arguments)
     if world.size == 1:
-        return _command(parser, arguments, None)
+        return _command(arguments, None)
     pool, status = mpi.MpiPool(world), common.FAILURE
     try:
-        status = _command(parser, arguments, pool)
+        status = _command(arguments, pool)
     except SystemExit as stop:  # --help, or a wrong option
         status = int(stop.code or 0)
         raise
@@ -69,12 +83,8 @@ def _with_others(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     return status
 
 
-def _command(mpi: argparse.ArgumentParser, arguments: list[str], pool: mpi.MpiPool | None) -> int:
-    parser = common.Parser(prog="generate.x", description=DESCRIPTION, parents=[mpi])
-    parser.add_argument("input", help="input file, usually generate.in")
-    common.add_threads(parser, "threads per process")
-    parser.add_argument("--version", action="version", version=f"aenet_py {__version__}")
-    options = parser.parse_args(arguments)
+def _command(arguments: list[str], pool: mpi.MpiPool | None) -> int:
+    options = parser().parse_args(arguments)
 
     threads = options.threads or processors()
 

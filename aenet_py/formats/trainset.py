@@ -109,7 +109,26 @@ class StructureBatch:
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """A training set in memory."""
+    """A training set in memory.
+
+    Parameters
+    ----------
+    header : Header
+        Species, atomic energies (eV), number of structures.
+    footer : Footer
+        Numbers of atoms, statistics of energies and features, set-ups of the descriptors.
+    structures : StructureBatch
+        Energies (eV) of the structures; positions (Å), forces (eV/Å) and features of all their atoms.
+
+    Examples
+    --------
+    >>> from aenet_py import TrainingSet
+    >>> training_set = TrainingSet.read("fixtures/golden/cluster-cuau-h2o/expected/cluster.train")
+    >>> training_set.header.types
+    ('Cu', 'Au', 'O', 'H')
+    >>> len(training_set.structures.entries), training_set.structures.atoms.features.shape
+    (14, (201, 44))
+    """
 
     header: Header
     footer: Footer

@@ -56,6 +56,15 @@ class CalculatorSpec:
     reuse
         Whether a process builds one calculator for all structures, which is quicker, and right if its results do not
         depend on the structures before.  By default only for machine-learned potentials whose models take long to load.
+
+    Examples
+    --------
+    >>> from aenet_py import CalculatorSpec
+    >>> spec = CalculatorSpec("tblite", {"method": "GFN1-xTB", "electronic_temperature": 600})
+    >>> spec.text
+    'tblite:electronic_temperature=600,method="GFN1-xTB"'
+    >>> CalculatorSpec("emt").new().name
+    'emt'
     """
 
     name: str

@@ -88,7 +88,7 @@ def select(
     """Select structures from large sets of extended XYZ, as ``aenet-py select`` does.
 
     Frames are selected by their elements and systems, and drawn at random so that their energies per atom are
-    distributed as in the whole set (stratified sampling [1]_).
+    distributed as in the whole set (stratified sampling, Cochran 1977).
 
     Parameters
     ----------
@@ -142,7 +142,7 @@ def select(
 
     References
     ----------
-    .. [1] W. G. Cochran, Sampling Techniques (1977), chapter 5.
+    W. G. Cochran, Sampling Techniques (1977), chapter 5.
 
     Examples
     --------

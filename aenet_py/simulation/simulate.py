@@ -61,7 +61,7 @@ def simulate(
     steps : int
         Number of steps.
     ensemble : {"nvt", "nve"}
-        Stochastic velocity rescaling [1]_, or velocity Verlet.
+        Stochastic velocity rescaling (Bussi et al. 2007), or velocity Verlet.
     temperature : float, K
         Of the initial velocities, which follow the Maxwell-Boltzmann distribution, and of the thermostat.
     timestep : float, fs
@@ -120,7 +120,7 @@ def simulate(
 
     References
     ----------
-    .. [1] G. Bussi, D. Donadio and M. Parrinello, J. Chem. Phys. 126, 014101 (2007).
+    G. Bussi, D. Donadio and M. Parrinello, J. Chem. Phys. 126, 014101 (2007).
 
     Examples
     --------

@@ -28,7 +28,7 @@ NEEDED: Mapping[str, tuple[str, ...]] = {  # columns that a table must have
     "direct": ("subset", "target", *ERRORS),
     "finetuning": ("set", "way", "seed", *TEST),
     "simulations": ("set", "way", "seed", "time_ps", "stable_ps", "ended_by"),
-    "distances": ("set", "way", "seed", "pair", "r_A", "g"),
+    "distances": ("set", "way", "seed", "pair", "r_A", "neighbors_per_A"),
     "temperatures": ("set", "way", "seed", "time_ps", "temperature_K"),
     "parity": ("set", "way", "quantity", "part", "reference", "predicted"),
 }  # fmt: skip
@@ -41,7 +41,8 @@ OPTIONAL: Mapping[str, tuple[str, ...]] = {  # columns that it may have
 }  # fmt: skip
 FILLED = {  # columns without empty values, apart from all words
     "subsets": ("structures",), "curves": ("epoch",), "finetuning": ("seed",),
-    "simulations": ("time_ps", "stable_ps"), "distances": ("r_A", "g"), "temperatures": ("time_ps", "temperature_K"),
+    "simulations": ("time_ps", "stable_ps"), "distances": ("r_A", "neighbors_per_A"),
+    "temperatures": ("time_ps", "temperature_K"),
     "parity": ("reference", "predicted"),
 }  # fmt: skip
 UNIQUE = {"finetuning": ("set", "way", "seed"), "simulations": ("set", "way", "seed"), "subsets": ("subset",)}

@@ -163,7 +163,7 @@ def _seeds(rows: Rows) -> Sequence[np.ndarray]:
 
 
 def distances(study: Study, ways: Mapping[str, Look]) -> Section | None:
-    """Radial distribution functions, averaged over seeds, with that of the reference."""
+    """Distances by pair of species, averaged over seeds, with those of the reference."""
     rows = study["distances"]
     reference = rows.where(way=REFERENCE)
     panels, shown = [], []
@@ -182,7 +182,7 @@ def distances(study: Study, ways: Mapping[str, Look]) -> Section | None:
     keys = [ways[way].key(way) for way in looks.in_order(list(dict.fromkeys(shown)), ways)]
     if len(reference):
         keys.append(ways[REFERENCE].key(REFERENCE))
-    caption = "Radial distribution functions by pair of species, averaged over simulations."
+    caption = "Distances: neighbors of the second species around an atom of the first, averaged over simulations."
     return Section("Distances", [Drawing("distances", caption, panels, keys)])
 
 
@@ -191,11 +191,11 @@ def _distances(ax: Any, rows: Rows, reference: Rows, title: str, ways: Mapping[s
         ax.fill_between(*averaged(reference), color=ways[REFERENCE].color, linewidth=0, alpha=0.6)
     for way in looks.in_order(rows.distinct("way"), ways):
         ax.plot(*averaged(rows.where(way=way)), color=ways[way].color, linestyle=ways[way].line, linewidth=1.1)
-    ax.set(xlabel=DISTANCE, ylabel="g(r)", xlim=(0, None), ylim=(0, None))
+    ax.set(xlabel=DISTANCE, ylabel="neighbors (1/Å)", xlim=(0, None), ylim=(0, None))
     ax.set_title(title, fontsize=9)
 
 
 def averaged(rows: Rows) -> tuple[np.ndarray, np.ndarray]:
-    """(n_bins,) distances, Å, and the mean g(r) of all simulations there."""
+    """(n_bins,) distances, Å, and the mean number of neighbors (1/Å) of all simulations there."""
     r, bins = np.unique(rows["r_A"].round(6), return_inverse=True)
-    return r, np.bincount(bins, rows["g"]) / np.bincount(bins)
+    return r, np.bincount(bins, rows["neighbors_per_A"]) / np.bincount(bins)

@@ -73,7 +73,7 @@ def tables() -> dict[str, tuple[str, Rows]]:
               for seed, time in zip(SEEDS, STABLE.get(way, (ASKED,) * 5), strict=True)),
             ["", "GFN1-xTB", 1, 50, 50, "time", 300, 20, 2.31, 2.08, 0.97, 90],
         ]),
-        "distances": ("set way seed pair r_A g", [
+        "distances": ("set way seed pair r_A neighbors_per_A", [
             [name, way, seed, pair, r, r + seed]
             for name, way in (("0.6K", "scratch"), ("0.6K", "both"), ("", "GFN1-xTB"))
             for seed in (1, 2) for pair in ("Au-O", "O-H") for r in (0.5, 1.0, 1.5)

@@ -320,7 +320,7 @@ def examined(row: Row, path: Path, skip: float, key: Mapping[str, Any]) -> Rows:
         peak = float(distances.peaks[index, 0])
         row[f"{name.replace('-', '_')}_A"] = peak if np.isfinite(peak) else ""
         values = zip(distances.r.tolist(), distances.values[index].tolist(), strict=True)
-        rows["distances"] += [{**key, "pair": name, "r_A": r, "g": value} for r, value in values]
+        rows["distances"] += [{**key, "pair": name, "r_A": r, "neighbors_per_A": value} for r, value in values]
     return rows
 
 
