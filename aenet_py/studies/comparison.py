@@ -10,11 +10,12 @@ from aenet_py.analysis.pages import Table
 from aenet_py.analysis.paired import Test, paired
 from aenet_py.studies import wording
 from aenet_py.studies.looks import SCRATCH
-from aenet_py.studies.read import REFERENCE, SIX, TEST, Rows, Study
+from aenet_py.studies.read import OTHERS, REFERENCE, SIX, TEST, Rows, Study
 
 STABLE = "stable_ps"
 QUANTITIES = {  # by column: what is compared, and its unit
     TEST[0]: ("energy, test", "meV/atom"), TEST[1]: ("force, test", "meV/Å"),
+    OTHERS[0]: ("energy, other trajectories", "meV/atom"), OTHERS[1]: ("force, other trajectories", "meV/Å"),
     SIX[0]: ("energy, six molecules", "meV/atom"), SIX[1]: ("force, six molecules", "meV/Å"),
     STABLE: ("stable time", "ps"),
 }  # fmt: skip

@@ -14,9 +14,9 @@ from aenet_py.analysis.pages import Block, Drawing, Section, Table
 from aenet_py.studies import comparison, looks, wording
 from aenet_py.studies.looks import Look
 from aenet_py.studies.preparation import learning
-from aenet_py.studies.read import SIX, TEST, TRAIN, Rows, Study
+from aenet_py.studies.read import OTHERS, SIX, TEST, TRAIN, Rows, Study
 
-PARTS = {"training": TRAIN, "test": TEST, "six molecules": SIX}
+PARTS = {"training": TRAIN, "test": TEST, "other trajectories": OTHERS, "six molecules": SIX}
 UNITS = ("energy, {}, meV/atom", "force, {}, meV/Å")
 AXES = (looks.ENERGY, looks.FORCE)
 TESTED = (

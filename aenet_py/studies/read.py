@@ -13,7 +13,9 @@ import numpy as np
 from aenet_py.errors import AenetError, InputError
 
 ERRORS = ("energy_meV_per_atom", "force_meV_per_A")
-TRAIN, TEST, SIX = (tuple(name.replace("_meV", f"_{part}_meV") for name in ERRORS) for part in ("train", "test", "six"))
+TRAIN, TEST, OTHERS, SIX = (
+    tuple(name.replace("_meV", f"_{part}_meV") for name in ERRORS) for part in ("train", "test", "others", "six")
+)
 PEAKS = ("Au_O_A", "Cu_O_A", "O_H_A")
 DESCRIPTOR = ("features", "radial_cutoff_A", "radial_order", "angular_cutoff_A", "angular_order")
 WORDS = {  # columns of text; all others are numbers
@@ -36,7 +38,7 @@ OPTIONAL: Mapping[str, tuple[str, ...]] = {  # columns that it may have
     "subsets": ("species", "with_Cu", "with_Au", "with_both"),
     "screening": (*DESCRIPTOR, "optimizer", "rate", "decay", "alpha", "seed", "seconds"),
     "pretraining": ("structures", *TRAIN, "seconds"),
-    "finetuning": ("structures", *TRAIN, *SIX, "seconds"),
+    "finetuning": ("structures", *TRAIN, *OTHERS, *SIX, "seconds"),
     "simulations": ("temperature_K", "temperature_std_K", *PEAKS, "ms_per_step"),
 }  # fmt: skip
 FILLED = {  # columns without empty values, apart from all words

@@ -54,6 +54,19 @@ def test_paired_tests(folder, name, way):
     assert np.isnan(tests[name, "energy_six_meV_per_atom", way].p)  # all differences are equal
 
 
+def test_other_trajectories(folder):
+    """A further part of the errors, where its columns are there."""
+    head, rows = tables()["finetuning"]
+    put(folder, "finetuning", f"{head} energy_others_meV_per_atom force_others_meV_per_A", [
+        [*row, 2.5, 80 if row[2] == "scratch" else 70 + float(row[3]) % 3] for row in rows
+    ])  # fmt: skip
+    tests = comparison.tests(read.read(str(folder)), ["random"])
+    found = next(each for name, each in tests if (name, each.quantity) == ("0.6K", "force_others_meV_per_A"))
+    values = np.array([70 + seed % 3 for seed in (1, 2, 3, 4, 5)])
+    assert found.mean_b == pytest.approx(values.mean())
+    assert found.p == pytest.approx(ttest_rel(np.full(5, 80.0), values).pvalue)
+
+
 def test_only_common_seeds_are_paired(folder):
     head, rows = tables()["finetuning"]
     kept = [row for row in rows if not (row[2] == "scratch" and row[3] == 3)]
