@@ -32,7 +32,10 @@ def names(folder: str, tables: Sequence[str] = TABLES) -> frozenset[str]:
     folders = [folder] if members is None else [os.path.join(folder, str(k + 1)) for k in range(members)]
     paths = [(place, os.path.join(place, table)) for place in folders for table in tables]
     return frozenset(
-        name(each, place) for place, path in paths if os.path.isfile(path) for each in trained.read_energies(path).paths
+        name(each, place)
+        for place, path in paths
+        if os.path.isfile(path) and os.path.getsize(path) > 0  # without a test set, its table is empty
+        for each in trained.read_energies(path).paths
     )
 
 
