@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 from scipy.stats import ttest_rel
+from training import LAYERS, Basis, setups
 
 from aenet_py import evaluate, read, train, transfer
 from aenet_py.analysis import figures
@@ -37,7 +38,7 @@ GPR, LITHIUM = Path("aenet-gpr", "example"), Path("mlearn", "data", "Li")
 EVERY = 5  # of the volumes of an equation of state, every EVERY-th one is only tested
 SCRATCH, SHIFTED = "scratch", ", shifted"  # the latter, after the name of the source: only its energies are shifted
 BATCH = 8
-BASIS = "BASIS type=Chebyshev\nradial_Rc = 6.0 radial_N = 12 angular_Rc = 4.0 angular_N = 4\n"
+BASIS = Basis(6.0, 12, 4.0, 4)
 ENERGY, FORCE = "energy, meV/atom", "force, meV/Å"
 QUANTITIES = {ENERGY: "energy_eV_per_atom", FORCE: "force_eV_per_A"}
 COLUMNS = ("target", "structures", "way", "seed", "test", ENERGY, FORCE)
@@ -188,17 +189,6 @@ def of_interface(
     )  # fmt: skip
 
 
-def setups(folder: Path, target: Target, species: Sequence[str]) -> dict[str, str]:
-    """Write the set-ups of some of the target's species to a folder."""
-    found = {}
-    for symbol in species:
-        path = folder / f"{symbol}.stp"
-        env = "\n".join([f"ENV {len(target.species)}", *target.species])
-        path.write_text(f"DESCR\n{symbol}\nEND DESCR\nATOM {symbol}\n{env}\nRMIN 0.35\n{BASIS}")
-        found[symbol] = str(path)
-    return found
-
-
 def fitted(
     place: Path, target: Target, structures: Sequence[Structure], seed: int, source: Path | None, shift: bool
 ) -> None:
@@ -207,10 +197,10 @@ def fitted(
     place.mkdir(parents=True)
     present = {symbol for structure in structures for symbol in structure.symbols}
     species = [symbol for symbol in target.species if symbol in present]
-    networks = {symbol: [(15, "tanh")] * 2 for symbol in species}
+    networks = dict.fromkeys(species, LAYERS)
     epochs = 0 if shift else math.ceil(target.steps / math.ceil(len(structures) / BATCH))
     given: dict[str, Any] = {
-        "setups": setups(place, target, species), "folder": place, "iterations": epochs,
+        "setups": setups(place, species, BASIS, target.species), "folder": place, "iterations": epochs,
         "batch_size": BATCH, "test_percent": 0, "schedule": "cosine", "forces_weight": target.forces_weight,
         "numpy_seed": seed, "torch_seed": seed,
     }  # fmt: skip

@@ -102,7 +102,8 @@ def main() -> None:
     tuning, sources = results.missing(tuned(size)), dict(trained(size))
     needed = {(WAYS[task.arguments[1]].source, WAYS[task.arguments[1]].repulsion) for task in tuning}
     gone = [task for task, source in sources.items() if source in needed and not steps.is_trained(places, *source)]
-    compute([task for task in sources if task in gone or task in results.missing(sources)], places, results, n)
+    untold = results.missing(sources)
+    compute([task for task in sources if task in gone or task in untold], places, results, n)
     compute(tuning, places, results, n)
     compute(results.missing(screened(size)), places, results, n)
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from results import Row, Rows
@@ -22,6 +22,7 @@ from aenet_py.potentials.potential import Potential
 from aenet_py.structure import Structure
 from aenet_py.training.train import TrainingResult
 
+T = TypeVar("T")
 ALL = (*TARGET, "Ag", "Pd", "Pt", "Ni", "C", "N")
 SUBSETS: dict[str, dict[str, str]] = {"random": {}, "any": {"any_of": "Cu,Au"}, "both": {"all_of": "Cu,Au"}}
 TESTED_EVERY = 5  # clusters of the database, of which the last one is never trained on
@@ -118,8 +119,8 @@ def atomic_energies(data: Path) -> dict[str, float]:
     return {each.symbols[0]: each.energy for each in structures(data / "atoms.extxyz") if each.energy is not None}
 
 
-def spread(whole: Sequence[Structure], n: int) -> list[Structure]:
-    """At most n of the structures, evenly."""
+def spread(whole: Sequence[T], n: int) -> list[T]:
+    """At most n of the items, evenly."""
     return [whole[index] for index in np.unique(np.linspace(0, len(whole) - 1, n).astype(int)).tolist()]
 
 
@@ -240,9 +241,8 @@ def parity(result: TrainingResult, potential: Potential, six: Sequence[Structure
     )
     rows = []
     for (quantity, part), (reference, predicted) in known.items():
-        for index in np.unique(np.linspace(0, len(reference) - 1, n).astype(int)).tolist():
-            values = {"reference": float(reference[index]), "predicted": float(predicted[index])}
-            rows.append({"quantity": quantity, "part": part, **values})
+        for known_value, found in spread(list(zip(reference.tolist(), predicted.tolist(), strict=True)), n):
+            rows.append({"quantity": quantity, "part": part, "reference": known_value, "predicted": found})
     return rows
 
 

@@ -34,10 +34,16 @@ class Basis:
         return 2 * (self.radial_order + 1) + 2 * (self.angular_order + 1)
 
 
-def setups(folder: Path, species: Sequence[str], basis: Basis = Basis()) -> dict[str, str]:
-    """Write the set-up of each species to a folder, and return their paths."""
+def setups(
+    folder: Path, species: Sequence[str], basis: Basis = Basis(), environment: Sequence[str] | None = None
+) -> dict[str, str]:
+    """Write the set-up of each species to a folder, and return their paths.
+
+    environment : species of neighbours; by default the same.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    env = "\n".join([f"ENV {len(species)}", *species])
+    around = species if environment is None else environment
+    env = "\n".join([f"ENV {len(around)}", *around])
     terms = (
         f"BASIS type=Chebyshev\nradial_Rc = {basis.radial_cutoff} radial_N = {basis.radial_order} "
         f"angular_Rc = {basis.angular_cutoff} angular_N = {basis.angular_order}\n"
