@@ -46,6 +46,18 @@ def start(path: Path) -> subprocess.Popen:
     return subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
+def ended_after_kills(path: Path, generator: random.Random, shortest: float, longest: float) -> None:
+    """Run a loop to its end after it was killed six times, after random times in seconds."""
+    for _ in range(6):
+        process = start(path)
+        time.sleep(generator.uniform(shortest, longest))
+        process.kill()
+        process.communicate()
+    process = start(path)
+    _, errors = process.communicate()
+    assert process.returncode == 2, errors
+
+
 def test_every_generation_learns_what_the_last_one_labelled(done: Path) -> None:
     sizes = []
     for generation in range(3):
@@ -131,15 +143,7 @@ def test_a_budget_that_is_raised_goes_on(tmp_path: Path, done: Path) -> None:
 
 @pytest.mark.slow
 def test_killed_at_any_moment_it_comes_to_the_same(tmp_path: Path, done: Path) -> None:
-    path, generator = examples.write(tmp_path), random.Random(5)
-    for _ in range(6):
-        process = start(path)
-        time.sleep(generator.uniform(1.0, 5.0))
-        process.kill()
-        process.communicate()
-    process = start(path)
-    _, errors = process.communicate()
-    assert process.returncode == 2, errors
+    ended_after_kills(examples.write(tmp_path), random.Random(5), 1.0, 5.0)
     assert results(tmp_path / "loop") == results(done)
     keys = [json.loads(line)["key"] for line in (tmp_path / "loop" / places.LABELS / "labels.jsonl").open()]
     assert len(keys) == len(set(keys)) == 6

@@ -22,7 +22,7 @@ from aenet_py.formats import uncertainty as uncertainty_format
 from aenet_py.inputs import learn as inputs
 from aenet_py.simulation.start import atoms_of
 from compat_tests.active import examples
-from compat_tests.active.test_learn import results, start
+from compat_tests.active.test_learn import ended_after_kills, results, start
 
 FEATURES = 'uncertainty = "features"\n' + examples.LEARN.replace("members = 2\n", "")
 COMMITTEE = 'uncertainty = "committee"\n' + examples.LEARN
@@ -170,15 +170,7 @@ def test_stopped_again_and_again_it_comes_to_the_same(tmp_path: Path, loops: dic
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_killed_at_any_moment_it_comes_to_the_same(tmp_path: Path, loops: dict[str, Path], kind: str) -> None:
-    path, generator = examples.write(tmp_path, KINDS[kind]), random.Random(6)
-    for _ in range(6):
-        process = start(path)
-        time.sleep(generator.uniform(2.0, 7.0))
-        process.kill()
-        process.communicate()
-    process = start(path)
-    _, errors = process.communicate()
-    assert process.returncode == 2, errors
+    ended_after_kills(examples.write(tmp_path, KINDS[kind]), random.Random(6), 2.0, 7.0)
     assert everything(tmp_path / "loop") == everything(loops[kind])
 
 
