@@ -22,7 +22,22 @@ an atom is thus computed for LANES atoms side by side.
 
 from aenet_py.runtime.accelerate import jit
 from aenet_py.runtime.constants import LANES
-from aenet_py.runtime.vector_kernels import fma, fms, load, root, splat, store, total, where_below
+from aenet_py.runtime.vector_kernels import (
+    columns,
+    count_from,
+    fma,
+    fms,
+    load,
+    load_wholes,
+    number_below,
+    root,
+    smallest,
+    splat,
+    store,
+    store_below,
+    total,
+    where_below,
+)
 
 # Rows of the scratch array, of the neighbours within reach and of those within the angular cutoff.
 X, Y, Z, DISTANCE, INVERSE, CUTOFF, SLOPE, ARGUMENT = 0, 1, 2, 3, 4, 5, 6, 7
@@ -70,9 +85,24 @@ def gather(own, begins, ends_of, partners, members, reach, work, places, ends):
     n, limit, least = 0, reach * reach, reach * reach
     x0, y0, z0 = members[own, 0], members[own, 1], members[own, 2]
     x_row, y_row, z_row, squares = work[X], work[Y], work[Z], work[DISTANCE]
+    least_of = splat(limit)
     ends[0] = 0
     for kind in range(len(begins)):
-        for k in range(begins[kind], ends_of[kind]):
+        begin, end = begins[kind], ends_of[kind]
+        full = begin + (end - begin) // LANES * LANES
+        for k in range(begin, full, LANES):
+            numbers = load_wholes(partners, k)
+            x, y, z = columns(members, numbers)
+            x, y, z = x - x0, y - y0, z - z0
+            square = x * x + y * y + z * z
+            store_below(x_row, n, x, square, limit)
+            store_below(y_row, n, y, square, limit)
+            store_below(z_row, n, z, square, limit)
+            store_below(squares, n, square, square, limit)
+            store_below(places, n, numbers, square, limit)
+            least_of = where_below(square, least_of, square, least_of)
+            n += number_below(square, limit)
+        for k in range(full, end):
             member = partners[k]
             x, y, z = members[member, 0] - x0, members[member, 1] - y0, members[member, 2] - z0
             square = x * x + y * y + z * z
@@ -81,7 +111,7 @@ def gather(own, begins, ends_of, partners, members, reach, work, places, ends):
             n += square < limit
         n = fill(n, reach, work, places, own)
         ends[kind + 1] = n
-    return least
+    return min(least, smallest(least_of))
 
 
 @jit
@@ -141,12 +171,16 @@ def radial_sums(begin, end, rc, terms, work, sums):
 @jit
 def narrow(begin, end, n, reach, rc, work, places):
     """Append the neighbours of a group that are closer than rc, below reach, to the angular rows; returns the end."""
-    for k in range(begin, end):
-        d = work[DISTANCE, k]
-        work[ANGULAR_X, n], work[ANGULAR_Y, n], work[ANGULAR_Z, n] = work[X, k], work[Y, k], work[Z, k]
-        work[ANGULAR_DISTANCE, n], work[ANGULAR_INVERSE, n] = d, work[INVERSE, k]
-        places[n] = k
-        n += d < min(rc, reach)
+    limit = min(rc, reach)
+    for k in range(begin, end, LANES):
+        d = load(work[DISTANCE], k)
+        store_below(work[ANGULAR_X], n, load(work[X], k), d, limit)
+        store_below(work[ANGULAR_Y], n, load(work[Y], k), d, limit)
+        store_below(work[ANGULAR_Z], n, load(work[Z], k), d, limit)
+        store_below(work[ANGULAR_DISTANCE], n, d, d, limit)
+        store_below(work[ANGULAR_INVERSE], n, load(work[INVERSE], k), d, limit)
+        store_below(places, n, count_from(k), d, limit)
+        n += number_below(d, limit)
     full = (n + LANES - 1) // LANES * LANES
     for k in range(n, full):
         work[ANGULAR_X, k], work[ANGULAR_Y, k], work[ANGULAR_Z, k] = 0.0, 0.0, 1.0

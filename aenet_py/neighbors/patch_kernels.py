@@ -5,7 +5,9 @@ import math
 from aenet_py.neighbors.constants import NO_CANDIDATES, NO_MEMBERS, NO_PAIRS
 from aenet_py.neighbors.verlet_kernels import fill_bins
 from aenet_py.runtime.accelerate import jit
+from aenet_py.runtime.constants import LANES
 from aenet_py.runtime.signatures import f8, i4, i8, out
+from aenet_py.runtime.vector_kernels import count_from, load, number_below, store_below
 
 
 def sort_into_bins(
@@ -26,17 +28,13 @@ def place_center(atom, scaled, cell, center):
 
 
 @jit
-def list_candidates(
-    begin, end, centers, reach, cell, scaled, wraps, bins, periodic, extents, place, bin_first, order, wrapped,
-    kinds, place_of, corners, box, number, image, at,
-):  # fmt: skip
-    """Atoms and images that may be neighbours of some centres, begin .. end - 1: those close to the box around these.
+def surround(begin, end, centers, cell, scaled, bins, periodic, extents, place, corners, box):
+    """Bins that may hold neighbours of some centres, begin .. end - 1, and the box around these.
 
-    place_of (n_atoms): what number an atom has as a member if it is one of the centres, or -1; corners (2, 3) and box
-    (3, 3): scratch.  Returns how many there are, of which at most as many are written as there is room for: number
-    (the member's, or -1), image: the atom, its cell and its kind, and at: where it is, Å.
+    Writes corners (2, 3), the first and the last bin along each cell vector, and box (2, 3), Å; its third row is
+    scratch.
     """
-    n, room, low, high = 0, len(number), corners[0], corners[1]
+    low, high = corners[0], corners[1]
     for c in range(begin, end):
         place_center(centers[c], scaled, cell, box[2])
         for i in range(3):
@@ -49,6 +47,20 @@ def list_candidates(
         low[i], high[i] = low[i] - extents[i], high[i] + extents[i]
         if periodic[i] == 0:
             low[i], high[i] = max(low[i], 0), min(high[i], bins[i] - 1)
+
+
+@jit
+def list_candidates(
+    kind, n, reach, cell, wraps, bins, bin_first, order, wrapped, kinds, place_of, low, high, box, number, image, at
+):  # fmt: skip
+    """Atoms and images of a kind that may be neighbours of some centres: those close to the box around these.
+
+    They follow the first n candidates, and some that are nowhere follow them, up to a multiple of LANES.  Returns how
+    many there are then, of which at most as many are written as there is room for: number (the member's, or -1), image:
+    the atom and its cell, and at: where it is, Å.  place_of (n_atoms): what number an atom has as a member if it is one
+    of the centres, or -1; low, high, box: as `surround` wrote them.
+    """
+    room = len(number)
     for b0 in range(low[0], high[0] + 1):
         s0 = b0 // bins[0]
         for b1 in range(low[1], high[1] + 1):
@@ -61,6 +73,8 @@ def list_candidates(
                 z1 = s0 * cell[0, 2] + s1 * cell[1, 2] + s2 * cell[2, 2]
                 is_home = s0 == 0 and s1 == 0 and s2 == 0
                 for k in range(bin_first[b], bin_first[b + 1]):
+                    if kinds[order[k]] != kind:
+                        continue
                     x, y, z = wrapped[k, 0] + x1, wrapped[k, 1] + y1, wrapped[k, 2] + z1
                     dx = max(box[0, 0] - x, x - box[1, 0], 0.0)
                     dy = max(box[0, 1] - y, y - box[1, 1], 0.0)
@@ -74,27 +88,29 @@ def list_candidates(
                         image[n, 1], image[n, 2], image[n, 3] = (
                             s0 - wraps[atom, 0], s1 - wraps[atom, 1], s2 - wraps[atom, 2],
                         )  # fmt: skip
-                        image[n, 4] = kinds[atom]
                         at[0, n], at[1, n], at[2, n] = x, y, z
                     n += 1
-    return n
+    full = (n + LANES - 1) // LANES * LANES
+    for k in range(n, min(full, room)):
+        number[k], at[0, k], at[1, k], at[2, k] = 0, math.inf, math.inf, math.inf
+    return full
 
 
 def list_patches(
     reach: f8, cell: f8[3, 3], scaled: f8[:, 3], wraps: i8[:, 3], bins: i8[3], periodic: i8[3], extents: i8[3],
     place: i8[:, 3], bin_first: i8[:], order: i8[:], wrapped: f8[:, 3], kinds: i8[:], n_kinds: i8, centers: i8[:],
-    ends: i8[:], place_of: out(i8[:]), corners: out(i8[2, 3]), box: out(f8[3, 3]), number: out(i8[:]),
-    image: out(i8[:, 5]), at: out(f8[3, :]), others: out(i8[:]), members: out(i8[:]), atoms: out(i8[:]),
-    images: out(i8[:, 3]), first: out(i8[:]), partners: out(i4[:]), most: out(i8[1]),
+    ends: i8[:], place_of: out(i8[:]), corners: out(i8[2, 3]), box: out(f8[3, 3]), groups: out(i8[:]),
+    number: out(i8[:]), image: out(i8[:, 4]), at: out(f8[3, :]), others: out(i8[:]), members: out(i8[:]),
+    atoms: out(i8[:]), images: out(i8[:, 3]), first: out(i8[:]), partners: out(i4[:]), most: out(i8[1]),
 ):  # fmt: skip
     """Members and pairs of some patches; returns 0, or which array is too short: NO_MEMBERS and so on.
 
     reach to wrapped: as of `verlet_kernels.find`, after `sort_into_bins`; kinds (n_atoms): from 0 to n_kinds - 1;
     centers (n_centers): atoms whose pairs are wanted; ends (n_patches + 1): where the patches begin and end in these.
-    Scratch: place_of (n_atoms); corners, box, number, image and at as of `list_candidates`; others.  Writes members
-    (n_patches + 1): where the members of each patch begin, atoms and images of them, first: where the pairs of each
-    centre with each kind begin, from that of the first patch on, partners: members of the patch, from 0, and most:
-    neighbours of the atom that has most of those seen.
+    Scratch: place_of (n_atoms); corners and box as of `surround`; groups (n_kinds + 1); number, image and at as of
+    `list_candidates`; others, as long as number.  Writes members (n_patches + 1): where the members of each patch
+    begin, atoms and images of them, first: where the pairs of each centre with each kind begin, from that of the first
+    patch on, partners: members of the patch, from 0, and most: neighbours of the atom that has most of those seen.
     """
     n, n_pairs, c_first, limit = 0, 0, ends[0], reach * reach
     most[0] = 0
@@ -112,30 +128,37 @@ def list_patches(
             for i in range(3):
                 images[n, i] = -wraps[atom, i]
             n += 1
-        n_candidates = list_candidates(
-            ends[patch], ends[patch + 1], centers, reach, cell, scaled, wraps, bins, periodic, extents, place,
-            bin_first, order, wrapped, kinds, place_of, corners, box, number, image, at,
+        surround(
+            ends[patch], ends[patch + 1], centers, cell, scaled, bins, periodic, extents, place, corners, box
         )  # fmt: skip
+        groups[0] = 0
+        for kind in range(n_kinds):
+            groups[kind + 1] = list_candidates(
+                kind, groups[kind], reach, cell, wraps, bins, bin_first, order, wrapped, kinds, place_of, corners[0],
+                corners[1], box, number, image, at,
+            )  # fmt: skip
         for c in range(ends[patch], ends[patch + 1]):
             place_of[centers[c]] = -1
-        if n_candidates > len(number):
+        if groups[n_kinds] > len(number):
             return NO_CANDIDATES
         for c in range(ends[patch], ends[patch + 1]):
-            own, count = c - ends[patch], 0
+            own, n_neighbors = c - ends[patch], -1  # without itself
             place_center(centers[c], scaled, cell, box[2])
             x0, y0, z0 = box[2, 0], box[2, 1], box[2, 2]
-            for k in range(n_candidates):
-                x, y, z = at[0, k] - x0, at[1, k] - y0, at[2, k] - z0
-                others[count] = k
-                count += x * x + y * y + z * z < limit and number[k] != own
-            most[0] = max(most[0], count)
-            if n_pairs + count > len(partners):
-                return NO_PAIRS
             for kind in range(n_kinds):
                 first[(c - c_first) * n_kinds + kind] = n_pairs
+                count = 0
+                for k in range(groups[kind], groups[kind + 1], LANES):
+                    x, y, z = load(at[0], k) - x0, load(at[1], k) - y0, load(at[2], k) - z0
+                    square = x * x + y * y + z * z
+                    store_below(others, count, count_from(k), square, limit)
+                    count += number_below(square, limit)
+                n_neighbors += count
+                if n_pairs + count > len(partners):
+                    return NO_PAIRS
                 for j in range(count):
                     k = others[j]
-                    if image[k, 4] != kind:
+                    if number[k] == own:
                         continue
                     if number[k] < 0:
                         if n >= len(atoms):
@@ -147,6 +170,7 @@ def list_patches(
                         n += 1
                     partners[n_pairs] = number[k]
                     n_pairs += 1
+            most[0] = max(most[0], n_neighbors)
     members[len(ends) - 1] = n
     first[len(first) - 1] = n_pairs
     return 0

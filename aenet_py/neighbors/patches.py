@@ -160,11 +160,10 @@ def _listed(
             **grid, kinds=kinds, n_kinds=n_kinds, centers=centers, ends=ends,
             place_of=scratch("place of", len(kinds), np.int64),
             corners=scratch("corners", 6, np.int64).reshape(2, 3), box=scratch("box", 9).reshape(3, 3),
-            number=scratch("number", n_candidates, np.int64),
-            image=scratch("image", 5 * n_candidates, np.int64).reshape(-1, 5),
-            at=scratch("at", 3 * n_candidates).reshape(3, -1),
-            others=scratch("others", n_candidates + 1, np.int64), members=members, atoms=atoms,
-            images=images, first=first, partners=partners, most=most,
+            groups=scratch("groups", n_kinds + 1, np.int64), number=scratch("number", n_candidates, np.int64),
+            image=scratch("image", 4 * n_candidates, np.int64).reshape(-1, 4),
+            at=scratch("at", 3 * n_candidates).reshape(3, -1), others=scratch("others", n_candidates, np.int64),
+            members=members, atoms=atoms, images=images, first=first, partners=partners, most=most,
         )  # fmt: skip
         verlet.check_neighbors(int(most[0]), reach)
         if not short:

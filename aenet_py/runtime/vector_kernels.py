@@ -9,7 +9,7 @@ import itertools
 import operator
 
 import numpy as np
-from llvmlite import ir
+from llvmlite import binding, ir
 from numba.core import cgutils, types
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import lower_builtin, models, register_model
@@ -24,17 +24,31 @@ class Lanes(types.Type):
         super().__init__(name="Lanes")
 
 
+class Wholes(types.Type):
+    """LANES int64, as Numba sees them."""
+
+    def __init__(self):
+        super().__init__(name="Wholes")
+
+
 SHIFT = 6755399441055744.0  # 1.5 2^52: adding it rounds to a whole number, the low bits of the sum
 
-LANES_TYPE = Lanes()
-_VECTOR = ir.VectorType(ir.DoubleType(), LANES)
-_I32 = ir.IntType(32)
+LANES_TYPE, WHOLES_TYPE = Lanes(), Wholes()
+_I32, _I64 = ir.IntType(32), ir.IntType(64)
+_VECTOR, _WHOLE_VECTOR = ir.VectorType(ir.DoubleType(), LANES), ir.VectorType(_I64, LANES)
+_CAN_COMPRESS = binding.llvm_version_info >= (20,)
 
 
 @register_model(Lanes)
 class _Model(models.PrimitiveModel):
     def __init__(self, manager, kind):
         super().__init__(manager, kind, _VECTOR)
+
+
+@register_model(Wholes)
+class _WholesModel(models.PrimitiveModel):
+    def __init__(self, manager, kind):
+        super().__init__(manager, kind, _WHOLE_VECTOR)
 
 
 def load(a, i):
@@ -88,6 +102,38 @@ def total(v):
     return v[0]
 
 
+def smallest(v):
+    """The smallest of the lanes."""
+    return v.min()
+
+
+def load_wholes(a, i):
+    """Elements i .. i + LANES - 1 of an array of integers, as int64."""
+    return load(a, i).astype(np.int64)
+
+
+def count_from(number):
+    """number, number + 1 and so on."""
+    return np.arange(number, number + LANES)
+
+
+def columns(table, rows):
+    """The first three columns of rows (LANES) of a table (n, 4)."""
+    x, y, z, _ = table[rows].T.copy()
+    return x, y, z
+
+
+def store_below(a, i, v, value, limit):
+    """Write the lanes of v where value < limit to a, from i on without gaps; anything to what is left of LANES."""
+    kept = v[value < limit]
+    store(a, i, np.concatenate([kept, np.full(LANES - len(kept), -1, dtype=a.dtype)]))
+
+
+def number_below(value, limit):
+    """In how many lanes value < limit."""
+    return np.count_nonzero(value < limit)
+
+
 # From here on, how Numba compiles these functions and the operators.
 
 
@@ -134,9 +180,8 @@ def _splat(builder, number):
 
 
 def _exponents(builder, v):
-    whole = ir.VectorType(ir.IntType(64), LANES)
-    low = builder.shl(builder.bitcast(v, whole), ir.Constant(whole, [52] * LANES))
-    return builder.bitcast(builder.add(low, ir.Constant(whole, [1023 << 52] * LANES)), _VECTOR)
+    low = builder.shl(builder.bitcast(v, _WHOLE_VECTOR), ir.Constant(_WHOLE_VECTOR, [52] * LANES))
+    return builder.bitcast(builder.add(low, ir.Constant(_WHOLE_VECTOR, [1023 << 52] * LANES)), _VECTOR)
 
 
 def _call(builder, name, *vectors):
@@ -144,9 +189,29 @@ def _call(builder, name, *vectors):
     return builder.call(cgutils.get_or_insert_function(builder.module, kind, f"llvm.{name}.v{LANES}f64"), vectors)
 
 
-def _address(context, builder, kind, array, place):
+def _address(context, builder, kind, array, place, n=LANES):
     data = context.make_array(kind)(context, builder, array).data
-    return builder.bitcast(builder.gep(data, [place]), _VECTOR.as_pointer())
+    element = context.get_data_type(kind.dtype)
+    return builder.bitcast(builder.gep(data, [place]), ir.VectorType(element, n).as_pointer())
+
+
+def _mask(builder, value, limit):
+    return builder.fcmp_ordered("<", value, _splat(builder, limit))
+
+
+def _picked(builder, v, order, other=None):
+    """Lanes of a vector, or of two that follow each other, in this order."""
+    other = ir.Constant(v.type, ir.Undefined) if other is None else other
+    return builder.shuffle_vector(v, other, ir.Constant(ir.VectorType(_I32, len(order)), order))
+
+
+def _reduced(builder, found, combine):
+    n = LANES
+    while n > 1:
+        n //= 2
+        low, high = (_picked(builder, found, list(range(start, start + n))) for start in (0, n))
+        found = combine(low, high)
+    return builder.extract_element(found, ir.Constant(_I32, 0))
 
 
 _elementwise(operator.add, 2, lambda builder, a, b: builder.fadd(a, b))
@@ -164,6 +229,12 @@ _typed(splat, LANES_TYPE, lambda _: [types.float64])
 _typed(load, LANES_TYPE, lambda arguments: [arguments[0], types.intp])
 _typed(store, types.none, lambda arguments: [arguments[0], types.intp, LANES_TYPE])
 _typed(total, types.float64, lambda _: [LANES_TYPE])
+_typed(smallest, types.float64, lambda _: [LANES_TYPE])
+_typed(load_wholes, WHOLES_TYPE, lambda arguments: [arguments[0], types.intp])
+_typed(count_from, WHOLES_TYPE, lambda _: [types.int64])
+_typed(columns, types.UniTuple(LANES_TYPE, 3), lambda arguments: arguments)
+_typed(store_below, types.none, lambda arguments: [arguments[0], types.intp, arguments[2], LANES_TYPE, types.float64])
+_typed(number_below, types.int64, lambda _: [LANES_TYPE, types.float64])
 
 
 @lower_builtin(splat, types.float64)
@@ -184,13 +255,69 @@ def _store_code(context, builder, given, values):
 
 @lower_builtin(total, LANES_TYPE)
 def _total_code(_context, builder, _given, values):
-    found, n = values[0], LANES
-    while n > 1:
-        n //= 2
-        nothing, half = ir.Constant(found.type, ir.Undefined), ir.VectorType(_I32, n)
-        low, high = (
-            builder.shuffle_vector(found, nothing, ir.Constant(half, [start + lane for lane in range(n)]))
-            for start in (0, n)
-        )
-        found = builder.fadd(low, high)
-    return builder.extract_element(found, ir.Constant(_I32, 0))
+    return _reduced(builder, values[0], builder.fadd)
+
+
+@lower_builtin(smallest, LANES_TYPE)
+def _smallest_code(_context, builder, _given, values):
+    return _reduced(builder, values[0], lambda a, b: builder.select(builder.fcmp_ordered("<", a, b), a, b))
+
+
+@lower_builtin(load_wholes, types.Array, types.intp)
+def _load_wholes_code(context, builder, given, values):
+    kind = given.args[0]
+    found = builder.load(_address(context, builder, kind, *values), align=kind.dtype.bitwidth // 8)
+    extended = builder.sext if kind.dtype.signed else builder.zext
+    return found if kind.dtype.bitwidth == _I64.width else extended(found, _WHOLE_VECTOR)
+
+
+@lower_builtin(count_from, types.int64)
+def _count_from_code(_context, builder, _given, values):
+    nothing = ir.Constant(_WHOLE_VECTOR, ir.Undefined)
+    single = builder.insert_element(nothing, values[0], ir.Constant(_I32, 0))
+    return builder.add(_picked(builder, single, [0] * LANES), ir.Constant(_WHOLE_VECTOR, list(range(LANES))))
+
+
+@lower_builtin(columns, types.Array, WHOLES_TYPE)
+def _columns_code(context, builder, given, values):
+    table, rows = values
+    found, n = [], 1
+    for lane in range(LANES):
+        row = builder.mul(builder.extract_element(rows, ir.Constant(_I32, lane)), ir.Constant(_I64, 4))
+        found.append(builder.load(_address(context, builder, given.args[0], table, row, 4), align=8))
+    while len(found) > 1:  # each holds n numbers of the first column, n of the second and so on
+        order = [column * n + side * 4 * n + k for column in range(4) for side in (0, 1) for k in range(n)]
+        found, n = [_picked(builder, a, order, b) for a, b in zip(found[::2], found[1::2], strict=True)], 2 * n
+    wanted = [_picked(builder, found[0], list(range(column * n, (column + 1) * n))) for column in range(3)]
+    return context.make_tuple(builder, types.UniTuple(LANES_TYPE, 3), wanted)
+
+
+def _store_below_code(context, builder, given, values):
+    array, place, v, value, limit = values
+    mask = _mask(builder, value, limit)
+    if _CAN_COMPRESS:
+        name = f"llvm.experimental.vector.compress.v{LANES}{'f64' if v.type == _VECTOR else 'i64'}"
+        kind = ir.FunctionType(v.type, [v.type, mask.type, v.type])
+        function = cgutils.get_or_insert_function(builder.module, kind, name)
+        kept = builder.call(function, [v, mask, ir.Constant(v.type, ir.Undefined)])
+        builder.store(kept, _address(context, builder, given.args[0], array, place), align=8)
+        return context.get_dummy_value()
+    for lane in range(LANES):
+        number = builder.extract_element(v, ir.Constant(_I32, lane))
+        to = _address(context, builder, given.args[0], array, place, 1)
+        builder.store(number, builder.bitcast(to, number.type.as_pointer()))
+        bit = builder.extract_element(mask, ir.Constant(_I32, lane))
+        place = builder.add(place, builder.zext(bit, _I64))
+    return context.get_dummy_value()
+
+
+for _kind in (LANES_TYPE, WHOLES_TYPE):
+    lower_builtin(store_below, types.Array, types.intp, _kind, LANES_TYPE, types.float64)(_store_below_code)
+
+
+@lower_builtin(number_below, LANES_TYPE, types.float64)
+def _number_below_code(_context, builder, _given, values):
+    bits = builder.bitcast(_mask(builder, *values), ir.IntType(LANES))
+    kind = ir.FunctionType(bits.type, [bits.type])
+    function = cgutils.get_or_insert_function(builder.module, kind, f"llvm.ctpop.i{LANES}")
+    return builder.zext(builder.call(function, [bits]), _I64)
