@@ -23,6 +23,7 @@ an atom is thus computed for LANES atoms side by side.
 from aenet_py.runtime.accelerate import jit
 from aenet_py.runtime.constants import LANES
 from aenet_py.runtime.vector_kernels import (
+    add_at,
     columns,
     count_from,
     fma,
@@ -35,6 +36,7 @@ from aenet_py.runtime.vector_kernels import (
     splat,
     store,
     store_below,
+    subtract_from_rows,
     total,
     where_below,
 )
@@ -331,7 +333,6 @@ def angular_pull(begin, end, lane, order, same, recurrence, coefficients, work, 
     coefficients (4, n_lm LANES): of Q_lm with real and imaginary parts, and with m - 1 of its derivative.
     """
     c, s, dc, ds = coefficients[0], coefficients[1], coefficients[2], coefficients[3]
-    pull_x, pull_y, pull_z = work[ANGULAR_DISTANCE], work[ANGULAR_INVERSE], work[ANGULAR_SLOPE]
     for k in range(begin, end, LANES):
         x, y, z = load(work[ANGULAR_X], k), load(work[ANGULAR_Y], k), load(work[ANGULAR_Z], k)
         value, gx, gy, gz = splat(0.0), splat(0.0), splat(0.0), splat(0.0)
@@ -356,14 +357,10 @@ def angular_pull(begin, end, lane, order, same, recurrence, coefficients, work, 
         f = load(work[ANGULAR_CUTOFF], k)
         across = f * load(work[ANGULAR_INVERSE], k)
         along = load(work[ANGULAR_SLOPE], k) * (value - f * same) - across * fma(gx, x, fma(gy, y, gz * z))
-        store(pull_x, k, fma(along, x, across * gx))
-        store(pull_y, k, fma(along, y, across * gy))
-        store(pull_z, k, fma(along, z, across * gz))
-    for k in range(begin, end):
-        place = places[k]
-        work[PULL_X, place] += pull_x[k]
-        work[PULL_Y, place] += pull_y[k]
-        work[PULL_Z, place] += pull_z[k]
+        rows = load_wholes(places, k)
+        add_at(work[PULL_X], rows, fma(along, x, across * gx))
+        add_at(work[PULL_Y], rows, fma(along, y, across * gy))
+        add_at(work[PULL_Z], rows, fma(along, z, across * gz))
 
 
 @jit
@@ -441,14 +438,9 @@ def spread(n, own, work, places, forces, sums):
         xx, xy, xz = fma(x, p, xx), fma(x, q, xy), fma(x, r, xz)
         yx, yy, yz = fma(y, p, yx), fma(y, q, yy), fma(y, r, yz)
         zx, zy, zz = fma(z, p, zx), fma(z, q, zy), fma(z, r, zz)
+        subtract_from_rows(forces, load_wholes(places, k), p, q, r)
     for i, v in enumerate((xx, xy, xz, yx, yy, yz, zx, zy, zz)):
         store(sums, i * LANES, load(sums, i * LANES) + v)
     forces[own, 0] += total(x_sum)
     forces[own, 1] += total(y_sum)
     forces[own, 2] += total(z_sum)
-    x_row, y_row, z_row = work[PULL_X], work[PULL_Y], work[PULL_Z]
-    for k in range(n):
-        member = places[k]
-        forces[member, 0] -= x_row[k]
-        forces[member, 1] -= y_row[k]
-        forces[member, 2] -= z_row[k]

@@ -129,6 +129,17 @@ def store_below(a, i, v, value, limit):
     store(a, i, np.concatenate([kept, np.full(LANES - len(kept), -1, dtype=a.dtype)]))
 
 
+def add_at(a, rows, v):
+    """Add each lane of v to the element of a whose number the same lane of rows has, one after the other."""
+    np.add.at(a, rows, v)
+
+
+def subtract_from_rows(table, rows, x, y, z):
+    """Subtract x, y and z from the first three columns of rows (LANES) of a table (n, 4), one row after the other."""
+    for column, v in enumerate((x, y, z)):
+        np.subtract.at(table[:, column], rows, v)
+
+
 def number_below(value, limit):
     """In how many lanes value < limit."""
     return np.count_nonzero(value < limit)
@@ -234,6 +245,8 @@ _typed(load_wholes, WHOLES_TYPE, lambda arguments: [arguments[0], types.intp])
 _typed(count_from, WHOLES_TYPE, lambda _: [types.int64])
 _typed(columns, types.UniTuple(LANES_TYPE, 3), lambda arguments: arguments)
 _typed(store_below, types.none, lambda arguments: [arguments[0], types.intp, arguments[2], LANES_TYPE, types.float64])
+_typed(add_at, types.none, lambda arguments: [arguments[0], WHOLES_TYPE, LANES_TYPE])
+_typed(subtract_from_rows, types.none, lambda arguments: arguments)
 _typed(number_below, types.int64, lambda _: [LANES_TYPE, types.float64])
 
 
@@ -278,13 +291,16 @@ def _count_from_code(_context, builder, _given, values):
     return builder.add(_picked(builder, single, [0] * LANES), ir.Constant(_WHOLE_VECTOR, list(range(LANES))))
 
 
-@lower_builtin(columns, types.Array, WHOLES_TYPE)
-def _columns_code(context, builder, given, values):
-    table, rows = values
-    found, n = [], 1
+def _row_addresses(context, builder, kind, table, rows):
     for lane in range(LANES):
         row = builder.mul(builder.extract_element(rows, ir.Constant(_I32, lane)), ir.Constant(_I64, 4))
-        found.append(builder.load(_address(context, builder, given.args[0], table, row, 4), align=8))
+        yield _address(context, builder, kind, table, row, 4)
+
+
+@lower_builtin(columns, types.Array, WHOLES_TYPE)
+def _columns_code(context, builder, given, values):
+    addresses = _row_addresses(context, builder, given.args[0], *values)
+    found, n = [builder.load(address, align=8) for address in addresses], 1
     while len(found) > 1:  # each holds n numbers of the first column, n of the second and so on
         order = [column * n + side * 4 * n + k for column in range(4) for side in (0, 1) for k in range(n)]
         found, n = [_picked(builder, a, order, b) for a, b in zip(found[::2], found[1::2], strict=True)], 2 * n
@@ -313,6 +329,28 @@ def _store_below_code(context, builder, given, values):
 
 for _kind in (LANES_TYPE, WHOLES_TYPE):
     lower_builtin(store_below, types.Array, types.intp, _kind, LANES_TYPE, types.float64)(_store_below_code)
+
+
+@lower_builtin(add_at, types.Array, WHOLES_TYPE, LANES_TYPE)
+def _add_at_code(context, builder, given, values):
+    data = context.make_array(given.args[0])(context, builder, values[0]).data
+    for lane in range(LANES):
+        place, number = (builder.extract_element(v, ir.Constant(_I32, lane)) for v in values[1:])
+        target = builder.gep(data, [place])
+        builder.store(builder.fadd(builder.load(target), number), target)
+    return context.get_dummy_value()
+
+
+@lower_builtin(subtract_from_rows, types.Array, WHOLES_TYPE, *[LANES_TYPE] * 3)
+def _subtract_from_rows_code(context, builder, given, values):
+    table, rows, x, y, z = values
+    mixed = [side * LANES + lane for lane in range(LANES) for side in (0, 1)]
+    first, last = _picked(builder, x, mixed, y), _picked(builder, z, mixed, ir.Constant(_VECTOR, [0.0] * LANES))
+    for lane, address in enumerate(_row_addresses(context, builder, given.args[0], table, rows)):
+        place = 2 * lane
+        row = _picked(builder, first, [place, place + 1, 2 * LANES + place, 2 * LANES + place + 1], last)
+        builder.store(builder.fsub(builder.load(address, align=8), row), address, align=8)
+    return context.get_dummy_value()
 
 
 @lower_builtin(number_below, LANES_TYPE, types.float64)

@@ -9,6 +9,7 @@ import pytest
 from aenet_py.runtime import vector_kernels
 from aenet_py.runtime.constants import LANES
 from aenet_py.runtime.vector_kernels import (
+    add_at,
     columns,
     count_from,
     load,
@@ -17,6 +18,7 @@ from aenet_py.runtime.vector_kernels import (
     smallest,
     store,
     store_below,
+    subtract_from_rows,
     total,
 )
 from compat_tests.compare import assert_same_bits
@@ -42,6 +44,12 @@ def take(table, rows, found):
     store(found, LANES, y)
     store(found, 2 * LANES, z)
     return smallest(z), total(x)
+
+
+def give(numbers, rows, sums, table):
+    v, places = load(numbers, 0), load_wholes(rows, 0)
+    add_at(sums, places, v)
+    subtract_from_rows(table, places, v, 2.0 * v, v * v)
 
 
 @pytest.fixture(params=["compressed", "one by one"])
@@ -78,3 +86,19 @@ def test_columns_of_rows(compiled, kind):
     assert_same_bits(found[1], found[0], "compiled columns")
     assert results[0] == results[1]
     assert results[0][0] == table[rows[1 : 1 + LANES], 2].min()
+
+
+def test_rows_that_occur_twice_get_both(compiled):
+    numbers, rows = np.linspace(0.1, 2.3, LANES), np.array([4, 0, 4, 2, 2, 2, 1, 0])
+    found = []
+    for function in (give, compiled(give)):
+        sums, table = np.linspace(-1.0, 1.0, 5), np.linspace(3.0, 5.0, 20).reshape(5, 4)
+        function(numbers, rows, sums, table)
+        found.append((sums, table))
+    sums, table = np.linspace(-1.0, 1.0, 5), np.linspace(3.0, 5.0, 20).reshape(5, 4)
+    for number, row in zip(numbers, rows, strict=True):
+        sums[row] += number
+        table[row, :3] -= number, 2.0 * number, number * number
+    for each in found:
+        assert_same_bits(each[0], sums, "sums")
+        assert_same_bits(each[1], table, "rows")
