@@ -138,9 +138,13 @@ class ANNCalculator(Calculator):
         known = self.atoms
         if known is None:
             return list(all_changes)
-        values = {"cell": (known.cell.array, atoms.cell.array), "pbc": (known.pbc, atoms.pbc)}
-        values.update({name: (known.arrays[name], atoms.arrays[name]) for name in ("positions", "numbers")})
-        return [name for name, (before, now) in values.items() if not same(before, now)]
+        before, now = known.arrays, atoms.arrays
+        changes = [name for name in ("positions", "numbers") if not same(before[name], now[name])]
+        if not same(known.cell.array, atoms.cell.array):
+            changes.append("cell")
+        if not same(known.pbc, atoms.pbc):
+            changes.append("pbc")
+        return changes
 
     @property
     def has_uncertainty(self) -> bool:

@@ -209,23 +209,30 @@ def _scalar(kernel: str, name: str, argument: Argument, value: Any) -> int | flo
 
 
 def _array(kernel: str, name: str, argument: Argument, value: Any) -> list[int]:
-    must = f"{kernel}: {name} must be {argument}"
-    if not isinstance(value, np.ndarray):
-        raise TypeError(f"{must}, not {type(value).__name__}")
-    if value.dtype != _KINDS[argument.type]:
-        raise TypeError(f"{must}, not of {value.dtype}")
-    assert argument.shape is not None
-    if argument.layout != "pointer" and not _fits(value.shape, argument.shape):
-        raise ValueError(f"{must}, not of shape {value.shape}")
-    distance = _row_distance(value) if argument.layout == "rows" else 0
-    if distance < 0 if argument.layout == "rows" else not value.flags.c_contiguous:
-        raise ValueError(f"{must}, not one with strides of {value.strides} bytes")
-    if argument.written and not value.flags.writeable:
-        raise ValueError(f"{must}, not a read-only one")
+    fault = _fault(argument, value)
+    if fault is not None:
+        kind, found = fault
+        raise kind(f"{kernel}: {name} must be {argument}, not {found}")
     address = int(value.__array_interface__["data"][0])
     if argument.layout == "rows":
-        return [address, len(value), distance]
+        return [address, len(value), _row_distance(value)]
     return [address, *value.shape] if argument.layout == "packed" else [address]
+
+
+def _fault(argument: Argument, value: Any) -> tuple[type[Exception], str] | None:
+    """What is wrong with an array, and the error that this is."""
+    if not isinstance(value, np.ndarray):
+        return TypeError, type(value).__name__
+    if value.dtype != _KINDS[argument.type]:
+        return TypeError, f"of {value.dtype}"
+    assert argument.shape is not None
+    if argument.layout != "pointer" and not _fits(value.shape, argument.shape):
+        return ValueError, f"of shape {value.shape}"
+    if _row_distance(value) < 0 if argument.layout == "rows" else not value.flags.c_contiguous:
+        return ValueError, f"one with strides of {value.strides} bytes"
+    if argument.written and not value.flags.writeable:
+        return ValueError, "a read-only one"
+    return None
 
 
 def _row_distance(value: np.ndarray) -> int:

@@ -286,6 +286,7 @@ class _Simulation:
         hottest = stability.hottest(settings.temperature, freedom)
         self.hottest = hottest if limits.max_temperature is None else limits.max_temperature
         self.rows: list[dict[str, float]] = []
+        self.forces: np.ndarray | None = None  # of the present step, if ASE need not change them for constraints
 
     def run(self, stop: Callable[[], bool], advance: Callable[[int], object]) -> SimulationResult:
         advance(self.step)
@@ -308,7 +309,7 @@ class _Simulation:
                 saved = time.monotonic()
             self.step += 1
             try:
-                self.engine.step()
+                self.engine.step(self.forces)
             except CoincidenceError as error:
                 reason, message = "close contact", str(error).partition(";")[0]
                 break
@@ -334,6 +335,7 @@ class _Simulation:
             energy, forces = atoms.get_potential_energy(), atoms.get_forces()
         except CoincidenceError as error:
             return "close contact", str(error).partition(";")[0]
+        self.forces = None if atoms.constraints else forces
         if not (np.isfinite(energy) and np.isfinite(forces).all()):
             return "energy", "the energy or a force is not finite"
         if not log and self.step % CHECK_EVERY:

@@ -119,7 +119,7 @@ def neighbors(atoms: Atoms) -> tuple[float, Environments]:
 def contacts(atoms: Atoms, environments: Environments) -> Contacts:
     """Find the closest atoms and the groups of connected neighbours."""
     n, others = len(atoms), environments.index
-    graph = csr_matrix((np.ones(len(others), dtype=np.int8), others, environments.first), shape=(n, n))
+    graph = csr_matrix((np.ones(len(others)), others, environments.first.astype(np.int32)), shape=(n, n))
     _, fragments = connected_components(graph, directed=False)
     if not len(others):
         return Contacts(None, None, fragments)
