@@ -292,10 +292,10 @@ def told_of_unknown(counts: Iterable[tuple[str, int]]) -> str | None:
     some = [(path, n) for path, n in counts if n]
     if not some:
         return None
-    components, where = counted(sum(n for _, n in some), "force component"), some[0][0]
+    components, where = counted(sum(n for _, n in some), "component"), some[0][0]
     if len(some) > 1:
-        where = f"{len(some):,} structures, such as {where},"
-    return f"{components} of {where} are zero because constraints hold atoms fixed, and so not known"
+        where = f"{len(some):,} structures, such as {where}"
+    return f"forces that are zero because constraints hold atoms fixed are not known: {components} in {where}"
 
 
 def full_stress(values: Sequence[float] | np.ndarray) -> np.ndarray | None:

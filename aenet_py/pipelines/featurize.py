@@ -45,7 +45,7 @@ CHUNK_BYTES = 700_000  # gradients computed before they are written, while they 
 LEAST_TASK_BYTES, TASK_BYTES = 300_000, 8 * CHUNK_BYTES  # gradients per task: of several small structures, or of a part
 REMEDY = "move atoms apart, or use smaller parameters of symmetry functions"
 UNKNOWN = (
-    "a training set cannot say so, and a training on its forces would learn the zeros; train on the structures "
+    "a training set cannot say so, and a training on its forces would learn zeros; train on the structures "
     "themselves (FILES in train.in), or compute true forces (aenet-py label)"
 )
 ALL_SKIPPED = "every structure has more species than TYPES lists; add the missing species to TYPES"

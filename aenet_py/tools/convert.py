@@ -120,7 +120,8 @@ def lost(output: str, unknown: Iterable[tuple[str, int]]) -> str | None:
     unknown : as in `told_of_unknown`.
     """
     told = None if frames.is_frames(output) or databases.is_database(output) else told_of_unknown(unknown)
-    return None if told is None else f"{told}; XSF cannot say so, and whatever reads {output} takes zeros for forces"
+    lost = f"{told}; XSF cannot say so, and whatever reads {output} takes the zeros for forces"
+    return None if told is None else lost
 
 
 def _from_xsf(path: str) -> Structure:
