@@ -10,13 +10,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from aenet_py.elements import SYMBOLS
-from aenet_py.errors import AenetError, InputError
+from aenet_py.errors import AenetError, InputError, counted
 
 if TYPE_CHECKING:
     from ase import Atoms
+    from ase.constraints import FixAtoms, FixCartesian
 
 SYMBOL_LENGTH = 2  # significant characters of a species' name
 _VOIGT = np.array([[0, 5, 4], [5, 1, 3], [4, 3, 2]])  # place of each component in Voigt order
+_KINDS: dict[type, tuple[str, str]] = {  # kinds of arrays that are converted, and what messages call their values
+    np.int64: ("iu", "integers"), np.float64: ("iuf", "numbers"), np.bool_: ("b", "logical values"),
+}  # fmt: skip
+_FIXING = ("FixAtoms", "FixCartesian", "FixScaled", "FixedPlane", "FixedLine")  # constraints that hold coordinates
 _PLAIN = (str, bool, int, float, np.bool_, np.integer, np.floating)
 
 
@@ -64,6 +69,8 @@ class Structure:
         eV/Å³, positive under tension, as in ASE.
     info : mapping of str to str
         Further values that the file gives for the structure, such as its ``config_type``.
+    fixed : array of bool, shape (n_atoms, 3), optional
+        Cartesian coordinates that constraints hold fixed; None if all are free.
 
     Raises
     ------
@@ -96,6 +103,7 @@ class Structure:
     claimed: tuple[bool, bool, bool] | None = None
     stress: np.ndarray | None = None
     info: Mapping[str, str] = field(default_factory=dict)
+    fixed: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         n_atoms = _check_species(self)
@@ -105,6 +113,10 @@ class Structure:
         for name, shape in (("forces", (n_atoms, 3)), ("cell", (3, 3)), ("stress", (3, 3)), ("tags", (n_atoms,))):
             if getattr(self, name) is not None:
                 _check_array(self, name, shape, np.int64 if name == "tags" else np.float64)
+        if self.fixed is not None:
+            _check_array(self, "fixed", (n_atoms, 3), np.bool_)
+            if not self.fixed.any():
+                object.__setattr__(self, "fixed", None)
         if _check_pbc(self) and self.cell is None:
             raise InputError(self.path, f"pbc is {self.pbc!r} without a cell; cell vectors are required")
         _check_number(self, "energy")
@@ -118,6 +130,23 @@ class Structure:
     def lattice(self) -> np.ndarray | None:
         """Cell vectors, (3, 3) Å, or None if the structure is isolated."""
         return self.cell if any(self.pbc) else None
+
+    @property
+    def unknown_forces(self) -> np.ndarray | None:
+        """Components of the forces that are not known, (n_atoms, 3) bool; None if all are, or there are no forces.
+
+        ASE writes zero for components that constraints hold fixed.  A fixed component that is not zero is known.
+        """
+        if self.fixed is None or self.forces is None or self.n_atoms == 1:
+            return None
+        unknown = self.fixed & (self.forces == 0.0)
+        return unknown if unknown.any() else None
+
+    @property
+    def n_unknown_forces(self) -> int:
+        """Number of these components."""
+        unknown = self.unknown_forces
+        return 0 if unknown is None else int(unknown.sum())
 
     def names(self) -> list[str]:
         """The species of each atom."""
@@ -210,7 +239,63 @@ def from_atoms(atoms: Atoms, path: str, results: Mapping[str, Any], system: str 
         system=system,
         stress=None if results.get("stress") is None else full_stress(results["stress"]),
         info={str(key): str(value) for key, value in atoms.info.items() if isinstance(value, _PLAIN)},
+        fixed=_fixed(atoms, path),
     )
+
+
+def _fixed(atoms: Atoms, path: str) -> np.ndarray | None:
+    """As in `Structure`: coordinates along which constraints let no force act."""
+    if not atoms.constraints:
+        return None
+    from ase import constraints
+
+    kinds = tuple(getattr(constraints, name) for name in _FIXING)
+    probe = np.random.default_rng(0).uniform(1.0, 2.0, (len(atoms), 3))  # so that no projection vanishes by chance
+    try:
+        for each in atoms.constraints:
+            if isinstance(each, kinds):
+                each.adjust_forces(atoms, probe)
+    except (IndexError, np.linalg.LinAlgError) as error:  # of other atoms, or along the vectors of no cell
+        raise InputError(path, f"its constraints cannot be applied: {error}") from None
+    return probe == 0.0
+
+
+def constraints_of(fixed: np.ndarray | None) -> list[FixAtoms | FixCartesian]:
+    """Constraints of ASE that hold these coordinates fixed.
+
+    Parameters
+    ----------
+    fixed : array of bool, shape (n_atoms, 3), or None
+        As in `Structure`.
+
+    Returns
+    -------
+    list of FixAtoms and FixCartesian
+        One for all atoms with the same fixed coordinates.
+    """
+    if fixed is None:
+        return []
+    from ase.constraints import FixAtoms, FixCartesian
+
+    found: list[FixAtoms | FixCartesian] = []
+    for mask in np.unique(fixed[fixed.any(axis=1)], axis=0):
+        atoms = np.flatnonzero((fixed == mask).all(axis=1))
+        found.append(FixAtoms(atoms) if mask.all() else FixCartesian(atoms, mask))
+    return found
+
+
+def told_of_unknown(counts: Iterable[tuple[str, int]]) -> str | None:
+    """How many force components are not known (`Structure.unknown_forces`), in words; None if all are.
+
+    counts : path of each structure, and the number of these components.
+    """
+    some = [(path, n) for path, n in counts if n]
+    if not some:
+        return None
+    components, where = counted(sum(n for _, n in some), "component"), some[0][0]
+    if len(some) > 1:
+        where = f"{len(some):,} structures, such as {where}"
+    return f"forces that are zero because constraints hold atoms fixed are not known: {components} in {where}"
 
 
 def full_stress(values: Sequence[float] | np.ndarray) -> np.ndarray | None:
@@ -265,8 +350,8 @@ def _check_array(atoms: Structure, field: str, shape: tuple[int, ...], dtype: ty
         array = np.asarray(given)
     except ValueError:  # rows of different lengths
         array = np.empty(0, dtype=object)
-    if array.dtype.kind not in ("iu" if dtype is np.int64 else "iuf"):
-        what = "integers" if dtype is np.int64 else "numbers"
+    kinds, what = _KINDS[dtype]
+    if array.dtype.kind not in kinds:
         raise InputError(atoms.path, f"{name} must be an array of {what} of shape {_words(shape)}")
     if array.shape != shape and not (shape == (-1,) and array.ndim == 1):
         raise InputError(atoms.path, f"{name} must have shape {_words(shape)}, not {array.shape}")

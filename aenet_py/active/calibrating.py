@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from aenet_py.errors import AenetError
 from aenet_py.evaluation import trained_on
-from aenet_py.evaluation.calibrate import calibrate
+from aenet_py.evaluation.calibrate import calibrate, with_forces
 from aenet_py.formats import uncertainty as files
 from aenet_py.formats.uncertainty import Uncertainty
 from aenet_py.potentials import uncertainty
@@ -43,7 +43,7 @@ def calibrated(members: Sequence[Potential], folder: str, structures: Sequence[S
     if len(members) == 1:
         parts = [trained_on.names(folder, tables) for tables in (trained_on.TABLES, trained_on.TESTED)]
         seen, tested = ([each for each in structures if trained_on.name(each.path) in part] for part in parts)
-        if sum(each.n_atoms for each in tested if each.forces is not None and each.n_atoms > 1) >= uncertainty.LEAST:
+        if sum(int(with_forces(each).sum()) for each in tested) >= uncertainty.LEAST:
             return calibrate(members[0], seen, tested, output=path).uncertainty
     elif os.path.exists(path):
         of_training = uncertainty.load(path, members)

@@ -116,13 +116,18 @@ def with_labels(
     errors = np.concatenate([each.force_errors for each in found if each.force_errors is not None])
     uncertain = np.concatenate([each.uncertainty for each in found if each.uncertainty is not None])
     lengths = np.linalg.norm(errors, axis=1)
+    known = ~np.isnan(lengths)  # atoms whose forces are
     return dataclasses.replace(
         changed,
         energy_rmse=float(np.sqrt(np.mean(energies**2))),
-        force_rmse=float(np.sqrt(np.mean(errors**2))),
-        correlation=rank_correlation(uncertain, lengths),
-        ratio=np.nan if calibration is None else float(np.sqrt(np.mean(uncertain**2) / np.mean(lengths**2))),
+        force_rmse=float(np.sqrt(np.nanmean(errors**2))),
+        correlation=rank_correlation(uncertain[known], lengths[known]),
+        ratio=np.nan if calibration is None else _ratio(uncertain[known], lengths[known]),
     )
+
+
+def _ratio(expected: np.ndarray, errors: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(expected**2) / np.mean(errors**2)))
 
 
 def save(record: Record, path: str) -> None:

@@ -263,7 +263,7 @@ class _Loop:
                 timeout=self.wanted.label.timeout, stop=self.stop, advance=advance,
             )  # fmt: skip
         done = [
-            replace(as_structure(atoms, each.path, reference=True), info=each.info)
+            replace(as_structure(atoms, each.path, reference=True), info=each.info, fixed=each.fixed)
             for each, atoms in zip(structures, found.atoms, strict=True)
             if atoms is not None
         ]

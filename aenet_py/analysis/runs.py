@@ -30,7 +30,10 @@ class Trained:
     def values(self, quantity: str, part: str) -> tuple[np.ndarray, np.ndarray] | None:
         """Reference and prediction (n,) of a set: energies, eV/atom, or force components, eV/Å; None without them."""
         table: Energies | Forces | None = (self.energies if quantity == ENERGY else self.forces).get(part)
-        return None if table is None else (table.reference.ravel(), table.predicted.ravel())
+        if table is None:
+            return None
+        known = ~np.isnan(table.reference)
+        return table.reference[known], table.predicted[known]
 
     def deviations(self, quantity: str, part: str) -> dict[tuple[str, int], float]:
         """Absolute error of each structure, eV/atom or, averaged over its force components, eV/Å.
@@ -42,7 +45,9 @@ class Trained:
             return {}
         errors = np.abs(table.predicted - table.reference)
         if isinstance(table, Forces):
-            errors = np.array([errors[a:b].mean() for a, b in zip(table.starts[:-1], table.starts[1:], strict=True)])
+            errors = np.array(
+                [np.nanmean(errors[a:b]) for a, b in zip(table.starts[:-1], table.starts[1:], strict=True)]
+            )
         keyed: dict[tuple[str, int], float] = {}
         seen: dict[str, int] = {}
         for path, error in zip(table.paths, errors.tolist(), strict=True):

@@ -38,6 +38,7 @@ def run(options: argparse.Namespace) -> int:
     from aenet_py.cli.summaries import check as report
     from aenet_py.cli.summaries.closing import written
     from aenet_py.tools.check import check
+    from aenet_py.tools.convert import lost
 
     for path in (options.figure, options.json):
         folder = os.path.dirname(path or "")
@@ -50,6 +51,10 @@ def run(options: argparse.Namespace) -> int:
             format_name=options.format, threads=options.threads, progress=common.progress,
         )  # fmt: skip
     paths = [] if checked.output is None else [checked.output]
+    rows = zip(checked.names, checked.unknown_forces.tolist(), checked.flagged.tolist(), strict=True)
+    warning = lost(checked.output or "", [(name, n) for name, n, flagged in rows if not flagged])
+    if checked.output is not None and warning is not None:
+        common.warn(warning)
     if options.json is not None:
         with PendingFile(options.json) as file:
             file.write((json.dumps(checked.as_dict(), indent=2) + "\n").encode())

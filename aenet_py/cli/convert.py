@@ -40,6 +40,6 @@ def run(options: argparse.Namespace) -> None:
             options.input, options.output, options.format, not options.incomplete,
             bad.add if options.skip_bad else None, advance, Labels(options.energy, options.forces),
         )  # fmt: skip
-    if done.warning is not None:
-        common.warn(done.warning)
+    for warning in done.warnings:
+        common.warn(warning)
     print(report.skipped(bad) + report.converted(options.output, done), end="")

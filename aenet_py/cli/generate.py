@@ -154,8 +154,8 @@ def generate(path: str, workers_for: Callable[[inputs.GenerateInput], Workers], 
         if n_skipped and not deck.quiet:
             common.warn_of_missing(deck.output, n_skipped)
         common.warn_of_repeated(repeated)
-        if summary.warning is not None:
-            common.warn(summary.warning)
+        for warning in summary.warnings:
+            common.warn(warning)
         absurd = atomic_energies.warning(summary.energies, model.atomic_energies)
         if absurd is not None:
             warn(f"{path}: {absurd}")

@@ -25,7 +25,7 @@ from aenet_py.potentials import uncertainty
 from aenet_py.potentials.members import Potentials, members
 from aenet_py.potentials.potential import Potential
 from aenet_py.runtime.workers import Workers, number_of_threads
-from aenet_py.structure import Structure
+from aenet_py.structure import Structure, told_of_unknown
 
 if TYPE_CHECKING:
     from aenet_py.evaluation.evaluate import Given
@@ -49,6 +49,8 @@ class Calibration:
         Of the atoms of these structures.
     estimated, errors : array, shape (n_atoms,)
         Estimated and true force errors (lengths of vectors), eV/Å.
+    left_out : str or None
+        Which forces are not known (`Structure.unknown_forces`), in words; their atoms are left out.
     """
 
     uncertainty: Uncertainty
@@ -58,6 +60,7 @@ class Calibration:
     species: np.ndarray
     estimated: np.ndarray
     errors: np.ndarray
+    left_out: str | None = None
 
     @property
     def rank_correlation(self) -> float:
@@ -137,10 +140,11 @@ def calibrate(
         known = frozenset() if training is None else trained_on.names(os.fspath(training))
         trained = [each for each in all_given if trained_on.name(each.path) in known]
         rest = [each for each in all_given if trained_on.name(each.path) not in known]
-        has_both = bool(trained) and any(each.forces is not None for each in rest)
+        has_both = bool(trained) and any(with_forces(each).any() for each in rest)
         fitted, checked = (trained, rest) if has_both else (all_given, all_given)
         held_out = has_both
-    checked = [each for each in checked if each.forces is not None and each.n_atoms > 1]
+    told = told_of_unknown((each.path, each.n_unknown_forces) for each in checked)
+    checked = [each for each in checked if with_forces(each).any()]
     if not checked:
         raise AenetError("no structure has forces; they are needed to calibrate the uncertainty")
     number = number_of_threads(threads)
@@ -165,7 +169,7 @@ def calibrate(
     path = None if output is None else os.fspath(output)
     if path is not None:
         uncertainty_format.write(path, found)
-    return Calibration(found, path, len(checked), held_out, species, scaled, errors)
+    return Calibration(found, path, len(checked), held_out, species, scaled, errors, told)
 
 
 def rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
@@ -193,12 +197,18 @@ def _method(method: str | None, n_members: int) -> str:
 
 
 def _atoms(each: Evaluated) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of the atoms of a structure: species, raw uncertainty, and length of the force error, eV/Å."""
+    """Of the atoms of a structure whose forces are known: species, raw uncertainty, length of the force error, eV/Å."""
     assert each.uncertainty is not None
     assert each.force_errors is not None
-    structure = each.structure
+    structure, known = each.structure, with_forces(each.structure)
     lengths = np.linalg.norm(each.force_errors, axis=1)
-    return np.array(structure.symbols)[structure.species], each.uncertainty, lengths
+    return np.array(structure.symbols)[structure.species][known], each.uncertainty[known], lengths[known]
+
+
+def with_forces(structure: Structure) -> np.ndarray:
+    """The atoms of a structure whose forces are known, (n_atoms,) bool; those of a single atom tell nothing."""
+    known = np.full(structure.n_atoms, structure.forces is not None and structure.n_atoms > 1)
+    return known if structure.unknown_forces is None else known & ~structure.unknown_forces.any(axis=1)
 
 
 def _of_energies(compared: Sequence[Evaluated]) -> tuple[float | None, int]:

@@ -147,7 +147,8 @@ def n_structures(found: Evaluation, part: str) -> int:
 
 def _is_known(structure: Structure) -> bool:
     """Whether an energy or forces are known; those of a single atom are zero anyway."""
-    has_forces = structure.forces is not None and structure.n_atoms > 1
+    n_known = 0 if structure.forces is None else structure.forces.size - structure.n_unknown_forces
+    has_forces = n_known > 0 and structure.n_atoms > 1
     return has_forces or structure.energy is not None or structure.cohesive_energy is not None
 
 

@@ -69,11 +69,14 @@ class Evaluated:
 
     @property
     def force_errors(self) -> np.ndarray | None:
-        """(n_atoms, 3) predicted minus reference forces, eV/Å."""
-        return None if self.structure.forces is None else self.forces - self.structure.forces
+        """(n_atoms, 3) predicted minus reference forces, eV/Å, NaN where the reference is not known."""
+        if self.structure.forces is None:
+            return None
+        errors, unknown = self.forces - self.structure.forces, self.structure.unknown_forces
+        return errors if unknown is None else np.where(unknown, np.nan, errors)
 
     @property
     def force_rmse(self) -> float | None:
         """Root mean square error of the force components, eV/Å."""
-        errors = self.force_errors
-        return None if errors is None else float(np.sqrt((errors**2).mean()))
+        errors = None if self.force_errors is None else self.force_errors[~np.isnan(self.force_errors)]
+        return None if errors is None or not len(errors) else float(np.sqrt((errors**2).mean()))

@@ -57,7 +57,9 @@ def row(each: Evaluated) -> dict[str, object]:
         "energy_error_eV_per_atom": each.energy_error,
         "energy_std_eV": each.energy_std,
         "force_rmse_eV_per_A": each.force_rmse,
-        "largest_force_error_eV_per_A": None if errors is None else float(np.abs(errors).max()),
+        "largest_force_error_eV_per_A": None
+        if errors is None or np.isnan(errors).all()
+        else float(np.nanmax(np.abs(errors))),
         "largest_force_std_eV_per_A": None if each.forces_std is None else float(each.forces_std.max()),
         "largest_uncertainty_eV_per_A": None if each.uncertainty is None else float(each.uncertainty.max()),
         "atoms_outside": int(np.count_nonzero(each.outside)),

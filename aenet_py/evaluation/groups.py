@@ -24,8 +24,8 @@ Values = dict[Key, tuple[np.ndarray, np.ndarray]]
 def values(structures: Sequence[Evaluated], by: str = ALL) -> Values:
     """References and predictions (n,) by quantity, part and group, where both are known.
 
-    Energies are per atom and without those of the free atoms, eV/atom; forces are components, eV/Å; stresses the six
-    components, eV/Å³.
+    Energies are per atom and without those of the free atoms, eV/atom; forces are components, eV/Å, but for those that
+    are not known (`Structure.unknown_forces`); stresses the six components, eV/Å³.
 
     Parameters
     ----------
@@ -62,11 +62,13 @@ def _pairs(
 ) -> Iterator[tuple[str, str, tuple[np.ndarray, np.ndarray]]]:
     """Quantity, group, and references and predictions of a structure."""
     structure = each.structure
+    forces, unknown = structure.forces, structure.unknown_forces
+    known = np.full((structure.n_atoms, 3), forces is not None) if unknown is None else ~unknown
     if by == "species":
-        if structure.forces is not None:
-            for place, symbol in enumerate(structure.symbols):
-                atoms = structure.species == place
-                yield FORCE, symbol, (structure.forces[atoms].ravel(), each.forces[atoms].ravel())
+        for place, symbol in enumerate(structure.symbols):
+            own = known & (structure.species == place)[:, np.newaxis]
+            if forces is not None and own.any():
+                yield FORCE, symbol, (forces[own], each.forces[own])
         return
     group = _group(structure, by, label)
     if group is None:
@@ -74,8 +76,8 @@ def _pairs(
     if each.energies is not None:
         reference, predicted = each.energies
         yield ENERGY, group, (np.array([reference]), np.array([predicted]))
-    if structure.forces is not None:
-        yield FORCE, group, (structure.forces.ravel(), each.forces.ravel())
+    if forces is not None and known.any():
+        yield FORCE, group, (forces[known], each.forces[known])
     if structure.stress is not None and each.stress is not None:
         yield STRESS, group, (structure.stress[VOIGT], each.stress[VOIGT])
 

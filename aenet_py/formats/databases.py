@@ -12,7 +12,7 @@ from typing import Any
 from aenet_py.errors import AenetError, InputError
 from aenet_py.formats.frames import Skip, frame_name, good
 from aenet_py.formats.source import Advance, unwatched
-from aenet_py.structure import Structure, from_atoms
+from aenet_py.structure import Structure, constraints_of, from_atoms
 
 ENDINGS = (".db", ".json")
 WHAT = "a database of ASE"
@@ -93,7 +93,9 @@ def _structure(path: str, row: Any) -> Structure:
 
     name = frame_name(path, row.id)
     try:
-        atoms = Atoms(row.numbers, row.positions, cell=row.cell, pbc=row.pbc, tags=row.get("tags"))
+        atoms = Atoms(
+            row.numbers, row.positions, cell=row.cell, pbc=row.pbc, tags=row.get("tags"), constraint=row.constraints
+        )
         atoms.info.update(row.key_value_pairs)
         results = {key: row.get(key) for key in ("energy", "free_energy", "forces", "stress")}
         system = row.data.get("system") if row.get("data") else None
@@ -124,7 +126,10 @@ def _write(database: Any, frame: Structure) -> None:
     from ase.calculators.singlepoint import SinglePointCalculator
     from ase.stress import full_3x3_to_voigt_6_stress
 
-    atoms = Atoms(frame.names(), frame.positions, cell=frame.cell, pbc=frame.pbc, tags=frame.tags)
+    atoms = Atoms(
+        frame.names(), frame.positions, cell=frame.cell, pbc=frame.pbc, tags=frame.tags,
+        constraint=constraints_of(frame.fixed),
+    )  # fmt: skip
     known = {"energy": frame.energy, "forces": frame.forces}
     if frame.stress is not None:
         known["stress"] = full_3x3_to_voigt_6_stress(frame.stress)

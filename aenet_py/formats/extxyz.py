@@ -5,8 +5,9 @@
     Cu 0.0 0.0 0.0 0.0 0.0 0.1
     O  2.0 0.1 0.0 0.0 0.0 -0.1
 
-Lattice lists the three cell vectors.  Energies are in eV, lengths in Å, forces in eV/Å.  Constraints (`move_mask`)
-do not change forces.  Keys, and names and types of columns, may have any case.
+Lattice lists the three cell vectors.  Energies are in eV, lengths in Å, forces in eV/Å.  A column `move_mask` has T for
+atoms, or coordinates, that may move, and F for those that constraints hold fixed.  Keys, and names and types of
+columns, may have any case.
 """
 
 from __future__ import annotations
@@ -49,7 +50,8 @@ _LOGICAL = {"t": True, "true": True, "1": True, "f": False, "false": False, "0":
 class Columns:
     """Number of words in an atom's line, and the index of the first word of each value.
 
-    forces : by the names of all columns that may be forces; tags : None if there are none.
+    forces : by the names of all columns that may be forces; tags, movable : None if there are none; movable : which
+    coordinates may move, with the number of words.
     """
 
     width: int
@@ -57,6 +59,7 @@ class Columns:
     positions: int
     forces: Mapping[str, int]
     tags: int | None
+    movable: tuple[int, int] | None
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,7 @@ def parse(raw: RawFrame, reference: bool | None = None, labels: Labels = ANY) ->
         pbc = _periodic(values, cell is not None)
     except ValueError as error:
         raise InputError(path, str(error), line) from None
-    symbols, species, positions, forces_of, tags = _atoms(raw, path, plan.columns, plan.forces)
+    symbols, species, positions, forces_of, tags, fixed = _atoms(raw, path, plan.columns, plan.forces)
     if len(plan.given) > 1:
         _check_agreement(path, line, plan.given, energy_of, forces_of)
     energy, forces = plan.given[0].energy, plan.given[0].forces
@@ -119,6 +122,7 @@ def parse(raw: RawFrame, reference: bool | None = None, labels: Labels = ANY) ->
         label=energy,
         stress=None if reference is False else stress.of_frame(info, energy, cell),
         info=info,
+        fixed=fixed,
     )
 
 
@@ -127,41 +131,22 @@ def column(raw: RawFrame, name: str) -> np.ndarray | None:
 
     raw : a frame that `parse` accepts; name : in lower case.  InputError for values that are not finite numbers.
     """
-    words = _words_of(raw, name)
-    if words is None:
+    words = _comment(_decoded(raw.lines[1]), None)[0].get("properties", _DEFAULT_COLUMNS).strip().split(":")
+    first = 0
+    for column_name, number in zip(words[::3], map(int, words[2::3]), strict=True):
+        if column_name.lower() == name:
+            break
+        first += number
+    else:
         return None
     try:
-        values = np.array([_reals(row, True) for row in words])
+        rows = (line.decode().split()[first : first + number] for line in raw.lines[2:])
+        values = np.array([_reals(row, True) for row in rows])
     except ValueError:
         values = np.array([np.nan])
     if not np.isfinite(values).all():
         raise InputError(raw.name, f"found {name} that are not finite numbers", raw.line + 2)
     return values
-
-
-def logical_column(raw: RawFrame, name: str) -> np.ndarray | None:
-    """A column of logical values, (n_atoms, width) bool, or None if there is none.
-
-    raw, name : as in `column`.  InputError for other values.
-    """
-    words = _words_of(raw, name)
-    if words is None:
-        return None
-    try:
-        return np.array([[_LOGICAL[word.lower()] for word in row] for row in words])
-    except KeyError as error:
-        raise InputError(raw.name, f"found {error} in {name}; expected T or F", raw.line + 2) from None
-
-
-def _words_of(raw: RawFrame, name: str) -> list[list[str]] | None:
-    """The words of each atom in a column, whose name is in lower case; None if there is none."""
-    words = _comment(_decoded(raw.lines[1]), None)[0].get("properties", _DEFAULT_COLUMNS).strip().split(":")
-    first = 0
-    for column_name, number in zip(words[::3], map(int, words[2::3]), strict=True):
-        if column_name.lower() == name:
-            return [line.decode().split()[first : first + number] for line in raw.lines[2:]]
-        first += number
-    return None
 
 
 def read(
@@ -294,7 +279,15 @@ def _columns(properties: str, wanted: str | None) -> Columns:
     species, positions = start(SPECIES, "SI", "1"), start(POSITIONS, "RI", "3")
     if species is None or positions is None:
         raise ValueError(f"found Properties={properties}; expected species:S:1 and pos:R:3 among them")
-    return Columns(n_words, species, positions, forces, start(("tags",), "I", "1"))
+    movable = None
+    if "move_mask" in columns:
+        first, letter, number = columns["move_mask"]
+        if letter not in "LI" or number not in ("1", "3"):
+            raise ValueError(
+                f"found move_mask:{letter}:{number} in Properties; expected move_mask:L:1 or move_mask:L:3"
+            )
+        movable = first, int(number)
+    return Columns(n_words, species, positions, forces, start(("tags",), "I", "1"), movable)
 
 
 def _check_complete(
@@ -334,8 +327,8 @@ def _near(one: float | np.ndarray, other: float | np.ndarray) -> bool:
 
 def _atoms(
     raw: RawFrame, path: str, columns: Columns, forces: Sequence[str]
-) -> tuple[tuple[str, ...], np.ndarray, np.ndarray, dict[str, np.ndarray], np.ndarray | None]:
-    """Symbols in order of appearance, species, positions, forces by name, and tags."""
+) -> tuple[tuple[str, ...], np.ndarray, np.ndarray, dict[str, np.ndarray], np.ndarray | None, np.ndarray | None]:
+    """Symbols in order of appearance, species, positions, forces by name, tags, and which coordinates are fixed."""
     block = b" ".join(raw.lines[2:]).decode("latin-1")
     words, width, n_atoms = block.split(), columns.width, len(raw.lines) - 2
     names = words[columns.species :: width]
@@ -347,14 +340,21 @@ def _atoms(
     try:
         numbers = [_reals(words[start + i :: width], "_" in block) for start in starts for i in range(3)]
         tags = None if columns.tags is None else np.array(list(map(int, words[columns.tags :: width])), np.int64)
-    except (ValueError, OverflowError):
+        fixed = None if columns.movable is None else _fixed(words, width, *columns.movable)
+    except (ValueError, OverflowError, KeyError):
         raise _what_is_wrong(raw, path, columns, starts) from None
     if not all(map(math.isfinite, map(sum, numbers))):
         raise _what_is_wrong(raw, path, columns, starts)
     values = np.array(numbers).T
     symbols, species = species_of_atoms(names)
     positions, *columns_of_forces = (np.ascontiguousarray(values[:, i : i + 3]) for i in range(0, 3 * len(starts), 3))
-    return symbols, species, positions, dict(zip(forces, columns_of_forces, strict=True)), tags
+    return symbols, species, positions, dict(zip(forces, columns_of_forces, strict=True)), tags, fixed
+
+
+def _fixed(words: Sequence[str], width: int, start: int, number: int) -> np.ndarray:
+    """Which coordinates are fixed, (n_atoms, 3), from whether each atom, or each coordinate, may move."""
+    may_move = [[_LOGICAL[word.lower()] for word in words[start + i :: width]] for i in range(number)]
+    return np.repeat(~np.array(may_move).T, 3 // number, axis=1)
 
 
 def _what_is_wrong(raw: RawFrame, path: str, columns: Columns, starts: Sequence[int]) -> InputError:
@@ -374,6 +374,10 @@ def _what_is_wrong(raw: RawFrame, path: str, columns: Columns, starts: Sequence[
                 return InputError(path, f"found {word!r} where a number belongs; expected x y z in Å or eV/Å", number)
         if columns.tags is not None and not words[columns.tags].lstrip("+-").isdecimal():
             return InputError(path, f"found {words[columns.tags]!r}; expected a tag, an integer", number)
+        start, n = columns.movable or (0, 0)
+        for word in words[start : start + n]:
+            if word.lower() not in _LOGICAL:
+                return InputError(path, f"found {word!r} in move_mask; expected T or F", number)
     return InputError(path, "values overflow; expected positions in Å and forces in eV/Å")
 
 
@@ -473,6 +477,10 @@ def text(
     if frame.tags is not None:
         properties += ":tags:I:1"
         columns.append(list(map(str, frame.tags.tolist())))
+    if frame.fixed is not None:
+        whole = bool((frame.fixed == frame.fixed[:, :1]).all())
+        properties += f":move_mask:L:{1 if whole else 3}"
+        columns += [["FT"[movable] for movable in each] for each in (~frame.fixed.T[: 1 if whole else 3]).tolist()]
     if frame.forces is not None:
         properties += ":forces:R:3"
         columns += _reprs(frame.forces)

@@ -60,7 +60,7 @@ class Energies:
 @dataclass(frozen=True)
 class Forces:
     """Forces of structures: paths, index of the first atom of each in starts (n + 1,), and reference and predicted
-    forces (n_atoms, 3), eV/Å."""
+    forces (n_atoms, 3), eV/Å; reference components that are not known are NaN."""
 
     paths: tuple[str, ...]
     starts: np.ndarray
@@ -84,10 +84,15 @@ def energy_line(path: str, n_atoms: int, reference: float, predicted: float) -> 
 
 
 def force_lines(path: str, reference: np.ndarray, predicted: np.ndarray) -> Iterator[str]:
-    """Lines of a structure in forces.train or forces.test; forces (n_atoms, 3) in eV/Å."""
+    """Lines of a structure in forces.train or forces.test; forces (n_atoms, 3) in eV/Å, NaN where they are not known.
+
+    Errors are those of known components; a third of their number stands for that of the atoms.
+    """
     difference = predicted - reference
-    yield f"# {len(reference):12d}  {np.sqrt((difference**2).sum()) / len(reference): 12.6f}   {path}\n"
-    for atom, error in enumerate(np.sqrt((difference**2).sum(axis=1))):
+    known = ~np.isnan(reference)
+    squares = np.where(known, difference**2, 0.0)
+    yield f"# {len(reference):12d}  {np.sqrt(squares.sum()) / (known.sum() / 3): 12.6f}   {path}\n"
+    for atom, error in enumerate(np.sqrt(squares.sum(axis=1))):
         values = [" ".join(f"{value: 12.6f}" for value in row[atom]) for row in (reference, predicted)]
         yield f"{atom:4d}   {error: 12.6f}   {values[0]}   {values[1]} \n"
 

@@ -102,6 +102,8 @@ def _result(path: str, output: Output, wanted: Structure) -> Label | Failure:
     if found.energy is None or found.forces is None:
         missing = "energy" if found.energy is None else "forces"
         return Failure(f"no {missing} found; the calculation may still be running")
+    if found.n_unknown_forces:
+        return Failure("forces of fixed atoms are zero; expected those of get_forces(apply_constraint=False)")
     stress = found.stress[VOIGT] if found.stress is not None and all(wanted.pbc) else None
     return checked(found.energy, found.forces[order], stress, wanted.n_atoms)
 

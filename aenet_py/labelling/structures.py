@@ -152,8 +152,11 @@ def labelled_atoms(given: Unlabelled, label: Label) -> Atoms:
 
 
 def text(given: Unlabelled, label: Label | None = None) -> bytes:
-    """Lines of extended XYZ: the structure with its initial charges and moments and, if it has one, its label."""
-    frame = given.structure if label is None else labelled_structure(given, label)
+    """Lines of extended XYZ: the structure with its initial charges and moments and, if it has one, its label.
+
+    Without a label, it has no constraints, which would set forces to zero.
+    """
+    frame = replace(given.structure, fixed=None) if label is None else labelled_structure(given, label)
     return extxyz.text(
         frame, columns_of={name: given.atoms.get_array(name) for name in INITIAL if given.atoms.has(name)}
     )

@@ -38,12 +38,16 @@ from aenet_py.potentials import repulsion
 from aenet_py.report import generate as report
 from aenet_py.runtime.output import PendingFile
 from aenet_py.runtime.workers import Pieces, Workers
-from aenet_py.structure import Structure
+from aenet_py.structure import Structure, told_of_unknown
 
 BATCH_BYTES = 48_000  # of structure files per batch, unless a single file is longer
 CHUNK_BYTES = 700_000  # gradients computed before they are written, while they are in the processor's cache
 LEAST_TASK_BYTES, TASK_BYTES = 300_000, 8 * CHUNK_BYTES  # gradients per task: of several small structures, or of a part
 REMEDY = "move atoms apart, or use smaller parameters of symmetry functions"
+UNKNOWN = (
+    "a training set cannot say so, and a training on its forces would learn zeros; train on the structures "
+    "themselves (FILES in train.in), or compute true forces (aenet-py label)"
+)
 ALL_SKIPPED = "every structure has more species than TYPES lists; add the missing species to TYPES"
 
 
@@ -61,7 +65,7 @@ class Featurized:
     """One structure of the training set; without atoms if it has too many species and is skipped.
 
     atoms : its rows in the arrays of its batch; energy : cohesive, eV; environments : only if gradients are written;
-    lines : its part of the report; repeated : as of `search.is_repeated`; label : as in `Structure`.
+    lines : its part of the report; repeated : as of `search.is_repeated`; label, n_unknown_forces : as in `Structure`.
     """
 
     index: int
@@ -73,6 +77,7 @@ class Featurized:
     lines: str
     repeated: bool = False
     label: str | None = None
+    n_unknown_forces: int = 0
 
     @property
     def n_atoms(self) -> int:
@@ -104,13 +109,13 @@ class Summary:
         Number of structures written; those with too many species are skipped.
     energies : EnergyStatistics
         Mean, minimum and maximum of the cohesive energy per atom (eV).
-    warning : str or None
-        Why the energies may come from different sources.
+    warnings : tuple of str
+        Why the energies may come from different sources, and which forces are not known.
     """
 
     n_included: int
     energies: EnergyStatistics
-    warning: str | None
+    warnings: tuple[str, ...]
 
 
 def read_model(
@@ -179,8 +184,8 @@ def featurize(model: Model, job: FeaturizeJob) -> FeaturizedBatch:
         lines = report.structure(index + 1, n_species, energy / structure.n_atoms, path, symbols, counts[atoms])
         kept = environments.only(place) if index in job.chosen else None
         repeated = is_repeated(structure, model.r_max)
-        label = structure.label
-        structures.append(Featurized(index, path, n_species, atoms, energy, kept, lines, repeated, label))
+        label, unknown = structure.label, structure.n_unknown_forces
+        structures.append(Featurized(index, path, n_species, atoms, energy, kept, lines, repeated, label, unknown))
         place += 1
     seconds = (read_at - started_at, searched_at - read_at, computed_at - searched_at)
     return FeaturizedBatch(tuple(structures), types, features, b"".join(records), seconds)
@@ -244,6 +249,7 @@ def write_training_set(
     statistics = RunningStatistics(model.basis.sizes)
     energies = RunningEnergies(n_structures)
     labels: dict[str, str] = {}
+    unknown: list[tuple[str, int]] = []
     n_atoms = most_neighbors = 0
     train.write(trainset.header(trainset.Header(model.types, model.atomic_energies, n_structures)))
     gradients = None if forces is None else _GradientFile(model, forces, workers)
@@ -263,6 +269,8 @@ def write_training_set(
                 energies.add(item.energy / item.n_atoms)
                 if item.label is not None:
                     labels.setdefault(item.label, text.native(item.path))
+                if item.n_unknown_forces:
+                    unknown.append((text.native(item.path), item.n_unknown_forces))
                 if gradients is None:
                     continue
                 selected = item.environments is not None
@@ -277,7 +285,9 @@ def write_training_set(
     if energies.n_included == 0:
         raise AenetError(ALL_SKIPPED)
     train.write(trainset.footer(trainset.Footer(n_atoms, energies.result(), model.setups, tuple(statistics.result()))))
-    return Summary(energies.n_included, energies.result(), mixed(labels))
+    told = told_of_unknown(unknown)
+    found = [mixed(labels), None if told is None else f"{told}; {UNKNOWN}"]
+    return Summary(energies.n_included, energies.result(), tuple(each for each in found if each is not None))
 
 
 def _add(statistics: RunningStatistics, batch: FeaturizedBatch) -> None:

@@ -122,7 +122,7 @@ def generate(
             lambda batch: None, Workers(n_threads),  # noqa: ARG005
         )  # fmt: skip
         complete_together(train, [] if gradients is None else [gradients])
-    for warning in (summary.warning, atomic_energies_of.warning(summary.energies, model.atomic_energies)):
+    for warning in (*summary.warnings, atomic_energies_of.warning(summary.energies, model.atomic_energies)):
         if warning is not None:
             warnings.warn(warning, AenetWarning, stacklevel=2)
     return summary

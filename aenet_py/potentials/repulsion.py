@@ -183,7 +183,9 @@ def _without(values: np.ndarray, model: Model, structure: Structure) -> Structur
     energy = float(energies.sum())
     if energy == 0.0:
         return structure
-    stress = structure.stress
+    stress, unknown = structure.stress, structure.unknown_forces
+    if unknown is not None:
+        forces[unknown] = 0.0  # so that they stay unknown
     if stress is not None and structure.cell is not None:
         stress = stress - 0.5 * (virial + virial.T) / abs(np.linalg.det(structure.cell))
     return dataclasses.replace(

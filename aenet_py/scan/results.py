@@ -97,11 +97,11 @@ def energies(path: str) -> tuple[np.ndarray, list[str]]:
 
 
 def forces(path: str) -> np.ndarray:
-    """Errors (eV/Å) of all force components in forces.train or forces.test."""
+    """Errors (eV/Å) of all known force components in forces.train or forces.test."""
     if not os.path.getsize(path):
         return np.empty(0)
     table = trained.read_forces(path)
-    return (table.predicted - table.reference).ravel()
+    return (table.predicted - table.reference)[~np.isnan(table.reference)]
 
 
 def _rms(values: np.ndarray) -> float | None:

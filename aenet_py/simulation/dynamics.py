@@ -378,7 +378,7 @@ class _Simulation:
         self.rows.append(row)
         if self.files is not None:
             self.lengths = self.files.lengths
-            self.files.append(self.atoms, row, energy, forces, arrays)
+            self.files.append(self.atoms, row, energy, self.atoms.get_forces(apply_constraint=False), arrays)
 
     def _state(self, broken: str, is_checked: bool = True) -> SimulationState:
         calculator = self.atoms.calc

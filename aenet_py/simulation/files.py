@@ -29,6 +29,7 @@ from aenet_py.runtime.output import PendingFile, already_exists
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+FIXED = "maybe as earlier versions ignored move_mask of extended XYZ"
 ENDINGS = ("extxyz", "csv")
 COUNTS = ("step", "atoms_outside", "features_outside")
 
@@ -220,6 +221,8 @@ def _read(path: str, mark: Mapping[str, Any]) -> tuple[SimulationState, list[int
         if before.get(name) != value:
             if name in ("structure", "potentials", "uncertainty"):
                 raise AenetError(f"{path}: {name} must be the same as at the start of this simulation")
+            if name == "constraints" and name in before:
+                raise AenetError(f"{path}: the structure fixes other atoms than this simulation, {FIXED}; start anew")
             message = f"{name} must be {before.get(name)}, as at the start of this simulation, not {value}"
             raise AenetError(f"{path}: {message}")
     if state.broken:

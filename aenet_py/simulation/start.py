@@ -8,14 +8,13 @@ import os
 
 import numpy as np
 from ase import Atoms
-from ase.constraints import FixAtoms, FixCartesian, FixConstraint
 from ase.data import atomic_numbers
 
 from aenet_py.errors import AenetError, InputError
 from aenet_py.formats import ase_files, extxyz, frames, xsf
 from aenet_py.formats.structures import frame_of
 from aenet_py.formats.text import foreign
-from aenet_py.structure import Structure, as_structure
+from aenet_py.structure import Structure, as_structure, constraints_of
 
 MOST_FRAMES = 10**12  # no file has more
 KEPT = {"numbers", "positions", "momenta", "masses"}
@@ -103,8 +102,10 @@ def _from_structure(structure: Structure) -> Atoms:
     unknown = [symbol for symbol in structure.symbols if symbol not in atomic_numbers]
     if unknown:
         raise InputError(structure.path, f"species {' '.join(unknown)} is not a chemical element, as ASE requires")
-    symbols = [structure.symbols[species] for species in structure.species]
-    return Atoms(symbols, structure.positions, cell=structure.cell, pbc=structure.pbc)
+    return Atoms(
+        structure.names(), structure.positions, cell=structure.cell, pbc=structure.pbc,
+        constraint=constraints_of(structure.fixed),
+    )  # fmt: skip
 
 
 def _from_frames(path: str, number: int) -> Atoms | None:
@@ -120,23 +121,10 @@ def _from_frames(path: str, number: int) -> Atoms | None:
         return None
     raw = kept[0]
     frame = extxyz.parse(raw, reference=False)
-    atoms = Atoms(frame.names(), frame.positions, cell=frame.cell, pbc=frame.pbc)
-    movable = extxyz.logical_column(raw, "move_mask")
-    if movable is not None:
-        atoms.set_constraint(_constraints(movable))
+    atoms = _from_structure(frame)
     momenta, masses = (extxyz.column(raw, name) for name in ("momenta", "masses"))
     if masses is not None and masses.shape[1] == 1:
         atoms.set_masses(masses[:, 0])
     if momenta is not None and momenta.shape[1] == 3:
         atoms.set_momenta(momenta)
     return atoms
-
-
-def _constraints(movable: np.ndarray) -> list[FixConstraint]:
-    """Constraints of atoms that cannot move, or not along some axes; movable : (n_atoms, 1 or 3), as ASE writes it."""
-    fixed = ~movable
-    found: list[FixConstraint] = []
-    for mask in np.unique(fixed[fixed.any(axis=1)], axis=0):
-        atoms = np.flatnonzero((fixed == mask).all(axis=1))
-        found.append(FixAtoms(atoms) if mask.all() else FixCartesian(atoms, mask))
-    return found

@@ -9,6 +9,7 @@ from typing import Any
 
 from aenet_py.errors import AenetError
 from aenet_py.runtime import locks, settings
+from aenet_py.simulation.files import FIXED
 
 SETTINGS, RUNS = "settings.json", "runs"
 
@@ -43,7 +44,15 @@ def opened(folder: str, mark: Mapping[str, Any]) -> Iterator[str]:
         found = settings.first_difference(path, mark, "a study")
         if found is not None:
             name, before, value = found
+            if name == "structures" and _digests(before) == _digests(value):
+                message = f"the structures fix other atoms than in the runs there, {FIXED}"
+                raise AenetError(f"{path}: {message}; choose another folder")
             if name in ("structures", "potentials"):
                 raise AenetError(f"{path}: {name} must be the same as in the runs there; choose another folder")
             raise AenetError(f"{path}: {name} is {before} there, not {value}; choose another folder")
         yield runs
+
+
+def _digests(structures: Any) -> list[str]:
+    """The first word about each structure; what follows are its constraints."""
+    return [each[0] for each in structures if isinstance(each, list)] if isinstance(structures, list) else []

@@ -9,7 +9,7 @@ import contextlib
 import functools
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from aenet_py.elements import NUMBER
@@ -22,7 +22,7 @@ from aenet_py.formats.read import is_own
 from aenet_py.formats.source import Advance
 from aenet_py.runtime.output import PendingFolder, already_exists, check_regular
 from aenet_py.runtime.signals import uninterrupted
-from aenet_py.structure import Structure
+from aenet_py.structure import Structure, told_of_unknown
 
 WHAT = ".extxyz, .xyz (also .xz, .gz), .xsf, .db or .json"
 DIGITS = 6  # of the numbers in names of XSF files
@@ -32,13 +32,13 @@ Add = Callable[[Structure, bytes | None], None]
 
 @dataclass(frozen=True)
 class Converted:
-    """Numbers of structures and atoms written, of structures without energy and without forces; warning : or None."""
+    """Numbers of structures and atoms written, of structures without energy and without forces; and warnings."""
 
     structures: int
     atoms: int
     without_energy: int
     without_forces: int
-    warning: str | None
+    warnings: tuple[str, ...]
 
 
 def needs_ase(given: Sequence[str], output: str, format_name: str | None) -> bool:
@@ -87,6 +87,7 @@ def convert(
     paths = files_of(given)
     counts = [0, 0, 0, 0]
     names: dict[str, str] = {}
+    unknown: list[tuple[str, int]] = []
     if os.path.isfile(output):
         raise already_exists(output)
     if not os.path.isdir(output):
@@ -104,10 +105,23 @@ def convert(
                 counts[i] += n
             if frame.label is not None:
                 names.setdefault(frame.label, frame.path)
+            if frame.n_unknown_forces:
+                unknown.append((frame.path, frame.n_unknown_forces))
         if counts[0] == 0:
             raise AenetError(f"{output}: the input has no structures to write")
     n, n_atoms, without_energy, without_forces = counts
-    return Converted(n, n_atoms, without_energy, without_forces, mixed(names))
+    warnings = tuple(each for each in (mixed(names), lost(output, unknown)) if each is not None)
+    return Converted(n, n_atoms, without_energy, without_forces, warnings)
+
+
+def lost(output: str, unknown: Iterable[tuple[str, int]]) -> str | None:
+    """What a file of this name cannot say about forces that are not known; None if it can, or all are.
+
+    unknown : as in `told_of_unknown`.
+    """
+    told = None if frames.is_frames(output) or databases.is_database(output) else told_of_unknown(unknown)
+    lost = f"{told}; XSF cannot say so, and whatever reads {output} takes the zeros for forces"
+    return None if told is None else lost
 
 
 def _from_xsf(path: str) -> Structure:

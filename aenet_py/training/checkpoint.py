@@ -13,6 +13,7 @@ import pickle
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import torch
 
 from aenet_py.errors import AenetError, in_a_line
@@ -44,8 +45,9 @@ def mark(deck: TrainInput, draw: Draw, data: Data) -> str:
     if isinstance(deck.transfer, Transfer) and (deck.transfer.anchor or deck.transfer.rates or deck.transfer.thaw):
         frozen = (*frozen, deck.transfer.anchor, deck.transfer.rates, deck.transfer.thaw)
     weights = () if data.weights is None else (data.weights.tolist(),)
+    known = () if data.known is None else (np.packbits(data.known).tobytes(),)
     others = () if deck.loss == LossInput() else tuple(loss.lines(deck.loss))
-    given = repr((named, len(draw.train), data.energies.tolist(), deck.alpha, *frozen, *weights, *others))
+    given = repr((named, len(draw.train), data.energies.tolist(), deck.alpha, *frozen, *weights, *known, *others))
     return hashlib.sha256(given.encode()).hexdigest()
 
 

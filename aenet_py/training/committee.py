@@ -301,9 +301,12 @@ def _calibrate(deck: TrainInput, names: Sequence[Sequence[str]], found: Calibrat
 def factor(differences: np.ndarray) -> float | None:
     """Error of a committee's mean for a spread of 1, as `ratio`; None also for fewer than `LEAST` values.
 
-    differences : (n_members, n) or (n_members, n, 3) predicted minus reference values.
+    differences : (n_members, n) or (n_members, n, 3) predicted minus reference values, NaN where these are not known.
     """
-    return None if differences.shape[1] < LEAST else ratio(differences.mean(axis=0) ** 2, differences.var(axis=0))
+    if differences.shape[1] < LEAST:
+        return None
+    known = differences[:, ~np.isnan(differences[0])]
+    return ratio(known.mean(axis=0) ** 2, known.var(axis=0))
 
 
 def _errors(folders: Sequence[str], with_forces: bool) -> tuple[tuple[TestErrors, ...], TestErrors, Calibration]:
@@ -316,7 +319,7 @@ def _errors(folders: Sequence[str], with_forces: bool) -> tuple[tuple[TestErrors
         if values is None:
             rows.append([None] * (len(folders) + 1))
         else:
-            rows.append([float(np.sqrt(np.mean(each**2))) for each in (*values, values.mean(axis=0))])
+            rows.append([float(np.sqrt(np.nanmean(each**2))) for each in (*values, values.mean(axis=0))])
     *members, mean = [TestErrors(energy, force) for energy, force in zip(*rows, strict=True)]
     (energy, n_structures), (force, n_atoms) = (
         (None, 0) if each is None else (factor(each), each.shape[1]) for each in (energies, forces)
@@ -325,7 +328,7 @@ def _errors(folders: Sequence[str], with_forces: bool) -> tuple[tuple[TestErrors
 
 
 def _differences(paths: Sequence[str], read: Callable[[str], np.ndarray]) -> np.ndarray | None:
-    """(n_members, ...) predicted minus reference values; None without a test set."""
+    """(n_members, ...) predicted minus reference values, NaN where these are not known; None without a test set."""
     if not paths or not all(os.path.exists(path) and os.path.getsize(path) for path in paths):
         return None
     return np.array([read(path) for path in paths])
@@ -338,4 +341,5 @@ def _energies(path: str) -> np.ndarray:
 
 def _forces(path: str) -> np.ndarray:
     table = trained.read_forces(path)
-    return table.predicted - table.reference
+    known = ~np.isnan(table.reference).all(axis=1)
+    return table.predicted[known] - table.reference[known]

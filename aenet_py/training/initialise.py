@@ -175,7 +175,8 @@ def _another_training(
     if interrupted is not None and stored["progress"]["batches"] != mark:
         yield (
             f"{deck.path}: the interrupted training of {path} cannot be resumed in epoch {interrupted['epoch']} "
-            f"with other batches, energies or alpha; a new one of {deck.epochs} epochs starts from its weights"
+            f"with other batches, energies, known forces or alpha; a new one of {deck.epochs} epochs starts from its "
+            "weights"
         )
 
 

@@ -126,6 +126,13 @@ def evaluate(networks: Networks, batch: Batch, scales: Sequence[torch.Tensor]) -
     return Evaluation(values, slopes, energies, *batch.gradients.forces_and_virials(scaled))
 
 
+def force_errors(batch: Batch, forces: torch.Tensor) -> torch.Tensor:
+    """Predicted minus reference forces, (n_atoms, 3), 0 for components that are not known; the batch has forces."""
+    assert batch.forces is not None
+    differences = forces - batch.forces
+    return differences if batch.known is None else differences * batch.known
+
+
 def terms(batch: Batch, evaluation: Evaluation, ranks: Ranks) -> Terms:
     errors, n = evaluation.energies - batch.energies, batch.n_with_forces
     if batch.huber is None:
@@ -136,7 +143,7 @@ def terms(batch: Batch, evaluation: Evaluation, ranks: Ranks) -> Terms:
         squares = squares * batch.energy_weights
     parts = [torch.sum(squares[:n]), torch.sum(squares[n:]), *batch.energies.new_zeros(2)]
     if batch.forces is not None and evaluation.forces is not None:
-        differences = evaluation.forces - batch.forces
+        differences = force_errors(batch, evaluation.forces)
         differences = differences**2 if batch.huber is None else _huber(differences, batch.huber[1])
         parts[2] = torch.sum(differences if batch.force_weights is None else differences * batch.force_weights)
     if batch.virials is not None and evaluation.virials is not None:
@@ -186,7 +193,7 @@ def gradient(
     by_slopes: list[torch.Tensor | None] = [None] * len(scales)
     if batch.gradients is not None and batch.forces is not None and evaluation.forces is not None:
         by_force = by_squares[2] / (error * terms.force_weight) if error else 0.0  # per difference
-        differences = evaluation.forces - batch.forces
+        differences = force_errors(batch, evaluation.forces)
         if batch.huber is not None:
             differences = differences.clamp(-batch.huber[1], batch.huber[1])
         by_forces = differences * by_force

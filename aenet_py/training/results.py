@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import itertools
+import math
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -128,7 +129,7 @@ class ForceTable:
     """Reference and predicted forces; the atoms of a structure are ordered by network.
 
     paths : of the structures with forces; starts (n + 1,) : where each structure's atoms begin; reference, predicted
-    (n_atoms, 3) : eV/Å.
+    (n_atoms, 3) : eV/Å; components that are not known are NaN.
     """
 
     paths: tuple[str, ...]
@@ -171,7 +172,8 @@ def forces(networks: Networks, batches: Sequence[Batch], data: Data, ranks: Rank
             continue
         n = batch.n_with_forces
         ends = np.cumsum(batch.n_atoms[:n].int().numpy(force=True))[:-1]
-        columns = (np.split(values.cpu().numpy() / scale, ends) for values in (batch.forces, predicted))
+        reference = batch.forces if batch.known is None else batch.forces.masked_fill(batch.known == 0.0, math.nan)
+        columns = (np.split(values.cpu().numpy() / scale, ends) for values in (reference, predicted))
         rows += zip(itertools.repeat(number), batch.places[:n].tolist(), batch.paths[:n], *columns)
     rows = _in_order(rows, ranks)
     starts = np.concatenate([[0], np.cumsum([len(row[3]) for row in rows])]).astype(np.int64)

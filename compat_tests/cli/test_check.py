@@ -289,6 +289,30 @@ def test_single_atoms_are_no_isolated_atoms_and_have_no_net_force():
     assert check([labelled(Atoms(symbol), symbol) for symbol in ("Cu", "Au")]).findings == ()
 
 
+def test_zeros_of_fixed_atoms(tmp_path, capsys):
+    """They are counted where the file says which atoms are fixed, and flagged where it does not."""
+    given = made("slabs", 30)
+    fixed, bare = [], []
+    for structure in given:
+        lower = structure.positions[:, 2] < np.median(structure.positions[:, 2])
+        forces = np.where(lower[:, np.newaxis], 0.0, structure.forces)
+        bare.append(replace(structure, forces=forces))
+        fixed.append(replace(structure, forces=forces, fixed=np.repeat(lower[:, np.newaxis], 3, axis=1)))
+    assert {kind for found in kinds(check(bare)).values() for kind in found} >= {"net-force"}
+    checked = check(fixed)
+    assert checked.findings == ()
+    n_zeros = sum(int(each.fixed.sum()) for each in fixed)
+    assert checked.unknown_forces.sum() == checked.as_dict()["unknown_forces"] == n_zeros
+    (tmp_path / "fixed.xyz").write_bytes(b"".join(map(extxyz.text, fixed)))
+    assert main(["check", str(tmp_path / "fixed.xyz"), "-o", str(tmp_path / "clean.xyz")]) == 0
+    told = f"not known       forces that are zero because constraints hold atoms fixed are not known: {n_zeros:,} comp"
+    assert told in capsys.readouterr().out
+    again = aenet_py.read(tmp_path / "clean.xyz")
+    assert all(np.array_equal(one.fixed, other.fixed) for one, other in zip(again, fixed, strict=True))
+    wrong = [replace(each, forces=-each.forces) if n == 3 else each for n, each in enumerate(fixed)]
+    assert kinds(check(wrong)) == {3: {"force-sign"}}
+
+
 def test_duplicates_equal_those_of_all_pairs(sets):
     rng = np.random.default_rng(5)
     structures = sets["clusters"] + [turned(each, rng) for each in sets["clusters"][::7]]

@@ -134,6 +134,20 @@ def test_structures_in_memory(tmp_path, monkeypatch):
     assert [each.energy for each in kept] == [each.energy for each in frames()]
 
 
+def test_fixed_atoms(tmp_path, monkeypatch, capsys):
+    """Without any known force, energies are trained on; the report says how many forces are not known."""
+    monkeypatch.chdir(tmp_path)
+    given = frames(pbc=SLAB)
+    held = [replace(each, forces=0 * each.forces, fixed=np.ones_like(each.forces, bool)) for each in given]
+    assert aenet_py.init(held, "none").choices.alpha is None
+    Path("some.xyz").write_bytes(b"".join(map(extxyz.text, [*held[:2], *given[2:]])))
+    assert aenet_py.cli.aenet.main(["init", "some.xyz", "-o", "some"]) == 0
+    n = 3 * (held[0].n_atoms + held[1].n_atoms)
+    told = f"not known: {n} components in 2 structures, such as some.xyz#0; training and errors leave them out\n"
+    assert told in capsys.readouterr().out
+    assert "alpha=" in Path("some/train.in").read_text()
+
+
 def test_folders_above_are_created(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("set.extxyz").write_bytes(b"".join(map(extxyz.text, frames())))

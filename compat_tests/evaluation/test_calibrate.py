@@ -18,7 +18,7 @@ from aenet_py.cli import aenet
 from aenet_py.errors import AenetError, InputError
 from aenet_py.evaluation import files, trained_on
 from aenet_py.evaluation.calibrate import calibrate, rank_correlation
-from aenet_py.formats import committee
+from aenet_py.formats import committee, extxyz
 from aenet_py.formats import uncertainty as uncertainty_format
 from aenet_py.potentials.potential import Potential
 from aenet_py.potentials.uncertainty import RIDGE, estimate
@@ -48,6 +48,8 @@ def atoms_of(potential: Potential, structures) -> list[tuple[int, np.ndarray, fl
     for structure in structures:
         predicted = potential.energy_forces(structure)
         for atom, species in enumerate(structure.species):
+            if structure.fixed is not None and (structure.fixed[atom] & (structure.forces[atom] == 0)).any():
+                continue
             error = np.linalg.norm(predicted.forces[atom] - structure.forces[atom])
             found.append((potential.types.index(structure.symbols[species]), predicted.features[atom], error))
     return found
@@ -86,6 +88,29 @@ def test_distances_are_those_of_the_twin(folder, method):
     for symbol in set(found.species):  # the factors match root mean squares
         own = found.species == symbol
         assert np.isclose((found.estimated[own] ** 2).mean(), (found.errors[own] ** 2).mean(), rtol=1e-9)
+
+
+def test_atoms_whose_forces_are_not_known_are_left_out(capsys, tmp_path):
+    """Also those of which one component is not known; true forces of fixed atoms count."""
+    fitted, held = read(FRAMES)[:10], []
+    for number, structure in enumerate(read(FRAMES)[10:]):
+        fixed, forces = np.zeros((structure.n_atoms, 3), bool), structure.forces.copy()
+        fixed[:4], fixed[5, 1] = True, True
+        forces[:3] = forces[5, 1] = 0.0
+        held.append(structure if number == 0 else dataclasses.replace(structure, forces=forces, fixed=fixed))
+    found = calibrate(NETWORKS, fitted, held, threads=1)
+    estimated, errors = twin(Potential.load(NETWORKS), fitted, held, "features")
+    assert np.allclose(found.errors, errors, rtol=1e-9, atol=1e-12)
+    assert np.allclose(found.estimated, estimated, rtol=1e-5)
+    n = len(held) - 1
+    assert found.left_out.endswith(f"not known: {10 * n} components in {n} structures, such as {held[1].path}")
+    (tmp_path / "a.xyz").write_bytes(b"".join(map(extxyz.text, held)))
+    command = ["calibrate", str(FRAMES), "--validation", str(tmp_path / "a.xyz"), "--potential", str(NETWORKS)]
+    assert aenet.main([*command, "-o", str(tmp_path / "u.json")]) == 0
+    assert "; their atoms are left out\n" in capsys.readouterr().out
+    bare = [dataclasses.replace(each, forces=0 * each.forces, fixed=np.ones_like(each.forces, bool)) for each in held]
+    with pytest.raises(AenetError, match="no structure has forces"):
+        calibrate(NETWORKS, fitted, bare)
 
 
 def test_threads_and_order_of_arguments_change_nothing():

@@ -8,12 +8,16 @@ import itertools
 import numpy as np
 import pytest
 from ase.calculators.singlepoint import SinglePointCalculator
+from ase.constraints import FixAtoms, FixCartesian
+from ase.io import read, write
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 import aenet_py
 from aenet_py.analysis import runs
 from aenet_py.analysis.runs import ENERGY, FORCE, STRESS
+from aenet_py.cli.aenet import main
 from aenet_py.errors import AenetError
 from aenet_py.evaluation import groups
 from aenet_py.evaluation.evaluate import evaluate
@@ -91,6 +95,58 @@ def test_a_twin_finds_the_same(frames):
     assert np.isclose(by_type[STRESS, "test", "crystal"].mae, np.abs(stresses).mean(), rtol=1e-9)
     by_size = groups.errors(structures, "size")
     assert by_size[ENERGY, "test", str(len(frames[0]))].n == sum(len(f) == len(frames[0]) for f in frames)
+
+
+@given(st.data())
+def test_forces_that_are_not_known_do_not_count(data):
+    """For any coordinates that are fixed, some with their true forces."""
+    rng, made = np.random.default_rng(data.draw(st.integers(0, 99))), []
+    for number in range(3):
+        n = data.draw(st.integers(2, 5))
+        forces, fixed = rng.normal(size=(n, 3)), data.draw(arrays(bool, (n, 3)))
+        zero = data.draw(arrays(bool, (n, 3)))
+        structure = Structure(
+            str(number), ("H", "O"), rng.integers(0, 2, n), rng.normal(size=(n, 3)), energy=0.0,
+            forces=np.where(zero, 0.0, forces), fixed=fixed,
+        )  # fmt: skip
+        made.append((structure, rng.normal(size=(n, 3)), ~(zero & fixed)))
+    found = [Evaluated(s, "test", 0.0, 0.0, f, None, None, None, np.zeros(len(f))) for s, f, _ in made]
+    for symbol in ("all", "H", "O"):
+        errors = []
+        for structure, predicted, known in made:
+            own = np.array([symbol in ("all", name) for name in structure.names()])
+            errors += [(predicted - structure.forces)[k, i] for k, i in np.argwhere(known) if own[k]]
+        quality = groups.errors(found, "all" if symbol == "all" else "species").get((FORCE, "test", symbol))
+        assert (quality is None) == (not errors)
+        if quality is not None:
+            assert quality.n == len(errors)
+            assert np.isclose(quality.rmse, np.sqrt(np.mean(np.square(errors))), rtol=1e-12)
+            assert quality.max_error == np.abs(errors).max()
+    for each, (structure, predicted, known) in zip(found, made, strict=True):
+        assert np.array_equal(np.isnan(each.force_errors), ~known)
+        error = (predicted - structure.forces)[known]
+        assert each.force_rmse == (np.sqrt(np.mean(error**2)) if len(error) else None)
+
+
+def test_fixed_atoms_in_the_files(frames, tmp_path, capsys):
+    """The structures keep their constraints and zeros; errors are not known there."""
+    for atoms in frames:
+        atoms.set_constraint([FixAtoms([0, 1]), FixCartesian([2], (True, False, False))])
+        results = {**atoms.calc.results, "forces": atoms.get_forces()}
+        atoms.calc = SinglePointCalculator(atoms, **results)
+    write(tmp_path / "given.xyz", frames)
+    assert main(["evaluate", str(NETWORKS), str(tmp_path / "given.xyz"), "-o", str(tmp_path / "out")]) == 0
+    n = sum(3 * len(atoms) for atoms in frames) - 7 * len(frames)
+    out = capsys.readouterr().out
+    assert f"test force component, meV/Å{n:11d}" in out
+    assert f"not known: 28 components in 4 structures, such as {tmp_path}/given.xyz#0; they are left out\n" in out
+    others = read(tmp_path / "out/predictions.extxyz", ":")
+    for frame, other in zip(aenet_py.read(tmp_path / "out/predictions.extxyz"), others, strict=True):
+        assert np.array_equal(frame.forces[:3] == 0, frame.fixed[:3])
+        assert frame.n_unknown_forces == 7
+        assert np.array_equal(np.isnan(other.arrays["forces_error"]), frame.unknown_forces)
+        assert np.isfinite(other.arrays["predicted_forces"]).all()
+    assert "nan" not in (tmp_path / "out/structures.csv").read_text()
 
 
 def test_a_committee_is_its_mean(frames):

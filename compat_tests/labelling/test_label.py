@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 
+import ase.io
 import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk, molecule
 from ase.calculators.calculator import Calculator
 from ase.calculators.emt import EMT
+from ase.constraints import FixAtoms, FixCartesian
+from ase.db import connect
 
-from aenet_py import AenetError, CalculatorSpec, label
+from aenet_py import AenetError, CalculatorSpec, label, read
 from aenet_py.errors import StoppedError
+from aenet_py.labelling import files
 from compat_tests.labelling.calculators import Counting
 
 
@@ -44,6 +48,28 @@ def test_equal_to_the_calculator(calculator, tmp_path):
     assert np.array_equal(found.atoms[0].get_stress(), stress.get_stress())
     assert found.n_computed == 2
     assert found.failures == []
+
+
+def test_fixed_atoms_have_their_forces(tmp_path):
+    """The forces are the true ones, and the file says which atoms are fixed, whatever the structures came from."""
+    structures = copper()
+    for atoms in structures:
+        atoms.set_constraint([FixAtoms([0]), FixCartesian([1], (False, False, True))])
+    ase.io.write(tmp_path / "in.extxyz", structures)
+    connect(tmp_path / "in.db").write(structures[0])
+    ase.io.write(tmp_path / "in.traj", structures[:1])
+    for source in (structures, tmp_path / "in.extxyz", tmp_path / "in.db", tmp_path / "in.traj"):
+        found = label(source, "emt", folder=tmp_path / f"labels{getattr(source, 'suffix', '')}")
+        assert found.failures == []
+        assert files.write(found, str(tmp_path / "out.extxyz"), str(tmp_path / "labels")) == (len(found.atoms), 0)
+        for frame, atoms, given in zip(read(tmp_path / "out.extxyz"), found.atoms, structures, strict=False):
+            free = given.copy()
+            free.set_constraint()
+            free.positions, free.calc = frame.positions, EMT()
+            assert np.allclose(frame.forces, free.get_forces(), rtol=0, atol=1e-12)
+            assert np.array_equal(atoms.get_forces(), frame.forces)
+            assert frame.fixed[:3].tolist() == [[True] * 3, [False, False, True], [False] * 3]
+            assert frame.unknown_forces is None
 
 
 def test_no_stress_of_isolated_structures(tmp_path):

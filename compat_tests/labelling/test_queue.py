@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
+from ase.constraints import FixAtoms
 
 from aenet_py import AenetError, Structure, label, read
 from aenet_py.labelling.queue import collect, enqueue
@@ -51,6 +52,27 @@ def test_a_cluster(tmp_path):
         assert np.allclose(atoms.get_forces(), expected.get_forces(), rtol=0, atol=1e-7)
         assert np.allclose(atoms.get_stress(), expected.get_stress(), rtol=0, atol=1e-7)
         assert np.array_equal(atoms.positions, given.positions)
+
+
+def test_fixed_atoms(tmp_path):
+    """A job has no constraints, which would set forces to zero; results with such zeros are no labels."""
+    (atoms,), queue = copper(1), tmp_path / "jobs"
+    atoms.set_constraint(FixAtoms([0]))
+    enqueue(atoms, "external", folder=tmp_path / "labels", queue=queue)
+    assert "move_mask" not in (queue / "00001/structure.extxyz").read_text()
+    held = ase.io.read(queue / "00001/structure.extxyz")
+    held.set_constraint(FixAtoms([0]))
+    held.calc = EMT()
+    held.calc = SinglePointCalculator(held, energy=held.get_potential_energy(), forces=held.get_forces())
+    ase.io.write(queue / "00001/labelled.extxyz", held)
+    found = collect(atoms, "external", folder=tmp_path / "labels", queue=queue)
+    message = "forces of fixed atoms are zero; expected those of get_forces(apply_constraint=False)"
+    assert found.failures == [(0, f"{queue}/00001/labelled.extxyz: {message}")]
+    compute(queue / "00001")
+    found = collect(atoms, "external", folder=tmp_path / "labels", queue=queue)
+    assert found.failures == []
+    assert np.abs(found.atoms[0].get_forces()[0]).min() > 0
+    assert found.structures[0].structure.fixed.any(axis=1).tolist()[:2] == [True, False]
 
 
 def test_labels_of_both_kinds(tmp_path):

@@ -10,11 +10,12 @@ import pytest
 from ase import Atoms, units
 from ase.build import bulk
 from ase.calculators.emt import EMT
-from ase.constraints import FixAtoms
+from ase.constraints import FixAtoms, FixCartesian
 from ase.io import read
 from scipy import stats
 
 from aenet_py.errors import AenetError
+from aenet_py.formats.read import read as read_structures
 from aenet_py.interfaces.ase import ANNCalculator
 from aenet_py.neighbors import patches
 from aenet_py.simulation.dynamics import COLUMNS, Settings, degrees_of_freedom, run
@@ -104,6 +105,31 @@ def test_fixed_atoms_stay():
     moved = np.abs(atoms.positions - before).max(axis=1)
     assert moved[1] == 0.0
     assert moved[[0, 2, 3]].min() > 0.0
+
+
+def test_other_fixed_atoms_are_not_resumed(tmp_path):
+    """As of a version that took no notice of move_mask."""
+    atoms, path = potential(cluster()), str(tmp_path / "md")
+    run(atoms, Settings(4, every=4), ANYTHING, path)
+    before = listing(tmp_path)
+    held = potential(cluster())
+    held.set_constraint(FixAtoms([1]))
+    with pytest.raises(AenetError, match=r"md\.restart: the structure fixes other atoms.*move_mask.*; start anew"):
+        run(held, Settings(8, every=4), ANYTHING, path, True)
+    assert listing(tmp_path) == before
+
+
+def test_frames_have_the_forces_on_fixed_atoms(tmp_path):
+    atoms = potential(cluster())
+    atoms.set_constraint([FixAtoms([1]), FixCartesian([0], (True, False, False))])
+    run(atoms, Settings(2, 300.0, every=1), ANYTHING, str(tmp_path / "md"))
+    for frame in read_structures(tmp_path / "md.extxyz"):
+        other = cluster()
+        other.positions = frame.positions
+        assert np.abs(frame.forces[1]).min() > 0.0
+        assert np.allclose(frame.forces, potential(other).get_forces(), rtol=0, atol=1e-6)
+        assert frame.fixed.tolist()[:3] == [[True, False, False], [True] * 3, [False] * 3]
+        assert frame.unknown_forces is None
 
 
 def stop_after(n: int):

@@ -17,6 +17,7 @@ from aenet_py.analysis.distances import distribution
 from aenet_py.errors import StoppedError
 from aenet_py.interfaces.ase import ANNCalculator
 from aenet_py.runtime import locks
+from aenet_py.simulation import start
 from aenet_py.survival import dimers, files
 from compat_tests.cli.cases import listing, table
 from compat_tests.interfaces.test_ase import CLUSTER, NETWORKS
@@ -246,6 +247,15 @@ def test_other_settings_are_refused(change, message, study):
     with pytest.raises(AenetError, match=f"settings.json: {message}.*; choose another folder"):
         stability(**options)
     assert listing(study) == before
+
+
+def test_other_fixed_atoms_are_refused(study):
+    from ase.constraints import FixAtoms
+
+    atoms = start.read(str(STRUCTURE))
+    atoms.set_constraint(FixAtoms([0]))
+    with pytest.raises(AenetError, match=r"settings.json: the structures fix other atoms.*move_mask.*; choose another"):
+        stability(NETWORKS, atoms, **{**SHORT, "seeds": 1}, output=study)
 
 
 def test_other_folders_are_refused(tmp_path):

@@ -28,6 +28,8 @@ def report(found: Calibration) -> str:
             lines.append(_line(symbol, factor, found.estimated[own], found.errors[own]))
     lines.append(_line("all", None, found.estimated, found.errors))
     lines.append("errors of force vectors in eV/Angstrom")
+    if found.left_out is not None:
+        lines.append(f"{found.left_out}; their atoms are left out")
     if found.uncertainty.energy_factor is not None:
         n = found.uncertainty.n_structures
         lines.append(f"factor of the energies {found.uncertainty.energy_factor:.4g}, from {n:,} structures")

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from aenet_py.errors import counted
+from aenet_py.structure import told_of_unknown
 from aenet_py.tools.check.checked import Checked, span
 from aenet_py.tools.check.findings import KINDS, Finding
 
@@ -56,6 +57,9 @@ def _contents(checked: Checked) -> list[str]:
         lines.append(_line("by composition", _span(apart, "eV per atom relative to a linear fit", "{:.4f}")))
     forces = checked.largest_force[np.isfinite(checked.largest_force)]
     lines.append(_line("largest force", _span(forces, "eV/Angstrom", "{:.3f}") if len(forces) else "none"))
+    told = told_of_unknown(zip(names, checked.unknown_forces.tolist(), strict=True))
+    if told is not None:
+        lines.append(_line("not known", told))
     return lines
 
 

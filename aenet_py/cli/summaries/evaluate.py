@@ -12,6 +12,7 @@ from aenet_py.errors import counted
 from aenet_py.evaluation.evaluate import Evaluation, n_structures
 from aenet_py.evaluation.evaluated import PARTS, TEST, Evaluated
 from aenet_py.evaluation.groups import ALL
+from aenet_py.structure import told_of_unknown
 
 HEADINGS = {"species": "by species", "config_type": "by config type", "size": "by number of atoms"}
 N_WORST = 10
@@ -30,6 +31,9 @@ def report(found: Evaluation, errors: Mapping[str, Errors]) -> str:
     outside = sum(int(np.count_nonzero(each.outside)) for each in found.structures if each.part == TEST)
     if outside:
         lines.append(f"{counted(outside, 'atom')} of the test set with features outside the range of the training set")
+    told = told_of_unknown((each.structure.path, each.structure.n_unknown_forces) for each in found.structures)
+    if told is not None:
+        lines.append(f"{told}; they are left out")
     return "\n".join(lines) + "\n"
 
 

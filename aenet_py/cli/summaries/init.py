@@ -6,6 +6,7 @@ import os
 
 from aenet_py.cli.summaries.closing import written
 from aenet_py.errors import counted
+from aenet_py.structure import told_of_unknown
 from aenet_py.tools.init import Initialised
 
 HEADS = ("chosen", "value", "why")
@@ -24,6 +25,9 @@ def report(done: Initialised) -> str:
     n_flagged = int(done.checked.flagged.sum())
     if n_flagged:
         lines.append(f"flagged: {counted(n_flagged, 'structure')}, which aenet-py check lists")
+    told = told_of_unknown(zip(done.checked.names, done.checked.unknown_forces.tolist(), strict=True))
+    if told is not None:
+        lines.append(f"{told}; training and errors leave them out")
     rows = [HEADS, *done.choices.reasons]
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
     lines += ["", *(f"  {what:<{widths[0]}}  {value:<{widths[1]}}  {why}" for what, value, why in rows), ""]

@@ -181,6 +181,7 @@ def _checked(
         largest_force=np.array(
             [np.nan if s.forces is None else np.linalg.norm(s.forces, axis=1).max() for s in structures]
         ),
+        unknown_forces=np.array([each.n_unknown_forces for each in structures]),
         fit=fit,
         findings=_in_order(findings),
     )

@@ -42,6 +42,8 @@ class Checked:
         Energy per atom, eV; NaN if it is missing.
     largest_force : array, shape (n,)
         Norm of the largest force on an atom, eV/Å; NaN if forces are missing.
+    unknown_forces : array, shape (n,)
+        Number of force components that are zero because constraints hold atoms fixed (`Structure.unknown_forces`).
     fit : Fit or None
         The linear potential that tells which energies and forces are out of line; None with too few energies.
     findings : tuple of Finding
@@ -60,6 +62,7 @@ class Checked:
     distances: Mapping[tuple[str, str], Distance]
     energies: np.ndarray
     largest_force: np.ndarray
+    unknown_forces: np.ndarray
     fit: Fit | None
     findings: tuple[Finding, ...]
     output: str | None = None
@@ -91,6 +94,8 @@ class Checked:
             "energy_per_atom": span(known),
             "with_forces": len(forces),
             "largest_force": span(forces),
+            "unknown_forces": int(self.unknown_forces.sum()),
+            "with_unknown_forces": int(np.count_nonzero(self.unknown_forces)),
             "findings": [
                 {
                     "kind": each.kind,

@@ -186,7 +186,8 @@ def single(fit: Fit, structures: Sequence[Structure], given: Sequence[Surroundin
 
 def _pattern(model: Model, slopes: np.ndarray, structure: Structure) -> Pattern:
     assert structure.forces is not None
-    return patterns.compare(structure.forces, patterns.forces(model, slopes, structure))
+    expected, unknown = patterns.forces(model, slopes, structure), structure.unknown_forces
+    return patterns.compare(structure.forces, expected if unknown is None else np.where(unknown, 0.0, expected))
 
 
 def unit_of(factor: float) -> str:
@@ -217,6 +218,8 @@ def contacts(structures: Sequence[Structure], given: Sequence[Surroundings], rad
         one, other, direction = around.closest
         if structure.forces is None or one < 0 or one == other:
             continue
+        if structure.unknown_forces is not None and structure.unknown_forces[[one, other]].any():
+            continue
         sums = radii[:, np.newaxis] + radii
         if (around.shortest / sums).min() > COMPRESSED:
             continue
@@ -228,7 +231,7 @@ def contacts(structures: Sequence[Structure], given: Sequence[Surroundings], rad
 
 
 def net(structures: Sequence[Structure]) -> list[Finding]:
-    """Forces that do not sum to zero, which those of an isolated or periodic system do.
+    """Forces that do not sum to zero, which those of an isolated or periodic system do, if all of them are known.
 
     Parameters
     ----------
@@ -242,7 +245,9 @@ def net(structures: Sequence[Structure]) -> list[Finding]:
     """
     sums = np.array([0.0 if s.forces is None else np.linalg.norm(s.forces.sum(axis=0)) for s in structures])
     scaled = sums / np.sqrt([s.n_atoms for s in structures])
-    with_forces = np.array([s.forces is not None and s.n_atoms > 1 for s in structures], dtype=bool)
+    with_forces = np.array(
+        [s.forces is not None and s.n_atoms > 1 and s.unknown_forces is None for s in structures], dtype=bool
+    )
     usual = float(np.median(scaled[with_forces])) if with_forces.any() else 0.0
     limit = min(max(LEAST_NET, USUAL_NET * usual), MOST_NET)
     found = []

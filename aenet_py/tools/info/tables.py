@@ -23,11 +23,12 @@ def energies(path: str, _: Advance) -> dict[str, Any]:
 
 def forces(path: str, _: Advance) -> dict[str, Any]:
     table = trained.read_forces(path)
+    known = ~np.isnan(table.reference)
     return {
         "structures": len(table.paths),
         "atoms": len(table.reference),
-        "largest_force": float(np.linalg.norm(table.reference, axis=1).max()),
-        "errors": _errors(table.reference.ravel(), table.predicted.ravel()),
+        "largest_force": float(np.sqrt(np.nansum(table.reference**2, axis=1)).max()),
+        "errors": _errors(table.reference[known], table.predicted[known]),
     }
 
 

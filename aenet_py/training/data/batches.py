@@ -27,7 +27,8 @@ class Whole:
     """Sizes of a batch over all processes.
 
     n_atoms : of the structures with forces; energy_weight, force_weight, virial_weight : sums of weights over energies,
-    atoms with forces and virials, which are the numbers of these where all count the same.
+    atoms with forces and virials, which are the numbers of these where all count the same.  An atom of whose force only
+    one or two components are known counts as a third or two.
     """
 
     n_structures: int
@@ -100,6 +101,8 @@ class Batch:
         How much each energy counts; None if all count the same.
     force_weights : Tensor, shape (atoms of these structures, 1), or None
         The same of the forces on each atom.
+    known : Tensor, shape (atoms of these structures, 3), or None
+        1 for force components that are known, 0 for others; None if all are.
     virials : Virials or None
         With STRESS.
     huber : tuple of two float, or None
@@ -122,6 +125,7 @@ class Batch:
     gradients: Packed | OnDevice | Summed | None
     energy_weights: torch.Tensor | None = None
     force_weights: torch.Tensor | None = None
+    known: torch.Tensor | None = None
     virials: Virials | None = None
     huber: tuple[float, float] | None = None
     late: LateFeatures | None = None
@@ -144,6 +148,7 @@ class Batch:
             gradients=None if self.gradients is None else self.gradients.to(device),
             energy_weights=None if self.energy_weights is None else self.energy_weights.to(device),
             force_weights=None if self.force_weights is None else self.force_weights.to(device),
+            known=None if self.known is None else self.known.to(device),
             virials=None if self.virials is None else self.virials.to(device),
         )
 
@@ -161,9 +166,10 @@ def join(
     counts = np.diff(structures.first_atoms)[numbers]
     weights = data.weights[numbers] if trained and data.weights is not None else None
     n_atoms = int(counts[: len(with_forces)].sum())
-    sums: tuple[float, float] = (len(numbers), n_atoms)
+    force_counts = data.force_counts[numbers[: len(with_forces)]]
+    sums: tuple[float, float] = (len(numbers), force_counts.sum().item())
     if weights is not None:
-        sums = _sums(weights, counts[: len(with_forces)])
+        sums = _sums(weights, force_counts)
     virials, of_virials = None, np.zeros(len(with_forces))
     if data.virials is not None:
         virials = data.virials[numbers[: len(with_forces)]]
@@ -202,18 +208,19 @@ def join(
         forces=torch.from_numpy(forces) if n_forces else None,
         gradients=_gradients(structures, *first, atoms, centers, ranks.threads) if n_forces else None,
         **({} if weights is None else _weights(weights[places], counts[:n_with_forces])),
+        known=None if data.known is None or not n_forces else torch.from_numpy(data.known[atoms].astype(np.float64)),
         virials=None if virials is None or not n_forces else _virials(data, virials, of_virials, places, first[1]),
         huber=data.huber if trained else None,
     )
 
 
 def _sums(weights: np.ndarray, counts: np.ndarray) -> tuple[float, float]:
-    """Sums of weights (n, 2) over energies and over atoms with forces; counts : atoms of the structures with forces."""
+    """Sums of weights (n, 2) over energies and over atoms with forces; counts : of the structures with forces."""
     return float(weights[:, 0].sum()), float(weights[: len(counts), 1] @ counts)
 
 
 def _weights(weights: np.ndarray, counts: np.ndarray) -> dict[str, torch.Tensor]:
-    """Weights of each energy and of the forces on each atom; arguments as of `_sums`."""
+    """Weights of each energy and of the forces on each atom; counts : atoms of the structures with forces."""
     of_atoms = np.repeat(weights[: len(counts), 1], counts)[:, np.newaxis]
     return {"energy_weights": torch.from_numpy(weights[:, 0].copy()), "force_weights": torch.from_numpy(of_atoms)}
 

@@ -82,7 +82,8 @@ class Data:
     errors of energies per atom (eV) and force components (eV/Å) beyond which the loss is linear; own (n,) bool : the
     structures whose features are kept in this process, None for all; checksum_of_all : of the features of all, then;
     replayed (n,) bool : which structures are those of replay, None without any; moved (n,) : what is added to their
-    energies so that they are those of the source, eV.
+    energies so that they are those of the source, eV; known (n_atoms, 3) bool : which force components are known, None
+    for all.
     """
 
     structures: Structures
@@ -98,6 +99,7 @@ class Data:
     checksum_of_all: int | None = None
     replayed: np.ndarray | None = None
     moved: np.ndarray | None = None
+    known: np.ndarray | None = None
 
     @functools.cached_property
     def feature_scales(self) -> list[np.ndarray]:
@@ -122,6 +124,14 @@ class Data:
     def counts(self) -> np.ndarray:
         """Number of atoms per structure and network, (n, n_networks)."""
         return np.diff(self.structures.rows, axis=0)
+
+    @functools.cached_property
+    def force_counts(self) -> np.ndarray:
+        """A third of the number of known force components of each structure, its number of atoms if all are, (n,)."""
+        first_atoms = self.structures.first_atoms
+        if self.known is None:
+            return np.diff(first_atoms)
+        return np.add.reduceat(self.known.sum(axis=1), first_atoms[:-1]) / 3.0
 
     @functools.cached_property
     def feature_rows(self) -> np.ndarray:
@@ -292,9 +302,10 @@ def prepare(
         gradients=packed,
     )
     shifts = (training.shift,) * len(order)
+    known = None if of is None else of.included.known_forces
     return Data(
         structures, len(entries) - len(numbers), setups, statistics, training, shifts, own=own,
-        checksum_of_all=None if own is None else of_all,
+        checksum_of_all=None if own is None else of_all, known=None if known is None else known[sorting],
     )  # fmt: skip
 
 
@@ -302,7 +313,8 @@ def checksum(data: Data) -> int:
     """Checksum of features and forces, which must be the same in all processes."""
     total = data.checksum_of_all or 0
     features = data.structures.features if data.checksum_of_all is None else []
-    for values in (*features, data.structures.forces, *data.feature_shifts, *data.feature_scales):
+    known = [] if data.known is None else [data.known]
+    for values in (*features, data.structures.forces, *known, *data.feature_shifts, *data.feature_scales):
         total = zlib.crc32(np.ascontiguousarray(values).view(np.uint8).data, total)
     return total
 

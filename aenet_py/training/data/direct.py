@@ -33,7 +33,7 @@ from aenet_py.neighbors.search import is_repeated
 from aenet_py.pipelines import atomic_energies, featurize, repulsions
 from aenet_py.potentials import repulsion
 from aenet_py.runtime.workers import Workers
-from aenet_py.structure import Structure
+from aenet_py.structure import Structure, told_of_unknown
 from aenet_py.training import files
 from aenet_py.training.data import replay
 from aenet_py.training.data.constants import LARGE
@@ -53,8 +53,9 @@ class Included:
     """The structures that are in the training set, in order.
 
     model : what turns them into features; structures, paths : of each, and its name; chosen (n,) bool : whether its
-    gradients are used; n_given : number of structures, with those that were skipped; roles (n,) int8 : TESTED,
-    VALIDATED and REPLAYED for those of TESTSET, VALIDATIONSET and replay, UNKNOWN for others.
+    gradients are used, for which some of its forces must be known; n_given : number of structures, with those that were
+    skipped; roles (n,) int8 : TESTED, VALIDATED and REPLAYED for those of TESTSET, VALIDATIONSET and replay, UNKNOWN
+    for others.
     """
 
     model: Model
@@ -68,6 +69,15 @@ class Included:
     def n_atoms(self) -> np.ndarray:
         """Of each structure, (n,) int64."""
         return np.array([structure.n_atoms for structure in self.structures], dtype=np.int64)
+
+    @property
+    def known_forces(self) -> np.ndarray | None:
+        """Which components of the forces on all atoms are known, (n_atoms, 3) bool; None if all are."""
+        unknown = [structure.unknown_forces for structure in self.structures]
+        if all(each is None for each in unknown):
+            return None
+        pairs = zip(unknown, self.n_atoms.tolist(), strict=True)
+        return np.concatenate([np.ones((n, 3), dtype=bool) if each is None else ~each for each, n in pairs])
 
 
 @dataclass(frozen=True)
@@ -168,6 +178,9 @@ def read(
         if warning is not None:
             warn(warning)
     structures = replay.labelled(deck, structures, roles[numbers])
+    unknown = told_of_unknown((each.path, each.n_unknown_forces) for each in structures)
+    if deck.alpha is not None and unknown is not None:
+        warn(f"{deck.training_set}: {unknown}; training and errors leave them out")
     model, left_out = repulsions.of_structures(model, _repulsion(deck, given), structures)
     if left_out is not None:
         tell(left_out)
@@ -178,7 +191,8 @@ def read(
         tell(used)
     chosen = np.zeros(n, dtype=bool)
     chosen[list(_chosen(deck, given, n))] = True
-    return Included(model, structures, names, chosen[numbers], n, roles[numbers])
+    has_known = [each is None or not each.all() for each in (structure.unknown_forces for structure in structures)]
+    return Included(model, structures, names, chosen[numbers] & has_known, n, roles[numbers])
 
 
 def _repulsion(deck: TrainInput, given: StructureInput) -> Repulsion | str | None:

@@ -59,5 +59,5 @@ def labelled(deck: TrainInput, structures: list[Structure], roles: np.ndarray) -
 def _described(potential: Potential, structure: Structure) -> Structure:
     found = potential.energy_forces(structure)
     return dataclasses.replace(
-        structure, energy=found.energy, cohesive_energy=None, forces=found.forces, stress=None
+        structure, energy=found.energy, cohesive_energy=None, forces=found.forces, stress=None, fixed=None
     )  # fmt: skip

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from aenet_py.training import model
+from aenet_py.training import loop, model
 from aenet_py.training.data.batches import Batch
 from aenet_py.training.data.forces import Packed
 from aenet_py.training.loop import Evaluation
@@ -85,14 +85,15 @@ def errors(batch: Batch, evaluation: Evaluation) -> torch.Tensor:
     energies = (batch.energies - evaluation.energies) / batch.n_atoms
     if batch.forces is None or evaluation.forces is None:
         return energies
-    return torch.cat((energies, (batch.forces - evaluation.forces).flatten()))
+    return torch.cat((energies, -loop.force_errors(batch, evaluation.forces).flatten()))
 
 
 def roots(batch: Batch, weights: Weights) -> torch.Tensor:
-    """The square root of the weight of each error, (n_rows,)."""
+    """The square root of the weight of each error, (n_rows,); 0 for force components that are not known."""
     n_forces = 0 if batch.forces is None else batch.forces.numel()
     sizes = ((len(batch.energies), weights.energy), (n_forces, weights.force))
-    return torch.cat([batch.energies.new_full((n,), weight**0.5) for n, weight in sizes])
+    energies, forces = (batch.energies.new_full((n,), weight**0.5) for n, weight in sizes)
+    return torch.cat((energies, forces if batch.known is None else forces * batch.known.flatten()))
 
 
 def blocks(

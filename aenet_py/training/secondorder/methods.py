@@ -171,6 +171,8 @@ def _ekf(
         errors, rows = _of_structure(networks.like(values), batch, part)
         roots = errors.new_full((len(errors),), weights.force**0.5)
         roots[0] = weights.energy**0.5
+        if batch.known is not None and part.along:
+            roots[1:] *= batch.known[part.atoms].flatten()
         errors, rows = errors * roots, rows * roots[:, None]
         if method.trained is not None:
             rows *= method.trained
