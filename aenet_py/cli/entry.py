@@ -19,10 +19,12 @@ def predict() -> int:
 def aenet_pytorch() -> int:
     _ended_by_interrupts()
     from aenet_py.runtime import launch
+    from aenet_py.training.importing import postponed
 
-    if launch.by_torchrun():
-        return _start("aenet_pytorch")
-    return _start_alone("aenet_pytorch", "aenet_pytorch.py", "; use torchrun to start several")
+    with postponed():
+        if launch.by_torchrun():
+            return _start("aenet_pytorch")
+        return _start_alone("aenet_pytorch", "aenet_pytorch.py", "; use torchrun to start several")
 
 
 def trainbin2ascii() -> int:
@@ -65,9 +67,12 @@ def _start_alone(module: str, program: str, hint: str = "") -> int:
 
 def _start(module: str) -> int:
     _ended_by_interrupts()
+    import gc
     import importlib
 
-    return importlib.import_module(f"aenet_py.cli.{module}").main()
+    status = importlib.import_module(f"aenet_py.cli.{module}").main()
+    gc.freeze()  # otherwise, the interpreter looks for garbage in all modules before it ends
+    return status
 
 
 def _ended_by_interrupts() -> None:
