@@ -50,6 +50,8 @@ def _imported(module: str) -> None:
     gc.disable()
     try:
         importlib.import_module(module)
+        if gc.get_freeze_count():  # as `common.run` does with the modules of our programs
+            gc.freeze()
     finally:
         if is_enabled:
             gc.enable()
