@@ -353,7 +353,7 @@ def _gradients(
     kept_atoms = np.repeat(is_kept, np.diff(starts))
     if recomputed:
         given = None if of is None else of.included.structures
-        structures = recompute.structures_of(deck.training_set, training_set, used, given)
+        structures = recompute.structures_of(deck.training_set, training_set, used, threads, given)
         summed = _pairs(deck, training_set, structures, networks, setups, threads, advance)
         if summed is not None:
             kept_numbers = dataclasses.replace(summed, numbers=summed.numbers[is_kept])
