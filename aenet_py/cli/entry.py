@@ -65,9 +65,12 @@ def _start_alone(module: str, program: str, hint: str = "") -> int:
 
 def _start(module: str) -> int:
     _ended_by_interrupts()
+    import gc
     import importlib
 
-    return importlib.import_module(f"aenet_py.cli.{module}").main()
+    status = importlib.import_module(f"aenet_py.cli.{module}").main()
+    gc.freeze()  # otherwise, the interpreter looks for garbage in all modules before it ends
+    return status
 
 
 def _ended_by_interrupts() -> None:

@@ -7,6 +7,7 @@ is five records, or lines of text: species, position, forces, number of features
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from types import ModuleType
@@ -49,13 +50,17 @@ class Atoms:
         return len(self.types)
 
 
-def join(parts: Iterable[Atoms], n_expected: int = 0) -> Atoms:
-    """Concatenate atoms; n_expected : their number, which avoids copies."""
-    whole, n = _room(n_expected, 0), 0
+def join(parts: Iterable[Atoms], n_expected: int = 0, most: float = math.inf) -> Atoms:
+    """Concatenate atoms.
+
+    n_expected : their number, which avoids copies; most : bytes of features in single precision, above which they are
+    rounded to it.
+    """
+    whole, n = _room(n_expected, 0, most), 0
     for part in parts:
         stop, width = n + len(part), part.features.shape[1]
         if stop > len(whole) or width > whole.features.shape[1]:
-            larger = _room(max(stop, len(whole)), max(width, whole.features.shape[1]))
+            larger = _room(max(stop, len(whole)), max(width, whole.features.shape[1]), most)
             _put(_first(whole, n), larger, 0)
             whole = larger
         _put(part, whole, n)
@@ -63,16 +68,17 @@ def join(parts: Iterable[Atoms], n_expected: int = 0) -> Atoms:
     return _first(whole, n)
 
 
-def _room(n: int, width: int) -> Atoms:
-    integers = np.zeros((2, n), np.int32)
-    return Atoms(integers[0], np.zeros((n, 3)), np.zeros((n, 3)), integers[1], np.zeros((n, width)))
+def _room(n: int, width: int, most: float) -> Atoms:
+    integers, kind = np.zeros((2, n), np.int32), np.float64 if 4 * n * width <= most else np.float32
+    return Atoms(integers[0], np.zeros((n, 3)), np.zeros((n, 3)), integers[1], np.zeros((n, width), kind))
 
 
 def _put(part: Atoms, whole: Atoms, start: int) -> None:
     for given, taken in zip(_values(part), _values(whole), strict=True):
         rows = taken[start : start + len(given)]
         if given.ndim == 2:
-            rows[:, : given.shape[1]] = given
+            with np.errstate(over="ignore"):  # infinite then, as anything else that single precision does not hold
+                rows[:, : given.shape[1]] = given
         else:
             rows[:] = given
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -563,8 +564,12 @@ def open_source(path: str) -> ByteSource:
     return ListReader(path) if text else RecordReader(path)
 
 
-def read(path: str, advance: Advance = unwatched) -> TrainingSet:
-    """Read a training set in either form; AenetError if the file is not one.  advance : called with the bytes read."""
+def read(path: str, advance: Advance = unwatched, most: float = math.inf) -> TrainingSet:
+    """Read a training set in either form; AenetError if the file is not one.
+
+    advance : called with the bytes read; most : bytes of features in single precision, above which they are rounded to
+    it.
+    """
     with open_source(path) as source:
         header = read_header(source)
         footer = footer_ahead(source, header)
@@ -578,6 +583,7 @@ def read(path: str, advance: Advance = unwatched) -> TrainingSet:
                 advance(source.advanced())
                 yield totals.add(batch).atoms
 
-        atoms = blocks.join(atoms_of_batches(), min(footer.n_atoms, source.window.size // LEAST_ATOM_BYTES))
+        n_expected = min(footer.n_atoms, source.window.size // LEAST_ATOM_BYTES)
+        atoms = blocks.join(atoms_of_batches(), n_expected, most)
         finish(source, header, footer, totals)
     return TrainingSet(header, footer, StructureBatch(tuple(entries), atoms))

@@ -23,6 +23,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from types import ModuleType
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -195,6 +196,14 @@ class Kernel:
         function = getattr(importlib.import_module(self.module), self.function)
         arguments = compiler.arguments_of(function)
         return compiler, arguments, compiler.compiled(function, arguments, JIT_OPTIONS, self.constants)
+
+
+def ready(*modules: ModuleType) -> None:
+    """Import now what the first calls of these modules' kernels need (`Kernel.ready`)."""
+    for module in modules:
+        for value in vars(module).values():
+            if isinstance(value, Kernel):
+                value.ready()
 
 
 def _digest(constants: dict[str, Any]) -> str:

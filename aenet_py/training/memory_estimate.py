@@ -26,7 +26,7 @@ from aenet_py.training.secondorder.constants import MOST_ROWS, MOST_VALUES
 
 PROGRAM = 400e6  # bytes of Python, torch and the program itself
 COPIES = 3  # of the features: as read, normalised, in batches
-COPIES_OF_LARGE = 2  # above LARGE: as read and, each half as large, normalised and the part at hand
+COPIES_OF_LARGE = 1.25  # above LARGE, half as large: as read, and the part at hand
 TEXT_VALUE = 24  # characters per number in a text training set, which takes 8 bytes in memory
 GIGABYTE = 1e9
 VALUES_OF_ATOM = 6  # beside its features: position and forces
@@ -147,7 +147,7 @@ def _size(path: str) -> int:
     return os.path.getsize(path)
 
 
-def _copies(n_bytes: float) -> int:
+def _copies(n_bytes: float) -> float:
     """How often features are in memory, which take so many bytes in double precision."""
     return COPIES if n_bytes <= 2 * LARGE else COPIES_OF_LARGE
 

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import os
-import sys
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -21,7 +17,7 @@ from aenet_py.formats.text import native
 from aenet_py.formats.trainset import TrainingSet
 from aenet_py.inputs.train import TrainInput
 from aenet_py.pipelines import atomic_energies
-from aenet_py.runtime.signals import uninterrupted
+from aenet_py.runtime import accelerate
 from aenet_py.training import memory_estimate
 from aenet_py.training.data import dataset, direct, held_out, packing, sets, splits, test_set, virials, weights
 from aenet_py.training.data.dataset import Data
@@ -29,9 +25,8 @@ from aenet_py.training.data.direct import Direct
 from aenet_py.training.data.splits import REPLAYED, TRAINED, Draw
 from aenet_py.training.data.test_set import Split
 from aenet_py.training.events import Events
+from aenet_py.training.importing import importing
 from aenet_py.training.ranks import Ranks
-
-SHORT = 1e-4  # seconds until a thread that imports lets another one continue
 
 
 def prepare(deck: TrainInput, ranks: Ranks, events: Events) -> tuple[Data, Draw, dict[str, Any] | None]:
@@ -88,33 +83,34 @@ def _load(deck: TrainInput, ranks: Ranks, events: Events) -> tuple[Data, Draw, d
 def _read(deck: TrainInput, ranks: Ranks, events: Events) -> tuple[Data, Draw, dict[str, Any] | None]:
     events.reading()
     computed, mine, sizes = None, None, None
-    if deck.structures is None:
-        events.note(ranks.together(lambda: memory_estimate.check(deck, ranks)))
-        n_bytes = sum(os.path.getsize(native(file.path)) for file in deck.sets)
-        with events.progress(n_bytes, "B") as advance_set:
-            training_set, sizes = sets.read(deck, advance_set)
-    else:
-        deck, computed = _computed(deck, ranks, events)
-        training_set = computed.training_set
-    roles = _roles(deck, training_set, computed, sizes)
-    _warn_of_shared(deck, training_set, roles, events)
-    if ranks.size > 1 and not (deck.save_batches and ranks.rank == 0):
-        is_kept = dataset.kept(deck, training_set)
-        pairs = zip(training_set.structures.entries, is_kept, strict=True)
-        paths = [entry.path.strip() for entry, kept in pairs if kept]
-        with_forces = dataset.with_forces_ahead(deck, training_set, computed, sizes)
-        draw = test_set.draw(deck, with_forces, paths, _state(deck)[1], roles)
-        n_atoms = np.diff(training_set.structures.starts)[is_kept]
-        mine = splits.shared(draw, n_atoms, ranks.rank, ranks.size)
-    with contextlib.ExitStack() as stack:
+    with contextlib.ExitStack() as beside:
+        if deck.structures is None:
+            events.note(ranks.together(lambda: memory_estimate.check(deck, ranks)))
+            n_bytes = sum(os.path.getsize(native(file.path)) for file in deck.sets)
+            with events.progress(n_bytes, "B") as advance_set:
+                training_set, sizes = sets.read(deck, advance_set)
+        else:
+            deck, computed = _computed(deck, ranks, events, beside)
+            training_set = computed.training_set
+        roles = _roles(deck, training_set, computed, sizes)
+        _warn_of_shared(deck, training_set, roles, events)
+        if ranks.size > 1 and not (deck.save_batches and ranks.rank == 0):
+            is_kept = dataset.kept(deck, training_set)
+            pairs = zip(training_set.structures.entries, is_kept, strict=True)
+            paths = [entry.path.strip() for entry, kept in pairs if kept]
+            with_forces = dataset.with_forces_ahead(deck, training_set, computed, sizes)
+            draw = test_set.draw(deck, with_forces, paths, _state(deck)[1], roles)
+            n_atoms = np.diff(training_set.structures.starts)[is_kept]
+            mine = splits.shared(draw, n_atoms, ranks.rank, ranks.size)
         advance: Advance = unwatched
         if deck.memory_mode == "recompute" or (computed is not None and deck.alpha is not None):
-            advance = stack.enter_context(events.progress(len(training_set.structures.entries), "structures"))
+            advance = beside.enter_context(events.progress(len(training_set.structures.entries), "structures"))
         elif deck.alpha is not None:
             n_bytes = sum(os.path.getsize(gradients.path_of(native(file.path))) for file in deck.sets)
-            advance = stack.enter_context(events.progress(n_bytes, "B"))
-            packing.ready()
-            stack.enter_context(importing("torch"))
+            advance = beside.enter_context(events.progress(n_bytes, "B"))
+            accelerate.ready(packing)
+        if computed is None and deck.memory_mode != "recompute":
+            beside.enter_context(importing("torch"))
         data = dataset.prepare(deck, training_set, mine, advance, ranks.threads, computed, sizes)
     if computed is not None:
         weighted = weights.of(deck, computed.included.structures)
@@ -162,8 +158,13 @@ def _warn_of_shared(deck: TrainInput, training_set: TrainingSet, roles: np.ndarr
         events.warn(f"{deck.path}: {what} {verb} trained on, too; their errors say little")
 
 
-def _computed(deck: TrainInput, ranks: Ranks, events: Events) -> tuple[TrainInput, Direct]:
-    """The training set, computed from structures; and the deck, with the MEMORY_MODE that auto stands for."""
+def _computed(
+    deck: TrainInput, ranks: Ranks, events: Events, beside: contextlib.ExitStack
+) -> tuple[TrainInput, Direct]:
+    """The training set, computed from structures; and the deck, with the MEMORY_MODE that auto stands for.
+
+    beside : until its end, torch is imported.
+    """
     given = deck.structures
     assert given is not None
     order = dataset.order_of_species(deck, given.types)
@@ -173,6 +174,9 @@ def _computed(deck: TrainInput, ranks: Ranks, events: Events) -> tuple[TrainInpu
     with events.progress(n, "structures") as advance:
         included = direct.read(deck, listed, ranks.threads, events.warn, events.note, advance)
     ranks.together(lambda: memory_estimate.check_structures(deck, included, order, None, ranks))
+    direct.ready(deck, included)
+    if ranks.size == 1:  # several have met by means of torch
+        beside.enter_context(importing("torch"))
     with events.progress(len(included.structures), "structures") as advance:
         computed = direct.features(included, ranks.threads, advance)
     dataset.check_finite(deck.training_set, computed.training_set)
@@ -198,23 +202,3 @@ def _state(deck: TrainInput) -> tuple[dict[str, Any] | None, Split | None]:
 
     stored = None if deck.mode == "batches" else checkpoint.read(checkpoint.path_of(deck))
     return stored, checkpoint.split_of(stored)
-
-
-@contextlib.contextmanager
-def importing(module: str) -> Iterator[None]:
-    """Import a module during the block: torch takes a second, in which the gradients can be read.
-
-    The block itself must not import anything: if two threads import modules that need each other, Python gives one of
-    them an incomplete module.
-    """
-    usual, thread = sys.getswitchinterval(), ThreadPoolExecutor(1)
-    sys.setswitchinterval(SHORT)
-    try:
-        with uninterrupted():
-            imported = thread.submit(importlib.import_module, module)
-        yield
-    finally:
-        with uninterrupted():  # an abandoned thread would let signals end in tracebacks
-            thread.shutdown()
-        sys.setswitchinterval(usual)
-    imported.result()

@@ -340,7 +340,7 @@ import contextlib, sys, threading
 from aenet_py.cli import aenet_pytorch
 from aenet_py.training import preparation
 
-watched, seen, importing = [], [], preparation.importing
+watched, seen, began, importing = [], [], [], preparation.importing
 
 def watch(event, given):
     if event == "import" and watched and threading.current_thread() is threading.main_thread():
@@ -349,6 +349,7 @@ def watch(event, given):
 @contextlib.contextmanager
 def watching(module):
     with importing(module):
+        began.append(module)
         watched.append("torch" in sys.modules)
         yield
         watched.clear()
@@ -356,6 +357,7 @@ def watching(module):
 sys.addaudithook(watch)
 preparation.importing = watching
 status = aenet_pytorch.main([])
+assert began
 print(*seen, file=sys.stderr)
 sys.exit(status)
 """

@@ -18,7 +18,8 @@ from aenet_py.formats import trainset
 from aenet_py.formats.source import unwatched
 from aenet_py.inputs import train as inputs
 from aenet_py.training import memory_estimate
-from aenet_py.training.data import batches, direct
+from aenet_py.training.data import batches, dataset, direct, sets
+from compat_tests.cases.test_state import WATCHING, executed
 from compat_tests.cli.cases import listing
 from compat_tests.cli.test_recompute import DECK, NETWORKS, check_close, left, made, refusing_layouts, with_gradients
 from compat_tests.cli.test_train import interrupt_after, same
@@ -104,6 +105,16 @@ def test_the_same_training_set(name, tmp_path, monkeypatch):
                 assert one.strip() == other.strip()
             else:
                 assert np.array_equal(one, other), field.name
+
+
+@pytest.mark.parametrize("memory_mode", ["cpu", "recompute"])
+def test_nothing_is_imported_while_torch_is(memory_mode, tmp_path, monkeypatch):
+    """Two threads that import the same modules may see incomplete ones."""
+    deck = prepared(tmp_path, CLUSTER, "50", monkeypatch)
+    Path("train.in").write_text(with_structures(deck, f"MEMORY_MODE {memory_mode}\n"))
+    done = executed(WATCHING, Path.cwd())
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.splitlines()[3:] == [""]  # after the notes
 
 
 @pytest.mark.parametrize("memory_mode", ["gpu", "disk", "recompute"])
@@ -406,6 +417,21 @@ def test_features_of_large_sets(memory_mode, tmp_path, monkeypatch):
     monkeypatch.setattr(batches.LateFeatures, "read", counted := Counted(batches.LateFeatures.read))
     check(wanted, state)
     assert counted.calls > 10
+
+
+def test_features_of_large_files(tmp_path, monkeypatch):
+    """The same, read from a training set, of which some structures are left out."""
+    deck = prepared(tmp_path, "edges", "50", monkeypatch)
+    per_atom = sorted(entry.energy / entry.n_atoms for entry in trainset.read("set.train").structures.entries)
+    Path("train.in").write_text(f"MAXENERGY {per_atom[-1] - 1e-3}\n{deck}")
+    assert main([]) == 0
+    wanted, state = left(), torch.load("model.restart")
+    Path("model.restart").unlink()
+    for module in (batches, dataset, sets):
+        monkeypatch.setattr(module, "LARGE", 0)
+    assert main([]) == 0
+    assert left() == wanted
+    assert same(torch.load("model.restart"), state)
 
 
 class Counted:

@@ -30,11 +30,13 @@ from aenet_py.inputs.generate import choose_forces
 from aenet_py.inputs.train import TrainInput, Transfer
 from aenet_py.structure import Structure
 from aenet_py.training.data import direct, gradients, pairs, recompute
+from aenet_py.training.data.constants import LARGE
 from aenet_py.training.data.direct import Direct
 from aenet_py.training.data.gradients import Gradients, Wanted
 from aenet_py.training.data.packing import layout_of
 from aenet_py.training.data.pairs import Pairs
 
+COLUMNS = 4  # of features that change places together
 MOST_SINGLE = float(np.sqrt(np.finfo(np.float32).max))  # squares must be finite in single precision
 
 
@@ -165,7 +167,7 @@ class Data:
 def read(deck: TrainInput, advance: Advance = unwatched) -> TrainingSet:
     """Read the training set; AenetError if it does not fit the deck.  advance : called with the bytes read."""
     path = native(deck.training_set)
-    training_set = trainset.read(path, advance)
+    training_set = trainset.read(path, advance, LARGE)
     trainset.check_header(path, training_set.header, "train on")
     if not training_set.footer.setups:
         raise InputError(deck.training_set, "this training set has no set-ups; expected one for each species")
@@ -236,7 +238,7 @@ def prepare(
     deck : TrainInput
         The input.
     training_set : TrainingSet
-        As `read` returns it.
+        As `read` returns it.  Features in single precision are no longer in the order of its atoms afterwards.
     mine : ndarray of bool, shape (n,), optional
         Which of the structures that are kept this process works on; by default all.
     advance : callable, optional
@@ -279,11 +281,11 @@ def prepare(
     is_own = np.ones(len(entries), dtype=bool)
     if own is not None:
         is_own[is_kept] = own
-    for network, values in enumerate(statistics):
-        rows = sorting[networks[sorting] == network]
-        chosen = atoms.features[rows, : len(values.mean)].astype(np.float32, copy=False)
+    of_each = [sorting[networks[sorting] == network] for network in range(len(statistics))]
+    for rows, values, found in zip(of_each, statistics, _by_network(atoms.features, of_each), strict=True):
+        chosen = found[:, : len(values.mean)]
         if own is not None:
-            of_all = zlib.crc32(chosen.view(np.uint8).data, of_all)
+            of_all = zlib.crc32(np.ascontiguousarray(chosen).view(np.uint8).data, of_all)
             chosen = chosen[is_own[structure_of[rows]]]
         features.append(chosen)
     in_each = np.zeros((len(entries), len(order)), dtype=np.int64)
@@ -307,6 +309,20 @@ def prepare(
         structures, len(entries) - len(numbers), setups, statistics, training, shifts, own=own,
         checksum_of_all=None if own is None else of_all, known=None if known is None else known[sorting],
     )  # fmt: skip
+
+
+def _by_network(features: np.ndarray, of_each: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """The features of each network's atoms (n, width) in single precision; of_each : their rows.
+
+    Features that are given in single precision change places, as there may not be room for both.
+    """
+    if features.dtype != np.float32:
+        return [features[rows].astype(np.float32) for rows in of_each]
+    order = np.concatenate(of_each)
+    for begin in range(0, features.shape[1], COLUMNS):
+        part = features[:, begin : begin + COLUMNS]
+        part[: len(order)] = part[order]
+    return np.split(features[: len(order)], np.cumsum([len(rows) for rows in of_each])[:-1])
 
 
 def checksum(data: Data) -> int:
@@ -337,7 +353,7 @@ def _gradients(
     kept_atoms = np.repeat(is_kept, np.diff(starts))
     if recomputed:
         given = None if of is None else of.included.structures
-        structures = recompute.structures_of(deck.training_set, training_set, used, given)
+        structures = recompute.structures_of(deck.training_set, training_set, used, threads, given)
         summed = _pairs(deck, training_set, structures, networks, setups, threads, advance)
         if summed is not None:
             kept_numbers = dataclasses.replace(summed, numbers=summed.numbers[is_kept])
@@ -394,8 +410,8 @@ def check_finite(name: str, training_set: TrainingSet) -> None:
     energies = np.array([entry.energy / entry.n_atoms for entry in entries])
     for what, good, structures in (
         ("energy is", abs(energies) < trainset.MOST_ENERGY, np.arange(len(entries))),
-        ("forces are", (abs(atoms.forces) < MOST_SINGLE).all(axis=1), structure_of),
-        ("features are", (abs(atoms.features) < MOST_SINGLE).all(axis=1), structure_of),
+        ("forces are", _are_small(atoms.forces), structure_of),
+        ("features are", _are_small(atoms.features), structure_of),
     ):
         if not good.all():
             path = entries[structures[np.argmin(good)]].path
@@ -404,6 +420,11 @@ def check_finite(name: str, training_set: TrainingSet) -> None:
         if not all((abs(each) < MOST_SINGLE).all() for each in (values.low, values.high, values.mean, values.square)):
             message = f"the statistics of the features of {symbol} are not finite; the footer is damaged"
             raise InputError(name, message)
+
+
+def _are_small(values: np.ndarray) -> np.ndarray:
+    """Whether each row (n, m) is finite in single precision, (n,) bool; without a copy, which may not fit."""
+    return (values.max(axis=1) < MOST_SINGLE) & (values.min(axis=1) > -MOST_SINGLE)
 
 
 def order_of_species(deck: TrainInput, wanted: Sequence[str]) -> np.ndarray:

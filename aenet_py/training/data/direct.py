@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from aenet_py.descriptors import statistics
 from aenet_py.descriptors.model import Model, species_of
 from aenet_py.descriptors.setup import CHEBYSHEV
 from aenet_py.descriptors.statistics import RunningStatistics
@@ -29,13 +30,15 @@ from aenet_py.inputs import structures as inputs
 from aenet_py.inputs.repulsion import Repulsion
 from aenet_py.inputs.structures import NamedFile, StructureInput
 from aenet_py.inputs.train import TrainInput, Transfer
+from aenet_py.neighbors import search
 from aenet_py.neighbors.search import is_repeated
 from aenet_py.pipelines import atomic_energies, featurize, repulsions
 from aenet_py.potentials import repulsion
+from aenet_py.runtime import accelerate
 from aenet_py.runtime.workers import Workers
 from aenet_py.structure import Structure, told_of_unknown
 from aenet_py.training import files
-from aenet_py.training.data import replay
+from aenet_py.training.data import packing, pairs, replay
 from aenet_py.training.data.constants import LARGE
 from aenet_py.training.data.gradients import Gradients, Store
 from aenet_py.training.data.packing import OtherFormError, in_full, most_words
@@ -220,6 +223,13 @@ def _chosen(deck: TrainInput, given: StructureInput, n: int) -> tuple[int, ...]:
         return generate_inputs.read_forces_list(given.forces_list.path, n)
     seed = deck.numpy_seed if deck.forces_seed is None else deck.forces_seed
     return generate_inputs.choose_forces(n, deck.forces_percent, seed)
+
+
+def ready(deck: TrainInput, included: Included) -> None:
+    """Import now what features and gradients need."""
+    accelerate.ready(search, included.model.descriptor, statistics)
+    if deck.alpha is not None:
+        accelerate.ready(pairs if deck.memory_mode == "recompute" else packing)
 
 
 @dataclass(frozen=True)

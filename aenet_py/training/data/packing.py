@@ -98,11 +98,6 @@ def joined(layouts: Sequence[Layout]) -> Layouts:
     return Layouts(np.array(sizes, dtype=np.int64), columns, np.array([layout.weights for layout in layouts]))
 
 
-def ready() -> None:
-    """Import what `pack` needs at its first call."""
-    _pack.ready()
-
-
 def pack(
     layouts: Layouts, species: np.ndarray, networks: np.ndarray, places: np.ndarray, first: int, content: np.ndarray,
     room: np.ndarray, begins: np.ndarray,

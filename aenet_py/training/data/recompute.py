@@ -18,6 +18,7 @@ from aenet_py.descriptors.model import Model, check_environments, model, species
 from aenet_py.errors import AenetError, InputError
 from aenet_py.formats import structures as structure_files
 from aenet_py.formats.source import Advance
+from aenet_py.formats.structures import Item
 from aenet_py.formats.trainset import TrainingSet
 from aenet_py.neighbors.search import environments
 from aenet_py.pipelines.featurize import CHUNK_BYTES, gradients_of, runs
@@ -109,7 +110,7 @@ def source(
 
 
 def structures_of(
-    path: str, training_set: TrainingSet, used: np.ndarray, structures: Sequence[Structure] | None = None
+    path: str, training_set: TrainingSet, used: np.ndarray, threads: int, structures: Sequence[Structure] | None = None
 ) -> list[Structure | None]:
     """The structures of a training set that are used, None for all others.
 
@@ -121,6 +122,8 @@ def structures_of(
         Its content.
     used : ndarray of bool, shape (n_structures,)
         Which structures are used.
+    threads : int
+        Threads that read.
     structures : sequence of Structure, optional
         All of them, if they are known; by default they are read from the files that the training set names.
 
@@ -140,7 +143,9 @@ def structures_of(
     numbers = np.flatnonzero(used).tolist()
     sources = structure_files.sources([whole.entries[number].path.strip() for number in numbers])
     found: list[Structure | None] = [None] * len(whole.entries)
-    for number, item in zip(numbers, structure_files.items(sources), strict=True):
+
+    def checked(job: tuple[int, Item]) -> Structure:
+        number, item = job
         structure = structure_files.read_item(item, False, together.types)
         part = slice(whole.starts[number], whole.starts[number + 1])
         types = whole.atoms.types[part].astype(np.int64)
@@ -153,7 +158,12 @@ def structures_of(
             raise InputError(
                 structure.path, f"these atoms are not those in {path}; use the structures it was made from"
             )
-        found[number] = structure
+        return structure
+
+    jobs = zip(numbers, structure_files.items(sources), strict=True)
+    with Workers(threads) as workers:
+        for number, structure in zip(numbers, workers.in_order(checked, jobs), strict=True):
+            found[number] = structure
     return found
 
 

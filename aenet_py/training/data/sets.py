@@ -15,6 +15,7 @@ from aenet_py.formats.trainset import StructureBatch, TrainingSet
 from aenet_py.inputs import setup as setups
 from aenet_py.inputs.train import TrainInput
 from aenet_py.training.data import dataset
+from aenet_py.training.data.constants import LARGE
 from aenet_py.training.data.splits import TESTED, UNKNOWN, VALIDATED
 
 
@@ -42,7 +43,7 @@ def read(deck: TrainInput, advance: Advance) -> tuple[TrainingSet, list[int]]:
     first = dataset.read(deck, advance)
     found = [first]
     for file in deck.sets[1:]:
-        other = trainset.read(native(file.path), advance)
+        other = trainset.read(native(file.path), advance, LARGE)
         _check(file.path, other, first, deck.training_set)
         dataset.check_finite(file.path, other)
         found.append(other)
