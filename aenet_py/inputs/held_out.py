@@ -30,14 +30,15 @@ class HeldOut:
 
 
 def read(
-    path: str, entries: Mapping[str, TrainKeyword], validation: float, given: StructureInput | None
+    path: str, entries: Mapping[str, TrainKeyword], validation: float, given: StructureInput | None, replays: bool
 ) -> tuple[HeldOut | None, StructureInput | None]:
     """What a deck holds out, None if that is only what TESTPERCENT says, and its structures with those of other files.
 
-    validation : the value of VALIDATIONPERCENT.  InputError with the line of whatever is invalid or contradictory.
+    validation : the value of VALIDATIONPERCENT; replays : whether a file of replay is there.  InputError with the line
+    of whatever is invalid or contradictory.
     """
     named = [keyword for keyword in KEYWORDS if keyword in entries]
-    if not named and not (given is not None and (given.test or given.validation or given.replay)):
+    if not named and not (given is not None and (given.test or given.validation or given.replay)) and not replays:
         return None, given
     held = _split(path, entries["split"]) if "split" in entries else HeldOut()
     test, valid = (

@@ -46,8 +46,8 @@ def moved(deck: TrainInput, at: str, folder: str) -> TrainInput:
         changes["weights"] = dataclasses.replace(deck.weights, table=named(deck.weights.table))
     transfer = deck.transfer
     if isinstance(transfer, Transfer):
-        source, replay = _seen(transfer.source, at, folder), named(transfer.replay)
-        changes["transfer"] = dataclasses.replace(transfer, source=source, replay=replay)
+        others = {name: named(getattr(transfer, name)) for name in ("replay", "fisher")}
+        changes["transfer"] = dataclasses.replace(transfer, source=_seen(transfer.source, at, folder), **others)
     elif isinstance(transfer, ModelTransfer):
         model, potentials = (
             _seen(transfer.model, at, folder), tuple(_seen(path, at, folder) for path in transfer.potentials),
@@ -57,7 +57,7 @@ def moved(deck: TrainInput, at: str, folder: str) -> TrainInput:
 
 
 def _structures(given: StructureInput, named: Any) -> StructureInput:
-    names = ("setups", "given", "test", "validation", "replay")
+    names = ("setups", "given", "test", "validation", "replay", "fisher")
     changes: dict[str, Any] = {name: tuple(map(named, getattr(given, name))) for name in names}
     return dataclasses.replace(given, **changes, forces_list=named(given.forces_list))
 

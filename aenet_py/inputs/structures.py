@@ -56,6 +56,8 @@ class StructureInput:
         Repulsion that is left out, or ``auto``.
     test, validation, replay : tuple of NamedFile or Structure
         Further structures, which are only tested, only validated, and of the source of a transfer.
+    fisher : tuple of NamedFile or Structure
+        Structures that tell how much the source's weights matter; they are no part of the training.
     """
 
     types: tuple[str, ...]
@@ -68,15 +70,16 @@ class StructureInput:
     test: tuple[NamedFile | Structure, ...] = field(default=(), repr=False)
     validation: tuple[NamedFile | Structure, ...] = field(default=(), repr=False)
     replay: tuple[NamedFile | Structure, ...] = field(default=(), repr=False)
+    fisher: tuple[NamedFile | Structure, ...] = field(default=(), repr=False)
 
     @property
     def everything(self) -> tuple[NamedFile | Structure, ...]:
-        """All structures, those to train on first."""
+        """All structures of the training, those to train on first."""
         return (*self.given, *self.test, *self.validation, *self.replay)
 
     @property
     def files(self) -> list[NamedFile]:
-        """Those of all structures that are in files."""
+        """Those of `everything` that are in files."""
         return [each for each in self.everything if isinstance(each, NamedFile)]
 
 
@@ -133,7 +136,7 @@ def _files(given: StructureInput) -> Iterator[tuple[NamedFile, str, str]]:
     """Each file, its path for the operating system, and what it is."""
     for file in given.setups:
         yield file, file.path, "a fingerprint set-up file"
-    for file in given.files:
+    for file in (*given.files, *(each for each in given.fisher if isinstance(each, NamedFile))):
         yield file, path_of(file.path), "an XSF or extended XYZ file, or an ASE database"
     if given.forces_list is not None:
         yield given.forces_list, given.forces_list.path, "a list of structure numbers"

@@ -30,7 +30,8 @@ FLAGS = ("save_energies", "save_forces", "verbose", "save_batches", "load_batche
 SETTINGS = {
     "method": ("method", "lr"), "forces": ("alpha",),
     "transfer": (
-        "source", "freeze", "features", "energy", "new", "replay", "share", "labels", "anchor", "rates", "schedule",
+        "source", "freeze", "features", "energy", "new", "replay", "share", "labels", "anchor", "fisher", "rates",
+        "schedule",
     ),
     "e_normalization": ("e_min", "e_max", "e_avg"),
 }  # fmt: skip
@@ -89,9 +90,10 @@ class Transfer:
     energy : origin of the energy scale and shifts, one of ENERGIES; new : create networks of species that the source
     lacks; replay : file of structures of the source that are trained on, too, None if StructureInput has them or there
     are none; share : of these in the training; labels : whether their energies and forces are their own or those of the
-    source's potentials; anchor : factor of the squared distance from the source's weights in the loss; rates : factors
-    of the learning rate of each layer, from the first, the last for all further ones; thaw : epochs from which one more
-    of the frozen layers is trained, the last one first.
+    source's potentials; anchor : factor of the squared distance from the source's weights in the loss; fisher : file of
+    structures whose Fisher information weights these squares, None likewise; rates : factors of the learning rate of
+    each layer, from the first, the last for all further ones; thaw : epochs from which one more of the frozen layers is
+    trained, the last one first.
     """
 
     source: str = "."
@@ -102,6 +104,7 @@ class Transfer:
     share: float = 0.3
     labels: str = "own"
     anchor: float = 0.0
+    fisher: NamedFile | None = None
     rates: tuple[float, ...] = ()
     thaw: tuple[int, ...] = ()
 
@@ -219,10 +222,22 @@ class TrainInput:
 
     @property
     def sets(self) -> list[NamedFile]:
-        """The training set and, in files of the same kind, those that are only tested and validated."""
+        """The training set and, in files of the same kind, those only tested, only validated, and of replay."""
         first = NamedFile(self.training_set)
         others = (self.held_out.test_set, self.held_out.validation_set) if self.held_out is not None else ()
-        return [first, *(each for each in others if each is not None)]
+        replay = self.transfer.replay if isinstance(self.transfer, Transfer) else None
+        return [first, *(each for each in (*others, replay) if each is not None)]
+
+    @property
+    def replays_set(self) -> bool:
+        """Whether the last of `sets` is that of replay."""
+        return self.structures is None and isinstance(self.transfer, Transfer) and self.transfer.replay is not None
+
+    @property
+    def weighs_anchor(self) -> bool:
+        """Whether structures are given whose Fisher information weights the anchor."""
+        named = isinstance(self.transfer, Transfer) and self.transfer.fisher is not None
+        return named or (self.structures is not None and bool(self.structures.fisher))
 
     @property
     def reduces_rate(self) -> bool:
@@ -362,8 +377,12 @@ def parse(
         message = f"found {name} with structures; expected a TRAININGSET of generate.x, as saved batches belong to one"
         raise InputError(path, message, entries[saved[0]].line.number)
     if isinstance(transfer, Transfer) and mode == "transfer":
-        given = _with_replay(path, transfer, given, name)
-    held, given = held_out.read(path, entries, value("validationpercent", 0.0), given)
+        given = _with_others(path, transfer, given, name)
+        if transfer.replay is not None and saved:
+            message = f"found {saved[0].upper()} with replay={transfer.replay.path}; expected one of them"
+            raise InputError(path, message, entries[saved[0]].line.number)
+    replays = mode == "transfer" and isinstance(transfer, Transfer) and transfer.replay is not None
+    held, given = held_out.read(path, entries, value("validationpercent", 0.0), given, replays)
     if held_out.chooses_test(held, given):
         if value("testpercent", 0.0):
             message = "found TESTPERCENT with SPLIT every= or TESTSET; expected one of them"
@@ -474,16 +493,17 @@ def to_text(deck: TrainInput) -> str:
         wanted = deck.transfer
         freeze = "hidden" if wanted.freeze == HIDDEN else wanted.freeze
         new = " new=random" if wanted.new else ""
-        lines += ["TRANSFER", f"source={wanted.source} freeze={freeze} energy={wanted.energy}{new}{_replay(wanted)}"]
+        lines += ["TRANSFER", f"source={wanted.source} freeze={freeze} energy={wanted.energy}{new}{_others(wanted)}"]
     lines.append("NETWORKS")
     for network in deck.networks:
         lines.append(f"{network.symbol} {network.path} {len(network.nodes)} {' '.join(network.layers)}")
     return "\n".join(lines) + "\n"
 
 
-def _replay(wanted: Transfer) -> str:
-    """The settings of replay, anchor, rates and schedule in a deck."""
+def _others(wanted: Transfer) -> str:
+    """The settings of replay, anchor, fisher, rates and schedule in a deck."""
     more = f" anchor={wanted.anchor}" if wanted.anchor else ""
+    more += f" fisher={wanted.fisher.path}" if wanted.fisher is not None else ""
     for name, values in (("rates", wanted.rates), ("schedule", wanted.thaw)):
         more += f" {name}={','.join(map(repr, values))}" if values else ""
     if wanted.replay is None:
@@ -506,7 +526,7 @@ def _transfer(path: str, line_number: int, given: dict[str, str]) -> Transfer:
         raise InputError(path, f"found freeze={given['freeze']}; expected {expected}", line_number) from None
     one_of("features", "source")
     new = "new" in given and bool(one_of("new", "random"))
-    replay = NamedFile(given["replay"], line_number) if "replay" in given else None
+    replay, fisher = (NamedFile(given[name], line_number) if name in given else None for name in ("replay", "fisher"))
 
     def number(name: str, usual: float) -> float:
         try:
@@ -519,7 +539,8 @@ def _transfer(path: str, line_number: int, given: dict[str, str]) -> Transfer:
         raise InputError(path, f"found share={given['share']}; expected a number between 0 and 1", line_number)
     return Transfer(
         given.get("source", Transfer.source), layers, one_of("energy", *ENERGIES), new, replay, share,
-        one_of("labels", *LABELS), number("anchor", Transfer.anchor), *_by_layer(path, line_number, given, layers),
+        one_of("labels", *LABELS), number("anchor", Transfer.anchor), fisher,
+        *_by_layer(path, line_number, given, layers),
     )  # fmt: skip
 
 
@@ -543,21 +564,31 @@ def _by_layer(
     return rates, epochs
 
 
-def _with_replay(
+def _with_others(
     path: str, wanted: Transfer, given: StructureInput | None, method: str
 ) -> StructureInput | None:  # fmt: skip
-    """The structures of a deck with those of replay; InputError where these settings cannot be used."""
+    """The structures of a deck with those of replay and fisher; InputError where these settings cannot be used."""
     named = {"anchor": wanted.anchor, "rates": wanted.rates, "schedule": wanted.thaw}
     found = [name for name, value in named.items() if value]
     if found and method in second_order.METHODS:
         message = f"found {found[0]}= after TRANSFER with method={method}; expected one of {', '.join(METHODS)}"
         raise InputError(path, message)
-    if wanted.replay is None:
-        return given
-    if given is None:
-        message = f"found replay={wanted.replay.path} with a training set; expected TYPES, SETUPS and structures"
+    for name, file in (("replay", wanted.replay), ("fisher", wanted.fisher)):
+        if file is None:
+            continue
+        if given is None and _holds_structures(file.path):
+            message = f"found structures, {name}={file.path}, with a training set; expected another training set"
+            raise InputError(path, message, file.line)
+        if given is not None:
+            changes: dict[str, Any] = {name: (file,)}
+            given = dataclasses.replace(given, **changes)
+    if given is None and wanted.replay is not None and wanted.labels == "source":
+        message = "found labels=source with a training set, which does not hold what it takes; expected structures"
         raise InputError(path, message, wanted.replay.line)
-    return dataclasses.replace(given, replay=(wanted.replay,))
+    if not wanted.anchor and (wanted.fisher is not None or (given is not None and given.fisher)):
+        line = None if wanted.fisher is None else wanted.fisher.line
+        raise InputError(path, "found fisher without anchor=; expected both", line)
+    return given
 
 
 def _committee(

@@ -44,6 +44,8 @@ def mark(deck: TrainInput, draw: Draw, data: Data) -> str:
     frozen: tuple = () if deck.transfer is None else (deck.transfer.freeze,)
     if isinstance(deck.transfer, Transfer) and (deck.transfer.anchor or deck.transfer.rates or deck.transfer.thaw):
         frozen = (*frozen, deck.transfer.anchor, deck.transfer.rates, deck.transfer.thaw)
+    if deck.weighs_anchor:
+        frozen = (*frozen, "fisher")
     weights = () if data.weights is None else (data.weights.tolist(),)
     known = () if data.known is None else (np.packbits(data.known).tobytes(),)
     others = () if deck.loss == LossInput() else tuple(loss.lines(deck.loss))

@@ -23,7 +23,7 @@ from aenet_py.training.data.dataset import Data
 from aenet_py.training.data.splits import Draw
 from aenet_py.training.events import EpochErrors, Events
 from aenet_py.training.outcome import CALLER, PATIENCE, SIGNAL, Outcome
-from aenet_py.training.preparation import prepare
+from aenet_py.training.preparation import prepare, weighing
 from aenet_py.training.ranks import LostError, Ranks, SharedError
 
 if TYPE_CHECKING:
@@ -72,25 +72,26 @@ def run(deck: TrainInput, ranks: Ranks, events: Events) -> Outcome | None:
         ranks.together(lambda: stack.enter_context(alone) if ranks.rank == 0 else None)
         events.start(ranks)
         data, draw, stored = ranks.together(lambda: prepare(deck, ranks, events))
+        known = ranks.together(lambda: weighing(deck, ranks, events))
         for note in chebyshev.notes(data.setups):
             events.warn(note)
         with stopping() as stop:
-            outcome = None if deck.mode == "batches" else _train(deck, data, draw, stored, ranks, events, stop)
+            outcome = None if deck.mode == "batches" else _train(deck, data, draw, stored, known, ranks, events, stop)
         if outcome is None or outcome.reason != SIGNAL:
             events.finished(outcome)
         return outcome
 
 
 def _train(
-    deck: TrainInput, data: Data, draw: Draw, stored: dict[str, Any] | None, ranks: Ranks, events: Events,
-    stop: Callable[[], str | None],
+    deck: TrainInput, data: Data, draw: Draw, stored: dict[str, Any] | None, known: Data | None, ranks: Ranks,
+    events: Events, stop: Callable[[], str | None],
 ) -> Outcome:  # fmt: skip
-    """Train and write the results."""
+    """Train and write the results; known : as from `weighing`."""
     from aenet_py.training import checkpoint
     from aenet_py.training.initialise import initialise
 
     with _configured(deck, ranks) as device:
-        training = ranks.together(lambda: initialise(deck, data, draw, stored, device, ranks, events.warn))
+        training = ranks.together(lambda: initialise(deck, data, draw, stored, device, ranks, events.warn, known))
         _check_agreement(training, ranks)
         if stored is not None and checkpoint.interrupted(stored) is None:
             events.note(

@@ -10,7 +10,8 @@ import torch
 
 from aenet_py.inputs.model_transfer import ModelTransfer
 from aenet_py.inputs.train import TrainInput
-from aenet_py.training import checkpoint, model, model_transfer, optimizers, results, transfer
+from aenet_py.training import checkpoint, fisher, model, model_transfer, optimizers, results, transfer
+from aenet_py.training import source as pretrained
 from aenet_py.training.data import batches, test_set
 from aenet_py.training.data.batches import Batch
 from aenet_py.training.data.dataset import Data
@@ -59,7 +60,7 @@ class PreparedTraining:
 
 def initialise(
     deck: TrainInput, data: Data, draw: Draw, stored: dict[str, Any] | None, device: torch.device, ranks: Ranks,
-    warn: Callable[[str], None],
+    warn: Callable[[str], None], weighing: Data | None = None,
 ) -> PreparedTraining:  # fmt: skip
     """Check the files, set up the networks and their optimizer, and fill the batches.
 
@@ -79,6 +80,8 @@ def initialise(
         The processes; each has its part of every batch.
     warn : callable
         Called with the text of each warning.
+    weighing : Data, optional
+        Structures whose Fisher information weights the anchor (`preparation.weighing`).
 
     Returns
     -------
@@ -103,14 +106,20 @@ def initialise(
         source = model_transfer.read(deck, deck.transfer, data, stored)
         data, free, method = source.of(data), model_transfer.free(deck.transfer, networks), source.method
     elif deck.transfer is not None:
+        sources = pretrained.read(deck, deck.transfer, data) if stored is None or deck.transfer.anchor else []
         if stored is not None:
             origin = transfer.resume(deck, deck.transfer, stored, data)
         else:
-            origin = transfer.initialise(deck, deck.transfer, data, draw, networks)
+            origin = transfer.initialise(deck, deck.transfer, data, draw, networks, sources)
             _warn_of_atomic_energies(deck, origin, warn)
         data = origin.of(data)
         free = transfer.free(deck, deck.transfer, networks, origin)
-        held_to = transfer.anchor(deck, deck.transfer, data, networks)
+        if deck.transfer.anchor:
+            held_to = transfer.anchor(deck.transfer, networks, sources)
+            if weighing is not None:
+                pretrained.compare_all(deck, weighing, sources)
+                values = networks.like(held_to.values)
+                held_to = held_to.weighted(fisher.information(values, origin.of(weighing), deck.alpha or 0.0))
         factors = transfer.factors(deck.transfer, networks, origin)
         thaws = transfer.thaws(deck, deck.transfer, networks, origin)
     gradients = data.structures.gradients

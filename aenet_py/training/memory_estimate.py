@@ -14,7 +14,7 @@ from aenet_py.errors import AenetError, InputError
 from aenet_py.formats import gradients, trainset
 from aenet_py.formats.records import RecordReader
 from aenet_py.formats.text import native
-from aenet_py.inputs.train import TrainInput
+from aenet_py.inputs.train import TrainInput, Transfer
 from aenet_py.runtime import memory
 from aenet_py.training.data import pairs
 from aenet_py.training.data.constants import LARGE
@@ -123,28 +123,34 @@ def estimate(deck: TrainInput) -> MemoryEstimate:
         n_features, n_atoms = ([setup.n_features for setup, _ in known], [of.count for _, of in known])
         weights, layers = of_networks(deck, n_features, n_atoms, header.n_structures)
     others = [native(file.path) for file in deck.sets[1:]]
-    growth = 1 + sum(map(_size, others)) / n_bytes
-    features *= growth
+    sizes = [_size(each) for each in others]
+    features *= 1 + sum(size for size, _ in sizes) / n_bytes
+    used = [1.0] * len(sizes)  # shares whose gradients are kept
+    if deck.replays_set and isinstance(deck.transfer, Transfer):
+        share, n_replayed = deck.transfer.share, sizes[-1][1]
+        used[-1] = min(1.0, share / (1.0 - share) * header.n_structures / max(1, n_replayed))
+    growth = 1 + sum(part * size for part, (size, _) in zip(used, sizes, strict=True)) / n_bytes
     need = MemoryEstimate(features, 0, weights, layers)
     if deck.alpha is None or not footer.setups:
         return need
     if deck.memory_mode == "recompute":
         return replace(need, later=_later(model(header.types, header.atomic_energies, footer.setups), deck))
-    size = 0
-    for each in map(gradients.path_of, [path, *others]):
+    size = 0.0
+    for each, part in zip(map(gradients.path_of, [path, *others]), [1.0, *used], strict=True):
         if not os.path.exists(each):
             raise AenetError(f"{each}: no such file; FORCES requires these gradients")
-        size += os.path.getsize(each)
+        size += part * os.path.getsize(each)
     layouts = [layout_of(setup, header.types) for setup in footer.setups]
-    packed = 4 * most_words(layouts, size // 8, int(growth * footer.n_atoms))
+    packed = 4 * most_words(layouts, int(size) // 8, int(growth * footer.n_atoms))
     return _with_gradients(need, deck, packed, header.n_structures)
 
 
-def _size(path: str) -> int:
-    """Bytes of a training set; AenetError if it is missing, or none."""
+def _size(path: str) -> tuple[int, int]:
+    """Bytes and structures of a training set; AenetError if it is missing, or none."""
     with trainset.open_source(path) as source:
-        trainset.check_header(path, trainset.read_header(source), "test")
-    return os.path.getsize(path)
+        header = trainset.read_header(source)
+        trainset.check_header(path, header, "test")
+    return os.path.getsize(path), header.n_structures
 
 
 def _copies(n_bytes: float) -> float:

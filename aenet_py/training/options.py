@@ -6,7 +6,7 @@ import dataclasses
 import difflib
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from aenet_py.errors import AenetError, InputError
@@ -45,7 +45,7 @@ PLACEHOLDER = "training-set"  # for a path that may have blanks, which an input 
 class TransferOptions:
     """Options of a transfer, as given: a folder or model.restart, layers to freeze, energies, whether new networks.
 
-    more : share, labels and anchor, by name.
+    more : share, labels and anchor, by name; sets : training sets of the source (replay, fisher), by name.
     """
 
     source: str
@@ -53,6 +53,7 @@ class TransferOptions:
     energy: str
     new: bool
     more: Mapping[str, Any]
+    sets: Mapping[str, str] = field(default_factory=dict)
 
 
 def deck_of(
@@ -94,7 +95,8 @@ def deck_of(
     lines = [f"TRAININGSET {PLACEHOLDER}", *_lines(caller, options, chooses_test)]
     if transfer is not None:
         new = " new=random" if transfer.new else ""
-        more = "".join(f" {name}={value}" for name, value in transfer.more.items())
+        named = dict.fromkeys(transfer.sets, PLACEHOLDER)
+        more = "".join(f" {name}={value}" for name, value in {**transfer.more, **named}.items())
         lines += ["MODE transfer", f"TRANSFER source=. freeze={transfer.freeze} energy={transfer.energy}{new}{more}"]
     lines += ["NETWORKS", *_network_lines(caller, networks)]
     numbered = [Line(number, line) for number, line in enumerate(lines, 1)]
@@ -104,7 +106,9 @@ def deck_of(
         message = str(error).removeprefix(caller).removeprefix(f":{error.line}")
         raise AenetError(f"{caller}{message}") from None
     if transfer is not None and isinstance(deck.transfer, Transfer):
-        deck = dataclasses.replace(deck, transfer=dataclasses.replace(deck.transfer, source=foreign(transfer.source)))
+        files: dict[str, Any] = {name: NamedFile(foreign(path)) for name, path in transfer.sets.items()}
+        changed = dataclasses.replace(deck.transfer, source=foreign(transfer.source), **files)
+        deck = dataclasses.replace(deck, transfer=changed)
     if names is not None:
         renamed = (dataclasses.replace(network, path=foreign(names[network.symbol])) for network in deck.networks)
         deck = dataclasses.replace(deck, networks=tuple(renamed))
@@ -114,6 +118,7 @@ def deck_of(
 def structures_of(
     structures: Any, setups: Any, atomic_energies: Any, labels: Labels, folder: str | os.PathLike[str],
     test_set: Any = None, validation_set: Any = None, repulsion: str | None = None, replay: Any = None,
+    fisher: Any = None,
 ) -> tuple[StructureInput, str]:  # fmt: skip
     """Structures as an input file would name them, and what messages and potentials call them.
 
@@ -137,6 +142,8 @@ def structures_of(
         What follows REPULSION.
     replay : path, structure, or iterable of these, optional
         Structures of the source of a transfer.
+    fisher : path, structure, or iterable of these, optional
+        Structures whose Fisher information weights its anchor.
 
     Returns
     -------
@@ -150,17 +157,17 @@ def structures_of(
     """
     energies = arguments.atomic_energies(setups, atomic_energies)
     files = tuple(NamedFile(seen_from(folder, arguments.path(each, "setups"))) for each in setups.values())
-    given, test, validation, replayed = (
+    given, test, validation, replayed, of_fisher = (
         tuple(
             each if isinstance(each, Structure) else NamedFile(foreign(seen_from(folder, each)))
             for each in ([] if some is None else arguments.structures(some))
         )
-        for some in (structures, test_set, validation_set, replay)
+        for some in (structures, test_set, validation_set, replay, fisher)
     )
     wanted = repulsions.given(repulsion, "repulsion")
     found = StructureInput(
         tuple(setups), energies, files, given, labels, repulsion=wanted, test=test, validation=validation,
-        replay=replayed,
+        replay=replayed, fisher=of_fisher,
     )  # fmt: skip
     return found, seen_from(folder, os.fspath(structures)) if isinstance(structures, str | os.PathLike) else STRUCTURES
 

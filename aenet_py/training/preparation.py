@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,11 +17,12 @@ from aenet_py.formats import structures as structure_files
 from aenet_py.formats.source import Advance, unwatched
 from aenet_py.formats.text import native
 from aenet_py.formats.trainset import TrainingSet
-from aenet_py.inputs.train import TrainInput
+from aenet_py.inputs.loss import LossInput
+from aenet_py.inputs.train import TrainInput, Transfer
 from aenet_py.pipelines import atomic_energies
 from aenet_py.runtime import accelerate
 from aenet_py.training import memory_estimate
-from aenet_py.training.data import dataset, direct, held_out, packing, sets, splits, test_set, virials, weights
+from aenet_py.training.data import dataset, direct, held_out, packing, replay, sets, splits, test_set, virials, weights
 from aenet_py.training.data.dataset import Data
 from aenet_py.training.data.direct import Direct
 from aenet_py.training.data.splits import REPLAYED, TRAINED, Draw
@@ -82,46 +85,30 @@ def _load(deck: TrainInput, ranks: Ranks, events: Events) -> tuple[Data, Draw, d
 
 def _read(deck: TrainInput, ranks: Ranks, events: Events) -> tuple[Data, Draw, dict[str, Any] | None]:
     events.reading()
-    computed, mine, sizes = None, None, None
+    mine = None
     with contextlib.ExitStack() as beside:
-        if deck.structures is None:
-            events.note(ranks.together(lambda: memory_estimate.check(deck, ranks)))
-            n_bytes = sum(os.path.getsize(native(file.path)) for file in deck.sets)
-            with events.progress(n_bytes, "B") as advance_set:
-                training_set, sizes = sets.read(deck, advance_set)
-        else:
-            deck, computed = _computed(deck, ranks, events, beside)
-            training_set = computed.training_set
-        roles = _roles(deck, training_set, computed, sizes)
-        _warn_of_shared(deck, training_set, roles, events)
+        deck, training_set, computed, sizes = _training_set(deck, ranks, events, beside)
+        is_kept = dataset.kept(deck, training_set, sizes)
+        paths = [entry.path.strip() for entry in itertools.compress(training_set.structures.entries, is_kept)]
+        given = held_out.of_files(deck, sizes) if computed is None else computed.included.roles
+        roles = held_out.roles(deck, given, None if computed is None else computed.included.structures)
+        roles = None if roles is None else roles[is_kept]
+        _warn_of_shared(deck, paths, roles, events)
         if ranks.size > 1 and not (deck.save_batches and ranks.rank == 0):
-            is_kept = dataset.kept(deck, training_set)
-            pairs = zip(training_set.structures.entries, is_kept, strict=True)
-            paths = [entry.path.strip() for entry, kept in pairs if kept]
             with_forces = dataset.with_forces_ahead(deck, training_set, computed, sizes)
             draw = test_set.draw(deck, with_forces, paths, _state(deck)[1], roles)
             n_atoms = np.diff(training_set.structures.starts)[is_kept]
             mine = splits.shared(draw, n_atoms, ranks.rank, ranks.size)
-        advance: Advance = unwatched
-        if deck.memory_mode == "recompute" or (computed is not None and deck.alpha is not None):
-            advance = beside.enter_context(events.progress(len(training_set.structures.entries), "structures"))
-        elif deck.alpha is not None:
-            n_bytes = sum(os.path.getsize(gradients.path_of(native(file.path))) for file in deck.sets)
-            advance = beside.enter_context(events.progress(n_bytes, "B"))
-            accelerate.ready(packing)
-        if computed is None and deck.memory_mode != "recompute":
-            beside.enter_context(importing("torch"))
-        data = dataset.prepare(deck, training_set, mine, advance, ranks.threads, computed, sizes)
+        data = _prepared(deck, training_set, computed, sizes, mine, ranks, events, beside)
     if computed is not None:
         weighted = weights.of(deck, computed.included.structures)
         if weighted is not None:
-            data = replace(data, weights=weighted[dataset.kept(deck, training_set)])
+            data = replace(data, weights=weighted[is_kept])
     if deck.loss.stress:
         assert computed is not None
-        found = virials.of(computed.included.structures)
-        data = replace(data, virials=found[dataset.kept(deck, training_set)])
-    if computed is not None and (computed.included.roles == REPLAYED).any():
-        data = replace(data, replayed=(computed.included.roles == REPLAYED)[dataset.kept(deck, training_set)])
+        data = replace(data, virials=virials.of(computed.included.structures)[is_kept])
+    if (given == REPLAYED).any():
+        data = replace(data, replayed=(given == REPLAYED)[is_kept])
     data = replace(data, limits=(deck.loss.huber_energy, deck.loss.huber_forces))
     events.data(data)
     events.preparing()
@@ -131,25 +118,69 @@ def _read(deck: TrainInput, ranks: Ranks, events: Events) -> tuple[Data, Draw, d
     return data, draw, stored
 
 
-def _roles(
-    deck: TrainInput, training_set: TrainingSet, computed: Direct | None, sizes: list[int] | None
-) -> np.ndarray | None:
-    """What the structures that are kept are used for, if the deck decides that (`held_out.roles`)."""
-    is_kept = dataset.kept(deck, training_set)
-    if computed is None:
-        assert sizes is not None
-        found = held_out.roles(deck, sets.roles(deck, sizes), None)
-    else:
-        found = held_out.roles(deck, computed.included.roles, computed.included.structures)
-    return None if found is None else found[is_kept]
+def weighing(deck: TrainInput, ranks: Ranks, events: Events) -> Data | None:
+    """All structures that ``fisher=`` names, with gradients, in each process.
+
+    None without any.  AenetError as from `prepare`.
+    """
+    transfer, given, path = deck.transfer, deck.structures, deck.training_set
+    if not deck.weighs_anchor or not isinstance(transfer, Transfer):
+        return None
+    if given is not None:
+        given = replace(given, given=given.fisher, test=(), validation=(), replay=(), forces_list=None)
+    elif transfer.fisher is not None:
+        path = transfer.fisher.path
+    mode = deck.memory_mode if deck.memory_mode == "disk" else "cpu"
+    alone = replace(
+        deck, training_set=path, structures=given, transfer=replace(transfer, replay=None, labels="own"),
+        held_out=None, weights=None, loss=LossInput(), method="lm", memory_mode=mode,
+    )  # fmt: skip
+    with contextlib.ExitStack() as beside:
+        alone, training_set, computed, sizes = _training_set(alone, ranks, events, beside)
+        return _prepared(alone, training_set, computed, sizes, None, ranks, events, beside)
 
 
-def _warn_of_shared(deck: TrainInput, training_set: TrainingSet, roles: np.ndarray | None, events: Events) -> None:
-    """Warn of structures, by their paths, that are both trained on and tested or validated; roles : as of `_roles`."""
+def _training_set(
+    deck: TrainInput, ranks: Ranks, events: Events, beside: contextlib.ExitStack
+) -> tuple[TrainInput, TrainingSet, Direct | None, list[int]]:
+    """The training set, read or computed, and the structures of each file; deck, beside : as of `_computed`."""
+    if deck.structures is not None:
+        deck, computed = _computed(deck, ranks, events, beside)
+        return deck, computed.training_set, computed, [len(computed.included.structures)]
+    events.note(ranks.together(lambda: memory_estimate.check(deck, ranks)))
+    n_bytes = sum(os.path.getsize(native(file.path)) for file in deck.sets)
+    with events.progress(n_bytes, "B") as advance:
+        training_set, sizes = sets.read(deck, advance)
+    in_share = dataset.used(deck, sizes)
+    if in_share is not None:
+        events.note(replay.told(held_out.of_files(deck, sizes), in_share))
+    return deck, training_set, None, sizes
+
+
+def _prepared(
+    deck: TrainInput, training_set: TrainingSet, computed: Direct | None, sizes: list[int], mine: np.ndarray | None,
+    ranks: Ranks, events: Events, beside: contextlib.ExitStack,
+) -> Data:  # fmt: skip
+    """The structures that are kept, with their gradients; mine : as of `dataset.prepare`; beside : of `_computed`."""
+    advance: Advance = unwatched
+    if deck.memory_mode == "recompute" or (computed is not None and deck.alpha is not None):
+        advance = beside.enter_context(events.progress(len(training_set.structures.entries), "structures"))
+    elif deck.alpha is not None:
+        n_bytes = sum(os.path.getsize(gradients.path_of(native(file.path))) for file in deck.sets)
+        advance = beside.enter_context(events.progress(n_bytes, "B"))
+        accelerate.ready(packing)
+    if computed is None and deck.memory_mode != "recompute":
+        beside.enter_context(importing("torch"))
+    return dataset.prepare(deck, training_set, mine, advance, ranks.threads, computed, sizes)
+
+
+def _warn_of_shared(deck: TrainInput, paths: Sequence[str], roles: np.ndarray | None, events: Events) -> None:
+    """Warn of structures, by their paths, that are both trained on and tested or validated.
+
+    roles : of the structures that are kept, as from `held_out.roles`.
+    """
     if roles is None:
         return
-    entries = np.array(training_set.structures.entries, dtype=object)[dataset.kept(deck, training_set)]
-    paths = [entry.path.strip() for entry in entries]
     trained = {path for path, role in zip(paths, roles.tolist(), strict=True) if role == TRAINED}
     both = [path for path, role in zip(paths, roles.tolist(), strict=True) if role != TRAINED and path in trained]
     if both:

@@ -60,6 +60,13 @@ def read(deck: TrainInput, wanted: Transfer, data: Data) -> list[PretrainedSourc
     return sources
 
 
+def compare_all(deck: TrainInput, data: Data, sources: Sequence[PretrainedSource | None]) -> None:
+    """`compare` for each species of the source."""
+    for number, (network, each) in enumerate(zip(deck.networks, sources, strict=True)):
+        if each is not None:
+            compare(deck, network, data, number, each.path, each.potential)
+
+
 def compare(deck: TrainInput, network: NetworkInput, data: Data, number: int, path: str, file: PotentialFile) -> None:
     """InputError if a potential is for another species, other features or another network."""
     symbol = network.symbol

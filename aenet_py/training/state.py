@@ -47,6 +47,15 @@ class Anchor:
         """Derivatives of the term by the networks' values."""
         return 2.0 * self.strengths * (values - self.values)
 
+    def weighted(self, information: torch.Tensor) -> Anchor:
+        """With strengths in proportion to the information, whose mean over what is held stays what it is.
+
+        As the elastic weight consolidation of J. Kirkpatrick et al., PNAS 114, 3521 (2017).
+        """
+        held = self.strengths > 0.0
+        mean = information[held].mean()
+        return Anchor(self.values, self.strengths * information / mean) if mean > 0.0 else self
+
 
 @dataclass
 class TrainingState:

@@ -256,7 +256,7 @@ def transfer(
     atomic_energies: AtomicEnergies | None = None, energy_key: str | None = None, forces_key: str | None = None,
     test_set: Structures | None = None, validation_set: Structures | None = None, repulsion: str | None = None,
     replay: Structures | None = None, share: float = 0.3, replay_labels: str = "own", anchor: float = 0.0,
-    rates: Sequence[float] | None = None, thaw: Sequence[int] | None = None,
+    fisher: Structures | None = None, rates: Sequence[float] | None = None, thaw: Sequence[int] | None = None,
     folder: Path = ".", committee: int | str | None = None, on_epoch: OnEpoch | None = None, progress: bool = False,
     **settings: Any,
 ) -> TrainingResult | CommitteeResult:  # fmt: skip
@@ -294,13 +294,17 @@ def transfer(
     repulsion : str, optional
         As in `train`; it must be that of the source.
     replay : path, ase.Atoms, Structure, or iterable of these, optional
-        Structures of the source that are trained on as well, so that it is not forgotten; with `setups` only.
+        Structures of the source that are trained on as well, so that it is not forgotten; without `setups`, a training
+        set of them.
     share : float, default 0.3
         Their share of the structures that are trained on.
     replay_labels : {"own", "source"}, default "own"
         Whether they have their own energies and forces or those that the source's potentials predict.
     anchor : float, default 0
         Factor of the squared distance from the source's weights, which is added to the loss.
+    fisher : path, ase.Atoms, Structure, or iterable of these, optional
+        Structures of the source whose Fisher information weights the squares of the anchor; their energies and forces
+        do not matter.  Without `setups`, a training set of them.
     rates : sequence of float, optional
         Factor of the learning rate of each layer, from the first; the last one is that of all further layers.
     thaw : sequence of int, optional
@@ -340,14 +344,17 @@ def transfer(
     """
     names = None
     keys, held = Labels(energy_key, forces_key), (test_set, validation_set)
-    of, name = _given("transfer()", training_set, setups, atomic_energies, keys, folder, held, repulsion, replay)
+    of_source = {"replay": replay, "fisher": fisher}
+    of, name = _given("transfer()", training_set, setups, atomic_energies, keys, folder, held, repulsion, of_source)
     if networks is None and of is not None:
         networks, names = options.networks_of(of.types, os.fspath(source))
     elif networks is None:
         networks, names = options.of_source(options.training_set("transfer()", training_set), os.fspath(source))
     more: dict[str, Any] = {"share": share, "labels": replay_labels, "anchor": anchor}
     more |= {key: ",".join(map(str, each)) for key, each in (("rates", rates), ("schedule", thaw)) if each is not None}
-    wanted = TransferOptions(options.seen_from(folder, source), freeze, energy, new, more)
+    sets = {} if of is not None else {key: each for key, each in of_source.items() if each is not None}
+    paths = {key: options.seen_from(folder, options.training_set("transfer()", each)) for key, each in sets.items()}
+    wanted = TransferOptions(options.seen_from(folder, source), freeze, energy, new, more, paths)
     settings = _with_committee(settings, committee)
     deck = options.deck_of("transfer()", name, networks, settings, wanted, names, of)
     return _train(deck, folder, on_epoch, progress)
@@ -356,13 +363,19 @@ def transfer(
 def _given(
     caller: str, training_set: Structures, setups: Mapping[str, Path] | None,
     atomic_energies: AtomicEnergies | None, keys: Labels, folder: Path,
-    held: tuple[Structures | None, Structures | None], repulsion: str | None, replay: Structures | None = None,
+    held: tuple[Structures | None, Structures | None], repulsion: str | None,
+    of_source: Mapping[str, Structures | None] | None = None,
 ) -> tuple[StructureInput | None, str]:  # fmt: skip
-    """The structures to train on, None for a training set, and their name; held : to test and to validate."""
+    """The structures to train on, None for a training set, and their name.
+
+    held : to test and to validate; of_source : replay and fisher of a transfer.
+    """
     if setups is not None:
-        return options.structures_of(training_set, setups, atomic_energies, keys, folder, *held, repulsion, replay)
-    if (atomic_energies, *held, repulsion, replay) != (None,) * 5 or keys != ANY:
-        names = "atomic_energies, energy_key, forces_key, test_set, validation_set, repulsion and replay"
+        return options.structures_of(
+            training_set, setups, atomic_energies, keys, folder, *held, repulsion, **(of_source or {})
+        )
+    if (atomic_energies, *held, repulsion) != (None,) * 4 or keys != ANY:
+        names = "atomic_energies, energy_key, forces_key, test_set, validation_set and repulsion"
         raise AenetError(f"{caller}: {names} are for structures; give setups, too")
     return None, options.seen_from(folder, options.training_set(caller, training_set))
 

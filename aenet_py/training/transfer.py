@@ -81,9 +81,11 @@ def resume(deck: TrainInput, wanted: Transfer, state: dict[str, Any], data: Data
     return origin
 
 
-def initialise(deck: TrainInput, wanted: Transfer, data: Data, draw: Draw, networks: Networks) -> Origin:
-    """Copy the source's weights to the networks, and determine the normalisation; AenetError if it does not fit."""
-    sources = source.read(deck, wanted, data)
+def initialise(
+    deck: TrainInput, wanted: Transfer, data: Data, draw: Draw, networks: Networks,
+    sources: Sequence[PretrainedSource | None],
+) -> Origin:  # fmt: skip
+    """Copy the source's weights to the networks, and determine the normalisation; sources : as from `source.read`."""
     for layers, each in zip(networks.species, sources, strict=True):
         if each is not None:
             model.take_weights(layers, each.weights)
@@ -134,13 +136,11 @@ def initialise(deck: TrainInput, wanted: Transfer, data: Data, draw: Draw, netwo
     return dataclasses.replace(before, shifts=shifts, added=added, error=error)
 
 
-def anchor(deck: TrainInput, wanted: Transfer, data: Data, networks: Networks) -> Anchor | None:
-    """What holds the networks' values back, None without an anchor; AenetError as `source.read`."""
-    if not wanted.anchor:
-        return None
+def anchor(wanted: Transfer, networks: Networks, sources: Sequence[PretrainedSource | None]) -> Anchor:
+    """What holds the networks' values back; sources : as from `source.read`."""
     values, strengths = torch.zeros_like(networks.values), torch.zeros_like(networks.values)
     pairs = zip(networks.like(values).species, networks.like(strengths).species, strict=True)
-    for (layers, held), each in zip(pairs, source.read(deck, wanted, data), strict=True):
+    for (layers, held), each in zip(pairs, sources, strict=True):
         if each is not None:
             model.take_weights(layers, each.weights)
             model.take_weights(held, np.full_like(each.weights, wanted.anchor))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 import signal
@@ -11,14 +12,17 @@ import numpy as np
 import pytest
 import torch
 
-from aenet_py import train, transfer
+from aenet_py import generate, train, transfer
 from aenet_py.cli.aenet_pytorch import main
 from aenet_py.errors import AenetError, AenetWarning
 from aenet_py.formats import xsf
 from aenet_py.inputs import train as inputs
 from aenet_py.potentials.potential import Potential
+from aenet_py.training import fisher, loop
 from aenet_py.training import run as run_module
+from aenet_py.training import source as pretrained
 from aenet_py.training import state as states
+from aenet_py.training.data import batches
 from aenet_py.training.state import Anchor
 from compat_tests.cli.cases import FIXTURES, listing
 
@@ -183,7 +187,8 @@ SAVE_ENERGIES
 METHOD method=adamw lr=0.01
 FORCES alpha=0.2
 MODE transfer
-TRANSFER source=../source freeze=1 rates=0.5,1 replay=source.extxyz share=0.5 labels=source anchor=0.01
+TRANSFER
+source=../source freeze=1 rates=0.5,1 replay={of_source} share=0.5 labels=source anchor=0.01 fisher={of_source}
 NETWORKS
 {networks}
 TYPES
@@ -222,7 +227,7 @@ def deck(tmp_path, monkeypatch) -> Path:
         networks="\n".join(f"{symbol} {symbol}.nn 1 6:tanh" for symbol in ENERGIES),
         types="\n".join(f"{symbol} {energy}" for symbol, energy in ENERGIES.items()),
         setups="\n".join(f"{symbol} {CASE}/{symbol}.stp" for symbol in ENERGIES),
-        n=len(TARGET), files="\n".join(TARGET),
+        of_source="source.extxyz", n=len(TARGET), files="\n".join(TARGET),
     )  # fmt: skip
     Path("train.in").write_text(text)
     return folder
@@ -253,6 +258,7 @@ def test_the_deck_can_be_written(deck):
     assert given.transfer.share == 0.5
     assert given.transfer.labels == "source"
     assert given.transfer.anchor == 0.01
+    assert given.transfer.fisher.path == "source.extxyz"
     Path("written.in").write_text(inputs.to_text(given))
     assert inputs.read("written.in").transfer == given.transfer
     assert deck.exists()
@@ -269,6 +275,8 @@ def test_the_deck_can_be_written(deck):
         ("anchor=0.01", "rates=a", r"train.in:\d+: found rates=a; expected a factor for each layer"),
         ("anchor=0.01", "schedule=4,2", r"train.in:\d+: found schedule=4,2; expected increasing numbers of epochs"),
         ("anchor=0.01", "schedule=2,4", r"found schedule=2,4; .* at most 1, the number of frozen layers"),
+        ("anchor=0.01 ", "", r"found fisher without anchor=; expected both"),
+        ("fisher=source", "fisher=missing", r"train.in:\d+: found 'missing.extxyz', which does not exist"),
         ("method=adamw lr=0.01", "method=lm", r"found anchor= after TRANSFER with method=lm; expected one of adam"),
     ],
 )
@@ -281,9 +289,139 @@ def test_errors(old, new, message, capsys):
     assert re.search(message, capsys.readouterr().err)
 
 
-def test_replay_needs_structures(source, tmp_path):
-    with pytest.raises(AenetError, match="repulsion and replay are for structures; give setups, too"):
-        transfer("some.train", source, replay=SOURCE, folder=tmp_path)
+def test_structures_of_replay_need_setups(source, tmp_path):
+    with pytest.raises(AenetError, match=r"structures without setups; give setups and atomic_energies, too"):
+        transfer("some.train", source, NETWORKS, replay=SOURCE, folder=tmp_path)
+
+
+@pytest.fixture(scope="module")
+def sets(tmp_path_factory) -> tuple[Path, Path]:
+    """Training sets of the structures to fine-tune on, and of those of the source."""
+    folder = tmp_path_factory.mktemp("sets")
+    for name, paths in (("target", TARGET), ("source", SOURCE)):
+        generate(paths, COMMON["setups"], ENERGIES, folder / f"{name}.train", forces=True)
+    return folder / "target.train", folder / "source.train"
+
+
+def weights_of(folder: Path) -> np.ndarray:
+    return np.concatenate([values.numpy() for _, values in sorted(layers_of(folder).items())])
+
+
+def test_training_sets_of_the_source(source, sets, tmp_path):
+    """Replay and Fisher information of training sets: the same weights as with the structures, to the bit."""
+    settings = {"iterations": 4, "lr": 0.01, "share": 0.6, "anchor": 0.1, "test_percent": 20, "memory_mode": "cpu"}
+    fine_tuned(source, tmp_path / "structures", replay=SOURCE, fisher=SOURCE, **settings)
+    common = {"freeze": 0, "forces_weight": 0.2, "batch_size": 4, **settings}
+    found = {}
+    for name, more in {"sets": {"replay": sets[1], "fisher": sets[1]}, "naive": {"fisher": sets[1]}}.items():
+        found[name] = transfer(sets[0], source, folder=tmp_path / name, **more, **common)
+    assert np.array_equal(weights_of(tmp_path / "sets"), weights_of(tmp_path / "structures"))
+    assert not np.array_equal(weights_of(tmp_path / "sets"), weights_of(tmp_path / "naive"))
+    assert len(found["sets"].energies["train"].paths) == 10  # 4 of 5, and 6 of 9
+    assert not set(found["sets"].energies["test"].paths) & set(SOURCE)
+
+
+DECK_OF_SETS = """TRAININGSET target.train
+TESTPERCENT 20
+ITERATIONS 2
+METHOD method=adamw lr=0.01
+FORCES alpha=0.2
+MODE transfer
+TRANSFER source=source freeze=0 replay=source.train anchor=0.1
+NETWORKS
+{networks}
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("replay=source.train", "replay=a.extxyz", r"train.in:7: found structures, replay=a.extxyz, with a training"),
+        ("anchor=0.1", "anchor=0.1 fisher=a.xsf", r"train.in:7: found structures, fisher=a.xsf, with a training set"),
+        ("anchor=0.1", "labels=source", r"train.in:7: found labels=source with a training set"),
+        ("ITERATIONS 2", "ITERATIONS 2\nSAVE_BATCHES", r"train.in:4: found SAVE_BATCHES with replay=source.train"),
+        ("replay=source.train", "replay=other.train", r"other.train"),
+    ],
+)
+def test_errors_of_training_sets(old, new, message, source, sets, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for path in sets[0].parent.iterdir():
+        Path(path.name).symlink_to(path)
+    Path("source").symlink_to(source)
+    networks = "\n".join(f"{symbol} {symbol}.nn 1 6:tanh" for symbol in ENERGIES)
+    Path("train.in").write_text(DECK_OF_SETS.format(networks=networks).replace(old, new))
+    assert main([]) == 1
+    assert re.search(message, capsys.readouterr().err)
+
+
+def test_the_source_is_read_once(source, tmp_path, monkeypatch):
+    """Also by a training that resumes, which needs it for the anchor only."""
+    count, read = [0], pretrained.read
+
+    def counted(*arguments):
+        count[0] += 1
+        return read(*arguments)
+
+    monkeypatch.setattr(pretrained, "read", counted)
+    for expected in (1, 2):
+        fine_tuned(source, tmp_path, anchor=0.1)
+        assert count[0] == expected
+    fine_tuned(source, tmp_path / "without")
+    fine_tuned(source, tmp_path / "without")
+    assert count[0] == 3
+
+
+def captured_information(monkeypatch, source: Path, folder: Path, **settings) -> tuple[tuple, torch.Tensor]:
+    """The arguments and the result of `fisher.information` in a training."""
+    found, information = [], fisher.information
+
+    def captured(*arguments):
+        found.append((arguments, information(*arguments)))
+        return found[-1][1]
+
+    monkeypatch.setattr(fisher, "information", captured)
+    fine_tuned(source, folder, anchor=0.1, **settings)
+    return found[0]
+
+
+@torch.no_grad()
+def test_the_information_is_that_of_finite_differences(source, tmp_path, monkeypatch):
+    """Of the energies per atom and the forces that the source predicts, by its weights."""
+    (networks, data, alpha), found = captured_information(monkeypatch, source, tmp_path, fisher=SOURCE[:3])
+    scales = [torch.from_numpy(scale) for scale in data.feature_scales]
+    (batch,) = batches.assemble(data, [([0, 1, 2], [])], False)
+
+    def predicted(values: torch.Tensor) -> torch.Tensor:
+        evaluation = loop.evaluate(networks.like(values), batch, scales)
+        root = (alpha / batch.whole.n_atoms) ** 0.5
+        energies = evaluation.energies / batch.n_atoms * ((1.0 - alpha) / 3) ** 0.5
+        return torch.cat([energies, root * evaluation.forces.flatten()])
+
+    assert float(found.max()) > 0
+    for place in range(0, len(found), 7):
+        step = torch.zeros_like(networks.values)
+        step[place] = 1e-5
+        derivatives = (predicted(networks.values + step) - predicted(networks.values - step)) / 2e-5
+        assert float(found[place]) == pytest.approx(float((derivatives**2).sum()), rel=1e-5, abs=1e-9)
+
+
+def test_the_information_does_not_depend_on_labels(source, tmp_path, monkeypatch):
+    structures = [xsf.read(path) for path in SOURCE[:3]]
+    others = [dataclasses.replace(each, energy=each.energy + 1.0, forces=each.forces + 0.5) for each in structures]
+    found = [
+        captured_information(monkeypatch, source, tmp_path / str(number), fisher=given)[1]
+        for number, given in enumerate((structures, others))
+    ]
+    assert torch.equal(*found)
+
+
+def test_weighted_anchors():
+    """Their mean over what is held stays; weights without information are free."""
+    strengths = torch.tensor([0.5, 0.5, 0.0, 0.5], dtype=torch.float64)
+    anchor = Anchor(torch.zeros(4, dtype=torch.float64), strengths)
+    found = anchor.weighted(torch.tensor([1.0, 5.0, 7.0, 0.0], dtype=torch.float64))
+    assert found.strengths.tolist() == [0.25, 1.25, 0.0, 0.0]
+    assert anchor.weighted(torch.zeros(4, dtype=torch.float64)) is anchor
 
 
 def layers_of(folder: Path, name: str = "model.transfered.restart") -> dict[int, torch.Tensor]:

@@ -29,7 +29,7 @@ from aenet_py.formats.trainset import TrainingSet
 from aenet_py.inputs.generate import choose_forces
 from aenet_py.inputs.train import TrainInput, Transfer
 from aenet_py.structure import Structure
-from aenet_py.training.data import direct, gradients, pairs, recompute
+from aenet_py.training.data import direct, gradients, held_out, pairs, recompute, replay
 from aenet_py.training.data.constants import LARGE
 from aenet_py.training.data.direct import Direct
 from aenet_py.training.data.gradients import Gradients, Wanted
@@ -176,10 +176,21 @@ def read(deck: TrainInput, advance: Advance = unwatched) -> TrainingSet:
     return training_set
 
 
-def kept(deck: TrainInput, training_set: TrainingSet) -> np.ndarray:
-    """Which structures are not above MAXENERGY, (n,) bool; AenetError if none is left."""
+def used(deck: TrainInput, sizes: Sequence[int] | None) -> np.ndarray | None:
+    """Which structures of `TrainInput.sets` are in the share of replay, (n,) bool; None without replay of a set."""
+    return replay.used(deck, held_out.of_files(deck, sizes)) if deck.replays_set and sizes is not None else None
+
+
+def kept(deck: TrainInput, training_set: TrainingSet, sizes: Sequence[int] | None = None) -> np.ndarray:
+    """Which structures are used, and not above MAXENERGY, (n,) bool; AenetError if none is left.
+
+    sizes : structures of each file, unless there is one.
+    """
     entries, limit = training_set.structures.entries, deck.max_energy
     is_kept = np.array([limit is None or entry.energy / entry.n_atoms <= limit for entry in entries])
+    in_share = used(deck, sizes)
+    if in_share is not None:
+        is_kept &= in_share
     if not is_kept.any():
         raise AenetError(f"{deck.training_set}: every structure is above MAXENERGY; there is nothing to train on")
     return is_kept
@@ -203,7 +214,7 @@ def with_forces_ahead(
 
     of : the training set's structures, unless it is in a file; sizes : structures of each file, unless there is one.
     """
-    is_kept = kept(deck, training_set)
+    is_kept = kept(deck, training_set, sizes)
     if deck.alpha is None:
         return np.zeros(int(is_kept.sum()), dtype=bool)
     if of is not None:
@@ -265,7 +276,8 @@ def prepare(
     entries, atoms, starts = whole.entries, whole.atoms, whole.starts
     counts = np.diff(starts)
     per_atom = [entry.energy / entry.n_atoms for entry in entries]
-    is_kept = kept(deck, training_set)
+    is_kept, in_share = kept(deck, training_set, sizes), used(deck, sizes)
+    n_used = len(entries) if in_share is None else int(np.count_nonzero(in_share))
     numbers = np.flatnonzero(is_kept).tolist()
     of_networks = np.argsort(order)
     n_first = len(entries) if sizes is None else sizes[0]  # sets that are only tested do not change the training
@@ -306,7 +318,7 @@ def prepare(
     shifts = (training.shift,) * len(order)
     known = None if of is None else of.included.known_forces
     return Data(
-        structures, len(entries) - len(numbers), setups, statistics, training, shifts, own=own,
+        structures, n_used - len(numbers), setups, statistics, training, shifts, own=own,
         checksum_of_all=None if own is None else of_all, known=None if known is None else known[sorting],
     )  # fmt: skip
 

@@ -60,6 +60,16 @@ def roles(deck: TrainInput, given: np.ndarray, structures: Sequence[Structure] |
     return found
 
 
+def of_files(deck: TrainInput, sizes: Sequence[int]) -> np.ndarray:
+    """What the structures of `TrainInput.sets` are there for, (n,) int8: UNKNOWN for those of the training set."""
+    held, parts = deck.held_out, [UNKNOWN]
+    if held is not None:
+        parts += [TESTED] * (held.test_set is not None) + [VALIDATED] * (held.validation_set is not None)
+    if deck.replays_set:
+        parts.append(REPLAYED)
+    return np.repeat(parts, sizes).astype(np.int8)
+
+
 def _units(deck: TrainInput, key: str, free: np.ndarray, structures: Sequence[Structure] | None) -> list[np.ndarray]:
     """Structures that stay together: those of a group, or single ones."""
     if not key:

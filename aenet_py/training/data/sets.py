@@ -1,4 +1,4 @@
-"""The training set together with those that TESTSET and VALIDATIONSET name."""
+"""The training set together with those that TESTSET, VALIDATIONSET and replay name."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from aenet_py.inputs import setup as setups
 from aenet_py.inputs.train import TrainInput
 from aenet_py.training.data import dataset
 from aenet_py.training.data.constants import LARGE
-from aenet_py.training.data.splits import TESTED, UNKNOWN, VALIDATED
 
 
 def read(deck: TrainInput, advance: Advance) -> tuple[TrainingSet, list[int]]:
@@ -49,15 +48,6 @@ def read(deck: TrainInput, advance: Advance) -> tuple[TrainingSet, list[int]]:
         found.append(other)
     sizes = [len(each.structures.entries) for each in found]
     return (first if len(found) == 1 else TrainingSet(first.header, first.footer, _joined(found))), sizes
-
-
-def roles(deck: TrainInput, sizes: Sequence[int]) -> np.ndarray:
-    """What the structures of the files are there for, (n,) int8: UNKNOWN for those of the training set."""
-    held = deck.held_out
-    parts = [UNKNOWN]
-    if held is not None:
-        parts += [TESTED] * (held.test_set is not None) + [VALIDATED] * (held.validation_set is not None)
-    return np.repeat(parts, sizes).astype(np.int8)
 
 
 def _check(path: str, other: TrainingSet, first: TrainingSet, name: str) -> None:
