@@ -164,9 +164,7 @@ def _single(deck: TrainInput, events: Events) -> bool:
     """Train a potential in the current folder; whether that came to its end."""
     from aenet_py.training import checkpoint
 
-    # The state is the last file of a training, and a finished one must not go on.
-    stored = checkpoint.read(checkpoint.path_of(deck))
-    if stored is not None and checkpoint.interrupted(stored) is None:
+    if checkpoint.is_finished(checkpoint.path_of(deck)):  # and must not go on
         return True
     with random_state_kept():
         outcome = flow.run(deck, Ranks(), events)

@@ -12,7 +12,7 @@ from aenet_py.errors import StoppedError
 HELP = "how long simulations with a potential stay physical"
 DESCRIPTION = """Simulate structures with many seeds at several temperatures and report how many runs become unphysical,
 and when; energy drift, distances compared with a reference trajectory, pressure, and the energies of dimers. The exit
-status is 2 if fewer runs survive than --min-survival asks for."""
+status is 2 if fewer runs survive than --min-survival asks for, or if this is unknown."""
 BELOW = 2
 
 

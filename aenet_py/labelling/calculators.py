@@ -242,6 +242,8 @@ def specification(text: str) -> CalculatorSpec:
     """
     if text.endswith(".toml"):
         return _from_toml(text)
+    if text.endswith((".yaml", ".yml")):
+        raise AenetError(f'{text}: YAML is not read; expected TOML, with calculator = "NAME" and a table [options]')
     parts = _split(text, ":")
     named = len(parts) > 1 and parts[0].strip() not in _names()
     module_and_class = named and _WORD.fullmatch(parts[1].strip()) is not None

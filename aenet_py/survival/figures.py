@@ -51,9 +51,14 @@ def _nothing(ax: Any) -> None:
 def _survival(ax: Any, conditions: Sequence[Condition], time: float) -> None:
     for place, each in enumerate(conditions):
         color, curve = figures.COLORS[place % len(figures.COLORS)], each.survival
-        times = np.append(curve.times, time)
+        known = curve.times[-1] if np.isnan(each.probability) else time
+        times = np.append(curve.times, known)
         probability, low, high = (np.append(v, v[-1]) for v in (curve.probability, curve.low, curve.high))
         label = f"{each.temperature:g} K: {each.n_finished} of {len(each.runs)}"
+        if each.n_uncertain:
+            label += f", +: {each.n_uncertain} uncertain"
+            stops = np.array([run.time for run in each.runs if run.uncertain])
+            ax.plot(stops, curve.probability[np.searchsorted(curve.times, stops)], "+", color=color, markersize=7)
         ax.step(times, probability, where="post", color=color, linestyle=LINES[place % len(LINES)], label=label)
         ax.fill_between(times, low, high, step="post", color=color, alpha=0.15, linewidth=0)
     name, last = conditions[0].name, max(each.survival.times[-1] for each in conditions)

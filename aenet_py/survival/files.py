@@ -12,8 +12,8 @@ from aenet_py.formats import tables
 from aenet_py.survival.results import Stability
 
 SUMMARY = (
-    "structure", "temperature_K", "runs", "finished", "survival", "survival_low", "survival_high", "median_ps",
-    "median_low_ps", "median_high_ps", "drift_meV_per_atom_ps", "pressure_GPa", "pressure_error_GPa",
+    "structure", "temperature_K", "runs", "finished", "uncertain", "survival", "survival_low", "survival_high",
+    "median_ps", "median_low_ps", "median_high_ps", "drift_meV_per_atom_ps", "pressure_GPa", "pressure_error_GPa",
 )  # fmt: skip
 RUNS = (
     "structure", "temperature_K", "ensemble", "seed", "time_ps", "reason", "message", "mean_temperature_K",
@@ -65,10 +65,12 @@ def _known(row: Row) -> Row:
 def _summary(found: Stability) -> Iterator[Row]:
     for each in found.conditions:
         curve = each.survival
-        last = [float(values[-1]) for values in (curve.probability, curve.low, curve.high)]
+        known = not np.isnan(each.probability)
+        last = [float(values[-1]) if known else None for values in (curve.probability, curve.low, curve.high)]
         drift = None if each.nve is None else each.nve.drift
         values = (
-            each.name, each.temperature, len(each.runs), each.n_finished, *last, *curve.median, drift, *each.pressure,
+            each.name, each.temperature, len(each.runs), each.n_finished, each.n_uncertain, *last, *curve.median, drift,
+            *each.pressure,
         )  # fmt: skip
         yield dict(zip(SUMMARY, values, strict=True))
 

@@ -54,7 +54,8 @@ class Condition:
     seen
         Distances in all frames of all runs, also the last ones.
     distribution
-        Distances averaged over the frames after settling, before the runs became unphysical; None without any.
+        Distances averaged over the frames after settling, before the runs became unphysical or uncertain; None without
+        any.
     reference
         What to compare with; None without.
     """
@@ -72,7 +73,18 @@ class Condition:
     @property
     def n_finished(self) -> int:
         """Runs that reached the requested time."""
-        return sum(not each.failed for each in self.runs)
+        return sum(each.finished for each in self.runs)
+
+    @property
+    def n_uncertain(self) -> int:
+        """Runs that were stopped where the uncertainty exceeded its limit: censored in the survival curve."""
+        return sum(each.uncertain for each in self.runs)
+
+    @property
+    def probability(self) -> float:
+        """Of a run to survive the requested time; NaN if all that had not failed before became uncertain."""
+        last = float(self.survival.probability[-1])
+        return np.nan if last and self.n_uncertain and not self.n_finished else last
 
     @property
     def overlap(self) -> np.ndarray:
@@ -118,5 +130,5 @@ class Stability:
 
     @property
     def least(self) -> float:
-        """The smallest probability of all conditions to survive the requested time."""
-        return min(float(each.survival.probability[-1]) for each in self.conditions)
+        """The smallest probability of all conditions to survive the requested time; NaN if one is unknown."""
+        return float(np.min([each.probability for each in self.conditions]))

@@ -27,7 +27,7 @@ from aenet_py.runtime.output import PendingFile
 from aenet_py.simulation import dynamics, start
 from aenet_py.simulation.dynamics import FINISHED, INTERRUPTED, Settings
 from aenet_py.simulation.files import is_resumable
-from aenet_py.simulation.stability import Limits
+from aenet_py.simulation.stability import UNCERTAIN, Limits
 
 SETTLING = 0.1  # share of the requested time at the start that is left out of averages
 ENDINGS = ("extxyz", "csv", "restart")
@@ -75,8 +75,8 @@ class Outcome:
     seen
         Distances in all frames, also the last one.
     temperature
-        Mean temperature, K, after settling and before it became unphysical; NaN without such a frame, as for all that
-        follows.
+        Mean temperature, K, after settling and before it became unphysical or uncertain; NaN without such a frame, as
+        for all that follows.
     pressure
         Mean pressure, GPa; NaN also for structures that are not periodic, or if the calculator has no stress.
     drift
@@ -96,9 +96,19 @@ class Outcome:
     distribution: Distribution | None
 
     @property
+    def finished(self) -> bool:
+        """Whether it reached the requested time."""
+        return self.reason == FINISHED
+
+    @property
+    def uncertain(self) -> bool:
+        """Whether it was stopped where the uncertainty exceeded its limit, which is not unphysical."""
+        return self.reason == UNCERTAIN
+
+    @property
     def failed(self) -> bool:
         """Whether it became unphysical."""
-        return self.reason != FINISHED
+        return not (self.finished or self.uncertain)
 
 
 def perform(

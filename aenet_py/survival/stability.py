@@ -102,7 +102,7 @@ def stability(
     max_share : float
         As for `simulate`, but off (1) by default, because ranges of features belong to a training set.
     max_spread : float, eV/Å, optional
-        As for `simulate`.
+        As for `simulate`.  Runs that this stops are no failures, and censored in the survival curve.
     allow_fragments : bool
         As for `simulate`.
     legacy_angular : bool, optional

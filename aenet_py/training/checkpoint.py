@@ -135,6 +135,12 @@ def interrupted(stored: dict[str, Any]) -> dict[str, Any] | None:
     return stored.get("progress", {}).get("training")
 
 
+def is_finished(path: str) -> bool:
+    """Whether a file holds the state of a finished training, which is the last file that it writes."""
+    stored = read(path)
+    return stored is not None and interrupted(stored) is None
+
+
 def load(state: TrainingState, stored: dict[str, Any], deck: TrainInput, batches: str, n_batches: int) -> None:
     """Resume from a stored state; AenetError if it belongs to other networks.  n_batches : to train on."""
     take(state, stored, path_of(deck))

@@ -33,7 +33,7 @@ from aenet_py.structure import Structure
 from aenet_py.training.events import EpochErrors, Events
 from aenet_py.training.files import PATH, state_in
 
-DONE = "energies.train"  # the table that a member's training writes when it has ended
+DONE = "energies.train"  # a table that a member's training writes at its end, and that is removed to begin anew
 PATIENCE, WAIT = 20, WATCH / 4  # how often, and how long (s), to wait for a folder that is in use
 SEEDS = 2**64  # numbers that PHSEED can be
 
@@ -124,17 +124,19 @@ def run(deck: TrainInput, events: Events, stop: Callable[[], bool]) -> Committee
         decks = {number: member(deck, number) for number in numbers}
         for number, own in decks.items():
             write_deck(own, str(number))
-        left = [number for number in numbers if not os.path.exists(os.path.join(str(number), DONE))]
+        left = [number for number, own in decks.items() if not _has_ended(own, str(number))]
         at_once = min(wanted.processes or processors(), len(left)) or 1
         job = Job(_loaded, _train, pickle.dumps((decks, at_once)), "trains", max(1, processors() // at_once))
+        done: set[int] = set()
         with events.progress(wanted.members * deck.epochs, "epochs", (wanted.members - len(left)) * deck.epochs) as to:
 
             def ended(number: int, told: Sequence[tuple[bool, str]]) -> None:
+                done.add(number)
                 for warns, text in told if number == left[0] else ():
                     (events.warn if warns else events.note)(text)
 
             share(job, left, at_once, stop, to, ended)
-        if any(not os.path.exists(os.path.join(str(number), DONE)) for number in numbers):
+        if len(done) < len(left):
             return None
         return _collected(deck, decks)
 
@@ -184,6 +186,15 @@ def _begin(numbers: Sequence[int]) -> None:
         raise AenetError(f"{error.filename}: cannot be written: {error.strerror}") from None
 
 
+def _has_ended(deck: TrainInput, folder: str) -> bool:
+    """Whether the training of a member has ended: it has a table, and its state says so, too."""
+    from aenet_py.training import checkpoint
+
+    return os.path.exists(os.path.join(folder, DONE)) and checkpoint.is_finished(
+        os.path.join(folder, checkpoint.path_of(deck))
+    )
+
+
 def write_deck(deck: TrainInput, folder: str) -> None:
     """Write train.in into a folder, unless some structures are in no file."""
     if deck.structures is not None and any(isinstance(each, Structure) for each in deck.structures.everything):
@@ -226,8 +237,6 @@ def _train(
     finally:
         os.chdir(folder)
     assert outcome is not None
-    if outcome.reason == CALLER:
-        os.unlink(os.path.join(str(number), DONE))
     return None if outcome.reason in (CALLER, SIGNAL) else told.texts
 
 

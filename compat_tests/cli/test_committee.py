@@ -24,8 +24,11 @@ from aenet_py.inputs import train as inputs
 from aenet_py.inputs.moved import moved
 from aenet_py.potentials.members import members
 from aenet_py.structure import as_structure
-from aenet_py.training import committee
+from aenet_py.training import committee, flow
 from aenet_py.training.data import weights
+from aenet_py.training.events import EpochErrors, Events
+from aenet_py.training.ranks import Ranks
+from aenet_py.training.train import working_in
 from compat_tests.active import examples
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -248,6 +251,25 @@ def test_killed_at_any_moment_it_resumes(tmp_path: Path, three: Path) -> None:
     else:
         run(folder)
     assert potentials(folder) == potentials(three)
+
+
+def test_a_member_killed_with_its_tables_written_goes_on(tmp_path: Path, three: Path) -> None:
+    """Stopped after five epochs, and killed before anything else was written."""
+
+    class Stopping(Events):
+        def epoch(self, epoch: int, errors: EpochErrors) -> bool:  # noqa: ARG002
+            return epoch == 4
+
+    folder = folder_with(tmp_path / "a", "COMMITTEE 3 processes=2\n")
+    with working_in(folder):
+        own = committee.member(inputs.read("train.in"), 2)
+    with working_in(folder / "2"):
+        flow.run(own, Ranks(), Stopping())
+    assert (folder / "2" / "energies.train").exists()
+    assert (folder / "2" / "Cu.nn.ascii").read_bytes() != (three / "Cu.2.nn.ascii").read_bytes()
+    run(folder)
+    assert potentials(folder) == potentials(three)
+    assert (folder / files.NAME).exists()
 
 
 @pytest.mark.slow

@@ -77,6 +77,7 @@ def test_a_command_becomes_a_profile():
         ("lj:sigma", r"calculator 'lj:sigma': found 'sigma'; expected OPTION=VALUE, each option once"),
         ("lj:sigma=1,2", r"calculator 'lj:sigma=1,2': found '2'; expected OPTION=VALUE, each option once"),
         ("lj:sigma=1,sigma=2", r"found 'sigma=2'; expected OPTION=VALUE, each option once"),
+        ("vasp.yaml", "vasp.yaml: YAML is not read; expected TOML"),
         ("vsap", r"unknown calculator 'vsap'; did you mean vasp\?"),
         ("lj:sgima=2", r"calculator lj: unknown option 'sgima'; did you mean sigma\?"),
         ("tip3p:colour=2", r"calculator tip3p: unknown option 'colour'; it has rc, width"),

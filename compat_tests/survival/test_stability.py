@@ -14,13 +14,14 @@ from ase.io import read
 
 from aenet_py import AenetError, simulate, stability
 from aenet_py.analysis.distances import distribution
+from aenet_py.cli.summaries import stability as summary
 from aenet_py.errors import StoppedError
 from aenet_py.interfaces.ase import ANNCalculator
 from aenet_py.runtime import locks
 from aenet_py.simulation import start
-from aenet_py.survival import dimers, files
+from aenet_py.survival import dimers, figures, files
 from compat_tests.cli.cases import listing, table
-from compat_tests.interfaces.test_ase import CLUSTER, NETWORKS
+from compat_tests.interfaces.test_ase import CLUSTER, NETWORKS, OTHERS
 from compat_tests.simulation.systems import Springs, springs
 
 STRUCTURE = CLUSTER / "xsf" / "s001.xsf"
@@ -319,6 +320,49 @@ def test_calculators_that_fail(tmp_path):
         (0.03, "calculation", "the calculator failed: no convergence")
     }
     assert each.survival.probability[-1] == 0
+
+
+def test_runs_that_become_uncertain_are_no_failures():
+    """They are censored where they stopped; the others reach the end, or fail."""
+    options = {"temperature": 900, "time": 0.03, "every": 10, "max_share": 1.0, "allow_fragments": True}
+    logs = [simulate(STRUCTURE, [NETWORKS, OTHERS], seed=seed, **options).log for seed in range(4)]
+    largest = np.array([log["largest_force_std_eV_per_A"].max() for log in logs])
+    limit = float(np.sort(largest)[1:3].mean())
+    options = {
+        "temperatures": [900], "seeds": 4, "time": 0.03, "nve": 0, "every": 10, "allow_fragments": True,
+        "max_spread": limit,
+    }  # fmt: skip
+    found = stability([NETWORKS, OTHERS], STRUCTURE, **options)
+    (each,) = found.conditions
+    assert [run.reason for run in each.runs] == ["uncertainty" if each > limit else "time" for each in largest]
+    assert (each.n_finished, each.n_uncertain, sum(run.failed for run in each.runs)) == (2, 2, 0)
+    stops = sorted(run.time for run in each.runs if run.uncertain)
+    assert np.array_equal(each.survival.times, np.unique([0, *stops, 0.03]))
+    assert each.survival.at_risk[-1] == 2
+    assert each.survival.failed.sum() == 0
+    assert (each.probability, found.least) == (1, 1)
+    assert np.isclose(each.survival.low[-1], 0.025**0.5)
+    figures.figure(found)
+    text = summary.report(found)
+    assert "900  2 of 4      1.00 (0.16-1.00)    not reached (0 to > 0.03)" in text
+    assert "\n  900 K: uncertainty 2\n" in text
+    assert "  900 K: 2 stops at the limit of the uncertainty, which are no failures" in text
+
+
+def test_survival_is_unknown_where_all_runs_become_uncertain(tmp_path):
+    found = stability([NETWORKS, OTHERS], STRUCTURE, **SHORT, max_spread=0.0)
+    (each,) = found.conditions
+    assert {(run.reason, run.time) for run in each.runs} == {("uncertainty", 0)}
+    assert (each.n_finished, each.n_uncertain) == (0, 3)
+    assert np.isnan([each.probability, found.least]).all()
+    figures.figure(found)
+    text = summary.report(found)
+    assert "300  0 of 3      unknown             not reached (0 to > 0)" in text
+    assert "3 stops at the limit of the uncertainty; survival 1.00 (0.29-1.00) at 0 ps, unknown beyond" in text
+    assert summary.below(found, 0.5) == [f"{each.name} at 300 K: survival is unknown, as all that is left is uncertain"]
+    assert summary.below(found, 0.0) == []
+    row = table(files.write(found, str(tmp_path))[0])[0]
+    assert (row["runs"], row["finished"], row["uncertain"], row["survival"]) == ("3", "0", "3", "")
 
 
 def test_energies_that_are_not_finite_from_the_start(tmp_path):

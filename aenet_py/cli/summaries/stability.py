@@ -29,18 +29,34 @@ def _structure(conditions: Sequence[Condition], found: Stability) -> Iterator[st
     yield f"{first.name}: {content}; {length}"
     yield f"{'K':>7}  {'to the end':<12}{'survival (95 %)':<20}median, ps (95 %)"
     for each in conditions:
-        curve = each.survival
         ended = f"{each.n_finished} of {len(each.runs)}"
-        survival = f"{curve.probability[-1]:.2f} ({curve.low[-1]:.2f}-{curve.high[-1]:.2f})"
+        survival = "unknown" if math.isnan(each.probability) else _last(each)
         yield f"{each.temperature:7g}  {ended:<12}{survival:<20}{_median(each, found.time)}"
     for each in conditions:
-        reasons = collections.Counter(outcome.reason for outcome in each.runs if outcome.failed)
+        reasons = collections.Counter(outcome.reason for outcome in each.runs if not outcome.finished)
         why = ", ".join(f"{reason} {n}" for reason, n in reasons.most_common()) or "requested time reached"
         yield f"  {each.temperature:g} K: {why}{_drift(each)}{_pressure(each)}"
+        if each.n_uncertain:
+            yield _censored(each)
     yield from _distances(conditions)
 
 
+def _censored(condition: Condition) -> str:
+    """What runs mean that the limit of the uncertainty stopped."""
+    stops = f"  {condition.temperature:g} K: {counted(condition.n_uncertain, 'stop')} at the limit of the uncertainty"
+    if math.isnan(condition.probability):
+        return f"{stops}; survival {_last(condition)} at {condition.survival.times[-1]:g} ps, unknown beyond"
+    return f"{stops}, which are no failures; survival as if these runs went on like the others"
+
+
+def _last(condition: Condition) -> str:
+    """The last value of the survival curve, and its interval."""
+    curve = condition.survival
+    return f"{curve.probability[-1]:.2f} ({curve.low[-1]:.2f}-{curve.high[-1]:.2f})"
+
+
 def _median(condition: Condition, time: float) -> str:
+    time = condition.survival.times[-1] if math.isnan(condition.probability) else time
     at, low, high = condition.survival.median
     bounds = [f"{value:.3g}" if math.isfinite(value) else f"> {time:g}" for value in dict.fromkeys((low, high))]
     return f"{f'{at:.3g}' if math.isfinite(at) else 'not reached'} ({' to '.join(bounds)})"
@@ -50,7 +66,7 @@ def _drift(condition: Condition) -> str:
     nve = condition.nve
     if nve is None:
         return ""
-    if nve.failed or math.isnan(nve.drift):
+    if not nve.finished or math.isnan(nve.drift):
         return f"; constant energy: {nve.reason} after {nve.time:g} ps"
     return f"; energy drift {nve.drift:.3g} meV/atom/ps"
 
@@ -96,10 +112,12 @@ def _dimers(dimers: Sequence[Dimer]) -> Iterator[str]:
 
 
 def below(found: Stability, limit: float) -> list[str]:
-    """A line for each structure and temperature with less survival than a limit."""
+    """A line for each structure and temperature with less survival than a limit, or with an unknown one."""
     lines = []
     for each in found.conditions:
-        last = each.survival.probability[-1]
-        if last < limit:
-            lines.append(f"{each.name} at {each.temperature:g} K: survival {last:.2f} is below the limit of {limit:g}")
+        name = f"{each.name} at {each.temperature:g} K"
+        if each.probability < limit:
+            lines.append(f"{name}: survival {each.probability:.2f} is below the limit of {limit:g}")
+        elif math.isnan(each.probability) and limit:
+            lines.append(f"{name}: survival is unknown, as all that is left is uncertain")
     return lines
