@@ -66,7 +66,7 @@ def tuned(size: Size) -> Iterable[Task]:
 def moved(tuning: Iterable[Task], size: Size) -> Iterable[Task]:
     """Simulations with the potentials of trainings."""
     for task in tuning:
-        if task.key["set"] in size.simulated and WAYS[str(task.key["way"])].simulated:
+        if steps.is_simulated(size, task.key):
             yield Task("simulations", task.key, steps.simulated, task.arguments)
 
 

@@ -323,7 +323,14 @@ def fine_tuning(places: Places, n: int, name: str, key: Mapping[str, Any]) -> Ro
     if key["seed"] == 1:
         found["curves"] = curve(place_of(key), result)
         found["parity"] = [{"set": key["set"], "way": name, **each} for each in parity(result, potential, six)]
+    if not is_simulated(size, key):
+        shutil.rmtree(places.folder(place_of(key)))
     return found
+
+
+def is_simulated(size: Size, key: Mapping[str, Any]) -> bool:
+    """Whether a potential simulates six molecules."""
+    return key["set"] in size.simulated and WAYS[str(key["way"])].simulated
 
 
 def simulated(places: Places, n: int, name: str, key: Mapping[str, Any]) -> Rows:
