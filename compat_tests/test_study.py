@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.util
 import itertools
 import json
+import lzma
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -16,6 +18,7 @@ from ase import Atoms
 from ase.calculators.emt import EMT
 
 from aenet_py import read
+from aenet_py.formats import extxyz
 from aenet_py.tools.init import choose
 from compat_tests.cli.cases import ROOT, table
 
@@ -38,37 +41,55 @@ def test_reference(tmp_path):
     """With EMT; twice: the second time, everything is there already."""
     script = str(ROOT / "docs" / "study" / "reference.py")
     command = [sys.executable, script, "--folder", str(tmp_path), "--calculator", "emt", "--processes", "2", "--quick"]
-    names = ("database.extxyz.xz", "one-water.extxyz.xz", "six-waters.extxyz.xz", "atoms.extxyz")
+    runs = ("one-water.extxyz.xz", "one-water-sampled.extxyz.xz", "six-waters.extxyz.xz")
+    names = ("database.extxyz.xz", *runs, "atoms.extxyz")
     known = []
     for _ in range(2):
         subprocess.run(command, check=True)
         known.append([(tmp_path / name).read_bytes() for name in names])
     assert known[0] == known[1]
     assert len(list((tmp_path / "one-water").iterdir())) == 2
-    clusters, one, six, free = (read(tmp_path / name) for name in names)
-    assert (len(one), len(six), len(free)) == (5, 2, 10)
-    assert 0 < len(clusters) <= 4
-    for each in (*clusters, *one, *six):
+    looks = table(tmp_path / "sampling.csv")
+    assert [row["number"] for row in looks] == ["3", "2", "3"]
+    clusters, one, sampled, six, free = (read(tmp_path / name) for name in names)
+    assert (len(one), len(sampled), len(six), len(free)) == (5, 3, 2, 10)
+    assert 5 <= len(clusters) <= 12
+    for each in (*clusters, *one, *sampled, *six):
+        assert ("sampled_by" in each.info) is (each in sampled)
         atoms = Atoms([each.symbols[k] for k in each.species], each.positions, calculator=EMT())
         assert np.array_equal(each.positions, np.round(each.positions, 4))
         assert each.energy == pytest.approx(atoms.get_potential_energy(), abs=1e-6)
         assert each.forces == pytest.approx(atoms.get_forces(), abs=6e-5)
+    for row, some in zip(looks, (one[:3], one[3:], sampled), strict=True):
+        farthest = [np.linalg.norm(each.positions[20:] - each.positions[19], axis=1).max() for each in some]
+        assert one[0].symbols[one[0].species[19]] == "O"
+        assert float(row["O_H_A"]) == pytest.approx(np.mean(farthest), abs=6e-5)
     assert set(one[0].symbols) == set(six[0].symbols) == {"Cu", "Au", "O", "H"}
     assert not np.array_equal(one[2].positions, one[3].positions)
+    distances = [np.abs(a.positions - b.positions).max() for a, b in itertools.combinations([*one[:3], *sampled], 2)]
+    assert min(distances) > 0.01
+    assert max(distances) < 2
 
 
 def test_paper(tmp_path):
-    """Twice: the second time, everything is there already."""
-    command = [sys.executable, str(ROOT / "docs" / "study" / "paper.py"), "--folder", str(tmp_path), "--quick"]
+    """Twice: the second time, everything is there already.  The large set has frames of a second file."""
+    data = tmp_path / "data"
+    shutil.copytree(ROOT / "docs" / "study" / "data", data)
+    sampled = read(data / "one-water.extxyz.xz", slice(-7, None))
+    (data / "one-water-sampled.extxyz.xz").write_bytes(lzma.compress(b"".join(map(extxyz.text, sampled))))
+    script = str(ROOT / "docs" / "study" / "paper.py")
+    command = [sys.executable, script, "--folder", str(tmp_path), "--data", str(data), "--quick"]
     said = [
         subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout.splitlines()
         for _ in range(2)
     ]
-    assert (len(said[0]), len(said[1])) == (12, 0)
+    assert (len(said[0]), len(said[1])) == (20, 0)
     tables = {path.stem: table(path) for path in (tmp_path / "results").iterdir()}
     assert {len(tables[name]) for name in ("subsets", "screening")} == {3}
     assert sorted(row["subset"] for row in tables["pretraining"]) == ["random", "random, repulsion"]  # as they end
-    cases = [(row["way"], row["seed"]) for row in tables["finetuning"]]
+    large = [row for row in tables["finetuning"] if row["set"] == "0.7K"]
+    assert [(row["way"], row["structures"]) for row in large] == [("random", "680")] * 2
+    cases = [(row["way"], row["seed"]) for row in tables["finetuning"] if row not in large]
     assert sorted(cases) == [(way, seed) for way in ("random", "random, repulsion, replay", "scratch") for seed in "12"]
     assert all(0 < float(row["force_six_meV_per_A"]) < 5000 for row in tables["finetuning"])
     assert all(0 <= float(row["stable_ps"]) <= 0.02 for row in tables["simulations"] if row["way"] != "GFN1-xTB")

@@ -7,7 +7,8 @@ potential on each subset, and applies and fine-tunes it to CuAu with one water m
 Every potential then simulates the cluster with six molecules.  Reference data are from GFN1-xTB (reference.py).
 
 All numbers go to CSV files in the folder of results, from which `aenet-py report --study` makes tables and figures.
-Rows that are there are not computed again, so repeating the command resumes.
+Rows that are there are not computed again, so repeating the command resumes.  Sets of more structures than the first
+trajectory has need those of `reference.py --only-sampled` in the folder of data; others are left out.
 """
 
 from __future__ import annotations
@@ -29,9 +30,9 @@ from aenet_py.runtime.workers import processors
 
 FULL = Size({"30": 30, "100": 100, "0.6K": 574, "8K": 8000}, ("0.6K", "8K"))
 QUICK = Size(
-    {"30": 30}, ("30",), subset=40, seeds=2, epochs=(2, 3, 3), least=30, ps=0.02, every=200,
+    {"30": 30, "0.7K": 680}, ("30",), subset=40, seeds=2, epochs=(2, 3, 3), least=30, large=(1, 64), ps=0.02, every=200,
     screening=Screening((Basis(),), ("adam",), (1e-3,), (0.0,), (0.1,), 20, 1),
-    ways=("scratch", "random", "random, repulsion, replay"),
+    ways=("scratch", "random", "random, repulsion, replay"), large_ways=("random",),
 )  # fmt: skip
 
 
@@ -57,9 +58,16 @@ def screened(size: Size) -> Iterable[Task]:
 def tuned(size: Size) -> Iterable[Task]:
     """Fine-tunings and trainings from scratch: all ways with a seed, then with the next; without repulsion first."""
     for name, n in size.sets.items():
-        for seed, way in itertools.product(range(1, size.seeds + 1), size.ways):
+        for seed, way in itertools.product(range(1, size.seeds + 1), size.ways if n <= size.least else size.large_ways):
             if name in size.simulated or not WAYS[way].repulsion:
                 yield Task("finetuning", {"set": name, "way": way, "seed": seed}, steps.fine_tuning, (n, way))
+
+
+def moved(tuning: Iterable[Task], size: Size) -> Iterable[Task]:
+    """Simulations with the potentials of trainings."""
+    for task in tuning:
+        if steps.is_simulated(size, task.key):
+            yield Task("simulations", task.key, steps.simulated, task.arguments)
 
 
 def trained(size: Size) -> Iterable[tuple[Task, tuple[str, bool]]]:
@@ -87,10 +95,11 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     places, results = Places(options.data.resolve(), folder, size), Results(options.results or folder / "results")
     n = options.processes
-    known = len(steps.structures(places.data / "one-water.extxyz.xz"))
+    known = len(steps.one_molecule(places))
     for name, n_structures in size.sets.items():
         if n_structures > known:
-            print(f"{name}: left out; needs {n_structures} structures with one molecule, and there are {known}")
+            there = f"needs {n_structures} structures with one molecule, and there are {known}"
+            print(f"{name}: left out; {there} (reference.py --only-sampled makes more)")
     size = replace(size, sets={name: wanted for name, wanted in size.sets.items() if wanted <= known})
     steps.split(places)
     for name in SUBSETS:
@@ -100,11 +109,13 @@ def main() -> None:
     truth = Task("simulations", {"set": "", "way": steps.REFERENCE, "seed": ""}, steps.reference)
     compute(results.missing([truth]), places, results, n)
     tuning, sources = results.missing(tuned(size)), dict(trained(size))
-    needed = {(WAYS[task.arguments[1]].source, WAYS[task.arguments[1]].repulsion) for task in tuning}
+    moving = results.missing(moved(tuned(size), size))
+    needed = {(WAYS[task.arguments[1]].source, WAYS[task.arguments[1]].repulsion) for task in [*tuning, *moving]}
     gone = [task for task, source in sources.items() if source in needed and not steps.is_trained(places, *source)]
     untold = results.missing(sources)
     compute([task for task in sources if task in gone or task in untold], places, results, n)
     compute(tuning, places, results, n)
+    compute(moving, places, results, n)
     compute(results.missing(screened(size)), places, results, n)
 
 

@@ -2,9 +2,11 @@
 
     python docs/study/reference.py --folder FOLDER [--processes N] [--calculator NAME] [--quick]     # needs tblite
 
-Writes four files: database.extxyz.xz, clusters of one or two of six metals with up to three adsorbates;
-one-water.extxyz.xz, Cu10Au9 with a water molecule at 400 K; six-waters.extxyz.xz, the same with six at 300 K; and
-atoms.extxyz, the free atoms.  Repeating the command resumes.
+Writes five files: database.extxyz.xz, clusters of one or two of six metals with up to three adsorbates;
+one-water.extxyz.xz, Cu10Au9 with a water molecule at 400 K; six-waters.extxyz.xz, the same with six at 300 K;
+atoms.extxyz, the free atoms; and one-water-sampled.extxyz.xz, more frames with one molecule, from dynamics with a
+potential that is trained on the first trajectory.  All energies and forces are the calculator's.  Repeating the command
+resumes.
 """
 
 from __future__ import annotations
@@ -13,13 +15,14 @@ import argparse
 import itertools
 import lzma
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
+import steps
 from ase import Atoms, units
 from ase.build import molecule
 from ase.calculators.singlepoint import SinglePointCalculator
@@ -28,10 +31,14 @@ from ase.data import atomic_numbers, covalent_radii
 from ase.md.bussi import Bussi
 from ase.md.velocitydistribution import MaxwellBoltzmannDistribution, Stationary, ZeroRotation
 from ase.optimize import FIRE
+from steps import Size
+from training import FIRST
 
-from aenet_py import label
+from aenet_py import label, simulate
+from aenet_py.formats import tables
 from aenet_py.labelling.calculators import specification
 from aenet_py.runtime.workers import processors
+from aenet_py.structure import Structure
 
 CALCULATOR = "tblite:method=GFN1-xTB,electronic_temperature=600"
 METALS = ("Cu", "Au", "Ag", "Pd", "Pt", "Ni")
@@ -47,6 +54,7 @@ WARM_UP = 500  # steps before the first trajectory of a run
 RELAXATION = 100.0  # of the thermostat, fs
 CHUNK = 50  # frames that are computed, and kept, together
 APART = 40  # frames of the first trajectory between those that the others start from
+SAMPLING_STEP, SAMPLING_EVERY = 0.5, 20  # fs; steps between frames of dynamics with the potential
 DECIMALS = 4  # of positions (Å) and forces (eV/Å)
 
 
@@ -67,8 +75,32 @@ class Run:
     other_frames: int = 0
 
 
-FULL = (6000, (Run("one-water", 1, 400.0, 673, 74, 100), Run("six-waters", 6, 300.0, 1000)))  # tried clusters, runs
-QUICK = (4, (Run("one-water", 1, 400.0, 3, 1, 2), Run("six-waters", 6, 300.0, 2)))
+@dataclass(frozen=True)
+class Sampling:
+    """Dynamics with a potential, which is trained as in paper.py: from a subset of the database, and one molecule.
+
+    trajectories : from frames of the first trajectory of the reference, with new velocities.
+    warm_up : frames at the start of each that are left out; frames : after them.
+    most : structures that are kept.
+    """
+
+    trajectories: int
+    warm_up: int
+    frames: int
+    most: int
+    potential: Size
+
+
+FULL = (  # tried clusters, runs, sampling
+    6000,
+    (Run("one-water", 1, 400.0, FIRST, 11, 100), Run("six-waters", 6, 300.0, 1000)),
+    Sampling(75, 20, 100, 8000 - FIRST, Size({"0.6K": 574}, (), epochs=(60, 300, 60))),
+)
+QUICK = (
+    12,
+    (Run("one-water", 1, 400.0, 3, 1, 2), Run("six-waters", 6, 300.0, 2)),
+    Sampling(2, 0, 2, 3, Size({"3": 3}, (), subset=3, epochs=(1, 2, 2), least=3, every=1)),
+)
 
 
 def database_cluster(rng: np.random.Generator) -> Atoms:
@@ -182,12 +214,91 @@ def simulated(folder: Path, run: Run, number: int, calculator: str) -> None:
         path.with_suffix(".new.npz").rename(path)
 
 
-def write(path: Path, structures: Iterable[Atoms]) -> None:
-    """Write structures with energies and forces as extended XYZ."""
+def sampled(folder: Path, run: Run, wanted: Sampling, calculator: str, n_processes: int) -> None:
+    """Write frames from dynamics with a potential, with energies and forces of the calculator."""
+    places = steps.Places(folder, folder / "sampling", wanted.potential)
+    places.work.mkdir(exist_ok=True)
+    potentials = sampling_potential(places)
+    starts = steps.structures(folder / "one-water.extxyz.xz")[: run.frames]
+    with ProcessPoolExecutor(n_processes, get_context("spawn")) as pool:
+        jobs = [
+            pool.submit(
+                moved, places.work, run, wanted, number, potentials, starts[number * len(starts) // wanted.trajectories]
+            )
+            for number in range(wanted.trajectories)
+        ]
+        found = [atoms for job in jobs for atoms in job.result()]
+    labels = label(found, calculator, folder=folder / "sampled", n_processes=n_processes)
+    usual = [atoms for atoms in labels.atoms if atoms is not None and np.abs(atoms.get_forces()).max() < LARGEST_FORCE]
+    if not usual:
+        raise SystemExit(
+            f"{places.work}: no frame of {len(found)} has a result and forces below {LARGEST_FORCE:g} eV/Å"
+        )
+    counts = f"{wanted.trajectories * wanted.frames} asked, {len(found)} simulated, {len(usual)} usual"
+    kept = steps.spread(usual, wanted.most)
+    print(f"frames of dynamics with a potential: {counts}, {len(kept)} kept")
+    write(folder / "one-water-sampled.extxyz.xz", kept, "sampled_by=potential ")
+    known = steps.structures(folder / "one-water.extxyz.xz")
+    rows = [
+        looked("first trajectory", known[: run.frames]),
+        looked("other trajectories", known[run.frames :]),
+        looked("dynamics with a potential", steps.structures(folder / "one-water-sampled.extxyz.xz")),
+    ]
+    tables.write(str(folder / "sampling.csv"), list(rows[0]), rows)
+
+
+def looked(name: str, structures: Sequence[Structure]) -> dict[str, object]:
+    """Energies, forces and distances of frames with one molecule: means, and standard deviations of some."""
+    row: dict[str, object] = {"frames": name, "number": len(structures)}
+    values: dict[str, list[float]] = {"energy_eV": [], "O_H_A": [], "O_metal_A": []}
+    for each in structures:
+        symbols = np.array([each.symbols[species] for species in each.species])
+        distances = np.linalg.norm(each.positions - each.positions[symbols == "O"], axis=1)
+        values["energy_eV"].append(float(each.energy or 0.0))
+        values["O_H_A"].append(float(distances[symbols == "H"].max()))
+        values["O_metal_A"].append(float(distances[np.isin(symbols, ("Cu", "Au"))].min()))
+    for column, found in values.items():
+        row |= {column: round(float(np.mean(found)), 4), f"{column}_std": round(float(np.std(found)), 4)}
+    forces = np.concatenate([np.ravel(each.forces) for each in structures])
+    return row | {"force_rms_eV_per_A": round(float(np.sqrt(np.mean(forces**2))), 4)}
+
+
+def sampling_potential(places: steps.Places) -> dict[str, str]:
+    """Files of a potential by species: pre-trained on the random subset, fine-tuned on the first trajectory."""
+    (name, n), source = next(iter(places.size.sets.items())), "random"
+    steps.split(places)
+    steps.subset(places, {"subset": source})
+    if not steps.is_trained(places, source, False):
+        steps.pretraining(places, source, False, {"subset": source})
+    return steps.potentials(places, n, source, {"set": name, "way": source, "seed": 1})
+
+
+def moved(
+    folder: Path, run: Run, wanted: Sampling, number: int, potentials: Mapping[str, str], start: Structure
+) -> list[Atoms]:
+    """The frames of dynamics with a potential, in positions with few decimals."""
+    path = folder / f"{number:02d}.npy"
+    if not path.exists():
+        for old in folder.glob(f"dynamics-{number:02d}.*"):  # of dynamics that were interrupted
+            old.unlink()
+        output = folder / f"dynamics-{number:02d}"
+        simulate(
+            start, potentials, steps=SAMPLING_EVERY * (wanted.warm_up + wanted.frames), temperature=run.temperature,
+            timestep=SAMPLING_STEP, taut=RELAXATION, seed=number, every=SAMPLING_EVERY, output=output, max_share=1.0,
+            threads=1,
+        )  # fmt: skip
+        trajectory = steps.structures(output.with_suffix(".extxyz"))[wanted.warm_up + 1 :]
+        np.save(path, np.round([frame.positions for frame in trajectory], DECIMALS))
+    symbols = [start.symbols[species] for species in start.species]
+    return [Atoms(symbols, positions) for positions in np.load(path)]
+
+
+def write(path: Path, structures: Iterable[Atoms], more: str = "") -> None:
+    """Write structures with energies and forces as extended XYZ; more : keys and values of each."""
     lines = []
     for atoms in structures:
         energy = atoms.get_potential_energy()
-        lines += [str(len(atoms)), f'Properties=species:S:1:pos:R:3:forces:R:3 energy={energy:.6f} pbc="F F F"']
+        lines += [str(len(atoms)), f'Properties=species:S:1:pos:R:3:forces:R:3 energy={energy:.6f} {more}pbc="F F F"']
         values = np.concatenate([atoms.positions, atoms.get_forces()], axis=1).tolist()
         for symbol, row in zip(atoms.symbols, values, strict=True):
             lines.append(" ".join([symbol, *(f"{value:.{DECIMALS}f}" for value in row)]))
@@ -197,30 +308,40 @@ def write(path: Path, structures: Iterable[Atoms]) -> None:
     new.rename(path)
 
 
+def computed(folder: Path, n_clusters: int, runs: Iterable[Run], calculator: str, n_processes: int) -> None:
+    """Write the database, the free atoms and the trajectories of the calculator."""
+    database(folder, n_clusters, calculator, n_processes)
+    free_atoms(folder, calculator)
+    for run in runs:
+        (folder / run.name).mkdir(exist_ok=True)
+    with ProcessPoolExecutor(n_processes, get_context("spawn")) as pool:
+        for jobs in (  # the first trajectories, then those that start from them
+            [(run, 0) for run in runs],
+            [(run, number) for run in runs for number in range(1, run.others + 1)],
+        ):
+            for job in [pool.submit(simulated, folder, *each, calculator) for each in jobs]:
+                job.result()
+    for run in runs:
+        numbers = range(run.others + 1)
+        write(folder / f"{run.name}.extxyz.xz", (atoms for number in numbers for atoms in frames(folder, run, number)))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, required=True, help="folder for all results")
     parser.add_argument("--processes", type=int, default=processors(), help="default: one for each processor")
     parser.add_argument("--calculator", default=CALCULATOR, help="as for aenet-py label (default: %(default)s)")
     parser.add_argument("--quick", action="store_true", help="make very few structures, as a test")
+    parser.add_argument(
+        "--only-sampled", action="store_true", help="only sample with a potential; the other files are in the folder"
+    )
     options = parser.parse_args()
-    folder, (n_clusters, runs) = options.folder, QUICK if options.quick else FULL
+    folder, (n_clusters, runs, sampling) = options.folder, QUICK if options.quick else FULL
     folder.mkdir(parents=True, exist_ok=True)
     os.environ["OMP_NUM_THREADS"] = "1"  # of each process
-    database(folder, n_clusters, options.calculator, options.processes)
-    free_atoms(folder, options.calculator)
-    for run in runs:
-        (folder / run.name).mkdir(exist_ok=True)
-    with ProcessPoolExecutor(options.processes, get_context("spawn")) as pool:
-        for jobs in (  # the first trajectories, then those that start from them
-            [(run, 0) for run in runs],
-            [(run, number) for run in runs for number in range(1, run.others + 1)],
-        ):
-            for job in [pool.submit(simulated, folder, *each, options.calculator) for each in jobs]:
-                job.result()
-    for run in runs:
-        numbers = range(run.others + 1)
-        write(folder / f"{run.name}.extxyz.xz", (atoms for number in numbers for atoms in frames(folder, run, number)))
+    if not options.only_sampled:
+        computed(folder, n_clusters, runs, options.calculator, options.processes)
+    sampled(folder, runs[0], sampling, options.calculator, options.processes)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -28,6 +29,7 @@ SUBSETS: dict[str, dict[str, str]] = {"random": {}, "any": {"any_of": "Cu,Au"}, 
 TESTED_EVERY = 5  # clusters of the database, of which the last one is never trained on
 PAIRS = (("Au", "O"), ("Cu", "O"), ("O", "H"))
 REFERENCE = "GFN1-xTB"
+POTENTIALS = "potentials.json"  # files of a potential by species
 FRAMES = 200  # steps of simulations between frames
 EQUILIBRATION = 1.0  # ps at the start of simulations that are left out of averages
 COMMON: dict[str, Any] = {"forces_weight": 0.3, "test_percent": 10, "save_forces": True}
@@ -76,7 +78,10 @@ class Size:
 
     subset : largest number of structures of a subset.
     sets : structures that are fine-tuned on, by name; those of which potentials are simulated.
-    epochs : of screening, pre-training and fine-tuning; least : sets of fewer structures are trained on as often.
+    epochs : of screening, pre-training and fine-tuning.
+    least : sets of fewer structures are trained on as often.
+    large : epochs, and structures in a batch, for sets of more, so that they take about as many steps.
+    large_ways : of these sets.
     ps : of simulations; every : of the structures of reference is judged by.
     """
 
@@ -87,9 +92,11 @@ class Size:
     screening: Screening = Screening()
     epochs: tuple[int, int, int] = (60, 300, 200)
     least: int = 574
+    large: tuple[int, int] = (30, 32)
     ps: float = 250.0
     every: int = 10
     ways: Sequence[str] = tuple(WAYS)
+    large_ways: Sequence[str] = ("scratch", "random", "any", "both")
 
 
 @dataclass(frozen=True)
@@ -100,9 +107,12 @@ class Places:
     work: Path
     size: Size
 
+    def folder(self, name: str) -> Path:
+        return self.work / name.replace(", ", "-").replace(" ", "-")
+
     def prepared(self, name: str) -> Path:
         """An empty folder for a training."""
-        place = self.work / name.replace(", ", "-").replace(" ", "-")
+        place = self.folder(name)
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir(parents=True)
         return place
@@ -246,18 +256,30 @@ def parity(result: TrainingResult, potential: Potential, six: Sequence[Structure
     return rows
 
 
-def fine_tuning(places: Places, n: int, name: str, key: Mapping[str, Any]) -> Rows:
-    """Train on CuAu with one molecule, from a potential or from scratch, and simulate six molecules."""
+def one_molecule(places: Places) -> list[Structure]:
+    """Structures that are trained on: the first trajectory, then those from dynamics with a potential."""
+    return structures(places.data / "one-water.extxyz.xz")[:FIRST] + sampled(places)
+
+
+def sampled(places: Places) -> list[Structure]:
+    """Structures from dynamics with a potential, as far as they were computed."""
+    path = places.data / "one-water-sampled.extxyz.xz"
+    return structures(path) if path.exists() else []
+
+
+def tuned(places: Places, n: int, name: str, key: Mapping[str, Any]) -> TrainingResult:
+    """Train on n structures of CuAu with one molecule, from a potential or from scratch."""
     way, seed, size = WAYS[name], int(key["seed"]), places.size
-    place, began = places.prepared(f"{key['set']} {name} {seed}"), time.perf_counter()
-    first = structures(places.data / "one-water.extxyz.xz")
-    chosen = spread(first[:574], n) if n <= 574 else first[:n]
+    first = one_molecule(places)
+    chosen = spread(first[: size.least], n) if n <= size.least else first[:n]
+    epochs, batch = (size.epochs[2] * (size.least // n), 16) if n <= size.least else size.large
     species = TARGET if way.source is None else ALL
     energies = atomic_energies(places.data)
+    place = places.prepared(place_of(key))
     given: dict[str, Any] = {
-        "setups": setups(place, species), "folder": place, "batch_size": 16 if n <= 574 else 64, "schedule": "cosine",
-        "iterations": size.epochs[2] * max(1, size.least // n), "numpy_seed": seed,
-        "torch_seed": seed, "atomic_energies": {symbol: energies[symbol] for symbol in species},
+        "setups": setups(place, species), "folder": place, "batch_size": batch, "schedule": "cosine",
+        "iterations": epochs, "numpy_seed": seed, "torch_seed": seed,
+        "atomic_energies": {symbol: energies[symbol] for symbol in species},
         "repulsion": "zbl auto" if way.repulsion else None, **COMMON,
     }  # fmt: skip
     networks = dict.fromkeys(species, LAYERS)
@@ -269,30 +291,58 @@ def fine_tuning(places: Places, n: int, name: str, key: Mapping[str, Any]) -> Ro
         result = transfer(
             chosen, source, networks, freeze=way.frozen, energy="source", lr=0.001, replay=replayed, share=0.3, **given
         )
-    row = dict(key) | {"structures": len(chosen), **of_training(result), "seconds": time.perf_counter() - began}
-    potential, six = result.potential(), structures(places.data / "six-waters.extxyz.xz")[: JUDGED : size.every]
-    others = first[FIRST :: size.every] if n <= FIRST else []
-    for target, judged, relative in (("others", others, False), ("six", six, True)):
-        if judged:
-            values = errors(potential, judged, relative)
-            row |= dict(zip((f"energy_{target}_meV_per_atom", f"force_{target}_meV_per_A"), values, strict=True))
-    found: Rows = {"finetuning": [row]}
-    if seed == 1:
-        training = f"{key['set']} {name} {seed}"
-        found["curves"] = curve(training, result)
-        found["parity"] = [{"set": key["set"], "way": name, **each} for each in parity(result, potential, six)]
-    if way.simulated and key["set"] in size.simulated:
-        found |= simulated(places, place, result.potentials, key)
-    shutil.rmtree(place)
+    (place / POTENTIALS).write_text(json.dumps(dict(result.potentials)))
+    return result
+
+
+def potentials(places: Places, n: int, name: str, key: Mapping[str, Any]) -> dict[str, str]:
+    """Files of a potential by species, which is trained if it is gone."""
+    path = places.folder(place_of(key)) / POTENTIALS
+    if not path.exists():
+        tuned(places, n, name, key)
+    found: dict[str, str] = json.loads(path.read_text())
     return found
 
 
-def simulated(places: Places, place: Path, potentials: Mapping[str, str], key: Mapping[str, Any]) -> Rows:
-    """Simulate six molecules: how long, temperatures and distances."""
+def place_of(key: Mapping[str, Any]) -> str:
+    """The name of the folder of a potential."""
+    return f"{key['set']} {key['way']} {key['seed']}"
+
+
+def fine_tuning(places: Places, n: int, name: str, key: Mapping[str, Any]) -> Rows:
+    """Train on CuAu with one molecule, and test."""
     size, began = places.size, time.perf_counter()
+    result = tuned(places, n, name, key)
+    row = dict(key) | {"structures": n, **of_training(result), "seconds": time.perf_counter() - began}
+    potential, six = result.potential(), structures(places.data / "six-waters.extxyz.xz")[: JUDGED : size.every]
+    others = structures(places.data / "one-water.extxyz.xz")[FIRST :: size.every]
+    for target, judged, relative in (("others", others, False), ("six", six, True)):
+        values = errors(potential, judged, relative)
+        row |= dict(zip((f"energy_{target}_meV_per_atom", f"force_{target}_meV_per_A"), values, strict=True))
+    found: Rows = {"finetuning": [row]}
+    if key["seed"] == 1:
+        found["curves"] = curve(place_of(key), result)
+        found["parity"] = [{"set": key["set"], "way": name, **each} for each in parity(result, potential, six)]
+    if not is_simulated(size, key):
+        shutil.rmtree(places.folder(place_of(key)))
+    return found
+
+
+def is_simulated(size: Size, key: Mapping[str, Any]) -> bool:
+    """Whether a potential simulates six molecules."""
+    return key["set"] in size.simulated and WAYS[str(key["way"])].simulated
+
+
+def simulated(places: Places, n: int, name: str, key: Mapping[str, Any]) -> Rows:
+    """Simulate six molecules: how long, temperatures and distances; train the potential if it is gone."""
+    size, place = places.size, places.folder(place_of(key))
+    files = potentials(places, n, name, key)
+    for path in place.glob("six.*"):  # of a simulation that was interrupted
+        path.unlink()
+    began = time.perf_counter()
     start = structures(places.data / "six-waters.extxyz.xz")[0]
     result = simulate(
-        start, potentials, time=size.ps, temperature=300.0, timestep=0.5, seed=int(key["seed"]), every=FRAMES,
+        start, files, time=size.ps, temperature=300.0, timestep=0.5, seed=int(key["seed"]), every=FRAMES,
         max_share=1.0,  # only the motion of the atoms counts, not the features
         threads=1, output=place / "six",
     )  # fmt: skip
@@ -300,7 +350,9 @@ def simulated(places: Places, place: Path, potentials: Mapping[str, str], key: M
     row = dict(key) | {"time_ps": size.ps, "stable_ps": result.time, "ended_by": result.reason}
     row["ms_per_step"] = 1e3 * seconds / max(result.step, 1)
     last = result.time * (result.step // FRAMES * FRAMES) / max(result.step, 1)
-    return examined(row, place / "six.extxyz", min(EQUILIBRATION, 0.5 * last), key)
+    found = examined(row, place / "six.extxyz", min(EQUILIBRATION, 0.5 * last), key)
+    shutil.rmtree(place)
+    return found
 
 
 def examined(row: Row, path: Path, skip: float, key: Mapping[str, Any]) -> Rows:
