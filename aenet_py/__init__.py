@@ -28,6 +28,8 @@ file.  A name is imported when it is first used, so that torch, ASE and Numba ar
 
 from __future__ import annotations
 
+from aenet_py._version import __version__ as __version__
+
 TYPE_CHECKING = False  # importing typing takes longer than all the rest here
 if TYPE_CHECKING:
     from aenet_py.active.learn import learn
@@ -48,11 +50,6 @@ if TYPE_CHECKING:
     from aenet_py.tools.check import check
     from aenet_py.tools.init import init
     from aenet_py.training.train import train, transfer
-
-try:
-    from aenet_py._version import __version__  # type: ignore[import-not-found,unused-ignore]  # written at installation
-except ImportError:
-    __version__ = "0.1.0.dev0"  # a checkout that was never installed
 
 __all__ = [
     "ANNCalculator", "AenetError", "AenetWarning", "CalculatorSpec", "Potential", "Structure", "TrainingSet",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +16,9 @@ if TYPE_CHECKING:
 
 DOCS = Path(__file__).resolve().parent
 sys.path[:0] = [str(DOCS.parent), str(DOCS)]
+
+import notebooks  # noqa: E402
+from links import redirected  # noqa: E402
 
 import aenet_py  # noqa: E402  # of this checkout
 
@@ -58,22 +60,29 @@ INCLUDED = {
     DOCS.parent / "benchmarks" / "README.md": "benchmarks.md",
     DOCS.parent / "benchmarks" / "scaling.md": "scaling.md",
 }
-LINK = re.compile(r"(?<=\]\()(?!https?:|#|mailto:)([^)#\s]+)")
 
 
 def links_of_site(text: str, folder: Path, page: Path) -> str:
     """The Markdown text with its relative links, which count from folder, as page of the site takes them."""
 
-    def link(found: re.Match[str]) -> str:
-        target = (folder / found[1]).resolve()
+    def link(written: str) -> str:
+        target = (folder / written).resolve()
         return os.path.relpath(DOCS / INCLUDED.get(target, target), page.parent)
 
-    return LINK.sub(link, text)
+    return redirected(text, link)
 
 
 def on_page(_app: Sphinx, name: str, content: list[str]) -> None:
     page = DOCS / name
     content[0] = links_of_site(content[0], page.parent, page)
+    if name.startswith("tutorials/"):
+        title, rest = content[0].split("\n", 1)
+        content[0] = f'{title}\n\n<a href="{page.name}.ipynb" download>This page as a notebook</a>\n{rest}'
+
+
+def on_built(app: Sphinx, error: Exception | None) -> None:
+    if error is None:
+        notebooks.write(Path(app.outdir) / "tutorials")
 
 
 def on_included(_app: Sphinx, path: Path, _name: str, content: list[str]) -> None:
@@ -95,3 +104,4 @@ def setup(app: Sphinx) -> None:
     app.add_html_math_renderer("mathml", (inline_math, None), (displayed_math, None))
     app.connect("source-read", on_page)
     app.connect("include-read", on_included)
+    app.connect("build-finished", on_built)

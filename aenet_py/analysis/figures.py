@@ -20,6 +20,7 @@ STYLE: dict[Any, Any] = {
     "figure.dpi": 100, "savefig.dpi": 200,
 }  # fmt: skip
 PANEL = (3.4, 2.8)  # inches
+TITLE, LEGEND = 9, 8  # points
 WIDE = 50.0  # ratio of the limits of a logarithmic axis above which fewer ticks are labelled
 
 
@@ -55,17 +56,20 @@ def plain_log_ticks(axis: Any, which: str = "y") -> None:
         ticked.set_minor_formatter(NullFormatter())
 
 
-def without_frames(figure: Figure) -> None:
-    """Draw no frame around any legend."""
+def finish(figure: Figure) -> None:
+    """Give titles and legends the sizes of the style, as matplotlib's own exceed the labels, and legends no frame."""
     for axis in figure.axes:
+        axis.title.set_fontsize(min(axis.title.get_fontsize(), TITLE))
         legend = axis.get_legend()
         if legend is not None:
             legend.set_frame_on(False)
+            for text in legend.get_texts():
+                text.set_fontsize(min(text.get_fontsize(), LEGEND))
 
 
 def save(figure: Figure, path: str) -> None:
     """Save as PNG, SVG or PDF, by the ending of the name; an existing file is replaced when the new one is complete."""
-    without_frames(figure)
+    finish(figure)
     content = io.BytesIO()
     ending = path.rpartition(".")[2].lower()
     figure.savefig(content, format=ending if ending in ("png", "svg", "pdf") else "png", dpi=STYLE["savefig.dpi"])

@@ -202,7 +202,7 @@ def svg(figure: Figure, name: str) -> str:
     """
     import matplotlib
 
-    figures.without_frames(figure)
+    figures.finish(figure)
     content = io.StringIO()
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
         empty = dict.fromkeys(("Date", "Creator", "Format", "Type"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -40,16 +39,6 @@ def test_programs_begin_the_same_way():
         assert module == entry.__name__
         assert callable(getattr(entry, function))
         assert f"entry.{function}()" in (ROOT / "bin" / program).read_text()
-
-
-def test_version_of_a_checkout(tmp_path):
-    """One that was never installed has the version that its installation without git would have."""
-    (tmp_path / "aenet_py").mkdir()
-    shutil.copy(ROOT / "aenet_py" / "__init__.py", tmp_path / "aenet_py")
-    # -S: an installation of the checkout would add its version file
-    command = [sys.executable, "-S", "-c", "import aenet_py; print(aenet_py.__version__)"]
-    done = subprocess.run(command, env=environment(tmp_path), cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == settings()["tool"]["setuptools_scm"]["fallback_version"]
 
 
 def environment(folder: Path, **more: str) -> dict[str, str]:

@@ -3,70 +3,43 @@
     python -m compat_tests.docs.cells docs/tutorials/own-data.md
 
 writes into the page what its cells print now, and beside it the figures they make.  In the text, ``...`` is anything,
-and numbers with a decimal point may differ by one percent or one unit of the last digit.
+and numbers with a decimal point may differ by one percent or one unit of the last digit.  Cells run in a kernel of
+Jupyter, as the notebook that the site offers.
 """
 
 from __future__ import annotations
 
-import contextlib
-import io
+import json
 import math
 import os
 import re
+import runpy
 import shutil
-import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from sybil import Example, Sybil
-from sybil.evaluators.python import PythonEvaluator
-from sybil.parsers.markdown import CodeBlockParser
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+from traitlets.config import Config
 
 from compat_tests.cli.cases import ROOT
 
+NOTEBOOKS = runpy.run_path(str(ROOT / "docs" / "notebooks.py"))
 TOLERANCE = 0.01
 NUMBER = r"-?\d[\d,]*\.\d+(?:e[-+]?\d+)?"
-IMAGE = re.compile(r"!\[[^]]*]\(([^)]+)\)")
 
 
-@dataclass
-class Run:
-    """What cells print; found : for each block of text below a cell, its place, what it shows, what was printed."""
+@dataclass(frozen=True)
+class Shown:
+    """A block of text below a cell: its place in the page, what it shows, and what the cell printed."""
 
-    page: Path
-    printed: str = ""
-    end: int = 0  # of the last cell
-    found: list[tuple[slice, str, str]] = field(default_factory=list)
-
-    def shell(self, example: Example) -> None:
-        """Run a cell of sh; any command that fails ends it.  Further cells run in the folder where it ends."""
-        path = os.pathsep.join([str(ROOT / "bin"), os.path.dirname(sys.executable), os.environ["PATH"]])
-        environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)}
-        with tempfile.NamedTemporaryFile("r") as last:
-            done = subprocess.run(
-                ["bash", "-euo", "pipefail", "-c", f"{example.parsed}\npwd > {last.name}"], env=environment, text=True,
-                check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            )  # fmt: skip
-            assert done.returncode == 0, f"{self.page}:{example.line}: status {done.returncode}\n{done.stdout}"
-            os.chdir(last.read().rstrip("\n"))
-        self.ran(example, done.stdout)
-
-    def python(self, example: Example) -> None:
-        """Run a cell of Python; all cells of a page share their names."""
-        with contextlib.redirect_stdout(io.StringIO()) as printed:
-            PythonEvaluator()(example)
-        self.ran(example, printed.getvalue())
-
-    def ran(self, example: Example, printed: str) -> None:
-        self.printed, self.end = printed, example.region.end
-
-    def text(self, example: Example) -> None:
-        """Take a block of text that follows a cell as what that cell prints."""
-        if not example.document.text[self.end : example.region.start].strip("`\n"):
-            start = example.document.text.index("\n", example.region.start) + 1
-            self.found.append((slice(start, start + len(example.parsed)), example.parsed, self.printed))
+    place: slice
+    shown: str
+    printed: str
 
 
 def agree(shown: str, printed: str) -> bool:
@@ -94,27 +67,50 @@ def _close(shown: str, printed: str) -> bool:
     )
 
 
-def run(page: Path) -> Run:
-    """Run the cells of a page in the working folder, where they find `fixtures` as in a checkout."""
-    folder = Path.cwd()
-    (folder / "fixtures").symlink_to(ROOT / "fixtures")
-    done = Run(page)
-    parsers = [
-        CodeBlockParser("sh", done.shell),
-        CodeBlockParser("python", done.python),
-        CodeBlockParser("text", done.text),
-    ]
-    document = Sybil(parsers, path=str(page.parent)).parse(page)
-    for example in document.examples():
-        example.evaluate()
-    os.chdir(folder)
-    return done
+def run(page: Path) -> list[Shown]:
+    """Run the notebook of a page in the working folder, where it finds `fixtures` as in a checkout."""
+    (Path.cwd() / "fixtures").symlink_to(ROOT / "fixtures")
+    notebook = nbformat.reads(json.dumps(NOTEBOOKS["notebook"](page)), as_version=4)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs = []
+    with tempfile.TemporaryDirectory() as folder:
+        start = Path(folder, "start.sh")  # of each cell of shell: one stream, as in a terminal
+        start.write_text("set -uo pipefail; exec 2>&1; unset BASH_ENV\n")
+        path = os.pathsep.join([str(ROOT / "bin"), os.path.dirname(sys.executable), os.environ["PATH"]])
+        environment = {
+            **os.environ,
+            "PATH": path,
+            "PYTHONPATH": str(ROOT),
+            "BASH_ENV": str(start),
+            "IPYTHONDIR": folder,
+        }
+        sockets = Config({"ConnectionFileMixin": {"transport": "ipc"}})  # tests side by side would want the same ports
+        client = NotebookClient(
+            notebook, timeout=600, resources={"metadata": {"path": str(Path.cwd())}}, config=sockets
+        )
+        try:
+            client.execute(env=environment)
+        except CellExecutionError as error:
+            line = max(cell.metadata.line for cell in notebook.cells if cell.get("outputs"))
+            raise AssertionError(f"{page}:{line}: {error}") from None
+    found, before = [], None
+    for block in NOTEBOOKS["blocks"](page):
+        if block.kind == "text" and before is not None and before.kind in ("sh", "python"):
+            found.append(Shown(block.place, block.content, _printed(notebook, before.line)))
+        before = block
+    return found
+
+
+def _printed(notebook: Any, line: int) -> str:
+    """What the cells of the block at this line print."""
+    cells = (cell for cell in notebook.cells if cell.cell_type == "code" and cell.metadata.line == line)
+    return "".join(output.text for cell in cells for output in cell.outputs if output.output_type == "stream")
 
 
 def figures(page: Path) -> list[Path]:
     """The figures of a page that its cells make: PAGE/report/parity.png is report/parity.png in the working folder."""
-    images = map(Path, IMAGE.findall(page.read_text()))
-    return [path.relative_to(page.stem) for path in images if path.parts[0] == page.stem]
+    return [Path(block.content).relative_to(page.stem) for block in NOTEBOOKS["blocks"](page) if block.kind == "figure"]
 
 
 def _renewed(shown: str, printed: str) -> str:
@@ -131,9 +127,9 @@ def update(page: Path) -> None:
     text = page.read_text()
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
-        for place, shown, printed in reversed(run(page).found):
-            if not agree(shown, printed):
-                text = text[: place.start] + _renewed(shown, printed) + text[place.stop :]
+        for each in reversed(run(page)):
+            if not agree(each.shown, each.printed):
+                text = text[: each.place.start] + _renewed(each.shown, each.printed) + text[each.place.stop :]
         page.write_text(text)
         for figure in figures(page):
             kept = page.parent / page.stem / figure
