@@ -112,7 +112,17 @@ class Basis:
         return np.append(of_species, np.zeros(self.pairs.n * N_TERMS, dtype=bool))
 
     def columns(self, present: np.ndarray) -> np.ndarray:
-        """Columns of structures of these species, (n_sums,) int64."""
+        """Columns of structures of these species, (n_sums,) int64; the same array for all of them."""
+        key = present.tobytes()
+        if key not in self._known:
+            self._known[key] = self._columns(present)
+        return self._known[key]
+
+    @functools.cached_property
+    def _known(self) -> dict[bytes, np.ndarray]:
+        return {}
+
+    def _columns(self, present: np.ndarray) -> np.ndarray:
         width, first = 2 * self.n_features, 2 * self.n_features * len(self.model.types)
         of_species = width * present[:, np.newaxis] + np.arange(width)
         numbers = np.unique(self.pairs.numbers[np.ix_(present, present)])
