@@ -19,7 +19,7 @@ kept to the last digit."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("input", nargs="+", metavar="IN", help="files with structures, or folders with such files")
+    parser.add_argument("input", nargs="+", metavar="IN", help="structures: files, frames FILE#N, or folders")
     parser.add_argument(
         "output", metavar="OUT", help="new file; for XSF a folder, or a name with %%06d in place of the number"
     )
@@ -33,7 +33,7 @@ def run(options: argparse.Namespace) -> None:
     if needs_ase(options.input, options.output, options.format):
         common.need("ase")
     bad = report.Skipped()
-    size = sum(map(os.path.getsize, files_of(options.input)))
+    size = sum(os.path.getsize(path) for path in files_of(options.input) if os.path.isfile(path))
     with common.progress(size, "B") as advance, common.warnings_in_a_line(Warning):
         warnings.simplefilter("ignore", FutureWarning)  # those of ASE are meant for programmers
         done = convert(

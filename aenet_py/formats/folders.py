@@ -10,16 +10,18 @@ from aenet_py.errors import AenetError
 from aenet_py.runtime.output import is_pending
 
 
-def files_in(paths: Sequence[str], wanted: Callable[[str], bool], what: str) -> list[str]:
+def files_in(
+    paths: Sequence[str], wanted: Callable[[str], bool], what: str, exists: Callable[[str], bool] = os.path.exists
+) -> list[str]:
     """Files in the given order; those in folders, and in folders of these, sorted by name and numbers by value.
 
-    wanted : selects the files of a folder; what : describes them.  AenetError for a path that does not exist, a folder
-    without such files, or a file that is given twice.
+    wanted : selects the files of a folder; what : describes them; exists : whether there is such a file.
+    AenetError for a path that does not exist, a folder without such files, or a file that is given twice.
     """
     files: list[str] = []
     for path in paths:
         if not os.path.isdir(path):
-            if not os.path.exists(path):
+            if not exists(path):
                 raise AenetError(f"{path}: no such file; expected {what}")
             files.append(path)
             continue

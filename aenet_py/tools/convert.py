@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,11 +16,13 @@ from dataclasses import dataclass
 from aenet_py.elements import NUMBER
 from aenet_py.errors import AenetError, InputError
 from aenet_py.formats import ase_files, databases, extxyz, frames, xsf
+from aenet_py.formats import structures as structure_files
 from aenet_py.formats.folders import files_in
 from aenet_py.formats.frames import FramesFile, Skip
 from aenet_py.formats.labels import ANY, Labels, mixed
 from aenet_py.formats.read import is_own
 from aenet_py.formats.source import Advance
+from aenet_py.formats.text import foreign
 from aenet_py.runtime.output import PendingFolder, already_exists, check_regular
 from aenet_py.runtime.signals import uninterrupted
 from aenet_py.structure import Structure, told_of_unknown
@@ -43,13 +46,23 @@ class Converted:
 
 def needs_ase(given: Sequence[str], output: str, format_name: str | None) -> bool:
     """Whether a conversion requires ase."""
-    by_ase = (databases.is_database(path) or not (is_own(path) or os.path.isdir(path)) for path in given)
+    files = (_file(each) for each in given)
+    by_ase = (databases.is_database(path) or not (is_own(path) or os.path.isdir(path)) for path in files)
     return format_name is not None or databases.is_database(output) or any(by_ase)
 
 
 def files_of(given: Sequence[str]) -> list[str]:
-    """Files as given, and in place of each folder the files in it that `is_own` accepts."""
-    return files_in(given, is_own, f"a file {WHAT}, or a folder of such")
+    """Files and frames FILE#N as given, and in place of each folder the files in it that `is_own` accepts."""
+    return files_in(given, is_own, f"a file {WHAT}, or a folder of such", lambda each: os.path.exists(_file(each)))
+
+
+def _file(path: str) -> str:
+    """The file, also of a frame FILE#N."""
+    return structure_files.path_of(foreign(path))
+
+
+def _is_frame(path: str) -> bool:
+    return structure_files.frame_of(foreign(path))[1] is not None
 
 
 def convert(
@@ -61,7 +74,7 @@ def convert(
     Parameters
     ----------
     given : sequence of str
-        Files, or folders with files of formats that aenet_py reads itself.
+        Files, frames FILE#N, or folders with files of formats that aenet_py reads itself.
     output : str
         Extended XYZ file, ASE database or, for XSF, a folder or a name with %d in place of the number, from 0.
     format_name : str or None
@@ -138,8 +151,33 @@ def read_all(
 ) -> Iterator[tuple[Structure, bytes | None]]:  # fmt: skip
     """All structures, with their bytes if they are copied unchanged from extended XYZ.
 
-    paths : files; from_xsf : reads an XSF file; all others as in `convert`.
+    paths : files and frames FILE#N; from_xsf : reads an XSF file; all others as in `convert`.
     """
+    for are_frames, group in itertools.groupby(paths, _is_frame):
+        if are_frames:
+            yield from _read_frames(list(group), reference, skip, labels)
+        else:
+            yield from _read_files(list(group), format_name, reference, skip, labels, advance, from_xsf)
+
+
+def _read_frames(
+    names: Sequence[str], reference: bool, skip: Skip | None, labels: Labels
+) -> Iterator[tuple[Structure, bytes | None]]:
+    for item in structure_files.items(structure_files.sources([foreign(each) for each in names], labels)):
+        if item.raw is None:
+            of_item, content = functools.partial(structure_files.read_item, item, reference), None
+        else:
+            of_item = functools.partial(extxyz.parse, item.raw, reference or None, labels)
+            content = item.raw.content if labels == ANY else None
+        frame = frames.good(of_item, reference, skip)
+        if frame is not None:
+            yield frame, content
+
+
+def _read_files(
+    paths: Sequence[str], format_name: str | None, reference: bool, skip: Skip | None, labels: Labels, advance: Advance,
+    from_xsf: Callable[[str], Structure],
+) -> Iterator[tuple[Structure, bytes | None]]:  # fmt: skip
     for path in paths:
         if format_name is not None or not is_own(path):
             yield from ((frame, None) for frame in ase_files.read(path, format_name, reference, skip))

@@ -19,8 +19,8 @@ from aenet_py.cli.aenet import main
 from aenet_py.elements import NUMBER, SYMBOLS, covalent_radius
 from aenet_py.formats import extxyz
 from aenet_py.structure import from_atoms
-from aenet_py.tools.check import duplicates, linear, patterns, trajectories
-from aenet_py.tools.check.surroundings import STEP, describe, features
+from aenet_py.tools.check import duplicates, energies, linear, patterns, trajectories
+from aenet_py.tools.check.surroundings import STEP, basis, describe
 
 FREE = {"Cu": -1300.0, "Au": -900.0, "Al": -55.0, "O": -430.0, "H": -13.0}  # eV, energies of the free atoms
 SETS = ("clusters", "alloys", "slabs", "trajectory")
@@ -82,7 +82,7 @@ def test_nothing_is_found_in_clean_sets(sets, name):
     checked = check(sets[name])
     assert checked.findings == ()
     assert not checked.flagged.any()
-    assert np.nanmedian(checked.fit.predicted_force / checked.fit.force) == pytest.approx(1.0, abs=0.2)
+    assert np.nanmedian(checked.predicted_force / checked.force) == pytest.approx(1.0, abs=0.2)
 
 
 def turned(structure: Structure, rng: np.random.Generator) -> Structure:
@@ -182,6 +182,27 @@ def test_a_shifted_part_is_found_and_the_others_are_judged_without_it(sets, orig
     assert {n for n, each in found.items() if each == {"force-sign"}} == {reversed_one}
 
 
+@pytest.mark.parametrize(("name", "shift"), [("alloys", 0.5), ("clusters", -0.5)])
+def test_two_levels_of_theory_in_one_file_are_told_apart(sets, name, shift):
+    wrong = set(np.random.default_rng(3).choice(60, 20, replace=False).tolist())
+    structures = [
+        replace(each, energy=each.energy + shift * each.n_atoms) if n in wrong else each
+        for n, each in enumerate(sets[name])
+    ]
+    (finding,) = check(structures).findings
+    assert (finding.kind, set(finding.structures)) == ("level", wrong)
+
+
+def test_a_broad_distribution_is_no_second_level():
+    """Two clusters explain 64 % of the variance of a normal distribution, 75 % of a uniform one."""
+    rng = np.random.default_rng(0)
+    left = np.ones(900, dtype=bool)
+    assert not energies._two_clusters(rng.normal(0, 1, 900), left).any()
+    levels = np.where(np.arange(900) < 300, 1.0, 0.0)
+    found = energies._two_clusters(levels + rng.normal(0, 0.1, 900), left)
+    assert np.array_equal(np.flatnonzero(found), np.arange(300))
+
+
 @pytest.mark.parametrize(("factor", "kind"), [(-1.0, "force-sign"), (1 / 51.422067, "force-unit")])
 @pytest.mark.parametrize("name", ["clusters", "trajectory"])
 def test_forces_that_are_wrong_throughout(sets, name, factor, kind):
@@ -215,15 +236,15 @@ def test_forces_in_another_unit_along_a_trajectory(sets, factor, unit):
 def test_forces_of_the_linear_potential_equal_differences_of_its_energy(sets):
     structures = sets["slabs"][:12]
     types = sorted({symbol for each in structures for symbol in each.symbols})
-    model, radii = features(types), np.ones(len(types))
-    coefficients = np.random.default_rng(6).normal(size=(len(types), 2 * int(model.basis.sizes[0])))
+    columns, radii = basis(types), np.ones(len(types))
+    coefficients = np.random.default_rng(6).normal(size=len(columns.squares))
 
     def energy(structure: Structure) -> float:
         (around,) = describe([replace(structure, forces=None)], types, radii, 1)
-        return structure.n_atoms * float(np.sum(around.sums * coefficients[around.present]))
+        return structure.n_atoms * float(around.sums @ coefficients[around.columns])
 
     structure = structures[1]
-    forces = patterns.forces(model, coefficients, structure)
+    forces = columns.forces(coefficients, structure)
     for atom, axis in ((0, 0), (structure.n_atoms - 1, 2)):
         moves = np.zeros((structure.n_atoms, 3))
         moves[atom, axis] = 1e-4
@@ -243,9 +264,35 @@ def test_a_long_step_does_not_decide_about_a_trajectory():
     assert trajectories.find(structures, ["two"] * 12) == []
 
 
+def test_a_structure_is_predicted_as_by_a_fit_without_it(sets):
+    """Twin: the normal equations without its rows, with the penalty that the fit has chosen."""
+    columns, every = basis(["Au", "Cu"]), np.arange(60)
+    given = list(describe(sets["clusters"], ["Au", "Cu"], np.ones(2), 1, directions=4))
+    values = np.array([each.energy / each.n_atoms for each in sets["clusters"]])
+    fitted = linear.fit(given, values, every >= 0, every < 0, columns.squares)
+    potential, number = fitted.potential, 7
+    rows, weights = potential.table.rows(every), potential.weights.copy()
+    penalty = np.linalg.inv(potential.root @ potential.root.T) - np.einsum("nki,nk,nkj->ij", rows, weights, rows)
+    weights[number] = 0.0
+    normal = np.einsum("nki,nk,nkj->ij", rows, weights, rows) + penalty
+    coefficients = np.linalg.solve(normal, np.einsum("nki,nk,nk->i", rows, weights, potential.values))
+    assert potential.predicted[number] == pytest.approx(rows[number, 0] @ coefficients, abs=1e-5)
+    kept = potential.table.kept
+    scaled = potential.slopes(number)[kept] / potential.table.scales[kept]
+    assert rows[number, 1:, -len(kept) :] @ scaled == pytest.approx(rows[number, 1:] @ coefficients, abs=1e-4)
+
+
 def test_surroundings_keep_nothing_of_displaced_copies(sets):
-    (found,) = describe(sets["slabs"][:1], ["Cu", "H", "O"], np.ones(3), 1)
+    (found,) = describe(sets["slabs"][:1], ["Cu", "H", "O"], np.ones(3), 1, directions=3)
+    assert found.slopes.shape == (3, len(found.sums))
     assert all(each.base is None for each in (found.sums, found.slopes, found.fingerprint))
+
+
+def test_directions_of_a_small_structure_are_all_of_its_coordinates():
+    pair = labelled(Atoms("Cu2", [[0, 0, 0], [0, 0, 2.4]]), "pair")
+    (found,) = describe([pair], ["Cu"], np.ones(1), 1, directions=20)
+    assert found.slopes.shape[0] == 6
+    assert np.sum(found.along**2) == pytest.approx(np.sum(pair.forces**2))
 
 
 def test_a_pattern_of_forces():
@@ -276,6 +323,14 @@ def test_a_set_without_energies_or_forces(sets):
     assert [each.message for each in without_energy.findings] == ["no structure has an energy"]
     assert without_energy.fit is None
     assert check([replace(each, forces=None) for each in sets["alloys"]]).findings == ()
+
+
+def test_names_of_labels_that_were_not_read(sets, tmp_path):
+    frames = b"".join(extxyz.text(each) for each in sets["alloys"][:12])
+    (tmp_path / "named.extxyz").write_bytes(frames.replace(b"energy=", b"mlip_energy="))
+    (finding,) = check(tmp_path / "named.extxyz").findings
+    assert finding.message.startswith("no structure has an energy: ")
+    assert "no energy and forces of one source; choose with --energy and --forces" in finding.message
 
 
 def test_attraction_at_short_distance_is_a_wrong_sign():
@@ -318,8 +373,8 @@ def test_duplicates_equal_those_of_all_pairs(sets):
     structures = sets["clusters"] + [turned(each, rng) for each in sets["clusters"][::7]]
     types = ["Au", "Cu"]
     given = list(describe(structures, types, np.ones(2), 1))
-    energies, names = np.zeros(len(given)), [str(number) for number in range(len(given))]
-    found = {finding.structures[0]: finding.message for finding in duplicates.find(given, energies, names)}
+    values, names = np.zeros(len(given)), [str(number) for number in range(len(given))]
+    found = {finding.structures[0]: finding.message for finding in duplicates.find(given, values, names)}
     expected = {}
     for j, other in enumerate(given):
         for i, one in enumerate(given[:j]):
@@ -334,9 +389,9 @@ def test_duplicates_equal_those_of_all_pairs(sets):
 def test_the_robust_fit_by_composition_ignores_wrong_energies():
     rng = np.random.default_rng(0)
     fractions = rng.dirichlet(np.ones(3), 200)
-    energies = fractions @ [-10.0, -200.0, -3000.0] + rng.normal(0, 0.01, 200)
-    energies[:70] /= 27.2
-    assert linear.least_absolute(fractions, energies) == pytest.approx([-10, -200, -3000], abs=0.05)
+    values = fractions @ [-10.0, -200.0, -3000.0] + rng.normal(0, 0.01, 200)
+    values[:70] /= 27.2
+    assert linear.least_absolute(fractions, values) == pytest.approx([-10, -200, -3000], abs=0.05)
 
 
 def test_covalent_radii_are_those_of_ase():

@@ -135,6 +135,21 @@ def test_folders_and_several_files(tmp_path):
     assert Path("b.xyz").read_text() == as_text(MADE[11]) + as_text(MADE[9]) + TEXT + as_text(MADE[12])
 
 
+def test_single_frames(capsys):
+    convert("a.extxyz#3", "a.extxyz#1", "b.extxyz")
+    frames = [raw.content for raw, _ in extxyz.read("a.extxyz")]
+    assert Path("b.extxyz").read_bytes() == frames[3] + frames[1]
+    convert("a.extxyz#2", "one.db")
+    convert("one.db#1", "c.extxyz")
+    check_same(frames_of("c.extxyz")[0], frames_of("a.extxyz")[2])
+    capsys.readouterr()
+    assert main(["convert", "a.extxyz#99", "d.extxyz"]) == 1
+    assert "a.extxyz#99: there is no such frame; expected a number from 0 to" in capsys.readouterr().err
+    assert main(["convert", "none.extxyz#0", "d.extxyz"]) == 1
+    assert "none.extxyz#0: no such file" in capsys.readouterr().err
+    assert not os.path.exists("d.extxyz")
+
+
 def test_incomplete_structures(capsys):
     bare = "2\n\nCu 0 0 0\nCu 0 0 2\n2\nenergy=-1\nCu 0 0 0\nCu 0 0 2\n"
     Path("b.xyz").write_text(bare)

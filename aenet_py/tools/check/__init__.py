@@ -28,7 +28,8 @@ from aenet_py.tools import convert
 from aenet_py.tools.check import duplicates, energies, forces, labels, linear, reading, trajectories
 from aenet_py.tools.check.checked import Checked, Distance
 from aenet_py.tools.check.findings import KINDS, Finding
-from aenet_py.tools.check.surroundings import Surroundings, describe, features
+from aenet_py.tools.check.patterns import Pattern
+from aenet_py.tools.check.surroundings import LEAST_FORCE, Surroundings, basis, describe
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -100,7 +101,7 @@ def check(
     if not structures:
         raise bad[0] if bad else AenetError("there are no structures to check")
     with progress(len(structures), "structures") as advance:
-        checked = _checked(structures, bad, n_threads, advance)
+        checked = _checked(structures, bad, wanted, n_threads, advance)
     if target is None:
         return checked
     return _written(checked, target, reading.read(listed, format_name, lambda _: None, wanted, unwatched))
@@ -121,15 +122,23 @@ def given_data(data: object) -> list[str | Structure]:
 
 
 def _checked(
-    given: Sequence[Structure], bad: Sequence[InputError], threads: int, advance: Callable[[int], object]
+    given: Sequence[Structure],
+    bad: Sequence[InputError],
+    wanted: Labels,
+    threads: int,
+    advance: Callable[[int], object],
 ) -> Checked:
-    """What is in the structures and wrong with them; bad : errors of those that could not be read."""
+    """What is in the structures and wrong with them.
+
+    bad : errors of those that could not be read; wanted : names of labels that were read.
+    """
     types = sorted({symbol for each in given for symbol in each.symbols})
     radii = np.array([covalent_radius(symbol) for symbol in types])
     findings = [Finding("unreadable", (), str(error)) for error in bad]
     structures: list[Structure] = []
     around: list[Surroundings] = []
-    for structure, found in zip(given, describe(given, types, radii, threads), strict=True):
+    of_basis, moves, stride = basis(types), linear.n_directions(len(given)), linear.sample_stride(len(given))
+    for structure, found in zip(given, describe(given, types, radii, threads, moves, stride), strict=True):
         advance(1)
         if isinstance(found, Surroundings):
             structures.append(structure)
@@ -142,32 +151,46 @@ def _checked(
     sources, origins = ([name(each) for each in structures] for name in (reading.source, reading.kind))
     n_atoms = np.array([each.n_atoms for each in structures])
     values = np.array([np.nan if (e := labels.energy_of(each)) is None else e for each in structures]) / n_atoms
-    rms = np.array([np.nan if s.forces is None else np.sqrt(np.mean(s.forces**2)) for s in structures])
-    excluded = np.zeros(len(structures), dtype=bool)
-    fit = linear.fit(around, values, rms, excluded)
+    largest = np.array([np.nan if s.forces is None else np.linalg.norm(s.forces, axis=1).max() for s in structures])
+    excluded, with_forces, squares = np.zeros(len(structures), dtype=bool), largest > LEAST_FORCE, of_basis.squares
+    fit = linear.fit(around, values, with_forces, excluded, squares)
     shifted: list[Finding] = []
     cleared: list[Finding] = []
-    while fit and (part := energies.group(fit, values, n_atoms, (sources, origins), excluded, cleared)):
+
+    def refit(more: np.ndarray) -> linear.Fit | None:
+        return linear.fit(around, values, with_forces, excluded | more, squares)
+
+    while fit and (part := energies.group(fit, values, n_atoms, (sources, origins), excluded, cleared, refit)):
         members = list(part.structures)
         excluded[members] = True  # the others are judged without them
-        without = linear.fit(around, values, rms, excluded)
+        without = linear.fit(around, values, with_forces, excluded, squares)
         if without is None or energies.sure(without, part):
             shifted.append(part)
             fit = without
         else:
             cleared.append(part)
             excluded[members] = False
-    findings += labels.missing(structures) + labels.close(around, types, radii) + labels.isolated(around, structures)
+    findings += labels.missing(structures, wanted)
+    findings += labels.close(around, types, radii) + labels.isolated(around, structures)
     findings += duplicates.find(around, values, names)
+    seen: list[Pattern | None] = [None] * len(structures)
     if fit is not None:
-        model = features(types)
-        wrong = forces.groups(fit, structures, around, model, (sources, origins))
+        wrong = forces.groups(fit, structures, of_basis, (sources, origins))
         if wrong:  # the other forces are judged without them
-            without = _fit_without(wrong, around, values, rms, excluded)
-            wrong = [each for each in wrong if forces.confirmed(without, each, structures, around, model)]
-            fit = _fit_without(wrong, around, values, rms, excluded)
+
+            def without_forces(these: Sequence[Finding]) -> linear.Fit:
+                left = with_forces.copy()
+                left[[number for each in these for number in each.structures]] = False
+                found = linear.fit(around, values, left, excluded, squares)
+                assert found is not None
+                return found
+
+            judge = without_forces(wrong)
+            wrong = [each for each in wrong if forces.confirmed(judge, each, structures, of_basis)]
+            fit = without_forces(wrong)
+        seen = forces.compare(fit, structures, of_basis)
         findings += shifted + energies.find(fit, values, n_atoms, excluded)
-        findings += wrong + forces.single(fit, structures, around, model)
+        findings += wrong + forces.single(seen)
     findings += trajectories.find(structures, origins) + forces.contacts(structures, around, radii)
     findings += forces.net(structures)
     return Checked(
@@ -178,24 +201,13 @@ def _checked(
         volumes=_volumes(structures),
         distances=_distances(types, around, names),
         energies=values,
-        largest_force=np.array(
-            [np.nan if s.forces is None else np.linalg.norm(s.forces, axis=1).max() for s in structures]
-        ),
+        largest_force=largest,
         unknown_forces=np.array([each.n_unknown_forces for each in structures]),
         fit=fit,
+        force=np.array([np.nan if each is None else each.given for each in seen]),
+        predicted_force=np.array([np.nan if each is None else each.cosine * each.expected for each in seen]),
         findings=_in_order(findings),
     )
-
-
-def _fit_without(
-    wrong: Sequence[Finding], around: Sequence[Surroundings], values: np.ndarray, rms: np.ndarray, excluded: np.ndarray
-) -> linear.Fit:
-    """A fit without the forces of some structures; the other parameters are those of `linear.fit`."""
-    used = rms.copy()
-    used[[number for each in wrong for number in each.structures]] = np.nan
-    fit = linear.fit(around, values, used, excluded)
-    assert fit is not None
-    return fit
 
 
 def _species(structures: Sequence[Structure]) -> dict[str, tuple[int, int]]:

@@ -46,6 +46,10 @@ class Checked:
         Number of force components that are zero because constraints hold atoms fixed (`Structure.unknown_forces`).
     fit : Fit or None
         The linear potential that tells which energies and forces are out of line; None with too few energies.
+    force : array, shape (n,)
+        Root mean square of the force components, eV/Å; NaN if forces are missing or not judged.
+    predicted_force : array, shape (n,)
+        The same of the part of the predicted forces that points along them; negative for forces of the opposite sign.
     findings : tuple of Finding
         What is wrong.
     output : str or None
@@ -64,6 +68,8 @@ class Checked:
     largest_force: np.ndarray
     unknown_forces: np.ndarray
     fit: Fit | None
+    force: np.ndarray
+    predicted_force: np.ndarray
     findings: tuple[Finding, ...]
     output: str | None = None
     n_written: int = 0

@@ -57,9 +57,9 @@ def _points(axis: Any, x: np.ndarray, y: np.ndarray, flagged: np.ndarray) -> Non
 
 def _against_fit(axis: Any, checked: Checked, what: str) -> None:
     fit = checked.fit
-    given, predicted = np.empty(0), np.empty(0)
-    if fit is not None:
-        given, predicted = (fit.by_composition, fit.predicted) if what == "energy" else (fit.force, fit.predicted_force)
+    given, predicted = checked.force, checked.predicted_force
+    if what == "energy":
+        given, predicted = (np.empty(0), np.empty(0)) if fit is None else (fit.by_composition, fit.predicted)
     name = "energy minus fit by composition (eV/atom)" if what == "energy" else "force along all forces, rms (eV/Å)"
     axis.set(xlabel=name, ylabel="predicted from the others")
     if not np.isfinite(given).any():

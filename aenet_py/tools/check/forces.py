@@ -7,25 +7,26 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from aenet_py.descriptors.model import Model
 from aenet_py.structure import Structure
-from aenet_py.tools.check import patterns
+from aenet_py.tools.check import linear, patterns
 from aenet_py.tools.check.findings import Finding
-from aenet_py.tools.check.linear import Fit
+from aenet_py.tools.check.linear import Fit, Potential
 from aenet_py.tools.check.patterns import Pattern
-from aenet_py.tools.check.surroundings import Surroundings
+from aenet_py.tools.check.surroundings import Basis, Surroundings
 
-OUT, UNLIKE_OUT = 6.0, 4.0  # standard deviations of the force along all forces that tell another sign or another unit
-LEAST_OUT = 2.0  # with the pattern
-SURE_SIGN, SURE_UNIT, SURE_GROUP = 1e-4, 1e-3, 1e-4  # chance of such a pattern
-REVERSED = (-2.5, -0.4)  # factor of given and expected forces
+SURE, SURE_GROUP = 1e-2, 1e-4  # chance of a pattern, of a single structure and of a group
+ALIKE = 0.5  # cosine of single forces in another unit and those expected
+REVERSED = 0.55  # part of the difference from the expected forces that the other sign leaves
+OUT_SIGN, OUT_SMALL = 1.0, 0.8  # times the usual difference that tells the other sign, and a small unit
+UNSURE_OUT_SIGN, UNSURE_OUT_SMALL, UNSURE_OUT_LARGE = 2.0, 2.5, 6.0  # if the pattern may be by chance
+LEAST_USUAL = 1e-3  # eV/Å
+NEAR_SINGLE = 2.0  # ratio of a small factor and that of a unit
 UNITS = {  # value of an eV/Å in these
     "Hartree/Bohr": 1 / 51.422067, "Rydberg/Bohr": 1 / 25.711034, "Hartree/Angstrom": 1 / 27.211386,
     "kcal/mol/Angstrom": 23.060548, "kJ/mol/Angstrom": 96.485332, "meV/Angstrom": 1000.0,
 }  # fmt: skip
 UNLIKE = 5.0  # factor that tells another unit
 NEAR = 1.5  # ratio of factors within which a unit is named
-SUSPECT = (0.33, 3.0)  # ratio of expected and given force along all forces outside which a structure is looked at
 LEAST_GROUP, MOST_TAKEN = 5, 40  # structures of a group; those of them that are looked at
 LEAST_AGREEING, SCATTERED = 20, 4.0  # structures, and ratio of the quartiles of their factors, that tell of all forces
 LEAST_CONFIRMED = 0.5  # cosine with the forces that all other forces tell
@@ -38,8 +39,7 @@ LEAST_NET, USUAL_NET, MOST_NET = 0.01, 10.0, 0.1  # eV/Å per root of the number
 def groups(
     fit: Fit,
     structures: Sequence[Structure],
-    given: Sequence[Surroundings],
-    model: Model,
+    basis: Basis,
     sources: Sequence[Sequence[str]],
 ) -> list[Finding]:
     """Sources whose forces have another sign or unit than a potential fitted to all energies tells.
@@ -50,10 +50,8 @@ def groups(
         Of all structures.
     structures : sequence of Structure
         Structures.
-    given : sequence of Surroundings
-        Of each.
-    model : Model
-        Features of all species.
+    basis : Basis
+        Columns of the fit.
     sources : sequence of sequence of str
         Where each structure comes from, at first roughly, then in detail.
 
@@ -62,20 +60,19 @@ def groups(
     list of Finding
         One for all structures, or one for each source; no structure is in two.
     """
-    left = np.isfinite(fit.force)
+    left = fit.has_forces.copy()
     known: dict[int, Pattern] = {}
 
     def pattern(number: int) -> Pattern:
         if number not in known:
-            slopes = fit.from_energies.slopes(given[number])
-            known[number] = _pattern(model, slopes, structures[number])
+            known[number] = _pattern(basis, fit.from_energies, structures, number)
         return known[number]
 
     found = []
     listed = [(name, np.array([each == name for each in names])) for names in sources for name in dict.fromkeys(names)]
     for name, group in [("", np.ones(len(left), dtype=bool)), *listed]:
         members = np.flatnonzero(group & left)
-        if len(members) < LEAST_GROUP or (name and group[np.isfinite(fit.force)].all()):
+        if len(members) < LEAST_GROUP or (name and group[fit.has_forces].all()):
             continue
         seen = [pattern(number) for number in _some(members)]
         kind, message = _judged(seen, name, 0.0 if name else LEAST_COSINE)
@@ -85,9 +82,7 @@ def groups(
     return found
 
 
-def confirmed(
-    fit: Fit, source: Finding, structures: Sequence[Structure], given: Sequence[Surroundings], model: Model
-) -> bool:
+def confirmed(fit: Fit, source: Finding, structures: Sequence[Structure], basis: Basis) -> bool:
     """Whether the forces of a source contradict all other forces, too: those are fitted, its own are not.
 
     Without other forces there is nothing to confirm.
@@ -100,19 +95,17 @@ def confirmed(
         As of `groups`.
     structures : sequence of Structure
         Structures.
-    given : sequence of Surroundings
-        Of each.
-    model : Model
-        Features of all species.
+    basis : Basis
+        Columns of the fit.
 
     Returns
     -------
     bool
     """
-    if not np.isfinite(fit.force).any():
+    if not fit.has_forces.any():
         return True
     taken = _some(np.array(source.structures))
-    seen = [_pattern(model, fit.potential.slopes(given[number]), structures[number]) for number in taken]
+    seen = [_pattern(basis, fit.potential, structures, number) for number in taken]
     return _judged(seen, "the source", LEAST_CONFIRMED)[0] == source.kind
 
 
@@ -144,8 +137,8 @@ def _judged(patterns: Sequence[Pattern], name: str, least: float) -> tuple[str, 
     return "", ""
 
 
-def single(fit: Fit, structures: Sequence[Structure], given: Sequence[Surroundings], model: Model) -> list[Finding]:
-    """Forces of single structures whose sign or unit contradicts what all other structures tell.
+def compare(fit: Fit, structures: Sequence[Structure], basis: Basis) -> list[Pattern | None]:
+    """The forces of each structure against what all other structures tell.
 
     Parameters
     ----------
@@ -153,47 +146,89 @@ def single(fit: Fit, structures: Sequence[Structure], given: Sequence[Surroundin
         Of all structures.
     structures : sequence of Structure
         Structures.
-    given : sequence of Surroundings
-        Of each.
-    model : Model
-        Features of all species.
+    basis : Basis
+        Columns of the fit.
+
+    Returns
+    -------
+    list of Pattern or None
+        None for structures without forces, and if their forces are not to be judged.
+    """
+    return [
+        _pattern(basis, fit.potential, structures, number) if known else None
+        for number, known in enumerate(fit.has_forces.tolist())
+    ]
+
+
+def single(patterns: Sequence[Pattern | None]) -> list[Finding]:
+    """Forces of single structures whose sign or unit contradicts what all other structures tell.
+
+    Parameters
+    ----------
+    patterns : sequence of Pattern or None
+        Of each structure.
 
     Returns
     -------
     list of Finding
         One for each structure.
     """
-    ratio = fit.predicted_force / fit.force
+    seen = [(number, pattern) for number, pattern in enumerate(patterns) if pattern is not None]
+    rests, sizes = (np.array([of(pattern) for _, pattern in seen]) for of in (_rest, _size))
+    usual = linear.usual(rests, sizes, np.ones(len(seen), dtype=bool)) / linear.SIGMA
     found = []
-    for number in np.flatnonzero((ratio < SUSPECT[0]) | (ratio > SUSPECT[1])).tolist():
-        slopes = fit.potential.slopes(given[number], fit.force[number], fit.force_weight[number])
-        seen, out = _pattern(model, slopes, structures[number]), abs(fit.force_score[number])
-        alike = abs(seen.cosine) > LEAST_COSINE
-        unit = unit_of(seen.factor) if seen.factor > 0 else ""
-        large = seen.factor > UNLIKE
-        if REVERSED[0] < seen.factor < REVERSED[1] and (out > OUT or (alike and seen.chance < SURE_SIGN)):
+    for (number, pattern), out in zip(seen, (rests / np.maximum(usual, LEAST_USUAL)).tolist(), strict=True):
+        kind = _wrong(pattern, out)
+        if kind == "force-sign":
             message = "forces point uphill, against the change of the energy that the other structures predict"
-            found.append(Finding("force-sign", (number,), message))
-        elif (
-            (unit and out > UNLIKE_OUT and (large or alike))
-            or (unit and out > LEAST_OUT and alike and seen.chance < SURE_UNIT)
-            or (large and out > OUT and alike)
-        ):
-            message = f"forces {seen.factor:.3g} times as large as the other structures predict{unit}"
-            found.append(Finding("force-unit", (number,), message))
+            found.append(Finding(kind, (number,), message))
+        elif kind:
+            unit = unit_of(pattern.factor)
+            message = f"forces {pattern.factor:.3g} times as large as the other structures predict{unit}"
+            found.append(Finding(kind, (number,), message))
     return found
 
 
-def _pattern(model: Model, slopes: np.ndarray, structure: Structure) -> Pattern:
+def _rest(pattern: Pattern) -> float:
+    return pattern.rest(1.0)
+
+
+def _size(pattern: Pattern) -> float:
+    return pattern.expected
+
+
+def _wrong(pattern: Pattern, out: float) -> str:
+    """Kind of what is wrong with forces, or nothing; out : difference from the expected ones, by what is usual."""
+    factor, sure = pattern.factor, pattern.chance < SURE
+    if pattern.rest(-1.0) < REVERSED * pattern.rest(1.0) and out > (OUT_SIGN if sure else UNSURE_OUT_SIGN):
+        return "force-sign"
+    if factor <= 0 or pattern.cosine < ALIKE:
+        return ""
+    if factor > UNLIKE:
+        return "force-unit" if sure or out > UNSURE_OUT_LARGE else ""
+    if factor < 1 / UNLIKE and nearest_unit(factor)[1] < NEAR_SINGLE:
+        return "force-unit" if out > (OUT_SMALL if sure else UNSURE_OUT_SMALL) else ""
+    return ""
+
+
+def _pattern(basis: Basis, potential: Potential, structures: Sequence[Structure], number: int) -> Pattern:
+    structure = structures[number]
     assert structure.forces is not None
-    expected, unknown = patterns.forces(model, slopes, structure), structure.unknown_forces
+    expected, unknown = basis.forces(potential.slopes(number), structure), structure.unknown_forces
     return patterns.compare(structure.forces, expected if unknown is None else np.where(unknown, 0.0, expected))
+
+
+def nearest_unit(factor: float) -> tuple[str, float]:
+    """The unit in which forces are larger by about this factor, and the ratio of the two, at least 1."""
+    apart = {name: abs(math.log(factor / value)) for name, value in UNITS.items()}
+    name = min(apart, key=lambda each: apart[each])
+    return name, math.exp(apart[name])
 
 
 def unit_of(factor: float) -> str:
     """In words, the unit in which forces are larger by this factor than in eV/Å, or nothing."""
-    name = min(UNITS, key=lambda each: abs(math.log(factor / UNITS[each])))
-    return f"; they look like {name}" if 1 / NEAR < factor / UNITS[name] < NEAR else ""
+    name, missed = nearest_unit(factor)
+    return f"; they look like {name}" if missed < NEAR else ""
 
 
 def contacts(structures: Sequence[Structure], given: Sequence[Surroundings], radii: np.ndarray) -> list[Finding]:

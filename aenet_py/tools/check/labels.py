@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 import numpy as np
 
+from aenet_py.errors import InputError
+from aenet_py.formats import extxyz, frames
+from aenet_py.formats import structures as structure_files
+from aenet_py.formats.labels import ANY, Labels
+from aenet_py.formats.text import foreign
 from aenet_py.structure import Structure
 from aenet_py.tools.check.findings import Finding
 from aenet_py.tools.check.surroundings import CUTOFF, Surroundings
@@ -13,13 +19,37 @@ from aenet_py.tools.check.surroundings import CUTOFF, Surroundings
 LEAST_DISTANCE = 0.5  # of the sum of the covalent radii
 
 
-def missing(structures: Sequence[Structure]) -> list[Finding]:
+def check_names(name: str, labels: Labels) -> None:
+    """Look whether a frame has energy or forces under names that are not read.
+
+    Parameters
+    ----------
+    name : str
+        Of a structure; nothing is looked at unless it is a frame of extended XYZ.
+    labels : Labels
+        Names to read.
+
+    Raises
+    ------
+    InputError
+        If it has; it tells these names, and how to choose one.
+    """
+    path, index = structure_files.frame_of(foreign(name))
+    if index is not None and frames.is_frames(path) and os.path.exists(path):
+        for item in structure_files.items(structure_files.sources([foreign(name)])):
+            assert item.raw is not None
+            extxyz.parse(item.raw, True, labels)
+
+
+def missing(structures: Sequence[Structure], labels: Labels = ANY) -> list[Finding]:
     """Structures without energy, and those without forces if others have them.
 
     Parameters
     ----------
     structures : sequence of Structure
         Structures.
+    labels : Labels
+        Names of energies and forces that were read.
 
     Returns
     -------
@@ -29,7 +59,12 @@ def missing(structures: Sequence[Structure]) -> list[Finding]:
     no_energy = [energy_of(each) is None for each in structures]
     no_forces = [each.forces is None for each in structures]
     if all(no_energy):
-        return [Finding("missing", tuple(range(len(structures))), "no structure has an energy")]
+        message = "no structure has an energy"
+        try:
+            check_names(structures[0].path, labels)
+        except InputError as error:
+            message = f"{message}: {error}"
+        return [Finding("missing", tuple(range(len(structures))), message)]
     multiple = [each.n_atoms > 1 for each in structures]
     some_forces = any(more and not without for more, without in zip(multiple, no_forces, strict=True))
     found = []

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -28,67 +28,20 @@ HUBER, TUKEY = 2.0, 8.0  # where weights begin to fall, and where they end, in s
 N_HUBER, N_ROUNDS = 5, 15
 IMPOSSIBLE = 12.0  # eV/atom; no two structures of the same atoms differ by more
 SETTLED = 1e-3  # mean change of the weights after which no more rounds follow
-MOST_FITTED = 3000  # energies, and forces
+MOST_FITTED = 3000  # structures
+ROWS, LEAST_DIRECTIONS, MOST_DIRECTIONS = 6000, 2, 60  # of forces: all rows, and those of a structure
 N_LEAST_ABSOLUTE = 60
-BLOCK = 1000  # rows that are judged at a time
+BLOCK = 3000  # rows that are judged at a time
 WINDOW = 25  # structures on either side that give the usual size of residuals
 FREE = 100.0  # factor of the columns of fractions, which the ridge hardly keeps small
 PENALTIES = 10.0 ** np.arange(-10, 3, 0.5)  # relative to the largest eigenvalue
+MOST_USED = 0.6  # degrees of freedom per energy that the fit may use for the energies
+BETTER = 0.7  # ratio of errors below which energies alone predict energies better
 LEAST_OUT = 0.02  # of a structure's weight in its own prediction that is always taken as coming from others
 LEAST_STRUCTURES = 10  # with energies, of which a model is fitted
 SIGMA = 1.4826  # standard deviation of normally distributed values, relative to the median of their magnitudes
 ROUNDING = 1e-13  # of the sum of squares
 TINY = 1e-9  # eV/atom, eV/Å; smaller residuals are rounding
-
-
-@dataclass(frozen=True)
-class Potential:
-    """A fitted linear potential.
-
-    Parameters
-    ----------
-    coefficients : array, shape (d,)
-        Those of fractions, and of the columns that were fitted.
-    root : array, shape (d, d)
-        Root of the inverse of the normal matrix.
-    scales : array, shape (n_columns,)
-        Factor of each column of sums; 0 for those that were not fitted.
-    """
-
-    coefficients: np.ndarray
-    root: np.ndarray
-    scales: np.ndarray
-
-    def slopes(self, around: Surroundings, force: float = 0.0, weight: float = 0.0) -> np.ndarray:
-        """Derivatives of the energy of a structure by sums of features and of their squares.
-
-        Parameters
-        ----------
-        around : Surroundings
-            Of the structure.
-        force : float
-            Root mean square of its force components, eV/Å.
-        weight : float
-            That of this force in the fit, which is taken out.
-
-        Returns
-        -------
-        array, shape (n_types, 2 * n_features)
-        """
-        shape = len(around.counts), around.sums.shape[1]
-        kept = np.flatnonzero(self.scales)
-        first = len(self.coefficients) - len(kept)
-        coefficients = self.coefficients
-        if weight > 0 and around.slopes is not None:
-            columns = _columns(around, around.slopes) / np.sqrt(3.0 * around.counts.sum())
-            row = np.append(np.zeros(first), (columns * self.scales)[kept])
-            reach = self.root @ (row @ self.root)
-            residual = -force - float(row @ coefficients)
-            rest = max(1.0 - weight * float(row @ reach), LEAST_OUT)
-            coefficients = coefficients - weight * residual / rest * reach
-        out = np.zeros(len(self.scales))
-        out[kept] = coefficients[first:] * self.scales[kept]
-        return out.reshape(shape)
 
 
 @dataclass(frozen=True)
@@ -105,30 +58,21 @@ class Fit:
         The same as the other structures predict it, eV.
     score : array, shape (n,)
         Residual of the energy in standard deviations that are usual for such structures.
-    force : array, shape (n,)
-        Root mean square of the force components, eV/Å; NaN if forces are missing or negligible.
-    predicted_force : array, shape (n,)
-        The same as the other structures predict it, eV/Å; negative for forces of the opposite sign.
-    force_score : array, shape (n,)
-        Residual of the force in standard deviations that are usual for such forces.
     from_energies : Potential
         Fitted to the energies alone.
     potential : Potential
         Fitted to energies and forces.
-    force_weight : array, shape (n,)
-        Weight of the force of each structure in this fit, (Å/eV)².
+    has_forces : array of bool, shape (n,)
+        Whether the forces of each structure are known, not negligible, and not excluded.
     """
 
     atomic: np.ndarray
     by_composition: np.ndarray
     predicted: np.ndarray
     score: np.ndarray
-    force: np.ndarray
-    predicted_force: np.ndarray
-    force_score: np.ndarray
     from_energies: Potential
     potential: Potential
-    force_weight: np.ndarray
+    has_forces: np.ndarray
 
     @property
     def residual(self) -> np.ndarray:
@@ -136,7 +80,13 @@ class Fit:
         return self.by_composition - self.predicted
 
 
-def fit(given: Sequence[Surroundings], energies: np.ndarray, forces: np.ndarray, excluded: np.ndarray) -> Fit | None:
+def fit(
+    given: Sequence[Surroundings],
+    energies: np.ndarray,
+    has_forces: np.ndarray,
+    excluded: np.ndarray,
+    squares: np.ndarray,
+) -> Fit | None:
     """Fit a linear potential.
 
     Parameters
@@ -145,10 +95,12 @@ def fit(given: Sequence[Surroundings], energies: np.ndarray, forces: np.ndarray,
         Of the structures.
     energies : array, shape (n,)
         Energies per atom, eV; NaN if unknown.
-    forces : array, shape (n,)
-        Root mean square of the force components, eV/Å; NaN if unknown.
+    has_forces : array of bool, shape (n,)
+        Structures whose forces may be fitted.
     excluded : array of bool, shape (n,)
         Structures that are not fitted; what the others predict for their energies is known all the same.
+    squares : array of bool, shape (n_columns,)
+        Whether each of the columns has squares.
 
     Returns
     -------
@@ -156,53 +108,59 @@ def fit(given: Sequence[Surroundings], energies: np.ndarray, forces: np.ndarray,
         None with too few energies.
     """
     has_energy = np.isfinite(energies)
-    fitted = (has_energy & ~excluded)[has_energy]
-    has_forces = has_energy & ~excluded & np.isfinite(forces) & np.array([each.slopes is not None for each in given])
-    n_known = int(has_energy.sum())
+    fitted = has_energy & ~excluded
     if fitted.sum() < LEAST_STRUCTURES:
         return None
     fractions = np.array([each.counts / each.counts.sum() for each in given])
-    atomic = least_absolute(fractions[has_energy][fitted], energies[has_energy][fitted])
+    atomic = least_absolute(fractions[fitted], energies[fitted])
     by_composition = energies - fractions @ atomic
-    sample = np.flatnonzero(has_energy & ~excluded)[:: 1 + n_known // MOST_FITTED]
-    columns = np.array([_columns(given[number], given[number].sums) for number in sample.tolist()])
+    stride = sample_stride(len(given))
+    sample = np.flatnonzero(fitted)[:: 1 + int(fitted.sum()) // MOST_FITTED]
+    columns = np.zeros((len(sample), len(squares)))
+    for row, number in zip(columns, sample.tolist(), strict=True):
+        row[given[number].columns] = given[number].sums
     spread, middle = columns.std(axis=0), columns.mean(axis=0)
+    del columns
     varies = spread > TINY
-    targets, linear_ones = by_composition[has_energy], varies & ~_are_squares(given[0])
-    numbers = np.flatnonzero(has_energy), np.flatnonzero(has_forces)
+    n_directions = max([0, *(len(each.along) for each in given if each.along is not None)])
+    values = np.zeros((len(given), 1 + n_directions))
+    known = np.zeros(values.shape, dtype=bool)
+    values[has_energy, 0], known[:, 0] = by_composition[has_energy], fitted
+    for number in np.flatnonzero(has_forces & ~excluded).tolist():
+        along = given[number].along
+        if along is not None:
+            values[number, 1 : 1 + len(along)], known[number, 1 : 1 + len(along)] = -along, True
 
-    def table(chosen: np.ndarray) -> _Table:
-        return _Table(given, *numbers, middle, np.where(chosen, 1.0 / np.where(varies, spread, 1.0), 0.0))
+    def robust(chosen: np.ndarray, width: int) -> Potential:
+        table = _Table(given, middle, np.where(chosen, 1.0 / np.where(varies, spread, 1.0), 0.0), width)
+        return _robust(table, values[:, :width], known[:, :width], stride)
 
-    def both_with(chosen: np.ndarray) -> _Robust:
-        return _robust(table(chosen), targets, -forces[has_forces], fitted)
-
-    alone = _robust(replace(table(linear_ones), forces=numbers[1][:0]), targets, np.zeros(0), fitted)
-    both, kept = both_with(linear_ones), linear_ones
-    with_squares = both_with(varies)
-    if np.median(with_squares.errors[:n_known]) < np.median(both.errors[:n_known]):
-        both, kept = with_squares, varies
-
-    def potential(of: _Robust, chosen: np.ndarray) -> Potential:
-        return Potential(of.coefficients, of.root, table(chosen).scales)
-
-    def spread_out(values: np.ndarray, where: np.ndarray) -> np.ndarray:
-        out = np.full(len(given), np.nan)
-        out[where] = values
-        return out
-
+    alone = robust(varies & ~squares, 1)
+    both = robust(varies & ~squares, 1 + n_directions)
+    with_squares = robust(varies, 1 + n_directions)
+    if np.median(with_squares.errors[fitted]) < np.median(both.errors[fitted]):
+        both = with_squares
+    alone_is_best = np.median(alone.errors[fitted]) < BETTER * np.median(both.errors[fitted])
+    best = alone if alone_is_best else both  # of the energies
     return Fit(
         atomic=atomic,
         by_composition=by_composition,
-        predicted=spread_out(both.predicted[:n_known], has_energy),
-        score=spread_out(both.scores[:n_known], has_energy),
-        force=np.where(has_forces, forces, np.nan),
-        predicted_force=spread_out(-both.predicted[n_known:], has_forces),
-        force_score=spread_out(both.scores[n_known:], has_forces),
-        from_energies=potential(alone, linear_ones),
-        potential=potential(both, kept),
-        force_weight=np.nan_to_num(spread_out(both.weights[n_known:], has_forces)),
+        predicted=np.where(has_energy, best.predicted, np.nan),
+        score=np.where(has_energy, best.scores, np.nan),
+        from_energies=alone,
+        potential=both,
+        has_forces=has_forces & ~excluded,
     )
+
+
+def sample_stride(n: int) -> int:
+    """Of so many of n structures, one is fitted."""
+    return 1 + n // MOST_FITTED
+
+
+def n_directions(n: int) -> int:
+    """Directions of each structure that is fitted, of n."""
+    return min(max(LEAST_DIRECTIONS, ROWS // max(1, n // sample_stride(n))), MOST_DIRECTIONS)
 
 
 def least_absolute(fractions: np.ndarray, energies: np.ndarray) -> np.ndarray:
@@ -219,144 +177,244 @@ def least_absolute(fractions: np.ndarray, energies: np.ndarray) -> np.ndarray:
     return atomic
 
 
-def _columns(around: Surroundings, sums: np.ndarray) -> np.ndarray:
-    """Sums of a structure, or their slopes, in columns by species and feature, (n_types * n_columns,)."""
-    out = np.zeros((len(around.counts), sums.shape[1]))
-    out[around.present] = sums
-    return out.ravel()
-
-
-def _are_squares(around: Surroundings) -> np.ndarray:
-    """Whether each of the columns has sums of squares of features, (n_types * n_columns,) bool."""
-    n_types, n_columns = len(around.counts), around.sums.shape[1]
-    return np.tile(np.arange(n_columns) >= n_columns // 2, n_types)
-
-
 @dataclass(frozen=True)
 class _Table:
-    """The rows of a fit, which are computed when they are needed: first those of energies, then those of forces.
+    """The rows of a fit, computed when they are needed: of each structure that of its energy, then those of forces.
 
-    given : of all structures; energies, forces : which of them have rows; middle, scales : of the columns, scale 0 for
-    those that are left out.
+    given : of all structures; middle, scales : of the columns, scale 0 for those that are left out; width : rows of a
+    structure.
     """
 
     given: Sequence[Surroundings]
-    energies: np.ndarray
-    forces: np.ndarray
     middle: np.ndarray
     scales: np.ndarray
+    width: int
+
+    @functools.cached_property
+    def kept(self) -> np.ndarray:
+        """Columns that are fitted."""
+        return np.flatnonzero(self.scales)
 
     def rows(self, which: np.ndarray) -> np.ndarray:
-        """Some rows, (len(which), d)."""
-        kept, n = np.flatnonzero(self.scales), len(self.energies)
+        """Rows of some structures, (len(which), width, d); zero where there is none."""
         n_types = len(self.given[0].counts)
-        out = np.zeros((len(which), n_types + len(kept)))
-        for row, place in zip(out, which.tolist(), strict=True):
-            if place < n:
-                each = self.given[self.energies[place]]
-                row[:n_types] = FREE * each.counts / each.counts.sum()
-                row[n_types:] = (_columns(each, each.sums) - self.middle)[kept]
-            else:
-                each = self.given[self.forces[place - n]]
-                assert each.slopes is not None
-                row[n_types:] = _columns(each, each.slopes)[kept] / np.sqrt(3.0 * each.counts.sum())
-        out[:, n_types:] *= self.scales[kept]
+        out = np.zeros((len(which), self.width, n_types + len(self.kept)))
+        full = np.zeros((self.width, len(self.scales)))
+        for rows, number in zip(out, which.tolist(), strict=True):
+            each = self.given[number]
+            full[:] = 0.0
+            full[0, each.columns] = each.sums
+            full[0] -= self.middle
+            if each.slopes is not None and self.width > 1:
+                full[1 : 1 + len(each.slopes), each.columns] = each.slopes
+            rows[0, :n_types] = FREE * each.counts / each.counts.sum()
+            rows[:, n_types:] = full[:, self.kept] * self.scales[self.kept]
         return out
 
 
 @dataclass(frozen=True)
-class _Robust:
-    """Coefficients; for each row what the other rows predict, its usual error, and the residual in units of that."""
+class Potential:
+    """A fitted linear potential, and what the other structures predict for each structure.
 
+    Parameters
+    ----------
+    table : _Table
+        The rows.
+    values : array, shape (n, width)
+        Energy of each structure by composition, eV/atom, and minus the forces along its directions, eV/Å.
+    weights : array, shape (n, width)
+        Their weights in the fit.
+    coefficients : array, shape (d,)
+        Those of fractions, and of the columns that were fitted.
+    root : array, shape (d, d)
+        Root of the inverse of the normal matrix.
+    predicted : array, shape (n,)
+        Energy as the other structures predict it.
+    errors : array, shape (n,)
+        Usual error of such a prediction.
+    scores : array, shape (n,)
+        Residual in units of it.
+    """
+
+    table: _Table
+    values: np.ndarray
+    weights: np.ndarray
     coefficients: np.ndarray
     root: np.ndarray
-    weights: np.ndarray
     predicted: np.ndarray
     errors: np.ndarray
     scores: np.ndarray
 
+    def slopes(self, number: int) -> np.ndarray:
+        """Derivatives of the energy by the columns, as all structures but one tell, (n_columns,).
 
-def _robust(table: _Table, energies: np.ndarray, forces: np.ndarray, fitted: np.ndarray) -> _Robust:
-    """Fit the rows of a table to energies (n,) and forces (m,) by reweighted ridge regression.
+        Parameters
+        ----------
+        number : int
+            Which one, 0-based.
 
-    fitted (n,) : which energies may be used.  Of large sets, every second or third row and so on is fitted, and no
-    impossible energies; all are judged.
+        Returns
+        -------
+        array, shape (n_columns,)
+        """
+        coefficients, weights = self.coefficients, self.weights[number]
+        if weights.any():
+            rows = self.table.rows(np.array([number]))[0]
+            reach = rows @ self.root
+            share = _share((reach @ reach.T)[np.newaxis], weights[np.newaxis])[0]
+            residuals = self.values[number] - rows @ coefficients
+            coefficients = coefficients - self.root @ (reach.T @ (share @ residuals))
+        out = np.zeros(len(self.table.scales))
+        kept = self.table.kept
+        out[kept] = coefficients[-len(kept) :] * self.table.scales[kept] if len(kept) else 0.0
+        return out
+
+
+def _share(reach: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """What takes the rows of structures out of a fit, (n, width, width), by the formula of Woodbury.
+
+    reach (n, width, width) : covariance of the fitted rows of each; weights (n, width).
     """
-    values = np.concatenate([energies, forces])
-    n, is_force = len(energies), np.arange(len(values)) >= len(energies)
-    known = np.append(fitted, np.ones(len(forces), dtype=bool))
-    used = np.concatenate(
-        [np.flatnonzero(fitted)[:: 1 + n // MOST_FITTED], np.arange(n, len(values), 1 + len(forces) // MOST_FITTED)]
-    )
-    centered = np.abs(energies - np.median(energies[fitted]))
-    scales = np.array([_sigma(centered[fitted]), _sigma(forces)])
-    used = used[(used >= n) | (np.append(centered, np.zeros(len(forces)))[used] < IMPOSSIBLE)]
-    weights = np.zeros(len(values))
-    weights[used] = 1.0
-    weights[used[used < n]] = np.minimum(1.0, HUBER * scales[0] / np.maximum(centered[used[used < n]], TINY))
-    matrix = table.rows(used)
+    roots = np.sqrt(weights)
+    sizes, vectors = np.linalg.eigh(roots[:, :, np.newaxis] * reach * roots[:, np.newaxis])
+    vectors = roots[:, :, np.newaxis] * vectors
+    return (vectors / np.maximum(1.0 - sizes, LEAST_OUT)[:, np.newaxis]) @ vectors.transpose(0, 2, 1)
+
+
+@dataclass(frozen=True)
+class _Left:
+    """Structures as the others predict them; of (n, 2) the first column is of energies, the second of forces.
+
+    predicted (n,) : energies; reduced (n, 2) : residuals without the uncertainty of the prediction, of forces the root
+    mean square; widths (n, 2) : factor of the error due to it; along (n, 2) : predicted energy, and size of the
+    predicted forces; reach (n, 2) : variance of the prediction.
+    """
+
+    predicted: np.ndarray
+    reduced: np.ndarray
+    widths: np.ndarray
+    along: np.ndarray
+    reach: np.ndarray
+
+
+def _robust(table: _Table, values: np.ndarray, known: np.ndarray, stride: int) -> Potential:
+    """Fit the rows of a table to values (n, width) by reweighted ridge regression.
+
+    known (n, width) : which of the values may be used.  Of large sets, every second or third structure and so on is
+    fitted, and no impossible energies; all energies are judged.
+    """
+    n = len(values)
+    used = np.arange(0, n, stride)
+    centered = np.abs(values[:, 0] - np.median(values[known[:, 0], 0]))
+    scales = np.array([_sigma(centered[known[:, 0]]), _sigma(values[:, 1:][known[:, 1:]])])
+    may, targets, matrix = known[used], values[used], table.rows(used)
+    either = _either(may)
+    fitted = either & np.stack([centered[used] < IMPOSSIBLE, np.ones(len(used), dtype=bool)], axis=1)
+    weights = fitted.astype(float)
+    weights[:, 0] *= np.minimum(1.0, HUBER * scales[0] / np.maximum(centered[used], TINY))
     for number in range(N_ROUNDS):
-        coefficients, root = _ridge(matrix, values[used], weights[used] / scales[is_force[used].astype(int)] ** 2)
-        judge = functools.partial(_judged, scales=scales, coefficients=coefficients, root=root)
-        seen = matrix @ coefficients, np.sum((matrix @ root) ** 2, axis=1)
-        judged, reduced = judge(*seen, values[used], is_force[used], weights[used], known[used])
-        before = weights.copy()
+        of_rows = _by_row(weights / scales**2, may)
+        coefficients, root = _ridge(matrix, targets, of_rows)
+        left = _left_out(matrix, targets, may, of_rows, scales, coefficients, root)
+        scores = left.reduced / _usual_errors(left, may)
+        before = weights
         if number < N_HUBER:
-            scales = np.array([_sigma(reduced[is_force[used] == which]) for which in (False, True)])
-            weights[used] = np.minimum(1.0, HUBER / np.maximum(np.abs(judged.scores), TINY))
+            scales = np.array([_sigma(left.reduced[either[:, which], which]) for which in (0, 1)])
+            weights = fitted * np.minimum(1.0, HUBER / np.maximum(np.abs(scores), TINY))
         else:
-            weights[used] = np.clip(1.0 - (judged.scores / TUKEY) ** 2, 0.0, None) ** 2
-            if np.abs(weights - before).sum() < SETTLED * len(used):
+            weights = fitted * np.clip(1.0 - (scores / TUKEY) ** 2, 0.0, None) ** 2
+            if np.abs(weights - before).sum() < SETTLED * fitted.sum():
                 break
-    if len(used) == len(values):
-        return judged
-    del matrix
-    found, reach = np.empty((2, len(values)))
-    for start in range(0, len(values), BLOCK):
-        rows = table.rows(np.arange(start, min(start + BLOCK, len(values))))
-        found[start : start + BLOCK] = rows @ coefficients
-        reach[start : start + BLOCK] = np.sum((rows @ root) ** 2, axis=1)
-    return judge(found, reach, values, is_force, before, known)[0]
+    of_all = np.zeros(values.shape)
+    of_all[used] = of_rows
+    if len(used) < n:
+        del matrix
+        size = -(-BLOCK // table.width)
+        blocks = [np.arange(start, min(start + size, n)) for start in range(0, n, size)]
+        parts = [
+            _left_out(table.rows(each), values[each], known[each], of_all[each], scales, coefficients, root)
+            for each in blocks
+        ]
+        left = _Left(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(_Left)))
+    usual = _usual_errors(left, known)[:, 0]
+    return Potential(
+        table, values, of_all, coefficients, root, left.predicted, usual * left.widths[:, 0], left.reduced[:, 0] / usual
+    )
 
 
-def _judged(
-    fitted: np.ndarray, reach: np.ndarray, values: np.ndarray, is_force: np.ndarray, weights: np.ndarray,
-    known: np.ndarray, scales: np.ndarray, coefficients: np.ndarray, root: np.ndarray,
-) -> tuple[_Robust, np.ndarray]:  # fmt: skip
-    """Each row as the others predict it, and its residual without the uncertainty of the prediction.
+def _either(known: np.ndarray) -> np.ndarray:
+    """Whether the energy is known, and any of the forces, (n, 2) bool."""
+    return np.stack([known[:, 0], known[:, 1:].any(axis=1)], axis=1)
 
-    fitted, reach : value and variance of each row by the fit to all.
+
+def _by_row(weights: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Weights of energies and forces (n, 2) for each row that is known, (n, width)."""
+    every = np.repeat(weights, [1, known.shape[1] - 1], axis=1)
+    return np.where(known, every, 0.0)
+
+
+def _left_out(
+    matrix: np.ndarray, values: np.ndarray, known: np.ndarray, weights: np.ndarray, scales: np.ndarray,
+    coefficients: np.ndarray, root: np.ndarray,
+) -> _Left:  # fmt: skip
+    """Each structure as a fit without it predicts it.
+
+    matrix (n, width, d), values, known, weights (n, width) : of the structures; scales (2,) : of energies and forces.
     """
-    own = reach / scales[is_force.astype(int)] ** 2
-    rest = np.maximum(1.0 - weights * own, LEAST_OUT)
-    residuals = (values - fitted) / rest
-    widths = np.sqrt(1.0 + own / rest)
-    reduced, predicted = residuals / widths, values - residuals
-    usual = np.empty(len(values))
-    for which in (is_force, ~is_force):
-        similar = [_usual(reduced[which], along[which], known[which]) for along in (predicted, own)]
-        usual[which] = np.maximum(*similar)
-    return _Robust(
-        coefficients, root, weights / scales[is_force.astype(int)] ** 2, predicted, usual * widths, reduced / usual
-    ), reduced
+    residuals, reach = values - matrix @ coefficients, matrix @ root
+    reach = reach @ reach.transpose(0, 2, 1)
+    share = reach @ _share(reach, weights)
+    residuals = residuals + np.einsum("nij,nj->ni", share, residuals)
+    variances = np.einsum("nii->ni", reach) + np.einsum("nij,nji->ni", share, reach)
+    own = variances / np.append(scales[:1], np.repeat(scales[1:], values.shape[1] - 1)) ** 2
+    widths = np.sqrt(1.0 + own)
+    reduced, forces = residuals / widths, known[:, 1:]
+    count = np.maximum(forces.sum(axis=1), 1)
+
+    def mean(of: np.ndarray) -> np.ndarray:
+        return np.where(forces, of[:, 1:], 0.0).sum(axis=1) / count
+
+    predicted = values - residuals
+    return _Left(
+        predicted=predicted[:, 0],
+        reduced=np.stack([reduced[:, 0], np.sqrt(mean(reduced**2))], axis=1),
+        widths=np.stack([widths[:, 0], np.sqrt(mean(widths**2))], axis=1),
+        along=np.stack([predicted[:, 0], np.sqrt(mean(predicted**2))], axis=1),
+        reach=np.stack([own[:, 0], mean(own)], axis=1),
+    )
+
+
+def _usual_errors(left: _Left, known: np.ndarray) -> np.ndarray:
+    """Residuals of energies and forces that are usual for such structures, (n, 2)."""
+    found = np.empty(left.reduced.shape)
+    for which, chosen in enumerate(_either(known).T):
+        similar = [usual(left.reduced[:, which], each[:, which], chosen) for each in (left.along, left.reach)]
+        found[:, which] = np.maximum(*similar)
+    return found
 
 
 def _ridge(matrix: np.ndarray, values: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Coefficients of weighted ridge regression, and a root (d, d) of the inverse of its normal matrix.
 
-    The penalty is that of the smallest generalised cross-validation (G. H. Golub, M. Heath and G. Wahba, Technometrics
-    21 (1979) 215).
+    matrix (n, width, d), values, weights (n, width).  The penalty is that of the smallest generalised cross-validation
+    (G. H. Golub, M. Heath and G. Wahba, Technometrics 21 (1979) 215), of those that do not spend too many degrees of
+    freedom on the energies: with more columns than structures, each would be fitted exactly.
     """
-    scaled = matrix * weights[:, np.newaxis]
-    eigenvalues, vectors = np.linalg.eigh(scaled.T @ matrix)
+    rows = matrix.reshape(-1, matrix.shape[2])
+    scaled = rows * weights.reshape(-1, 1)
+    eigenvalues, vectors = np.linalg.eigh(scaled.T @ rows)
     eigenvalues = np.maximum(eigenvalues, 0.0)
-    target = vectors.T @ (scaled.T @ values)
-    n_used, total = max(1, int((weights > 0).sum())), float(weights @ values**2)
-    penalties = PENALTIES * max(eigenvalues[-1], TINY)
-    damped = eigenvalues + penalties[:, np.newaxis]
-    squares = total - ((target**2) * (eigenvalues + 2 * penalties[:, np.newaxis]) / damped**2).sum(axis=1)
+    target = vectors.T @ (scaled.T @ values.ravel())
+    n_used, total = max(1, int((weights > 0).sum())), float(np.sum(weights * values**2))
+    of_energies = ((matrix[:, 0] @ vectors) ** 2 * weights[:, :1]).sum(axis=0)
+    damped = eigenvalues + PENALTIES[:, np.newaxis] * max(eigenvalues[-1], TINY)
+    penalties = damped - eigenvalues
+    squares = total - ((target**2) * (eigenvalues + 2 * penalties) / damped**2).sum(axis=1)
     free = np.maximum(1.0 - (eigenvalues / damped).sum(axis=1) / n_used, 1e-3)
-    chosen = damped[np.argmin(np.maximum(squares, ROUNDING * total) / free**2)]
+    score = np.maximum(squares, ROUNDING * total) / free**2
+    allowed = (of_energies / damped).sum(axis=1) <= MOST_USED * max(1, int((weights[:, 0] > 0).sum()))
+    allowed[-1] = True
+    chosen = damped[np.argmin(np.where(allowed, score, np.inf))]
     return vectors @ (target / chosen), vectors / np.sqrt(chosen)
 
 
@@ -364,8 +422,22 @@ def _sigma(residuals: np.ndarray) -> float:
     return max(SIGMA * float(np.median(np.abs(residuals))), TINY) if len(residuals) else TINY
 
 
-def _usual(residuals: np.ndarray, along: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Standard deviation of those known residuals with similar values along, (n,), and at least that of all."""
+def usual(residuals: np.ndarray, along: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Standard deviation of those known residuals with similar values along, and at least that of all.
+
+    Parameters
+    ----------
+    residuals : array, shape (n,)
+        Residuals.
+    along : array, shape (n,)
+        By which they are compared with their neighbours.
+    known : array of bool, shape (n,)
+        Which residuals count.
+
+    Returns
+    -------
+    array, shape (n,)
+    """
     overall = _sigma(residuals[known])
     places, sizes = along[known], np.abs(residuals[known])
     if len(places) <= 2 * WINDOW:

@@ -12,12 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aenet_py.descriptors import contraction
-from aenet_py.descriptors.model import Model
-from aenet_py.neighbors import search
-from aenet_py.structure import Structure
-from aenet_py.tools.check.surroundings import CUTOFF, R_MIN, apart
-
 ALIKE = 1e-3  # of the largest force; atoms whose forces differ by less in magnitude count as equivalent
 
 
@@ -26,24 +20,34 @@ class Pattern:
     """Given forces against expected ones.
 
     cosine : of the angle between the two, over all components; factor : slope of the given forces by the expected ones;
-    chance : probability that forces of another pattern come as close to it, or to its opposite.
+    chance : probability that forces of another pattern come as close to it, or to its opposite; given, expected : root
+    mean squares of the components, eV/Å.
     """
 
     cosine: float
     factor: float
     chance: float
+    given: float
+    expected: float
+
+    def rest(self, factor: float) -> float:
+        """Root mean square of the difference, if the given forces are so many times the true ones."""
+        given = self.given / abs(factor)
+        cosine = self.cosine if factor > 0 else -self.cosine
+        return math.sqrt(max(0.0, given**2 + self.expected**2 - 2.0 * cosine * given * self.expected))
 
 
 def compare(given: np.ndarray, expected: np.ndarray) -> Pattern:
     """The pattern of given forces, (n_atoms, 3), against expected ones, eV/Å."""
     across, along = float(np.sum(given * expected)), float(np.sum(expected * expected))
+    sizes = (float(np.sqrt(np.mean(given**2))), float(np.sqrt(np.mean(expected**2))))
     length = math.sqrt(along * float(np.sum(given * given)))
     if not length > 0:
-        return Pattern(0.0, 1.0, 1.0)
+        return Pattern(0.0, 1.0, 1.0, *sizes)
     cosine = max(-1.0, min(1.0, across / length))
     norms = np.linalg.norm(given, axis=1)
     n_different = len(np.unique(np.round(norms / (ALIKE * norms.max()))))
-    return Pattern(cosine, across / along, _chance(cosine, 3 * n_different - 6))
+    return Pattern(cosine, across / along, _chance(cosine, 3 * n_different - 6), *sizes)
 
 
 def _chance(cosine: float, n_free: int) -> float:
@@ -53,29 +57,3 @@ def _chance(cosine: float, n_free: int) -> float:
     grid = np.linspace(0.0, 0.5 * math.pi, 2001)
     density = np.sin(grid) ** (n_free - 2)
     return float(density[grid <= math.acos(abs(cosine))].sum() / density.sum())
-
-
-def forces(model: Model, slopes: np.ndarray, structure: Structure) -> np.ndarray:
-    """Forces of a linear potential.
-
-    Parameters
-    ----------
-    model : Model
-        Features of all species.
-    slopes : array, shape (n_types, 2 * n_features)
-        Derivatives of the energy by the sums of features and of their squares, as of `linear.Potential.slopes`.
-    structure : Structure
-        Whose forces are computed.
-
-    Returns
-    -------
-    array, shape (n_atoms, 3)
-        eV/Å.
-    """
-    types = np.array([model.types.index(symbol) for symbol in structure.symbols])[structure.species]
-    around = search.environments([apart(structure)], R_MIN, CUTOFF)
-    values = model.descriptor.features(model.basis, types, around)
-    by_feature, by_square = np.split(slopes, 2, axis=1)
-    by_value = by_feature[types] + 2.0 * by_square[types] * values
-    ones = np.ones((len(slopes), 3))
-    return contraction.forces(model, types, around, by_value, np.ones_like(by_feature), ones)[0]

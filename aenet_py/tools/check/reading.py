@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 import os
 from collections.abc import Iterator, Sequence
 
 from aenet_py.errors import AenetError, InputError
-from aenet_py.formats import extxyz, frames, identify, xsf
+from aenet_py.formats import identify, xsf
 from aenet_py.formats import structures as structure_files
 from aenet_py.formats.frames import Skip
 from aenet_py.formats.identify import FileType
@@ -66,27 +65,12 @@ def read(
     listed : as `entries` gives them; skip : called with the error of each invalid structure; the other parameters are
     those of `convert.read_all`.
     """
-    for kind, group in itertools.groupby(listed, _kind):
-        if kind == "structure":
+    for is_read, group in itertools.groupby(listed, lambda each: isinstance(each, Structure)):
+        if is_read:
             yield from ((each, None) for each in group if isinstance(each, Structure))
-        elif kind == "file":
+        else:
             paths = [each for each in group if isinstance(each, str)]
             yield from read_all(paths, format_name, False, skip, labels, advance, xsf.read_frame)
-        else:
-            names = [foreign(each) for each in group if isinstance(each, str)]
-            for item in structure_files.items(structure_files.sources(names, labels)):
-                if item.raw is None:
-                    yield structure_files.read_item(item, False), None
-                    continue
-                frame = frames.good(functools.partial(extxyz.parse, item.raw, None, labels), False, skip)
-                if frame is not None:
-                    yield frame, item.raw.content
-
-
-def _kind(each: str | Structure) -> str:
-    if isinstance(each, Structure):
-        return "structure"
-    return "file" if structure_files.frame_of(foreign(each))[1] is None else "frame"
 
 
 def source(structure: Structure) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from aenet_py.errors import AenetError, InputError, counted
-from aenet_py.formats import extxyz, frames, xsf
+from aenet_py.formats import frames, xsf
 from aenet_py.formats import structures as structure_files
 from aenet_py.formats.labels import ANY, Labels
 from aenet_py.formats.text import foreign
@@ -23,7 +23,7 @@ from aenet_py.structure import Structure
 from aenet_py.tools import convert
 from aenet_py.tools.check import Progress, check, given_data, reading, silent
 from aenet_py.tools.check.checked import Checked
-from aenet_py.tools.check.labels import energy_of
+from aenet_py.tools.check.labels import check_names, energy_of
 from aenet_py.tools.init import choose, source, write
 from aenet_py.tools.init.choose import Choices
 from aenet_py.tools.init.figures import Figures, figures
@@ -182,18 +182,9 @@ def _usable(everything: Sequence[Structure], checked: Checked, labels: Labels) -
     )
     found = [each for each in with_energy if each.forces is not None or not has_forces]
     if not found:
-        _check_labels(everything[0].path, labels)
+        check_names(everything[0].path, labels)
         raise AenetError("no structure has an energy; there is nothing to train on")
     return found, has_forces
-
-
-def _check_labels(name: str, labels: Labels) -> None:
-    """InputError if a frame of extended XYZ has energy or forces under names that are not read."""
-    path, index = structure_files.frame_of(foreign(name))
-    if index is not None and frames.is_frames(path) and os.path.exists(path):
-        for item in structure_files.items(structure_files.sources([foreign(name)])):
-            assert item.raw is not None
-            extxyz.parse(item.raw, True, labels)
 
 
 def _have_forces(structures: Sequence[Structure]) -> bool:
