@@ -3,8 +3,8 @@
     python -m compat_tests.docs.cells docs/tutorials/own-data.md
 
 writes into the page what its cells print now, and beside it the figures they make.  In the text, ``...`` is anything,
-and numbers with a decimal point may differ by one percent or one unit of the last digit.  Cells run in a kernel of
-Jupyter, as the notebook that the site offers.
+and numbers with a decimal point may differ by five percent or one unit of the last digit, as trainings on another
+processor end at slightly different weights.  Cells run in a kernel of Jupyter, as the notebook that the site offers.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from traitlets.config import Config
 from compat_tests.cli.cases import ROOT
 
 NOTEBOOKS = runpy.run_path(str(ROOT / "docs" / "notebooks.py"))
-TOLERANCE = 0.01
+TOLERANCE = 0.05
 NUMBER = r"-?\d[\d,]*\.\d+(?:e[-+]?\d+)?"
 
 
