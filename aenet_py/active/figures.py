@@ -26,7 +26,7 @@ def figure(wanted: LearnInput, records: Sequence[Record]) -> Figure:
     for values, name, color in ((median, "median", 0), (high, f"{QUANTILE:.0%}", 1)):
         spreads.plot(labels, values, "o-", color=figures.COLORS[color], markersize=4, label=name)
     spreads.axhline(limit, color="0.6", linewidth=0.8, linestyle="--", label=f"limit, {limit:g}")
-    spreads.set_yscale("log")
+    figures.plain_log_ticks(spreads)
     spreads.set(ylabel="expected force error (eV/Å)" if wanted.is_calibrated else "spread of forces (eV/Å)")
     times.plot(labels, [each.time for each in records], "o-", color=figures.COLORS[0], markersize=4)
     times.axhline(wanted.explore.time, color="0.6", linewidth=0.8, linestyle="--")
@@ -50,4 +50,4 @@ def _errors(axis: Any, labels: np.ndarray, records: Sequence[Record]) -> None:
     axis.plot(labels, forces, "o-", color=figures.COLORS[0], markersize=4, label="forces, meV/Å")
     axis.plot(labels, energies, "s-", color=figures.COLORS[1], markersize=4, label="energy, meV/atom")
     axis.set(ylabel="errors of new structures")
-    axis.set_yscale("log")
+    figures.plain_log_ticks(axis)
