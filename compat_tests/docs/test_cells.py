@@ -34,8 +34,8 @@ def test_python(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("shown", "printed", "same"),
     [
-        ("RMSE 12.34 meV\n", "RMSE  12.41 meV", True),
-        ("RMSE 12.34 meV\n", "RMSE 12.54 meV", False),
+        ("RMSE 12.34 meV\n", "RMSE  12.94 meV", True),
+        ("RMSE 12.34 meV\n", "RMSE 12.99 meV", False),
         ("drift 0.001 meV", "drift 0.002 meV", True),
         ("drift 0.001 meV", "drift 0.003 meV", False),
         ("1,234.5 eV, 3 atoms", "1,234.6 eV, 3 atoms", True),
