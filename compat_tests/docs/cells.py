@@ -103,9 +103,9 @@ def run(page: Path) -> list[Shown]:
 
 
 def _printed(notebook: Any, line: int) -> str:
-    """What the cells of the block at this line print."""
+    """What the cells of the block at this line print; warnings of Python are no part of it."""
     cells = (cell for cell in notebook.cells if cell.cell_type == "code" and cell.metadata.line == line)
-    return "".join(output.text for cell in cells for output in cell.outputs if output.output_type == "stream")
+    return "".join(output.text for cell in cells for output in cell.outputs if output.get("name") == "stdout")
 
 
 def figures(page: Path) -> list[Path]:

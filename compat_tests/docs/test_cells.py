@@ -51,6 +51,17 @@ def test_what_a_cell_prints_is_compared(shown, printed, same):
     assert cells.agree(shown, printed) == same
 
 
+def test_what_a_cell_prints(tmp_path, monkeypatch):
+    page = tmp_path / "page.md"
+    page.write_text(
+        "# Page\n\n```python\nimport warnings\nwarnings.warn('no part')\nprint('python')\n```\n\n```text\n1\n```\n\n"
+        "```sh\necho first >&2\nmkdir folder\ncd folder\nbasename $PWD\ncd ..\n```\n\n```text\n2\n```\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    found = [(each.shown, each.printed) for each in cells.run(page)]
+    assert found == [("1\n", "python\n"), ("2\n", "first\nfolder\n")]
+
+
 def test_a_command_that_fails_ends_a_page(tmp_path, monkeypatch):
     page = tmp_path / "page.md"
     page.write_text("```sh\ncd /\n```\n\n```sh\npwd\n```\n\n```text\n/\n```\n\n```sh\nfalse\n```\n")
