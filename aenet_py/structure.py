@@ -143,6 +143,12 @@ class Structure:
         return unknown if unknown.any() else None
 
     @property
+    def known_forces(self) -> np.ndarray:
+        """The other components, (n_atoms, 3) bool; none without forces."""
+        unknown = self.unknown_forces
+        return np.full((self.n_atoms, 3), self.forces is not None) if unknown is None else ~unknown
+
+    @property
     def n_unknown_forces(self) -> int:
         """Number of these components."""
         unknown = self.unknown_forces

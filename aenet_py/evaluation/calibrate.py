@@ -207,8 +207,8 @@ def _atoms(each: Evaluated) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def with_forces(structure: Structure) -> np.ndarray:
     """The atoms of a structure whose forces are known, (n_atoms,) bool; those of a single atom tell nothing."""
-    known = np.full(structure.n_atoms, structure.forces is not None and structure.n_atoms > 1)
-    return known if structure.unknown_forces is None else known & ~structure.unknown_forces.any(axis=1)
+    has_several = np.full(structure.n_atoms, structure.n_atoms > 1)
+    return has_several & structure.known_forces.all(axis=1)
 
 
 def _of_energies(compared: Sequence[Evaluated]) -> tuple[float | None, int]:

@@ -147,8 +147,7 @@ def n_structures(found: Evaluation, part: str) -> int:
 
 def _is_known(structure: Structure) -> bool:
     """Whether an energy or forces are known; those of a single atom are zero anyway."""
-    n_known = 0 if structure.forces is None else structure.forces.size - structure.n_unknown_forces
-    has_forces = n_known > 0 and structure.n_atoms > 1
+    has_forces = structure.n_atoms > 1 and bool(structure.known_forces.any())
     return has_forces or structure.energy is not None or structure.cohesive_energy is not None
 
 

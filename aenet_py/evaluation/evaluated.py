@@ -72,8 +72,7 @@ class Evaluated:
         """(n_atoms, 3) predicted minus reference forces, eV/Å, NaN where the reference is not known."""
         if self.structure.forces is None:
             return None
-        errors, unknown = self.forces - self.structure.forces, self.structure.unknown_forces
-        return errors if unknown is None else np.where(unknown, np.nan, errors)
+        return np.where(self.structure.known_forces, self.forces - self.structure.forces, np.nan)
 
     @property
     def force_rmse(self) -> float | None:

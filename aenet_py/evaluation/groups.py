@@ -62,8 +62,7 @@ def _pairs(
 ) -> Iterator[tuple[str, str, tuple[np.ndarray, np.ndarray]]]:
     """Quantity, group, and references and predictions of a structure."""
     structure = each.structure
-    forces, unknown = structure.forces, structure.unknown_forces
-    known = np.full((structure.n_atoms, 3), forces is not None) if unknown is None else ~unknown
+    forces, known = structure.forces, structure.known_forces
     if by == "species":
         for place, symbol in enumerate(structure.symbols):
             own = known & (structure.species == place)[:, np.newaxis]

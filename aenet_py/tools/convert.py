@@ -133,8 +133,7 @@ def lost(output: str, unknown: Iterable[tuple[str, int]]) -> str | None:
     unknown : as in `told_of_unknown`.
     """
     told = None if frames.is_frames(output) or databases.is_database(output) else told_of_unknown(unknown)
-    lost = f"{told}; XSF cannot say so, and whatever reads {output} takes the zeros for forces"
-    return None if told is None else lost
+    return told and f"{told}; XSF cannot say so, and whatever reads {output} takes the zeros for forces"
 
 
 def _from_xsf(path: str) -> Structure:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -58,9 +59,7 @@ class Pairs:
         array, shape (n, N_TERMS)
         """
         sums = np.zeros((self.n, N_TERMS))
-        _add_sums(
-            types=types, **around.neighbors, bonds=self.bonds, numbers=self.numbers, cutoff=self.cutoff, sums=sums
-        )
+        _add_sums(**self._arguments(types, around), sums=sums)
         return sums
 
     def forces(self, types: np.ndarray, around: Environments, slopes: np.ndarray) -> np.ndarray:
@@ -80,11 +79,13 @@ class Pairs:
         array, shape (n_atoms, 3)
         """
         forces = np.zeros((len(types), 3))
-        _add_forces(
-            types=types, **around.neighbors, bonds=self.bonds, numbers=self.numbers, cutoff=self.cutoff,
-            slopes=np.ascontiguousarray(slopes), forces=forces,
-        )  # fmt: skip
+        _add_forces(**self._arguments(types, around), slopes=np.ascontiguousarray(slopes), forces=forces)
         return forces
+
+    def _arguments(self, types: np.ndarray, around: Environments) -> dict[str, Any]:
+        """What both kernels take."""
+        of_pairs = {"bonds": self.bonds, "numbers": self.numbers, "cutoff": self.cutoff}
+        return {"types": types, **around.neighbors, **of_pairs}
 
 
 def pairs(symbols: Sequence[str], cutoff: float) -> Pairs:

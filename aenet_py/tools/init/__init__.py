@@ -176,10 +176,7 @@ def _usable(everything: Sequence[Structure], checked: Checked, labels: Labels) -
     """Structures that can be trained on, and whether forces are known; AenetError if there are none."""
     readable = set(checked.names)
     with_energy = [each for each in everything if each.path in readable and energy_of(each) is not None]
-    has_forces = any(
-        each.n_atoms > 1 and each.forces is not None and each.n_unknown_forces < each.forces.size
-        for each in with_energy
-    )
+    has_forces = any(each.n_atoms > 1 and each.known_forces.any() for each in with_energy)
     found = [each for each in with_energy if each.forces is not None or not has_forces]
     if not found:
         check_names(everything[0].path, labels)
