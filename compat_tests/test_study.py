@@ -118,13 +118,18 @@ def test_loop(tmp_path, monkeypatch):
 
     tables = []
     for _ in range(2):
-        monkeypatch.setattr(sys, "argv", ["loop.py", "--folder", str(tmp_path), "--quick"])
+        results = ["--results", str(tmp_path / "results")]
+        monkeypatch.setattr(sys, "argv", ["loop.py", "--folder", str(tmp_path), *results, "--quick"])
         loop.main()
         tables.append((tmp_path / "loop.csv").read_text())
     assert tables[0] == tables[1]
     rows = table(tmp_path / "loop.csv")
     assert [(row["seed"], int(row["labels"])) for row in rows] == [("one molecule", 30), ("0", 13), ("0", 17)]
     assert all(float(row["force, meV/Å"]) > 0 for row in rows)
+    (judged,), (simulated,) = (table(tmp_path / "results" / f"{name}.csv") for name in ("finetuning", "simulations"))
+    assert (judged["way"], judged["structures"], simulated["set"]) == ("learn", "17", "20 chosen")
+    assert float(judged["force_others_meV_per_A"]) > 0
+    assert float(simulated["time_ps"]) == 0.02
 
 
 def test_uncertainty(tmp_path):

@@ -1,23 +1,27 @@
 """How few labels a potential needs that chooses them itself: water on CuAu, with GFN1-xTB.
 
-    python docs/study/loop.py --folder FOLDER [--data DATA] [--quick]
+    python docs/study/loop.py --folder FOLDER [--results FOLDER] [--data DATA] [--quick]
 
 DATA has two trajectories of Cu10Au9 with GFN1-xTB energies and forces: one-water.extxyz.xz and six-waters.extxyz.xz.
 aenet-py learn starts from the first frame with six molecules and labels with tblite what it is uncertain of, for five
 seeds.  Each generation is judged by the rest of that trajectory, which it does not see, and so is a committee trained
-on 574 frames of the trajectory with one molecule.  Writes loop.csv and loop.png, and prints a table.  Repeating the
+on 574 frames of the trajectory with one molecule.  Writes loop.csv and loop.png, and prints a table.  With --results,
+the last committees are judged and simulated as the potentials of paper.py, and get rows in its tables.  Repeating the
 command resumes.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import paper
+import steps
+from results import Results, Rows, Task, compute
 from training import DATA, JUDGED
 
 from aenet_py import evaluate, init, read, stability, train
@@ -86,15 +90,16 @@ def judged(potentials: str, structures: Sequence[Structure]) -> dict[str, float]
     }
 
 
-def loop(folder: Path, size: Size, start: Path, structures: Sequence[Structure], seed: int) -> list[dict[str, Any]]:
-    """A loop with a seed: a row for each generation, the last with the time of a simulation that it survives."""
+def loop(
+    folder: Path, size: Size, start: Path, structures: Sequence[Structure], seed: int
+) -> tuple[list[dict[str, Any]], str]:
+    """A loop with a seed: a row for each generation, the last with the time of a simulation; its last potentials."""
     wanted = LearnInput(
         "loop.py", CALCULATOR, (str(start),), folder=str(folder / f"seed-{seed}"), members=MEMBERS, seed=seed,
         first=size.first, explore=size.explore, pick=size.pick, label=Labelling(processors()), stop=size.stop,
     )  # fmt: skip
-    found = learn(wanted)
     rows = []
-    for record in found.records:
+    for record in learn(wanted).records:
         potentials = str(Path(places.generation(wanted.folder, record.generation), places.TRAINING))
         rows.append({"seed": seed, "labels": record.n_trained, **judged(potentials, structures)})
     simulated = stability(
@@ -102,7 +107,14 @@ def loop(folder: Path, size: Size, start: Path, structures: Sequence[Structure],
         output=folder / f"seed-{seed}-simulation",
     )  # fmt: skip
     rows[-1]["stable, ps"] = simulated.conditions[0].runs[0].time
-    return rows
+    return rows, potentials
+
+
+def compared(study: steps.Places, potentials: str, labels: int, key: Mapping[str, Any]) -> Rows:
+    """Rows of a committee in the tables of paper.py."""
+    row = {**key, "structures": labels, **steps.judged(potentials, steps.judging(study))}
+    place = study.prepared(f"{key['way']} {key['seed']} simulation")
+    return {"finetuning": [row], **steps.simulation(study, potentials, place, key)}
 
 
 def draw(rows: Sequence[dict[str, Any]], reference: dict[str, Any], path: Path) -> None:
@@ -133,21 +145,29 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=DATA, help="reference data (default: beside this script)")
     parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--results", type=Path, help="tables of paper.py, which get rows")
     parser.add_argument("--quick", action="store_true", help="a test run")
     options = parser.parse_args()
     size, folder = (QUICK if options.quick else FULL), options.folder
+    study = steps.Places(options.data, folder, paper.QUICK if options.quick else paper.FULL)
     folder.mkdir(parents=True, exist_ok=True)
     one, six = (read(options.data / f"{name}.extxyz.xz") for name in ("one-water", "six-waters"))
     start = folder / "start.extxyz"
     start.write_bytes(extxyz.text(six[0]))
     tested = six[1:JUDGED:EVERY][: size.judged]
-    found = judged(with_one_molecule(folder, one[: size.reference]), tested)
-    reference = {"seed": "one molecule", "labels": size.reference, **found}
+    errors = judged(with_one_molecule(folder, one[: size.reference]), tested)
+    reference = {"seed": "one molecule", "labels": size.reference, **errors}
     rows: list[dict[str, Any]] = []
+    results = None if options.results is None else Results(options.results)
     for seed in range(size.seeds):
-        rows += loop(folder, size, start, tested, seed)
+        found, potentials = loop(folder, size, start, tested, seed)
+        rows += found
         tables.write(str(folder / "loop.csv"), COLUMNS, [reference, *rows])
         draw(rows, reference, folder / "loop.png")
+        if results is not None:
+            key = {"set": f"{size.stop.labels} chosen", "way": "learn", "seed": seed + 1}
+            task = Task("finetuning", key, compared, (potentials, found[-1]["labels"]))
+            compute(results.missing([task]), study, results, 1)
     print(table([reference, *rows]))
 
 

@@ -19,6 +19,7 @@ from training import FIRST, FRAME, JUDGED, LAYERS, TARGET, Basis, errors, setups
 from aenet_py import read, select, simulate, train, transfer
 from aenet_py.analysis import trajectory
 from aenet_py.formats import extxyz
+from aenet_py.potentials.members import Potentials
 from aenet_py.potentials.potential import Potential
 from aenet_py.structure import Structure
 from aenet_py.training.train import TrainingResult
@@ -314,18 +315,30 @@ def fine_tuning(places: Places, n: int, name: str, key: Mapping[str, Any]) -> Ro
     size, began = places.size, time.perf_counter()
     result = tuned(places, n, name, key)
     row = dict(key) | {"structures": n, **of_training(result), "seconds": time.perf_counter() - began}
-    potential, six = result.potential(), structures(places.data / "six-waters.extxyz.xz")[: JUDGED : size.every]
-    others = structures(places.data / "one-water.extxyz.xz")[FIRST :: size.every]
-    for target, judged, relative in (("others", others, False), ("six", six, True)):
-        values = errors(potential, judged, relative)
-        row |= dict(zip((f"energy_{target}_meV_per_atom", f"force_{target}_meV_per_A"), values, strict=True))
-    found: Rows = {"finetuning": [row]}
+    potential, targets = result.potential(), judging(places)
+    found: Rows = {"finetuning": [row | judged(potential, targets)]}
     if key["seed"] == 1:
         found["curves"] = curve(place_of(key), result)
-        found["parity"] = [{"set": key["set"], "way": name, **each} for each in parity(result, potential, six)]
+        rows = parity(result, potential, targets["six"])
+        found["parity"] = [{"set": key["set"], "way": name, **each} for each in rows]
     if not is_simulated(size, key):
         shutil.rmtree(places.folder(place_of(key)))
     return found
+
+
+def judging(places: Places) -> dict[str, list[Structure]]:
+    """Structures by which all potentials are judged: of other trajectories with one molecule, and with six."""
+    one, six = (structures(places.data / f"{name}.extxyz.xz") for name in ("one-water", "six-waters"))
+    return {"others": one[FIRST :: places.size.every], "six": six[: JUDGED : places.size.every]}
+
+
+def judged(potentials: Potentials, targets: Mapping[str, Sequence[Structure]]) -> Row:
+    """Errors by target; those of energies of six molecules up to a constant."""
+    row: Row = {}
+    for target, given in targets.items():
+        values = errors(potentials, given, relative=target == "six")
+        row |= dict(zip((f"energy_{target}_meV_per_atom", f"force_{target}_meV_per_A"), values, strict=True))
+    return row
 
 
 def is_simulated(size: Size, key: Mapping[str, Any]) -> bool:
@@ -334,9 +347,16 @@ def is_simulated(size: Size, key: Mapping[str, Any]) -> bool:
 
 
 def simulated(places: Places, n: int, name: str, key: Mapping[str, Any]) -> Rows:
-    """Simulate six molecules: how long, temperatures and distances; train the potential if it is gone."""
-    size, place = places.size, places.folder(place_of(key))
-    files = potentials(places, n, name, key)
+    """Simulate six molecules; train the potential if it is gone."""
+    files, place = potentials(places, n, name, key), places.folder(place_of(key))
+    found = simulation(places, files, place, key)
+    shutil.rmtree(place)
+    return found
+
+
+def simulation(places: Places, files: Potentials, place: Path, key: Mapping[str, Any]) -> Rows:
+    """Simulate six molecules in a folder: how long, temperatures and distances."""
+    size = places.size
     for path in place.glob("six.*"):  # of a simulation that was interrupted
         path.unlink()
     began = time.perf_counter()
@@ -350,9 +370,7 @@ def simulated(places: Places, n: int, name: str, key: Mapping[str, Any]) -> Rows
     row = dict(key) | {"time_ps": size.ps, "stable_ps": result.time, "ended_by": result.reason}
     row["ms_per_step"] = 1e3 * seconds / max(result.step, 1)
     last = result.time * (result.step // FRAMES * FRAMES) / max(result.step, 1)
-    found = examined(row, place / "six.extxyz", min(EQUILIBRATION, 0.5 * last), key)
-    shutil.rmtree(place)
-    return found
+    return examined(row, place / "six.extxyz", min(EQUILIBRATION, 0.5 * last), key)
 
 
 def examined(row: Row, path: Path, skip: float, key: Mapping[str, Any]) -> Rows:

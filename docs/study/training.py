@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from aenet_py.potentials.potential import Potential
+from aenet_py import evaluate
+from aenet_py.potentials.members import Potentials
 from aenet_py.structure import Structure
 
 DATA = Path(__file__).parent / "data"  # structures with GFN1-xTB energies and forces, from reference.py
@@ -56,17 +57,14 @@ def setups(
     return found
 
 
-def errors(potential: Potential, structures: Sequence[Structure], relative: bool) -> tuple[float, float]:
-    """Root mean square errors of energies, meV/atom, and force components, meV/Å.
+def errors(potentials: Potentials, structures: Sequence[Structure], relative: bool) -> tuple[float, float]:
+    """Root mean square errors of energies, meV/atom, and force components, meV/Å; of a committee, those of its mean.
 
     relative : energies are compared up to a constant, as one composition does not tell the energies of the free atoms.
     """
-    energies, forces = [], []
-    for structure in structures:
-        found = potential.energy_forces(structure)
-        assert structure.energy is not None
-        energies.append((found.energy - structure.energy) / structure.n_atoms)
-        forces.append((found.forces - structure.forces).ravel())
-    differences = np.array(energies) - (np.mean(energies) if relative else 0.0)
-    energy, force = (1e3 * float(np.sqrt(np.mean(values**2))) for values in (differences, np.concatenate(forces)))
+    found = evaluate(potentials, structures).structures
+    energies = np.array([each.energy_error for each in found])
+    forces = np.concatenate([each.force_errors.ravel() for each in found])
+    differences = energies - (np.mean(energies) if relative else 0.0)
+    energy, force = (1e3 * float(np.sqrt(np.mean(values**2))) for values in (differences, forces))
     return energy, force
