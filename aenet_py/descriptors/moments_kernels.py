@@ -34,11 +34,13 @@ from aenet_py.runtime.vector_kernels import (
     root,
     smallest,
     splat,
+    splat_as,
     store,
     store_below,
     subtract_from_rows,
     total,
     where_below,
+    widen,
 )
 
 # Rows of the scratch array, of the neighbours within reach and of those within the angular cutoff.
@@ -194,7 +196,7 @@ def narrow(begin, end, n, reach, rc, work, places):
 @jit
 def angular_sums(begin, end, rc, order, recurrence, work, real, imaginary):
     """Cutoff functions of a group; adds its moments without N_lm to real, imaginary; returns sum of f^2."""
-    squares, cutoffs, slopes = splat(0.0), work[ANGULAR_CUTOFF], work[ANGULAR_SLOPE]
+    squares, cutoffs, slopes = splat_as(real, 0.0), work[ANGULAR_CUTOFF], work[ANGULAR_SLOPE]
     for k in range(begin, end, LANES):
         x, y, z = load(work[ANGULAR_X], k), load(work[ANGULAR_Y], k), load(work[ANGULAR_Z], k)
         f, slope = cutoff(load(work[ANGULAR_DISTANCE], k), rc)
@@ -203,7 +205,7 @@ def angular_sums(begin, end, rc, order, recurrence, work, real, imaginary):
         squares = fma(f, f, squares)
         a, b, place = f, 0.0 * f, 0
         for m in range(order + 1):
-            older, old = splat(0.0), splat(1.0)
+            older, old = splat_as(real, 0.0), splat_as(real, 1.0)
             store(real, place * LANES, load(real, place * LANES) + a)
             store(imaginary, place * LANES, load(imaginary, place * LANES) + b)
             place += 1
@@ -271,7 +273,7 @@ def features_of_sums(weights, filled, orders, norms, expansion, sums, moments, f
     for i in range(n_pairs):
         for part in range(4):
             store(moments[part], i * LANES, splat(0.0))
-    own, own_weighted = splat(0.0), splat(0.0)
+    own, own_weighted = splat_as(sums, 0.0), splat_as(sums, 0.0)
     for group in range(len(filled)):
         if filled[group] == 0:
             continue
@@ -293,7 +295,7 @@ def features_of_sums(weights, filled, orders, norms, expansion, sums, moments, f
         real, imaginary, first = moments[2 * kind], moments[2 * kind + 1], half * kind + terms
         same = own if kind == 0 else own_weighted
         for l in range(order + 1):
-            square, i = splat(0.0), l
+            square, i = splat_as(sums, 0.0), l
             for m in range(l + 1):
                 a, b = load(real, i * LANES), load(imaginary, i * LANES)
                 square = fma(norms[i], fma(a, a, b * b), square)
@@ -310,8 +312,8 @@ def radial_pull(begin, end, lane, terms, slopes, work):
     arguments, cutoffs, cutoff_slopes = work[ARGUMENT], work[CUTOFF], work[SLOPE]
     for k in range(begin, end, LANES):
         x2 = load(arguments, k)
-        older, old = splat(1.0), 0.5 * x2
-        value, slope = splat(slopes[lane]), splat(slopes[terms * LANES + lane])
+        older, old = splat_as(slopes, 1.0), 0.5 * x2
+        value, slope = splat_as(slopes, slopes[lane]), splat_as(slopes, slopes[terms * LANES + lane])
         if terms > 1:
             value = fma(slopes[LANES + lane], old, value)
             slope = fma(slopes[(terms + 1) * LANES + lane], old, slope)
@@ -335,12 +337,13 @@ def angular_pull(begin, end, lane, order, same, recurrence, coefficients, work, 
     c, s, dc, ds = coefficients[0], coefficients[1], coefficients[2], coefficients[3]
     for k in range(begin, end, LANES):
         x, y, z = load(work[ANGULAR_X], k), load(work[ANGULAR_Y], k), load(work[ANGULAR_Z], k)
-        value, gx, gy, gz = splat(0.0), splat(0.0), splat(0.0), splat(0.0)
-        a, b, a_before, b_before = splat(1.0), splat(0.0), splat(0.0), splat(0.0)
+        nothing, one = splat_as(c, 0.0), splat_as(c, 1.0)
+        value, gx, gy, gz = nothing, nothing, nothing, nothing
+        a, b, a_before, b_before = one, nothing, nothing, nothing
         number, place = 0, lane
         for m in range(order + 1):
-            older, old = splat(0.0), splat(1.0)
-            p, q, dp, dq = splat(c[place]), splat(s[place]), splat(dc[place]), splat(ds[place])
+            older, old = nothing, one
+            p, q, dp, dq = splat_as(c, c[place]), splat_as(c, s[place]), splat_as(c, dc[place]), splat_as(c, ds[place])
             number, place = number + 1, place + LANES
             for _ in range(m, order):
                 new = fms(z, old, recurrence[number] * older)
@@ -377,7 +380,7 @@ def add_pulls(
     half = terms + order + 1
     plains, others, same_row = by_legendre[0], by_legendre[1], by_legendre[2]
     for l in range(order + 1):
-        plain, other = splat(0.0), splat(0.0)
+        plain, other = splat_as(radial, 0.0), splat_as(radial, 0.0)
         for f in range(l, order + 1):
             factor = expansion[f * (f + 1) // 2 + l]
             plain = fma(factor, load(slopes, (terms + f) * LANES), plain)
@@ -394,11 +397,11 @@ def add_pulls(
             if weighted:
                 slope = fma(weight, load(slopes, (half + n) * LANES), slope)
             store(radial, n * LANES, slope)
-        older, old = splat(0.0), splat(0.0)  # of the derivative's series, from above
+        older, old = splat_as(radial, 0.0), splat_as(radial, 0.0)  # of the derivative's series, from above
         for n in range(terms - 1, -1, -1):
             store(radial, (terms + n) * LANES, old * (0.5 if n == 0 else 1.0))
             older, old = old, fma(2.0 * n * (2.0 / cutoffs[0]), load(radial, n * LANES), older)
-        same = splat(0.0)
+        same = splat_as(radial, 0.0)
         for l in range(order + 1):
             plain, other, i = load(plains, l * LANES), load(others, l * LANES), l
             same = same + fma(weight * weight, other, plain)
@@ -427,9 +430,9 @@ def add_pulls(
 @jit
 def spread(n, own, work, places, forces, sums):
     """Adds the pulls on the first n neighbours to forces (n_members, 4), and to the virial, sums (9 LANES)."""
-    x_sum, y_sum, z_sum = splat(0.0), splat(0.0), splat(0.0)
-    xx, xy, xz, yy, yz, zz = splat(0.0), splat(0.0), splat(0.0), splat(0.0), splat(0.0), splat(0.0)
-    yx, zx, zy = splat(0.0), splat(0.0), splat(0.0)
+    nothing = splat_as(work, 0.0)
+    x_sum, y_sum, z_sum = nothing, nothing, nothing
+    xx, xy, xz, yy, yz, zz, yx, zx, zy = nothing, nothing, nothing, nothing, nothing, nothing, nothing, nothing, nothing
     for k in range(0, n, LANES):
         distance = load(work[DISTANCE], k)
         x, y, z = load(work[X], k) * distance, load(work[Y], k) * distance, load(work[Z], k) * distance
@@ -440,7 +443,7 @@ def spread(n, own, work, places, forces, sums):
         zx, zy, zz = fma(z, p, zx), fma(z, q, zy), fma(z, r, zz)
         subtract_from_rows(forces, load_wholes(places, k), p, q, r)
     for i, v in enumerate((xx, xy, xz, yx, yy, yz, zx, zy, zz)):
-        store(sums, i * LANES, load(sums, i * LANES) + v)
+        store(sums, i * LANES, load(sums, i * LANES) + widen(v))
     forces[own, 0] += total(x_sum)
     forces[own, 1] += total(y_sum)
     forces[own, 2] += total(z_sum)

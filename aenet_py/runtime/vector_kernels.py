@@ -1,8 +1,9 @@
 """Eight numbers in a vector register: a type for kernels, with its arithmetic.
 
 In compiled kernels `load` gives a value that LLVM keeps in registers whatever the loop around it looks like.  It can be
-added, subtracted, multiplied and divided, by numbers, too.  Without Numba (NUMBA_DISABLE_JIT=1) the same functions work
-on NumPy arrays, with their checks of bounds.
+added, subtracted, multiplied and divided, by numbers, too.  Its precision is that of the array, and numbers are rounded
+to it; arrays get what is stored in their own precision.  Without Numba (NUMBA_DISABLE_JIT=1) the same functions work on
+NumPy arrays, with their checks of bounds.
 """
 
 import itertools
@@ -18,10 +19,11 @@ from aenet_py.runtime.constants import LANES
 
 
 class Lanes(types.Type):
-    """LANES float64, as Numba sees them."""
+    """LANES numbers of so many bits, as Numba sees them."""
 
-    def __init__(self):
-        super().__init__(name="Lanes")
+    def __init__(self, bits):
+        super().__init__(name=f"Lanes{bits}")
+        self.bits = bits
 
 
 class Wholes(types.Type):
@@ -31,18 +33,21 @@ class Wholes(types.Type):
         super().__init__(name="Wholes")
 
 
-SHIFT = 6755399441055744.0  # 1.5 2^52: adding it rounds to a whole number, the low bits of the sum
+SHIFTS = {64: 1.5 * 2.0**52, 32: 1.5 * 2.0**23}  # by bits: adding it rounds to a whole number, the low bits of the sum
+FRACTIONS = {64: 52, 32: 23}  # bits of the fraction
 
-LANES_TYPE, WHOLES_TYPE = Lanes(), Wholes()
+DOUBLES, SINGLES, WHOLES_TYPE = Lanes(64), Lanes(32), Wholes()
+_PRECISIONS = (DOUBLES, SINGLES)
 _I32, _I64 = ir.IntType(32), ir.IntType(64)
-_VECTOR, _WHOLE_VECTOR = ir.VectorType(ir.DoubleType(), LANES), ir.VectorType(_I64, LANES)
+_VECTORS = {64: ir.VectorType(ir.DoubleType(), LANES), 32: ir.VectorType(ir.FloatType(), LANES)}
+_WHOLE_VECTOR = ir.VectorType(_I64, LANES)
 _CAN_COMPRESS = binding.llvm_version_info >= (20,)
 
 
 @register_model(Lanes)
 class _Model(models.PrimitiveModel):
     def __init__(self, manager, kind):
-        super().__init__(manager, kind, _VECTOR)
+        super().__init__(manager, kind, _VECTORS[kind.bits])
 
 
 @register_model(Wholes)
@@ -66,8 +71,23 @@ def store(a, i, v):
 
 
 def splat(number):
-    """The same number in all lanes."""
+    """The same number in all lanes, in double precision."""
     return np.full(LANES, number)
+
+
+def splat_as(a, number):
+    """The same number in all lanes, in the precision of a, an array or lanes."""
+    return np.full(LANES, number, dtype=a.dtype)
+
+
+def widen(v):
+    """In double precision."""
+    return v.astype(np.float64)
+
+
+def shift_of(v):
+    """In the precision of v, the number that rounds to whole numbers where it is added."""
+    return splat_as(v, SHIFTS[8 * v.dtype.itemsize])
 
 
 def fma(a, b, c):
@@ -91,8 +111,8 @@ def where_below(v, limit, inside, outside):
 
 
 def power_of_two(n):
-    """2^n of whole numbers to which SHIFT was added."""
-    return np.exp2(n - SHIFT)
+    """2^n of whole numbers to which `shift_of` them was added."""
+    return np.exp2(n - shift_of(n))
 
 
 def total(v):
@@ -149,55 +169,90 @@ def number_below(value, limit):
 
 
 def _typed(function, result, wanted):
-    """Tell Numba what a function gives; wanted: (types of arguments) -> those that it takes, or None."""
+    """Tell Numba what a function gives; wanted: (types of arguments) -> those that it takes, or None.
+
+    result: its type, or (types of arguments) -> type.
+    """
 
     class Template(AbstractTemplate):
         key = function
 
         def generic(self, arguments, _keywords):
             taken = wanted(arguments)
-            return None if taken is None else signature(result, *taken)
+            if taken is None:
+                return None
+            return signature(result if isinstance(result, types.Type) else result(arguments), *taken)
 
     infer_global(function)(Template)
 
 
 def _lanes_or_numbers(arguments):
-    """Vectors and, in all lanes, numbers."""
-    if not any(isinstance(kind, Lanes) for kind in arguments):
+    """Vectors of one precision and, in all lanes, numbers."""
+    if len({kind for kind in arguments if isinstance(kind, Lanes)}) != 1:
         return None
     return [kind if isinstance(kind, Lanes) else types.float64 for kind in arguments]
+
+
+def _lanes_of(arguments):
+    """The lanes with the precision of the first argument that has one: lanes or an array of numbers."""
+    for kind in arguments:
+        if isinstance(kind, Lanes):
+            return kind
+        if isinstance(kind, types.Array):
+            return SINGLES if kind.dtype == types.float32 else DOUBLES
+    return None
 
 
 def _elementwise(function, n, generate):
     """Compile a function of n vectors or numbers; generate: (builder, vectors) -> vector."""
 
     def code(_context, builder, given, values):
+        kind = _VECTORS[_lanes_of(given.args).bits]
         wide = [
-            value if isinstance(kind, Lanes) else _splat(builder, value)
-            for kind, value in zip(given.args, values, strict=True)
+            value if isinstance(each, Lanes) else _splat(builder, value, kind)
+            for each, value in zip(given.args, values, strict=True)
         ]
         return generate(builder, *wide)
 
-    _typed(function, LANES_TYPE, _lanes_or_numbers)
-    for kinds in itertools.product((LANES_TYPE, types.float64), repeat=n):
-        if LANES_TYPE in kinds:
-            lower_builtin(function, *kinds)(code)
+    _typed(function, _lanes_of, _lanes_or_numbers)
+    for lanes in _PRECISIONS:
+        for kinds in itertools.product((lanes, types.float64), repeat=n):
+            if lanes in kinds:
+                lower_builtin(function, *kinds)(code)
 
 
-def _splat(builder, number):
-    nothing = ir.Constant(_VECTOR, ir.Undefined)
+def _splat(builder, number, kind=_VECTORS[64]):
+    """The same number, of 64 bits, in all lanes of a kind of vector."""
+    if kind.element != number.type:
+        number = builder.fptrunc(number, kind.element)
+    nothing = ir.Constant(kind, ir.Undefined)
     single = builder.insert_element(nothing, number, ir.Constant(_I32, 0))
     return builder.shuffle_vector(single, nothing, ir.Constant(ir.VectorType(_I32, LANES), [0] * LANES))
 
 
+def _as(builder, v, kind):
+    """A vector in the precision of a kind of vector; whole numbers as they are."""
+    if v.type == kind or v.type == _WHOLE_VECTOR:
+        return v
+    return builder.fptrunc(v, kind) if kind == _VECTORS[32] else builder.fpext(v, kind)
+
+
+def _bits(vector):
+    return next(bits for bits, kind in _VECTORS.items() if kind == vector.type)
+
+
 def _exponents(builder, v):
-    low = builder.shl(builder.bitcast(v, _WHOLE_VECTOR), ir.Constant(_WHOLE_VECTOR, [52] * LANES))
-    return builder.bitcast(builder.add(low, ir.Constant(_WHOLE_VECTOR, [1023 << 52] * LANES)), _VECTOR)
+    bits = _bits(v)
+    fraction, kind = FRACTIONS[bits], ir.VectorType(ir.IntType(bits), LANES)
+    low = builder.shl(builder.bitcast(v, kind), ir.Constant(kind, [fraction] * LANES))
+    one = ((1 << (bits - fraction - 2)) - 1) << fraction
+    return builder.bitcast(builder.add(low, ir.Constant(kind, [one] * LANES)), v.type)
 
 
 def _call(builder, name, *vectors):
-    kind = ir.FunctionType(_VECTOR, [_VECTOR] * len(vectors))
-    return builder.call(cgutils.get_or_insert_function(builder.module, kind, f"llvm.{name}.v{LANES}f64"), vectors)
+    kind = ir.FunctionType(vectors[0].type, [vectors[0].type] * len(vectors))
+    name = f"llvm.{name}.v{LANES}f{_bits(vectors[0])}"
+    return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), vectors)
 
 
 def _address(context, builder, kind, array, place, n=LANES):
@@ -207,7 +262,7 @@ def _address(context, builder, kind, array, place, n=LANES):
 
 
 def _mask(builder, value, limit):
-    return builder.fcmp_ordered("<", value, _splat(builder, limit))
+    return builder.fcmp_ordered("<", value, _splat(builder, limit, value.type))
 
 
 def _picked(builder, v, order, other=None):
@@ -236,18 +291,21 @@ _elementwise(
     where_below, 4, lambda builder, v, limit, a, b: builder.select(builder.fcmp_ordered("<", v, limit), a, b)
 )  # fmt: skip
 _elementwise(power_of_two, 1, lambda builder, v: _exponents(builder, v))
-_typed(splat, LANES_TYPE, lambda _: [types.float64])
-_typed(load, LANES_TYPE, lambda arguments: [arguments[0], types.intp])
-_typed(store, types.none, lambda arguments: [arguments[0], types.intp, LANES_TYPE])
-_typed(total, types.float64, lambda _: [LANES_TYPE])
-_typed(smallest, types.float64, lambda _: [LANES_TYPE])
+_elementwise(shift_of, 1, lambda builder, v: ir.Constant(v.type, [SHIFTS[_bits(v)]] * LANES))
+_typed(splat, DOUBLES, lambda _: [types.float64])
+_typed(splat_as, _lanes_of, lambda arguments: [arguments[0], types.float64])
+_typed(widen, DOUBLES, lambda arguments: arguments)
+_typed(load, _lanes_of, lambda arguments: [arguments[0], types.intp])
+_typed(store, types.none, lambda arguments: [arguments[0], types.intp, arguments[2]])
+_typed(total, types.float64, lambda arguments: arguments)
+_typed(smallest, types.float64, lambda arguments: arguments)
 _typed(load_wholes, WHOLES_TYPE, lambda arguments: [arguments[0], types.intp])
 _typed(count_from, WHOLES_TYPE, lambda _: [types.int64])
-_typed(columns, types.UniTuple(LANES_TYPE, 3), lambda arguments: arguments)
-_typed(store_below, types.none, lambda arguments: [arguments[0], types.intp, arguments[2], LANES_TYPE, types.float64])
-_typed(add_at, types.none, lambda arguments: [arguments[0], WHOLES_TYPE, LANES_TYPE])
+_typed(columns, lambda arguments: types.UniTuple(_lanes_of(arguments), 3), lambda arguments: arguments)
+_typed(store_below, types.none, lambda arguments: [arguments[0], types.intp, *arguments[2:4], types.float64])
+_typed(add_at, types.none, lambda arguments: arguments)
 _typed(subtract_from_rows, types.none, lambda arguments: arguments)
-_typed(number_below, types.int64, lambda _: [LANES_TYPE, types.float64])
+_typed(number_below, types.int64, lambda arguments: [arguments[0], types.float64])
 
 
 @lower_builtin(splat, types.float64)
@@ -257,23 +315,42 @@ def _splat_code(_context, builder, _given, values):
 
 @lower_builtin(load, types.Array, types.intp)
 def _load_code(context, builder, given, values):
-    return builder.load(_address(context, builder, given.args[0], *values), align=8)
+    kind = given.args[0]
+    return builder.load(_address(context, builder, kind, *values), align=kind.dtype.bitwidth // 8)
 
 
-@lower_builtin(store, types.Array, types.intp, LANES_TYPE)
 def _store_code(context, builder, given, values):
-    builder.store(values[2], _address(context, builder, given.args[0], *values[:2]), align=8)
+    kind = given.args[0]
+    v = _as(builder, values[2], _VECTORS[kind.dtype.bitwidth])
+    builder.store(v, _address(context, builder, kind, *values[:2]), align=kind.dtype.bitwidth // 8)
     return context.get_dummy_value()
 
 
-@lower_builtin(total, LANES_TYPE)
-def _total_code(_context, builder, _given, values):
-    return _reduced(builder, values[0], builder.fadd)
+def _splat_as_code(_context, builder, given, values):
+    return _splat(builder, values[1], _VECTORS[given.return_type.bits])
 
 
-@lower_builtin(smallest, LANES_TYPE)
-def _smallest_code(_context, builder, _given, values):
-    return _reduced(builder, values[0], lambda a, b: builder.select(builder.fcmp_ordered("<", a, b), a, b))
+def _widen_code(_context, builder, _given, values):
+    return _as(builder, values[0], _VECTORS[64])
+
+
+def _total_code(_context, builder, given, values):
+    found = _reduced(builder, values[0], builder.fadd)
+    return found if given.args[0] == DOUBLES else builder.fpext(found, ir.DoubleType())
+
+
+def _smallest_code(_context, builder, given, values):
+    found = _reduced(builder, values[0], lambda a, b: builder.select(builder.fcmp_ordered("<", a, b), a, b))
+    return found if given.args[0] == DOUBLES else builder.fpext(found, ir.DoubleType())
+
+
+lower_builtin(splat_as, types.Array, types.float64)(_splat_as_code)
+for _kind in _PRECISIONS:
+    lower_builtin(splat_as, _kind, types.float64)(_splat_as_code)
+    lower_builtin(store, types.Array, types.intp, _kind)(_store_code)
+    lower_builtin(widen, _kind)(_widen_code)
+    lower_builtin(total, _kind)(_total_code)
+    lower_builtin(smallest, _kind)(_smallest_code)
 
 
 @lower_builtin(load_wholes, types.Array, types.intp)
@@ -300,23 +377,25 @@ def _row_addresses(context, builder, kind, table, rows):
 @lower_builtin(columns, types.Array, WHOLES_TYPE)
 def _columns_code(context, builder, given, values):
     addresses = _row_addresses(context, builder, given.args[0], *values)
-    found, n = [builder.load(address, align=8) for address in addresses], 1
+    found, n = [builder.load(address, align=given.args[0].dtype.bitwidth // 8) for address in addresses], 1
     while len(found) > 1:  # each holds n numbers of the first column, n of the second and so on
         order = [column * n + side * 4 * n + k for column in range(4) for side in (0, 1) for k in range(n)]
         found, n = [_picked(builder, a, order, b) for a, b in zip(found[::2], found[1::2], strict=True)], 2 * n
     wanted = [_picked(builder, found[0], list(range(column * n, (column + 1) * n))) for column in range(3)]
-    return context.make_tuple(builder, types.UniTuple(LANES_TYPE, 3), wanted)
+    return context.make_tuple(builder, given.return_type, wanted)
 
 
 def _store_below_code(context, builder, given, values):
     array, place, v, value, limit = values
-    mask = _mask(builder, value, limit)
+    mask, element = _mask(builder, value, limit), given.args[0].dtype
+    if isinstance(element, types.Float):
+        v = _as(builder, v, _VECTORS[element.bitwidth])
     if _CAN_COMPRESS:
-        name = f"llvm.experimental.vector.compress.v{LANES}{'f64' if v.type == _VECTOR else 'i64'}"
+        name = f"llvm.experimental.vector.compress.v{LANES}{'i64' if v.type == _WHOLE_VECTOR else f'f{_bits(v)}'}"
         kind = ir.FunctionType(v.type, [v.type, mask.type, v.type])
         function = cgutils.get_or_insert_function(builder.module, kind, name)
         kept = builder.call(function, [v, mask, ir.Constant(v.type, ir.Undefined)])
-        builder.store(kept, _address(context, builder, given.args[0], array, place), align=8)
+        builder.store(kept, _address(context, builder, given.args[0], array, place), align=element.bitwidth // 8)
         return context.get_dummy_value()
     for lane in range(LANES):
         number = builder.extract_element(v, ir.Constant(_I32, lane))
@@ -327,35 +406,41 @@ def _store_below_code(context, builder, given, values):
     return context.get_dummy_value()
 
 
-for _kind in (LANES_TYPE, WHOLES_TYPE):
-    lower_builtin(store_below, types.Array, types.intp, _kind, LANES_TYPE, types.float64)(_store_below_code)
+for _kind, _compared in itertools.product((*_PRECISIONS, WHOLES_TYPE), _PRECISIONS):
+    lower_builtin(store_below, types.Array, types.intp, _kind, _compared, types.float64)(_store_below_code)
 
 
-@lower_builtin(add_at, types.Array, WHOLES_TYPE, LANES_TYPE)
 def _add_at_code(context, builder, given, values):
     data = context.make_array(given.args[0])(context, builder, values[0]).data
+    v = _as(builder, values[2], _VECTORS[given.args[0].dtype.bitwidth])
     for lane in range(LANES):
-        place, number = (builder.extract_element(v, ir.Constant(_I32, lane)) for v in values[1:])
+        place, number = (builder.extract_element(each, ir.Constant(_I32, lane)) for each in (values[1], v))
         target = builder.gep(data, [place])
         builder.store(builder.fadd(builder.load(target), number), target)
     return context.get_dummy_value()
 
 
-@lower_builtin(subtract_from_rows, types.Array, WHOLES_TYPE, *[LANES_TYPE] * 3)
 def _subtract_from_rows_code(context, builder, given, values):
-    table, rows, x, y, z = values
+    kind, size = _VECTORS[given.args[0].dtype.bitwidth], given.args[0].dtype.bitwidth // 8
+    table, rows = values[:2]
+    x, y, z = (_as(builder, v, kind) for v in values[2:])
     mixed = [side * LANES + lane for lane in range(LANES) for side in (0, 1)]
-    first, last = _picked(builder, x, mixed, y), _picked(builder, z, mixed, ir.Constant(_VECTOR, [0.0] * LANES))
+    first, last = _picked(builder, x, mixed, y), _picked(builder, z, mixed, ir.Constant(kind, [0.0] * LANES))
     for lane, address in enumerate(_row_addresses(context, builder, given.args[0], table, rows)):
         place = 2 * lane
         row = _picked(builder, first, [place, place + 1, 2 * LANES + place, 2 * LANES + place + 1], last)
-        builder.store(builder.fsub(builder.load(address, align=8), row), address, align=8)
+        builder.store(builder.fsub(builder.load(address, align=size), row), address, align=size)
     return context.get_dummy_value()
 
 
-@lower_builtin(number_below, LANES_TYPE, types.float64)
 def _number_below_code(_context, builder, _given, values):
     bits = builder.bitcast(_mask(builder, *values), ir.IntType(LANES))
     kind = ir.FunctionType(bits.type, [bits.type])
     function = cgutils.get_or_insert_function(builder.module, kind, f"llvm.ctpop.i{LANES}")
     return builder.zext(builder.call(function, [bits]), _I64)
+
+
+for _kind in _PRECISIONS:
+    lower_builtin(add_at, types.Array, WHOLES_TYPE, _kind)(_add_at_code)
+    lower_builtin(subtract_from_rows, types.Array, WHOLES_TYPE, *[_kind] * 3)(_subtract_from_rows_code)
+    lower_builtin(number_below, _kind, types.float64)(_number_below_code)
