@@ -3,7 +3,18 @@
 from aenet_py.potentials.constants import MTANH, SIGMOID, TANH, TWIST, A, B, C
 from aenet_py.runtime.accelerate import jit
 from aenet_py.runtime.constants import LANES
-from aenet_py.runtime.vector_kernels import fma, load, power_of_two, shift_of, splat, splat_as, store, where_below, widen
+from aenet_py.runtime.vector_kernels import (
+    fma,
+    load,
+    power_of_two,
+    shift_of,
+    splat,
+    splat_as,
+    splat_in,
+    store,
+    where_below,
+    widen,
+)
 
 LOG2E, LN2_HIGH, LN2_LOW = 1.4426950408889634, 0.6931471803691238, 1.9082149292705877e-10
 LARGEST = 20.0  # tanh is 1 beyond
@@ -77,10 +88,10 @@ def network(layers, nodes, functions, weights, start, normal, energy, features, 
         place += n_in
         for i in range(0, n_out - 3, 4):
             a, b, c, d = (
-                splat_as(values, weights[bias + i]),
-                splat_as(values, weights[bias + i + 1]),
-                splat_as(values, weights[bias + i + 2]),
-                splat_as(values, weights[bias + i + 3]),
+                splat_in(values, weights[bias + i]),
+                splat_in(values, weights[bias + i + 1]),
+                splat_in(values, weights[bias + i + 2]),
+                splat_in(values, weights[bias + i + 3]),
             )
             for j in range(n_in):
                 x, row = load(inputs, j * LANES), start + j * n_out + i
@@ -91,7 +102,7 @@ def network(layers, nodes, functions, weights, start, normal, energy, features, 
             keep(function, c, place + i + 2, values, slopes_of)
             keep(function, d, place + i + 3, values, slopes_of)
         for i in range(n_out // 4 * 4, n_out):
-            a = splat_as(values, weights[bias + i])
+            a = splat_in(values, weights[bias + i])
             for j in range(n_in):
                 a = fma(weights[start + j * n_out + i], load(inputs, j * LANES), a)
             keep(function, a, place + i, values, slopes_of)
@@ -106,7 +117,7 @@ def network(layers, nodes, functions, weights, start, normal, energy, features, 
         above = slopes_of[place * LANES :]
         place -= n_in
         for j in range(n_in):
-            v, row = splat_as(values, 0.0), start + j * n_out
+            v, row = splat_in(values, 0.0), start + j * n_out
             for i in range(n_out):
                 v = fma(weights[row + i], load(above, i * LANES), v)
             if layer > 1:

@@ -170,7 +170,9 @@ def ready(
             moved=np.empty((most, 4)), **in_precision(single, {
                 "recurrence": tables.recurrence, "norms": tables.norms, "expansion": tables.expansion,
                 **networks.by_lanes, **constants, **networks.scratch_by_lanes(own_array),
-                **moments.scratch_of(tables, len(kinds), known.most_pairs, n_members, own_array),
+                **moments.scratch_of(
+                    tables, len(kinds), known.most_pairs, n_members, own_array, block=2 * LANES if single else LANES
+                ),
             }),
         )
         for _ in range(worthwhile(threads, len(known.centers)))
