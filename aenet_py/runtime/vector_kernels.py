@@ -36,7 +36,8 @@ SHIFT = 6755399441055744.0  # 1.5 2^52: adding it rounds to a whole number, the 
 LANES_TYPE, WHOLES_TYPE = Lanes(), Wholes()
 _I32, _I64 = ir.IntType(32), ir.IntType(64)
 _VECTOR, _WHOLE_VECTOR = ir.VectorType(ir.DoubleType(), LANES), ir.VectorType(_I64, LANES)
-_CAN_COMPRESS = binding.llvm_version_info >= (20,)
+# LLVM can choose lanes anywhere, but without an instruction for it does so by way of memory.
+_CAN_COMPRESS = binding.llvm_version_info >= (20,) and "+avx512f" in binding.get_host_cpu_features().flatten()
 
 
 @register_model(Lanes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 import pytest
+from llvmlite import binding
 
 from aenet_py.runtime import vector_kernels
 from aenet_py.runtime.constants import LANES
@@ -54,7 +55,8 @@ def give(numbers, rows, sums, table):
 
 @pytest.fixture(params=["compressed", "one by one"])
 def compiled(request, monkeypatch):
-    monkeypatch.setattr(vector_kernels, "_CAN_COMPRESS", request.param == "compressed" and vector_kernels._CAN_COMPRESS)
+    compressed = request.param == "compressed" and binding.llvm_version_info >= (20,)
+    monkeypatch.setattr(vector_kernels, "_CAN_COMPRESS", compressed)
     return lambda function: numba.njit(function)
 
 
