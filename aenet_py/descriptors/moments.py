@@ -75,8 +75,8 @@ def scratch_of(
     """Scratch arrays for atoms with so many neighbours, by the names that kernels give them.
 
     n_members : potentials that use the features; make : gives the memory; n_parts : numbers that are summed for each
-    moment, 2 for its real and imaginary part, 4 with their changes (`changes_kernels`); block : numbers in a block of the
-    kernels' arrays.
+    moment, 2 for its real and imaginary part, 4 with their changes (`changes_kernels`); block : numbers in a block, see
+    `vector_kernels`.
     """
     # An odd number of cache lines: rows a power of two apart would share the same few places in the cache.
     stride = 2 * LANES * ((most_neighbors + block * n_types) // (2 * LANES)) + LANES + 2 * block

@@ -10,9 +10,11 @@ S_lm(u) = N_lm Q_lm(z) Re or Im (x + iy)^m, Q_lm the m-th derivative of P_l with
 Q_lm = z Q_(l-1)m - b_lm Q_(l-2)m and dQ_lm/dz = (l - m) Q_l(m+1).  Any function that equals S_lm on the unit sphere has
 the right gradient along the sphere.  Sums here are in another order than ænet's.
 
-The neighbours of an atom come in groups of one species each, which begin at multiples of LANES in the rows of the
-scratch array and are filled up with neighbours at the cutoff, which count for nothing.  Pairs (l, m) are numbered with
-l fastest, from (0, 0), (1, 0) to (L, L).
+The neighbours of an atom come in groups of one species each, which begin at whole blocks (`vector_kernels`) in the rows
+of the scratch array and are filled up with neighbours at the cutoff, which count for nothing.  Pairs (l, m) are
+numbered with l fastest, from (0, 0), (1, 0) to (L, L).
+
+The scratch arrays may be in single precision; the positions that `gather` reads and the sums of `spread` are in double.
 
 Each of some atoms of the same species, at most LANES, goes through `gather` or `gather_known` and `atom_sums`, all
 together through `features_of_sums` and, once the derivatives of their energies are known, `add_pulls`, which reads the
@@ -435,13 +437,13 @@ def add_pulls(
 def spread(n, own, work, places, forces, sums):
     """Adds the pulls on the first n neighbours to forces (n_members, 4), and to the virial, sums (9 LANES)."""
     nothing = splat_block(work, 0.0)
-    x_sum, y_sum, z_sum = nothing, nothing, nothing
+    x_sum, y_sum, z_sum = splat(0.0), splat(0.0), splat(0.0)  # so that all forces cancel, in double precision
     xx, xy, xz, yy, yz, zz, yx, zx, zy = nothing, nothing, nothing, nothing, nothing, nothing, nothing, nothing, nothing
     for k in range(0, n, width(work)):
         distance = block(work[DISTANCE], k)
         x, y, z = block(work[X], k) * distance, block(work[Y], k) * distance, block(work[Z], k) * distance
         p, q, r = block(work[PULL_X], k), block(work[PULL_Y], k), block(work[PULL_Z], k)
-        x_sum, y_sum, z_sum = x_sum + p, y_sum + q, z_sum + r
+        x_sum, y_sum, z_sum = x_sum + folded(p), y_sum + folded(q), z_sum + folded(r)
         xx, xy, xz = fma(x, p, xx), fma(x, q, xy), fma(x, r, xz)
         yx, yy, yz = fma(y, p, yx), fma(y, q, yy), fma(y, r, yz)
         zx, zy, zz = fma(z, p, zx), fma(z, q, zy), fma(z, r, zz)

@@ -23,9 +23,9 @@ from aenet_py.runtime.constants import LANES
 from aenet_py.runtime.specialise import Specialised
 from aenet_py.runtime.workers import shared
 
-SINGLE = (  # arrays of the kernel whose precision may be single
-    "recurrence", "norms", "expansion", "weights", "work", "accumulators", "radial", "moments", "lanes", "sums", "chain",
-    "values",
+SINGLE = (  # arrays of the kernel that may be in single precision
+    "recurrence", "norms", "expansion", "weights", "work", "accumulators", "radial", "moments", "lanes", "sums",
+    "chain", "values",
 )  # fmt: skip
 _through_patches = Kernel("aenet_py.potentials.kernels:through_patches")
 _in_single_precision = Kernel("aenet_py.potentials.kernels:through_patches", single=SINGLE)
@@ -148,6 +148,8 @@ def ready(
     owners
         (n_atoms,) int64, the row of the forces to which the force on each atom belongs, where some are copies of
         others; None if there are none.
+    single
+        Whether to compute in single precision what does not need double precision, which is faster.
 
     Returns
     -------
@@ -163,17 +165,21 @@ def ready(
     kernel, ranges = special(constants, single), rounds(known.members)
     largest = max((int(known.members[end] - known.members[begin]) for begin, end in ranges), default=0)
     most, virials = int(np.diff(known.members).max(initial=0)), np.empty((len(known.ends) - 1, 9 * LANES))
+    numbers = {"recurrence": tables.recurrence, "norms": tables.norms, "expansion": tables.expansion}
+    numbers.update(networks.by_lanes)
+    block = 2 * LANES if single else LANES
+
+    def scratch() -> dict[str, np.ndarray]:
+        return {
+            **moments.scratch_of(tables, len(kinds), known.most_pairs, n_members, own_array, block=block),
+            **networks.scratch_by_lanes(own_array), "moved": np.empty((most, 4)),
+        }  # fmt: skip
+
     work = [
         kernel.bound(
             types=types, centers=known.centers, ends_of=known.ends, members=known.members, atoms=known.atoms,
             offsets=known.offsets, first=known.first, partners=known.partners, virials=virials,
-            moved=np.empty((most, 4)), **in_precision(single, {
-                "recurrence": tables.recurrence, "norms": tables.norms, "expansion": tables.expansion,
-                **networks.by_lanes, **constants, **networks.scratch_by_lanes(own_array),
-                **moments.scratch_of(
-                    tables, len(kinds), known.most_pairs, n_members, own_array, block=2 * LANES if single else LANES
-                ),
-            }),
+            **{**_in_precision(numbers, single), **constants}, **_in_precision(scratch(), single, np.empty_like),
         )
         for _ in range(worthwhile(threads, len(known.centers)))
     ]  # fmt: skip
@@ -181,6 +187,16 @@ def ready(
     values = committee.members[0].repulsion_table
     near = None if values is None else repulsion.close(values, types, known, owners)
     return Ready(known, n_members, ranges, work, collect, np.empty((largest, 4)), virials, types, n_forces, near)
+
+
+def _in_precision(
+    arrays: Mapping[str, np.ndarray], single: bool, converted: Callable[..., np.ndarray] = np.asarray
+) -> dict[str, np.ndarray]:
+    """Arguments of the kernel, in single precision where that is wanted; converted : from an array, to a dtype."""
+    return {
+        name: converted(array, dtype=np.float32) if single and name in SINGLE else array
+        for name, array in arrays.items()
+    }
 
 
 def evaluate(prepared: Ready, positions: np.ndarray) -> Forces:
@@ -221,11 +237,6 @@ def evaluate(prepared: Ready, positions: np.ndarray) -> Forces:
         energies += repelled
     mean = energies[0] if prepared.n_members == 1 else energies.mean(axis=0)
     return Forces(mean, forces, virial, outside, beyond, energies.sum(axis=1))
-
-
-def in_precision(single: bool, arrays: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments of the kernel, those of `SINGLE` in single precision if it is wanted."""
-    return {name: value.astype(np.float32) if single and name in SINGLE else value for name, value in arrays.items()}
 
 
 _SPECIAL: dict[tuple, Specialised] = {}  # by their constants, which members of a committee often share

@@ -43,7 +43,8 @@ _LANES = (DOUBLES, SINGLES, MANY_SINGLES)
 _WHOLES = {n: Wholes(n) for n in (LANES, 2 * LANES)}
 _I32, _I64 = ir.IntType(32), ir.IntType(64)
 _NUMBERS = {64: ir.DoubleType(), 32: ir.FloatType()}
-_CAN_COMPRESS = binding.llvm_version_info >= (20,)
+# LLVM can choose lanes anywhere, but without an instruction for it does so by way of memory.
+_CAN_COMPRESS = binding.llvm_version_info >= (20,) and "+avx512f" in binding.get_host_cpu_features().flatten()
 
 
 def _vector(kind):
@@ -339,7 +340,7 @@ _elementwise(
     where_below, 4, lambda builder, v, limit, a, b: builder.select(builder.fcmp_ordered("<", v, limit), a, b)
 )  # fmt: skip
 _elementwise(power_of_two, 1, lambda builder, v: _exponents(builder, v))
-_elementwise(shift_of, 1, lambda builder, v: ir.Constant(v.type, [SHIFTS[_bits(v)]] * v.type.count))
+_elementwise(shift_of, 1, lambda _builder, v: ir.Constant(v.type, [SHIFTS[_bits(v)]] * v.type.count))
 _typed(splat, DOUBLES, lambda _: [types.float64])
 _typed(splat_as, _own, lambda arguments: [arguments[0], types.float64])
 _typed(splat_in, _of_array, lambda arguments: [arguments[0], types.float64])
