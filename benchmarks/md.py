@@ -6,7 +6,8 @@ TiO2: velocity Verlet of 1 fs from 300 K, supercells of the example's first stru
 CuAu: a face-centred cubic alloy, 44 features up to 8 and 5 Å, a network of 20 and 20 nodes with small weights.  Steps
 include the neighbour searches that they need.  A process per measurement; those of a size alternate.  Figures are the
 medians of microseconds per atom and step: CPU time with one thread, wall time with several, which requires as many idle
-cores.  General and special are the kernel for any potential and that for this one, committee is the latter for four.
+cores.  General and special are the kernel for any potential and that for this one; single is the latter in single
+precision, and committee that for four.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from measure import ROOT, unpack
 TIO2 = ((2, 2, 2), (4, 4, 4), (7, 4, 8), (10, 9, 9), (13, 13, 12))  # cells of 24 atoms
 CUAU = (6, 8, 10)  # cells of 4 atoms along each axis
 SECONDS = 2.0  # of each measurement
-WAYS = ("before", "general", "special", "committee", "threads")
+WAYS = ("before", "general", "special", "single", "committee", "threads")
 N_MEMBERS = 4
 
 
@@ -90,6 +91,8 @@ def calculator(folder: Path, system: str, way: str, threads: int) -> Any:
         accelerate.Kernel.is_kept = lambda _: False  # type: ignore[method-assign]
     if way == "committee":
         return ANNCalculator([paths] * N_MEMBERS, threads=1)
+    if way == "single":
+        return ANNCalculator(paths, threads=1, precision="single")
     return ANNCalculator(paths, threads=threads if way == "threads" else 1)
 
 

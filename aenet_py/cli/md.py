@@ -43,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--restart", action="store_true", help="resume from NAME.restart")
     common.add_legacy_angular(parser)
     common.add_threads(parser)
+    add("--precision", choices=("double", "single"), help="of most numbers (default: double); single is faster")
     common.add_uncertainty(parser)
     common.add_limits(parser, max_share=0.1)
     parser.set_defaults(left="saved files remain; repeat the command with --restart to resume")
@@ -72,6 +73,7 @@ def run(options: argparse.Namespace) -> int:
             **common.limits(options),
             legacy_angular=options.legacy_angular,
             threads=options.threads,
+            precision=options.precision,
             uncertainty=options.uncertainty,
             format_name=options.format,
             stop=lambda: stop() is not None,

@@ -70,15 +70,16 @@ def tables(basis: ChebyshevBasis) -> Tables:
 
 def scratch_of(
     constants: Tables, n_types: int, most_neighbors: int, n_members: int = 1, make: MakeArray = scratch,
-    n_parts: int = 2,
+    n_parts: int = 2, block: int = LANES,
 ) -> dict[str, np.ndarray]:  # fmt: skip
     """Scratch arrays for atoms with so many neighbours, by the names that kernels give them.
 
     n_members : potentials that use the features; make : gives the memory; n_parts : numbers that are summed for each
-    moment, 2 for its real and imaginary part, 4 with their changes (`changes_kernels`).
+    moment, 2 for its real and imaginary part, 4 with their changes (`changes_kernels`); block : numbers in a block, see
+    `vector_kernels`.
     """
     # An odd number of cache lines: rows a power of two apart would share the same few places in the cache.
-    stride = 2 * LANES * ((most_neighbors + LANES * n_types) // (2 * LANES)) + 3 * LANES
+    stride = 2 * LANES * ((most_neighbors + block * n_types) // (2 * LANES)) + LANES + 2 * block
     order, terms = constants.angular_order, constants.radial_terms
     n_pairs = (order + 1) * (order + 2) // 2
     rows = terms + n_parts * n_pairs + 1
@@ -87,8 +88,8 @@ def scratch_of(
         "places": make("moments places", LANES * 2 * stride, np.int64).reshape(LANES, 2, stride),
         "ends": make("moments ends", LANES * 2 * (n_types + 1), np.int64).reshape(LANES, 2, n_types + 1),
         "filled": make("moments filled", n_types, np.int64),
-        "accumulators": make("moments accumulators", n_parts * n_pairs * LANES),
-        "radial": make("moments radial", 2 * terms * LANES),
+        "accumulators": make("moments accumulators", n_parts * n_pairs * block),
+        "radial": make("moments radial", 2 * terms * block),
         "moments": make("moments", 8 * n_pairs * LANES).reshape(8, n_pairs * LANES),
         "lanes": make("moments lanes", 3 * (order + 1) * LANES).reshape(3, (order + 1) * LANES),
         "sums": make("moments sums", n_types * rows * LANES).reshape(n_types, rows * LANES),

@@ -10,9 +10,11 @@ S_lm(u) = N_lm Q_lm(z) Re or Im (x + iy)^m, Q_lm the m-th derivative of P_l with
 Q_lm = z Q_(l-1)m - b_lm Q_(l-2)m and dQ_lm/dz = (l - m) Q_l(m+1).  Any function that equals S_lm on the unit sphere has
 the right gradient along the sphere.  Sums here are in another order than ænet's.
 
-The neighbours of an atom come in groups of one species each, which begin at multiples of LANES in the rows of the
-scratch array and are filled up with neighbours at the cutoff, which count for nothing.  Pairs (l, m) are numbered with
-l fastest, from (0, 0), (1, 0) to (L, L).
+The neighbours of an atom come in groups of one species each, which begin at whole blocks (`vector_kernels`) in the rows
+of the scratch array and are filled up with neighbours at the cutoff, which count for nothing.  Pairs (l, m) are
+numbered with l fastest, from (0, 0), (1, 0) to (L, L).
+
+The scratch arrays may be in single precision; the positions that `gather` reads and the sums of `spread` are in double.
 
 Each of some atoms of the same species, at most LANES, goes through `gather` or `gather_known` and `atom_sums`, all
 together through `features_of_sums` and, once the derivatives of their energies are known, `add_pulls`, which reads the
@@ -24,21 +26,27 @@ from aenet_py.runtime.accelerate import jit
 from aenet_py.runtime.constants import LANES
 from aenet_py.runtime.vector_kernels import (
     add_at,
+    block,
     columns,
     count_from,
     fma,
     fms,
+    folded,
     load,
     load_wholes,
     number_below,
     root,
     smallest,
     splat,
+    splat_as,
+    splat_block,
+    splat_in,
     store,
     store_below,
     subtract_from_rows,
     total,
     where_below,
+    width,
 )
 
 # Rows of the scratch array, of the neighbours within reach and of those within the angular cutoff.
@@ -69,8 +77,8 @@ def cutoff(distance, rc):
 
 @jit
 def fill(n, rc, x_row, places, place):
-    """Fill rows up to a multiple of LANES with neighbours at the cutoff; returns their new number."""
-    full = (n + LANES - 1) // LANES * LANES
+    """Fill rows up to whole blocks with neighbours at the cutoff; returns their new number."""
+    full = (n + width(x_row) - 1) // width(x_row) * width(x_row)
     for k in range(n, full):
         x_row[0, k], x_row[1, k], x_row[2, k], x_row[3, k] = 0.0, 0.0, rc, rc * rc
         places[k] = place
@@ -93,7 +101,7 @@ def gather(own, begins, ends_of, partners, members, reach, work, places, ends):
         begin, end = begins[kind], ends_of[kind]
         full = begin + (end - begin) // LANES * LANES
         for k in range(begin, full, LANES):
-            numbers = load_wholes(partners, k)
+            numbers = load_wholes(partners, k, least_of)
             x, y, z = columns(members, numbers)
             x, y, z = x - x0, y - y0, z - z0
             square = x * x + y * y + z * z
@@ -144,11 +152,11 @@ def gather_known(begin, end, index, vectors, types, n_types, reach, work, places
 
 @jit
 def radial_sums(begin, end, rc, terms, work, sums):
-    """Unit vectors, 1 / d and cutoff functions of a group; adds its T_n f to sums (terms LANES)."""
+    """Unit vectors, 1 / d and cutoff functions of a group; adds its T_n f to sums (terms blocks)."""
     x_row, y_row, z_row, distances, inverses = work[X], work[Y], work[Z], work[DISTANCE], work[INVERSE]
     cutoffs, slopes, arguments = work[CUTOFF], work[SLOPE], work[ARGUMENT]
-    for k in range(begin, end, LANES):
-        distance = root(load(distances, k))
+    for k in range(begin, end, width(work)):
+        distance = root(block(distances, k))
         inverse = 1.0 / distance
         f, slope = cutoff(distance, rc)
         x2 = fms(distance, 4.0 / rc, 2.0)
@@ -157,16 +165,16 @@ def radial_sums(begin, end, rc, terms, work, sums):
         store(cutoffs, k, f)
         store(slopes, k, slope)
         store(arguments, k, x2)
-        store(x_row, k, load(x_row, k) * inverse)
-        store(y_row, k, load(y_row, k) * inverse)
-        store(z_row, k, load(z_row, k) * inverse)
+        store(x_row, k, block(x_row, k) * inverse)
+        store(y_row, k, block(y_row, k) * inverse)
+        store(z_row, k, block(z_row, k) * inverse)
         older, old = f, 0.5 * x2 * f
-        store(sums, 0, load(sums, 0) + older)
+        store(sums, 0, block(sums, 0) + older)
         if terms > 1:
-            store(sums, LANES, load(sums, LANES) + old)
+            store(sums, width(work), block(sums, width(work)) + old)
         for n in range(2, terms):
             new = fms(x2, old, older)
-            store(sums, n * LANES, load(sums, n * LANES) + new)
+            store(sums, n * width(work), block(sums, n * width(work)) + new)
             older, old = old, new
 
 
@@ -174,16 +182,16 @@ def radial_sums(begin, end, rc, terms, work, sums):
 def narrow(begin, end, n, reach, rc, work, places):
     """Append the neighbours of a group that are closer than rc, below reach, to the angular rows; returns the end."""
     limit = min(rc, reach)
-    for k in range(begin, end, LANES):
-        d = load(work[DISTANCE], k)
-        store_below(work[ANGULAR_X], n, load(work[X], k), d, limit)
-        store_below(work[ANGULAR_Y], n, load(work[Y], k), d, limit)
-        store_below(work[ANGULAR_Z], n, load(work[Z], k), d, limit)
+    for k in range(begin, end, width(work)):
+        d = block(work[DISTANCE], k)
+        store_below(work[ANGULAR_X], n, block(work[X], k), d, limit)
+        store_below(work[ANGULAR_Y], n, block(work[Y], k), d, limit)
+        store_below(work[ANGULAR_Z], n, block(work[Z], k), d, limit)
         store_below(work[ANGULAR_DISTANCE], n, d, d, limit)
-        store_below(work[ANGULAR_INVERSE], n, load(work[INVERSE], k), d, limit)
-        store_below(places, n, count_from(k), d, limit)
+        store_below(work[ANGULAR_INVERSE], n, block(work[INVERSE], k), d, limit)
+        store_below(places, n, count_from(k, d), d, limit)
         n += number_below(d, limit)
-    full = (n + LANES - 1) // LANES * LANES
+    full = (n + width(work) - 1) // width(work) * width(work)
     for k in range(n, full):
         work[ANGULAR_X, k], work[ANGULAR_Y, k], work[ANGULAR_Z, k] = 0.0, 0.0, 1.0
         work[ANGULAR_DISTANCE, k], work[ANGULAR_INVERSE, k] = rc, 1.0 / rc
@@ -194,23 +202,23 @@ def narrow(begin, end, n, reach, rc, work, places):
 @jit
 def angular_sums(begin, end, rc, order, recurrence, work, real, imaginary):
     """Cutoff functions of a group; adds its moments without N_lm to real, imaginary; returns sum of f^2."""
-    squares, cutoffs, slopes = splat(0.0), work[ANGULAR_CUTOFF], work[ANGULAR_SLOPE]
-    for k in range(begin, end, LANES):
-        x, y, z = load(work[ANGULAR_X], k), load(work[ANGULAR_Y], k), load(work[ANGULAR_Z], k)
-        f, slope = cutoff(load(work[ANGULAR_DISTANCE], k), rc)
+    squares, cutoffs, slopes = splat_block(work, 0.0), work[ANGULAR_CUTOFF], work[ANGULAR_SLOPE]
+    for k in range(begin, end, width(work)):
+        x, y, z = block(work[ANGULAR_X], k), block(work[ANGULAR_Y], k), block(work[ANGULAR_Z], k)
+        f, slope = cutoff(block(work[ANGULAR_DISTANCE], k), rc)
         store(cutoffs, k, f)
         store(slopes, k, slope)
         squares = fma(f, f, squares)
         a, b, place = f, 0.0 * f, 0
         for m in range(order + 1):
-            older, old = splat(0.0), splat(1.0)
-            store(real, place * LANES, load(real, place * LANES) + a)
-            store(imaginary, place * LANES, load(imaginary, place * LANES) + b)
+            older, old = splat_as(z, 0.0), splat_as(z, 1.0)
+            store(real, place * width(work), block(real, place * width(work)) + a)
+            store(imaginary, place * width(work), block(imaginary, place * width(work)) + b)
             place += 1
             for _ in range(m, order):
                 new = fms(z, old, recurrence[place] * older)
-                store(real, place * LANES, fma(new, a, load(real, place * LANES)))
-                store(imaginary, place * LANES, fma(new, b, load(imaginary, place * LANES)))
+                store(real, place * width(work), fma(new, a, block(real, place * width(work))))
+                store(imaginary, place * width(work), fma(new, b, block(imaginary, place * width(work))))
                 older, old = old, new
                 place += 1
             a, b = fms(x, a, y * b), fma(x, b, y * a)
@@ -229,7 +237,7 @@ def atom_sums(
     """
     terms, order = orders[0] + 1, orders[1]
     n_pairs = (order + 1) * (order + 2) // 2
-    real, imaginary = accumulators[: n_pairs * LANES], accumulators[n_pairs * LANES :]
+    real, imaginary = accumulators[: n_pairs * width(work)], accumulators[n_pairs * width(work) :]
     angular_ends[0] = 0
     for group in range(len(filled)):
         begin, end, here = ends[group], ends[group + 1], sums[group]
@@ -238,22 +246,22 @@ def atom_sums(
             continue
         filled[group] = 1
         for n in range(terms):
-            store(radial, n * LANES, splat(0.0))
+            store(radial, n * width(work), splat_block(work, 0.0))
         radial_sums(begin, end, cutoffs[0], terms, work, radial)
         for n in range(terms):
-            here[n * LANES + lane] = total(load(radial, n * LANES))
+            here[n * LANES + lane] = total(block(radial, n * width(work)))
         begin, end = angular_ends[group], narrow(begin, end, angular_ends[group], reach, cutoffs[1], work, places)
         angular_ends[group + 1] = end
         if begin == end:
             continue
         for i in range(n_pairs):
-            store(real, i * LANES, splat(0.0))
-            store(imaginary, i * LANES, splat(0.0))
+            store(real, i * width(work), splat_block(work, 0.0))
+            store(imaginary, i * width(work), splat_block(work, 0.0))
         squares = angular_sums(begin, end, cutoffs[1], order, recurrence, work, real, imaginary)
         for i in range(n_pairs):
-            here[(terms + i) * LANES + lane] = total(load(real, i * LANES))
+            here[(terms + i) * LANES + lane] = total(block(real, i * width(work)))
         for i in range(order + 1, n_pairs):
-            here[(terms + n_pairs + i) * LANES + lane] = total(load(imaginary, i * LANES))
+            here[(terms + n_pairs + i) * LANES + lane] = total(block(imaginary, i * width(work)))
         here[(terms + 2 * n_pairs) * LANES + lane] = squares
 
 
@@ -271,7 +279,7 @@ def features_of_sums(weights, filled, orders, norms, expansion, sums, moments, f
     for i in range(n_pairs):
         for part in range(4):
             store(moments[part], i * LANES, splat(0.0))
-    own, own_weighted = splat(0.0), splat(0.0)
+    own, own_weighted = splat_in(features, 0.0), splat_in(features, 0.0)
     for group in range(len(filled)):
         if filled[group] == 0:
             continue
@@ -293,7 +301,7 @@ def features_of_sums(weights, filled, orders, norms, expansion, sums, moments, f
         real, imaginary, first = moments[2 * kind], moments[2 * kind + 1], half * kind + terms
         same = own if kind == 0 else own_weighted
         for l in range(order + 1):
-            square, i = splat(0.0), l
+            square, i = splat_in(features, 0.0), l
             for m in range(l + 1):
                 a, b = load(real, i * LANES), load(imaginary, i * LANES)
                 square = fma(norms[i], fma(a, a, b * b), square)
@@ -308,10 +316,10 @@ def features_of_sums(weights, filled, orders, norms, expansion, sums, moments, f
 def radial_pull(begin, end, lane, terms, slopes, work):
     """Writes dE/dr of a group through the radial features; slopes (2 terms LANES): of the energy by T_n and by T_n'."""
     arguments, cutoffs, cutoff_slopes = work[ARGUMENT], work[CUTOFF], work[SLOPE]
-    for k in range(begin, end, LANES):
-        x2 = load(arguments, k)
-        older, old = splat(1.0), 0.5 * x2
-        value, slope = splat(slopes[lane]), splat(slopes[terms * LANES + lane])
+    for k in range(begin, end, width(work)):
+        x2 = block(arguments, k)
+        older, old = splat_as(x2, 1.0), 0.5 * x2
+        value, slope = splat_as(x2, slopes[lane]), splat_as(x2, slopes[terms * LANES + lane])
         if terms > 1:
             value = fma(slopes[LANES + lane], old, value)
             slope = fma(slopes[(terms + 1) * LANES + lane], old, slope)
@@ -320,10 +328,10 @@ def radial_pull(begin, end, lane, terms, slopes, work):
             value = fma(slopes[n * LANES + lane], new, value)
             slope = fma(slopes[(terms + n) * LANES + lane], new, slope)
             older, old = old, new
-        g = fma(load(cutoff_slopes, k), value, load(cutoffs, k) * slope)
-        store(work[PULL_X], k, g * load(work[X], k))
-        store(work[PULL_Y], k, g * load(work[Y], k))
-        store(work[PULL_Z], k, g * load(work[Z], k))
+        g = fma(block(cutoff_slopes, k), value, block(cutoffs, k) * slope)
+        store(work[PULL_X], k, g * block(work[X], k))
+        store(work[PULL_Y], k, g * block(work[Y], k))
+        store(work[PULL_Z], k, g * block(work[Z], k))
 
 
 @jit
@@ -333,14 +341,15 @@ def angular_pull(begin, end, lane, order, same, recurrence, coefficients, work, 
     coefficients (4, n_lm LANES): of Q_lm with real and imaginary parts, and with m - 1 of its derivative.
     """
     c, s, dc, ds = coefficients[0], coefficients[1], coefficients[2], coefficients[3]
-    for k in range(begin, end, LANES):
-        x, y, z = load(work[ANGULAR_X], k), load(work[ANGULAR_Y], k), load(work[ANGULAR_Z], k)
-        value, gx, gy, gz = splat(0.0), splat(0.0), splat(0.0), splat(0.0)
-        a, b, a_before, b_before = splat(1.0), splat(0.0), splat(0.0), splat(0.0)
+    for k in range(begin, end, width(work)):
+        x, y, z = block(work[ANGULAR_X], k), block(work[ANGULAR_Y], k), block(work[ANGULAR_Z], k)
+        nothing, one = splat_as(x, 0.0), splat_as(x, 1.0)
+        value, gx, gy, gz = nothing, nothing, nothing, nothing
+        a, b, a_before, b_before = one, nothing, nothing, nothing
         number, place = 0, lane
         for m in range(order + 1):
-            older, old = splat(0.0), splat(1.0)
-            p, q, dp, dq = splat(c[place]), splat(s[place]), splat(dc[place]), splat(ds[place])
+            older, old = nothing, one
+            p, q, dp, dq = splat_as(x, c[place]), splat_as(x, s[place]), splat_as(x, dc[place]), splat_as(x, ds[place])
             number, place = number + 1, place + LANES
             for _ in range(m, order):
                 new = fms(z, old, recurrence[number] * older)
@@ -354,10 +363,10 @@ def angular_pull(begin, end, lane, order, same, recurrence, coefficients, work, 
             gy = fma(float(m), fms(q, a_before, p * b_before), gy)
             a_before, b_before = a, b
             a, b = fms(x, a, y * b), fma(x, b, y * a)
-        f = load(work[ANGULAR_CUTOFF], k)
-        across = f * load(work[ANGULAR_INVERSE], k)
-        along = load(work[ANGULAR_SLOPE], k) * (value - f * same) - across * fma(gx, x, fma(gy, y, gz * z))
-        rows = load_wholes(places, k)
+        f = block(work[ANGULAR_CUTOFF], k)
+        across = f * block(work[ANGULAR_INVERSE], k)
+        along = block(work[ANGULAR_SLOPE], k) * (value - f * same) - across * fma(gx, x, fma(gy, y, gz * z))
+        rows = load_wholes(places, k, x)
         add_at(work[PULL_X], rows, fma(along, x, across * gx))
         add_at(work[PULL_Y], rows, fma(along, y, across * gy))
         add_at(work[PULL_Z], rows, fma(along, z, across * gz))
@@ -377,7 +386,7 @@ def add_pulls(
     half = terms + order + 1
     plains, others, same_row = by_legendre[0], by_legendre[1], by_legendre[2]
     for l in range(order + 1):
-        plain, other = splat(0.0), splat(0.0)
+        plain, other = splat_in(radial, 0.0), splat_in(radial, 0.0)
         for f in range(l, order + 1):
             factor = expansion[f * (f + 1) // 2 + l]
             plain = fma(factor, load(slopes, (terms + f) * LANES), plain)
@@ -394,11 +403,11 @@ def add_pulls(
             if weighted:
                 slope = fma(weight, load(slopes, (half + n) * LANES), slope)
             store(radial, n * LANES, slope)
-        older, old = splat(0.0), splat(0.0)  # of the derivative's series, from above
+        older, old = splat_in(radial, 0.0), splat_in(radial, 0.0)  # of the derivative's series, from above
         for n in range(terms - 1, -1, -1):
             store(radial, (terms + n) * LANES, old * (0.5 if n == 0 else 1.0))
             older, old = old, fma(2.0 * n * (2.0 / cutoffs[0]), load(radial, n * LANES), older)
-        same = splat(0.0)
+        same = splat_in(radial, 0.0)
         for l in range(order + 1):
             plain, other, i = load(plains, l * LANES), load(others, l * LANES), l
             same = same + fma(weight * weight, other, plain)
@@ -427,20 +436,20 @@ def add_pulls(
 @jit
 def spread(n, own, work, places, forces, sums):
     """Adds the pulls on the first n neighbours to forces (n_members, 4), and to the virial, sums (9 LANES)."""
-    x_sum, y_sum, z_sum = splat(0.0), splat(0.0), splat(0.0)
-    xx, xy, xz, yy, yz, zz = splat(0.0), splat(0.0), splat(0.0), splat(0.0), splat(0.0), splat(0.0)
-    yx, zx, zy = splat(0.0), splat(0.0), splat(0.0)
-    for k in range(0, n, LANES):
-        distance = load(work[DISTANCE], k)
-        x, y, z = load(work[X], k) * distance, load(work[Y], k) * distance, load(work[Z], k) * distance
-        p, q, r = load(work[PULL_X], k), load(work[PULL_Y], k), load(work[PULL_Z], k)
-        x_sum, y_sum, z_sum = x_sum + p, y_sum + q, z_sum + r
+    nothing = splat_block(work, 0.0)
+    x_sum, y_sum, z_sum = splat(0.0), splat(0.0), splat(0.0)  # so that all forces cancel, in double precision
+    xx, xy, xz, yy, yz, zz, yx, zx, zy = nothing, nothing, nothing, nothing, nothing, nothing, nothing, nothing, nothing
+    for k in range(0, n, width(work)):
+        distance = block(work[DISTANCE], k)
+        x, y, z = block(work[X], k) * distance, block(work[Y], k) * distance, block(work[Z], k) * distance
+        p, q, r = block(work[PULL_X], k), block(work[PULL_Y], k), block(work[PULL_Z], k)
+        x_sum, y_sum, z_sum = x_sum + folded(p), y_sum + folded(q), z_sum + folded(r)
         xx, xy, xz = fma(x, p, xx), fma(x, q, xy), fma(x, r, xz)
         yx, yy, yz = fma(y, p, yx), fma(y, q, yy), fma(y, r, yz)
         zx, zy, zz = fma(z, p, zx), fma(z, q, zy), fma(z, r, zz)
-        subtract_from_rows(forces, load_wholes(places, k), p, q, r)
+        subtract_from_rows(forces, load_wholes(places, k, x), p, q, r)
     for i, v in enumerate((xx, xy, xz, yx, yy, yz, zx, zy, zz)):
-        store(sums, i * LANES, load(sums, i * LANES) + v)
+        store(sums, i * LANES, load(sums, i * LANES) + folded(v))
     forces[own, 0] += total(x_sum)
     forces[own, 1] += total(y_sum)
     forces[own, 2] += total(z_sum)

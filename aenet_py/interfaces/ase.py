@@ -21,7 +21,7 @@ from aenet_py.formats.uncertainty import Uncertainty
 from aenet_py.neighbors import patches, verlet
 from aenet_py.neighbors.search import Environments
 from aenet_py.potentials import patchwise, uncertainty
-from aenet_py.potentials.committee import alone, committees
+from aenet_py.potentials.committee import Committee, alone, committees
 from aenet_py.potentials.members import Potentials, members
 from aenet_py.potentials.patchwise import Forces, forces_of
 from aenet_py.potentials.potential import Potential, Prediction
@@ -29,6 +29,7 @@ from aenet_py.runtime.arrays import same
 from aenet_py.runtime.workers import number_of_threads
 
 SKIN = 0.6  # Å
+PRECISIONS = DOUBLE, SINGLE = ("double", "single")
 VOIGT = ([0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1])  # xx, yy, zz, yz, xz, xy
 
 
@@ -50,6 +51,7 @@ class ANNCalculator(Calculator):
     ``legacy_angular``     detected whether the potentials were trained by ænet before 2.0.4
     ``threads``            all      threads, at most one per processor; the results do not depend on it
     ``uncertainty``        found    file of ``aenet-py calibrate``
+    ``precision``          double   of most numbers; with single, forces differ by some 10⁻⁵ eV/Å
     ====================== ======== ====================================================================
 
     ====================== ======== ====================================================================
@@ -80,6 +82,8 @@ class ANNCalculator(Calculator):
     uncertainty : path or Uncertainty, optional
         What ``aenet-py calibrate`` or `calibrate` found for these potentials; by default the file ``uncertainty.json``
         in their folder, if there is one.  Of a committee, its factors scale ``energy_std`` and ``forces_std``.
+    precision : {"double", "single"}
+        Of features, networks and the forces of pairs; positions, energies and sums of forces are in double precision.
     **options
         Options of ASE's `Calculator`.
 
@@ -105,11 +109,13 @@ class ANNCalculator(Calculator):
 
     def __init__(
         self, potentials: Potentials, skin: float = SKIN, legacy_angular: bool | None = None,
-        threads: int | None = None, uncertainty: str | os.PathLike[str] | Uncertainty | None = None, **options: Any
+        threads: int | None = None, uncertainty: str | os.PathLike[str] | Uncertainty | None = None,
+        precision: str = "double", **options: Any
     ) -> None:  # fmt: skip
         super().__init__(**options)
         self._lock = threading.RLock()
         self.members = members(potentials, legacy_angular)
+        self.precision = self._checked(precision)
         self._committees = committees(self.members)
         if not (isinstance(skin, int | float | np.number) and 0 <= skin < np.inf):
             raise AenetError(f"skin must be a distance of at least 0 Angstrom, not {skin}")
@@ -120,6 +126,13 @@ class ANNCalculator(Calculator):
         self._known = _Known()
         self._warned = False
         self._volume: float | None = None  # Å³, of a structure with three cell vectors
+
+    def _checked(self, precision: str) -> str:
+        if precision not in PRECISIONS:
+            raise AenetError(f"precision must be {' or '.join(PRECISIONS)}, not {precision!r}")
+        if precision == SINGLE and not all(patchwise.applies(member) for member in self.members):
+            raise AenetError("single precision requires Chebyshev features; these potentials have others")
+        return precision
 
     def __getstate__(self) -> dict[str, Any]:
         known = dataclasses.replace(self._known, ready=[])  # which holds machine code
@@ -255,20 +268,18 @@ class ANNCalculator(Calculator):
         if not isinstance(known.pairs, patches.Patches):
             return patchwise.mean(self._one_by_one(structure))
         if not known.ready:
-            known.ready = [
-                patchwise.ready(each, known.pairs, known.types[each.places[0]], self.threads)
-                for each in self._committees
-            ]
+            known.ready = [self._ready(each, known.pairs, known.types[each.places[0]]) for each in self._committees]
         return patchwise.mean([patchwise.evaluate(ready, structure.positions) for ready in known.ready])
+
+    def _ready(self, committee: Committee, pairs: patches.Patches, types: np.ndarray) -> patchwise.Ready:
+        return patchwise.ready(committee, pairs, types, self.threads, single=self.precision == SINGLE)
 
     def _one_by_one(self, structure: Atoms) -> list[Forces]:
         """What each member predicts, with known pairs that hold."""
         known = self._known
         if isinstance(known.pairs, patches.Patches):
             return [
-                patchwise.evaluate(
-                    patchwise.ready(alone(member), known.pairs, types, self.threads), structure.positions
-                )
+                patchwise.evaluate(self._ready(alone(member), known.pairs, types), structure.positions)
                 for member, types in zip(self.members, known.types, strict=True)
             ]
         assert known.pairs is not None

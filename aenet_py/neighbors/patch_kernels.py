@@ -151,7 +151,7 @@ def list_patches(
                 for k in range(groups[kind], groups[kind + 1], LANES):
                     x, y, z = load(at[0], k) - x0, load(at[1], k) - y0, load(at[2], k) - z0
                     square = x * x + y * y + z * z
-                    store_below(others, count, count_from(k), square, limit)
+                    store_below(others, count, count_from(k, square), square, limit)
                     count += number_below(square, limit)
                 n_neighbors += count
                 if n_pairs + count > len(partners):

@@ -3,7 +3,18 @@
 from aenet_py.potentials.constants import MTANH, SIGMOID, TANH, TWIST, A, B, C
 from aenet_py.runtime.accelerate import jit
 from aenet_py.runtime.constants import LANES
-from aenet_py.runtime.vector_kernels import SHIFT, fma, load, power_of_two, splat, store, where_below
+from aenet_py.runtime.vector_kernels import (
+    fma,
+    load,
+    power_of_two,
+    shift_of,
+    splat,
+    splat_as,
+    splat_in,
+    store,
+    where_below,
+    widen,
+)
 
 LOG2E, LN2_HIGH, LN2_LOW = 1.4426950408889634, 0.6931471803691238, 1.9082149292705877e-10
 LARGEST = 20.0  # tanh is 1 beyond
@@ -15,8 +26,8 @@ def tanh(x):
     negative = where_below(x, 0.0, 1.0, 0.0)
     y = where_below(x, 0.0, -2.0 * x, 2.0 * x)
     y = where_below(y, 2.0 * LARGEST, y, 2.0 * LARGEST)
-    shifted = fma(y, LOG2E, SHIFT)
-    n = shifted - SHIFT
+    shifted = fma(y, LOG2E, shift_of(y))
+    n = shifted - shift_of(y)
     r = (y - n * LN2_HIGH) - n * LN2_LOW
     s = fma(r, fma(r, fma(r, 1 / 6227020800, 1 / 479001600), 1 / 39916800), 1 / 3628800)
     s = fma(r, fma(r, fma(r, fma(r, s, 1 / 362880), 1 / 40320), 1 / 5040), 1 / 720)
@@ -42,7 +53,7 @@ def activated(function, x):
     if function == TWIST:
         y = tanh(B * x)
         return fma(A, y, C * x), fma(A * B, 1.0 - y * y, C)
-    return x, splat(1.0)
+    return x, splat_as(x, 1.0)
 
 
 @jit
@@ -64,7 +75,7 @@ def network(layers, nodes, functions, weights, start, normal, energy, features, 
     """
     outside, excess = splat(0.0), splat(0.0)
     for f in range(nodes[0]):
-        value, factor, low, high = load(features, f * LANES), normal[1, f], normal[2, f], normal[3, f]
+        value, factor, low, high = widen(load(features, f * LANES)), normal[1, f], normal[2, f], normal[3, f]
         outside = outside + where_below(value, low, 1.0, where_below(high, value, 1.0, 0.0))
         if factor > 0.0 and high > low:
             beyond = where_below(value, low, low - value, value - high) / (high - low)
@@ -77,10 +88,10 @@ def network(layers, nodes, functions, weights, start, normal, energy, features, 
         place += n_in
         for i in range(0, n_out - 3, 4):
             a, b, c, d = (
-                splat(weights[bias + i]),
-                splat(weights[bias + i + 1]),
-                splat(weights[bias + i + 2]),
-                splat(weights[bias + i + 3]),
+                splat_in(values, weights[bias + i]),
+                splat_in(values, weights[bias + i + 1]),
+                splat_in(values, weights[bias + i + 2]),
+                splat_in(values, weights[bias + i + 3]),
             )
             for j in range(n_in):
                 x, row = load(inputs, j * LANES), start + j * n_out + i
@@ -91,12 +102,12 @@ def network(layers, nodes, functions, weights, start, normal, energy, features, 
             keep(function, c, place + i + 2, values, slopes_of)
             keep(function, d, place + i + 3, values, slopes_of)
         for i in range(n_out // 4 * 4, n_out):
-            a = splat(weights[bias + i])
+            a = splat_in(values, weights[bias + i])
             for j in range(n_in):
                 a = fma(weights[start + j * n_out + i], load(inputs, j * LANES), a)
             keep(function, a, place + i, values, slopes_of)
         start += (n_in + 1) * n_out
-    store(results, 0, (energy[0] * load(values, place * LANES) + energy[1]) + energy[2])
+    store(results, 0, (energy[0] * widen(load(values, place * LANES)) + energy[1]) + energy[2])
     store(results, LANES, outside)
     store(results, 2 * LANES, excess)
     store(slopes_of, place * LANES, energy[0] * load(slopes_of, place * LANES))
@@ -106,7 +117,7 @@ def network(layers, nodes, functions, weights, start, normal, energy, features, 
         above = slopes_of[place * LANES :]
         place -= n_in
         for j in range(n_in):
-            v, row = splat(0.0), start + j * n_out
+            v, row = splat_in(values, 0.0), start + j * n_out
             for i in range(n_out):
                 v = fma(weights[row + i], load(above, i * LANES), v)
             if layer > 1:

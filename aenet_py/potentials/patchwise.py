@@ -5,7 +5,7 @@ Each patch has its own sums, which are added patch after patch, so that the bits
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,12 @@ from aenet_py.runtime.constants import LANES
 from aenet_py.runtime.specialise import Specialised
 from aenet_py.runtime.workers import shared
 
+SINGLE = (  # arrays of the kernel that may be in single precision
+    "recurrence", "norms", "expansion", "weights", "work", "accumulators", "radial", "moments", "lanes", "sums",
+    "chain", "values",
+)  # fmt: skip
 _through_patches = Kernel("aenet_py.potentials.kernels:through_patches")
+_in_single_precision = Kernel("aenet_py.potentials.kernels:through_patches", single=SINGLE)
 _collect = Kernel("aenet_py.potentials.kernels:collect")
 ROUND = 60_000  # members of patches whose forces are kept until they are added: 2 MB
 
@@ -125,8 +130,9 @@ class Ready:
 
 
 def ready(
-    committee: Committee, known: Patches, kinds: np.ndarray, threads: int = 1, owners: np.ndarray | None = None
-) -> Ready:
+    committee: Committee, known: Patches, kinds: np.ndarray, threads: int = 1, owners: np.ndarray | None = None,
+    single: bool = False,
+) -> Ready:  # fmt: skip
     """Prepare to evaluate a committee for pairs.
 
     Parameters
@@ -142,6 +148,8 @@ def ready(
     owners
         (n_atoms,) int64, the row of the forces to which the force on each atom belongs, where some are copies of
         others; None if there are none.
+    single
+        Whether to compute in single precision what does not need double precision, which is faster.
 
     Returns
     -------
@@ -154,16 +162,24 @@ def ready(
     if owners is not None:
         atoms, n_forces = owners[atoms], int(owners.max(initial=-1)) + 1
     constants = constants_of(committee, kinds)
-    kernel, ranges = special(constants), rounds(known.members)
+    kernel, ranges = special(constants, single), rounds(known.members)
     largest = max((int(known.members[end] - known.members[begin]) for begin, end in ranges), default=0)
     most, virials = int(np.diff(known.members).max(initial=0)), np.empty((len(known.ends) - 1, 9 * LANES))
+    numbers = {"recurrence": tables.recurrence, "norms": tables.norms, "expansion": tables.expansion}
+    numbers.update(networks.by_lanes)
+    block = 2 * LANES if single else LANES
+
+    def scratch() -> dict[str, np.ndarray]:
+        return {
+            **moments.scratch_of(tables, len(kinds), known.most_pairs, n_members, own_array, block=block),
+            **networks.scratch_by_lanes(own_array), "moved": np.empty((most, 4)),
+        }  # fmt: skip
+
     work = [
         kernel.bound(
             types=types, centers=known.centers, ends_of=known.ends, members=known.members, atoms=known.atoms,
-            offsets=known.offsets, first=known.first, partners=known.partners, recurrence=tables.recurrence,
-            norms=tables.norms, expansion=tables.expansion, virials=virials, moved=np.empty((most, 4)),
-            **{**networks.by_lanes, **constants}, **networks.scratch_by_lanes(own_array),
-            **moments.scratch_of(tables, len(kinds), known.most_pairs, n_members, own_array),
+            offsets=known.offsets, first=known.first, partners=known.partners, virials=virials,
+            **{**_in_precision(numbers, single), **constants}, **_in_precision(scratch(), single, np.empty_like),
         )
         for _ in range(worthwhile(threads, len(known.centers)))
     ]  # fmt: skip
@@ -171,6 +187,16 @@ def ready(
     values = committee.members[0].repulsion_table
     near = None if values is None else repulsion.close(values, types, known, owners)
     return Ready(known, n_members, ranges, work, collect, np.empty((largest, 4)), virials, types, n_forces, near)
+
+
+def _in_precision(
+    arrays: Mapping[str, np.ndarray], single: bool, converted: Callable[..., np.ndarray] = np.asarray
+) -> dict[str, np.ndarray]:
+    """Arguments of the kernel, in single precision where that is wanted; converted : from an array, to a dtype."""
+    return {
+        name: converted(array, dtype=np.float32) if single and name in SINGLE else array
+        for name, array in arrays.items()
+    }
 
 
 def evaluate(prepared: Ready, positions: np.ndarray) -> Forces:
@@ -216,11 +242,11 @@ def evaluate(prepared: Ready, positions: np.ndarray) -> Forces:
 _SPECIAL: dict[tuple, Specialised] = {}  # by their constants, which members of a committee often share
 
 
-def special(constants: dict[str, Any]) -> Specialised:
+def special(constants: dict[str, Any], single: bool = False) -> Specialised:
     """The kernel with these constants."""
-    key = tuple((name, np.shape(value), np.asarray(value).tobytes()) for name, value in constants.items())
+    key = (single, *((name, np.shape(value), np.asarray(value).tobytes()) for name, value in constants.items()))
     if key not in _SPECIAL:
-        _SPECIAL[key] = Specialised(_through_patches, constants)
+        _SPECIAL[key] = Specialised(_in_single_precision if single else _through_patches, constants)
     return _SPECIAL[key]
 
 

@@ -22,7 +22,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from types import ModuleType
 from typing import Any, TypeAlias
 
@@ -97,6 +97,8 @@ class Kernel:
         ``"package.module:function"`` of the Python source.
     constants
         Integers and arrays that become part of the machine code, by the names of the arguments for which they stand.
+    single
+        Names of arguments that are arrays of float32 where the function's annotations say float64.
 
     Examples
     --------
@@ -107,10 +109,12 @@ class Kernel:
     TypeError: neighbors_kernels_recenter: the call lacks work, first, cartesian, vectors
     """
 
-    def __init__(self, name: str, constants: dict[str, Any] | None = None):
-        self.name, self.constants = name, constants or {}
+    def __init__(self, name: str, constants: dict[str, Any] | None = None, single: Collection[str] = ()):
+        self.name, self.constants, self.single = name, constants or {}, frozenset(single)
         self.module, self.function = name.split(":")
         self.symbol = "_".join([*self.module.split(".")[-2:], self.function])  # unique among all kernels
+        if self.single:
+            self.symbol += "_single"
         if self.constants:
             self.symbol += f"_{_digest(self.constants)}"
         self._resolved: tuple[_Call, Arguments] | None = None
@@ -194,7 +198,7 @@ class Kernel:
         from aenet_py.runtime import compiler
 
         function = getattr(importlib.import_module(self.module), self.function)
-        arguments = compiler.arguments_of(function)
+        arguments = compiler.arguments_of(function, self.single)
         return compiler, arguments, compiler.compiled(function, arguments, JIT_OPTIONS, self.constants)
 
 

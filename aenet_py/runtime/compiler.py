@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from dataclasses import replace
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -37,13 +38,16 @@ def _word_as(kind: types.Type) -> Callable:
     return take
 
 
-def arguments_of(function: Callable) -> list[tuple[str, Argument]]:
-    """Names and annotations of a kernel's arguments; TypeError for one without."""
+def arguments_of(function: Callable, single: Collection[str] = ()) -> list[tuple[str, Argument]]:
+    """Names and annotations of a kernel's arguments; TypeError for one without.
+
+    single: names of those that are arrays of float32 in place of float64.
+    """
     arguments = [(name, parameter.annotation) for name, parameter in inspect.signature(function).parameters.items()]
     for name, annotation in arguments:
         if not isinstance(annotation, Argument):
             raise TypeError(f"kernel {function.__name__}: annotate {name} with its type")
-    return arguments
+    return [(name, replace(each, type="f4") if name in single else each) for name, each in arguments]
 
 
 def compiled(function: Callable, arguments: Arguments, options: dict[str, Any], constants: dict[str, Any]) -> Any:

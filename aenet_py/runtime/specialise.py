@@ -33,7 +33,7 @@ class Specialised:
     """
 
     def __init__(self, general: Kernel, constants: dict[str, Any]):
-        self._general, self._special = general, Kernel(general.name, constants)
+        self._general, self._special = general, Kernel(general.name, constants, general.single)
         self.is_special, self._spent = self._special.is_kept(), 0.0
         self._compiling: threading.Thread | None = None
         self._lock = threading.Lock()

@@ -259,7 +259,7 @@ def marks(atoms: Atoms, settings: Settings) -> dict[str, Any]:
     mark["constraints"] = [repr(constraint) for constraint in atoms.constraints]
     mark["structure"] = digest([*arrays, atoms.get_momenta()] if settings.keep_velocities else arrays)[:16]
     if isinstance(atoms.calc, ANNCalculator):
-        mark["skin"] = atoms.calc.skin
+        mark["skin"], mark["precision"] = atoms.calc.skin, atoms.calc.precision
         mark["legacy_angular"] = [member.legacy_angular for member in atoms.calc.members]
         mark["potentials"] = checksum(atoms.calc.members)
         calibration = atoms.calc.calibration

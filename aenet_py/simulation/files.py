@@ -217,6 +217,7 @@ def _read(path: str, mark: Mapping[str, Any]) -> tuple[SimulationState, list[int
         raise AenetError(f"{path}: cannot be read: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, AttributeError):
         raise AenetError(f"{path}: not the state of a simulation") from None
+    before.setdefault("precision", "double")  # of earlier versions
     for name, value in mark.items():
         if before.get(name) != value:
             if name in ("structure", "potentials", "uncertainty"):

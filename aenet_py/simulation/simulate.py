@@ -42,6 +42,7 @@ def simulate(
     uncertainty: str | os.PathLike[str] | Uncertainty | None = None,
     legacy_angular: bool | None = None,
     threads: int | None = None,
+    precision: str | None = None,
     format_name: str | None = None,
     stop: Callable[[], bool] = lambda: False,
     advance: Callable[[int], object] = lambda n: None,  # noqa: ARG005
@@ -97,6 +98,8 @@ def simulate(
         Whether the potentials were trained by ænet before 2.0.4; detected by default.
     threads : int, optional
         Number of threads; by default one per processor that the process may use.  The results do not depend on it.
+    precision : {"double", "single"}, optional
+        As for `ANNCalculator`; double by default.
     format_name : str, optional
         ASE's name of the format of a file, if ASE does not detect it.
     stop : callable
@@ -155,7 +158,7 @@ def simulate(
         max_spread=max_spread,
     )
     atoms = start.atoms_of(structure, format_name)
-    atoms.calc = _calculator(potential, legacy_angular, threads, uncertainty)
+    atoms.calc = _calculator(potential, legacy_angular, threads, uncertainty, precision)
     name = None if output is None else os.fspath(output)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*features outside")  # the log counts them
@@ -178,13 +181,19 @@ def number_of_steps(time: float | None, steps: int | None, timestep: float) -> i
 
 def _calculator(
     potential: Any, legacy_angular: bool | None, threads: int | None,
-    uncertainty: str | os.PathLike[str] | Uncertainty | None,
+    uncertainty: str | os.PathLike[str] | Uncertainty | None, precision: str | None,
 ) -> Any:  # fmt: skip
     from aenet_py.interfaces.ase import ANNCalculator
 
     if not hasattr(potential, "get_potential_energy"):
-        return ANNCalculator(potential, legacy_angular=legacy_angular, threads=threads, uncertainty=uncertainty)
-    for name, value in (("legacy_angular", legacy_angular), ("threads", threads), ("uncertainty", uncertainty)):
+        return ANNCalculator(
+            potential, legacy_angular=legacy_angular, threads=threads, uncertainty=uncertainty,
+            precision=precision or "double",
+        )  # fmt: skip
+    options = {
+        "legacy_angular": legacy_angular, "threads": threads, "uncertainty": uncertainty, "precision": precision,
+    }  # fmt: skip
+    for name, value in options.items():
         if value is not None:
             raise AenetError(f"{name} applies to potentials, not to a calculator")
     return potential

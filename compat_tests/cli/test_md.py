@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import resource
 import signal
 import subprocess
@@ -108,6 +109,31 @@ def test_a_full_disk(md, tmp_path):
     assert md("--steps", 400, *ANYTHING, "--output", "whole")[0] == 0
     for ending in ("csv", "extxyz", "restart"):
         assert (tmp_path / f"whole.{ending}").read_bytes() == (tmp_path / f"md.{ending}").read_bytes()
+
+
+def test_the_precision_stays_the_same(md, tmp_path):
+    single = ["--steps", 20, *ANYTHING, "--precision", "single", "--output"]
+    assert md(*single, "whole")[0] == 0
+    assert md("--steps", 20, *ANYTHING, "--output", "double")[0] == 0
+    assert md(*["--steps", 10, *single[2:], "part"])[0] == 0
+    status, _, err = md("--steps", 20, *ANYTHING, "--output", "part", "--restart")
+    assert status == 1
+    assert "part.restart: precision must be single, as at the start of this simulation, not double" in err
+    assert md(*single, "part", "--restart")[0] == 0
+    frames = {name: (tmp_path / f"{name}.extxyz").read_bytes() for name in ("whole", "part", "double")}
+    assert frames["whole"] == frames["part"] != frames["double"]
+
+
+def test_states_of_earlier_versions_are_in_double_precision(md, tmp_path):
+    assert md("--steps", 4, *ANYTHING)[0] == 0
+    path = tmp_path / "md.restart"
+    state = json.loads(path.read_text())
+    assert state["mark"].pop("precision") == "double"
+    path.write_text(json.dumps(state))
+    status, _, err = md("--steps", 8, *ANYTHING, "--precision", "single", "--restart")
+    assert status == 1
+    assert "precision must be double" in err
+    assert md("--steps", 8, *ANYTHING, "--restart")[0] == 0
 
 
 BAD = {

@@ -206,14 +206,15 @@ def test_the_skin_changes_nothing():
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("precision", ["double", "single"])
 @pytest.mark.parametrize("make", [cluster, crystal])
-def test_energy_is_conserved(make):
+def test_energy_is_conserved(make, precision):
     """10 ps at 50 K: the total energy neither drifts nor jumps.
 
     From relaxed structures: others heat up so much that atoms come closer than 0.02 Å, and the timestep is too long.
     """
     atoms = make()
-    atoms.calc = ANNCalculator(networks())
+    atoms.calc = ANNCalculator(networks(), precision=precision)
     FIRE(atoms, logfile=None).run(fmax=0.02, steps=2000)
     MaxwellBoltzmannDistribution(atoms, temperature_K=100, rng=np.random.default_rng(0))
     dynamics = VelocityVerlet(atoms, timestep=0.5 * units.fs)
@@ -224,6 +225,27 @@ def test_energy_is_conserved(make):
     drift = np.polyfit(np.arange(len(energies)), energies, 1)[0] * len(energies)
     assert np.abs(energies).max() < 1e-4 * len(atoms)
     assert abs(drift) < 1e-5 * len(atoms)
+
+
+@pytest.mark.parametrize(
+    ("files", "precision", "message"),
+    [
+        (networks(), "half", "precision must be double or single, not 'half'"),
+        (networks(BEHLER, ("Ti", "O")), "single", "single precision requires Chebyshev features"),
+    ],
+)
+def test_invalid_precisions(files, precision, message):
+    with pytest.raises(AenetError, match=message):
+        ANNCalculator(files, precision=precision)
+
+
+def test_all_of_a_committee_is_in_single_precision():
+    atoms, found = cluster(), {}
+    for precision in ("double", "single"):
+        atoms.calc = ANNCalculator([networks(), networks(OTHERS)], precision=precision)
+        found[precision] = [atoms.get_forces(), *(atoms.calc.results[name] for name in ("forces_std", "energy_std"))]
+    for one, other in zip(*found.values(), strict=True):
+        assert 0 < np.abs(np.subtract(one, other)).max() < 1e-5 * (1 + np.abs(one).max())
 
 
 def test_a_committee_has_mean_and_deviation():

@@ -38,12 +38,13 @@ def kinds_of(potential: Potential, atoms: Atoms) -> np.ndarray:
     return potential.types_of(atoms.get_chemical_symbols())
 
 
-def evaluated(potential: Potential, atoms: Atoms, skin: float = 0.5, threads: int = 1) -> patchwise.Forces:
+def evaluated(
+    potential: Potential, atoms: Atoms, skin: float = 0.5, threads: int = 1, single: bool = False
+) -> patchwise.Forces:
     kinds = kinds_of(potential, atoms)
     known = patches.patches(atoms, kinds, potential.model.r_max, skin)
-    return patchwise.evaluate(
-        patchwise.ready(alone(potential), known, np.arange(known.n_kinds), threads), atoms.positions
-    )
+    prepared = patchwise.ready(alone(potential), known, np.arange(known.n_kinds), threads, single=single)
+    return patchwise.evaluate(prepared, atoms.positions)
 
 
 def in_order(potential: Potential, atoms: Atoms):
@@ -84,11 +85,12 @@ def test_the_same_as_the_slow_twin(tmp_path_factory, seed):
     potential = made.loaded(files, tmp_path_factory.mktemp("made"))
     atoms = small(generator, species)
     energies, forces, virial = made.twin(files, atoms)
-    found = evaluated(potential, atoms)
     scale = 1 + np.abs(forces).max()
-    assert np.abs(found.atomic_energies - energies).max() < 1e-10 * scale
-    assert np.abs(found.forces - forces).max() < 1e-10 * scale
-    assert np.abs(found.virial - virial).max() < 1e-10 * (1 + np.abs(virial).max())
+    for single, rounding in ((False, 1e-10), (True, 1e-4)):
+        found = evaluated(potential, atoms, single=single)
+        assert np.abs(found.atomic_energies - energies).max() < rounding * scale
+        assert np.abs(found.forces - forces).max() < rounding * scale
+        assert np.abs(found.virial - virial).max() < rounding * (1 + np.abs(virial).max())
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -102,16 +104,28 @@ def test_the_same_as_in_order(seed):
     assert np.array_equal(found.outside, expected.outside)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_single_precision(seed):
+    potential, atoms = Potential.load(networks()), large(seed)
+    expected, found = evaluated(potential, atoms), evaluated(potential, atoms, single=True)
+    differences = np.abs(found.forces - expected.forces)
+    assert 0 < differences.max() < 1e-5 * np.abs(expected.forces).max()
+    assert np.abs(found.atomic_energies - expected.atomic_energies).max() < 1e-5
+    assert np.abs(found.forces.sum(axis=0)).max() < 1e-10 * np.abs(expected.forces).sum()
+    assert np.array_equal(found.outside, expected.outside)
+
+
+@pytest.mark.parametrize("single", [False, True], ids=["double", "single"])
 @pytest.mark.parametrize("members", [500, 60_000], ids=["many rounds", "one round"])
-def test_the_bits_do_not_depend_on_the_threads(members, monkeypatch):
+def test_the_bits_do_not_depend_on_the_threads(members, single, monkeypatch):
     monkeypatch.setattr(patchwise, "ROUND", members)
     potential, atoms = Potential.load(networks()), large()
     known = patches.patches(atoms, kinds_of(potential, atoms), potential.model.r_max, 0.5)
     assert len(known.ends) > 9
     assert (len(patchwise.rounds(known.members)) > 3) == (members == 500)
-    one = evaluated(potential, atoms)
+    one = evaluated(potential, atoms, single=single)
     for threads in (2, 3, 8):
-        other = evaluated(potential, atoms, threads=threads)
+        other = evaluated(potential, atoms, threads=threads, single=single)
         for name in ("atomic_energies", "forces", "virial", "outside", "excess"):
             assert_same_bits(getattr(other, name), getattr(one, name), f"{name}, {threads} threads")
 
@@ -124,8 +138,8 @@ def test_the_bits_do_not_depend_on_the_rounds(monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("alike", [True, False])
-def test_the_special_kernel_gives_the_same_bits(alike, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("alike", "single"), [(True, False), (False, False), (False, True)])
+def test_the_special_kernel_gives_the_same_bits(alike, single, tmp_path, monkeypatch):
     """With constants as a part of it, for species with the same set-ups and for others."""
     monkeypatch.setattr(patchwise, "_SPECIAL", {})
     generator, species = np.random.default_rng(0), ("Cu", "Au", "O", "H")
@@ -133,13 +147,13 @@ def test_the_special_kernel_gives_the_same_bits(alike, tmp_path, monkeypatch):
     if not alike:
         files[1] = made.potential_files(generator, species, (3.7, 5), (3.2, 3), [4], [4, 0])[1]
     potential, atoms = made.loaded(files, tmp_path), large()
-    expected = evaluated(potential, atoms)
+    expected = evaluated(potential, atoms, single=single)
     constants = patchwise.constants_of(alone(potential), np.arange(4))
     assert bool(constants["alike"]) == alike
-    kernel = patchwise.special(constants)
+    kernel = patchwise.special(constants, single)
     kernel.compile().join()
     assert kernel.is_special
-    found = evaluated(potential, atoms)
+    found = evaluated(potential, atoms, single=single)
     for name in ("atomic_energies", "forces", "virial", "outside", "excess"):
         assert_same_bits(getattr(found, name), getattr(expected, name), name)
 
@@ -154,16 +168,18 @@ def several(generator: np.random.Generator, folder: Path, hidden=([5, 4], [5, 4]
     return found
 
 
-@pytest.mark.parametrize("threads", [1, 3])
-def test_a_committee_is_the_mean_of_its_members(threads, tmp_path):
+@pytest.mark.parametrize(("threads", "single"), [(1, False), (3, False), (2, True)])
+def test_a_committee_is_the_mean_of_its_members(threads, single, tmp_path):
     members, atoms = several(np.random.default_rng(0), tmp_path), large()
     (committee,) = committees(members)
     known = patches.patches(atoms, kinds_of(members[0], atoms), members[0].model.r_max, 0.5)
-    found = patchwise.evaluate(patchwise.ready(committee, known, np.arange(known.n_kinds), threads), atoms.positions)
-    each = [evaluated(member, atoms) for member in members]
+    prepared = patchwise.ready(committee, known, np.arange(known.n_kinds), threads, single=single)
+    found = patchwise.evaluate(prepared, atoms.positions)
+    each = [evaluated(member, atoms, single=single) for member in members]
     for name in ("atomic_energies", "forces", "virial"):
         expected = np.mean([getattr(one, name) for one in each], axis=0)
-        assert np.abs(getattr(found, name) - expected).max() < 1e-11 * (1 + np.abs(expected).max())
+        rounding = (1e-5 if single else 1e-11) * (1 + np.abs(expected).max())
+        assert np.abs(getattr(found, name) - expected).max() < rounding
     assert np.array_equal(found.totals, [one.totals[0] for one in each])
     for name in ("outside", "excess"):
         assert np.array_equal(getattr(found, name), np.max([getattr(one, name) for one in each], axis=0))
@@ -273,8 +289,9 @@ import numpy as np
 from compat_tests.potentials.test_patchwise import CLUSTER, Potential, as_atoms, crystal, evaluated, networks
 structures = [as_atoms(CLUSTER / "xsf" / "s001.xsf"), crystal()]
 with np.errstate(all="raise", under="ignore"):
-    found = [evaluated(Potential.load(networks()), atoms).forces for atoms in structures]
-np.save(sys.argv[1], np.vstack(found))
+    for name, single in (("double", False), ("single", True)):
+        found = [evaluated(Potential.load(networks()), atoms, single=single).forces for atoms in structures]
+        np.save(sys.argv[1] + name, np.vstack(found))
 """
 
 
@@ -283,8 +300,9 @@ def test_kernels_keep_within_their_arrays(tmp_path):
     """Run by the interpreter, which checks indices, they give the same forces."""
     root = Path(__file__).resolve().parents[2]
     variables = {**os.environ, "NUMBA_DISABLE_JIT": "1", "PYTHONPATH": str(root)}
-    subprocess.run([sys.executable, "-c", SCRIPT, str(tmp_path / "forces.npy")], check=True, env=variables, cwd=root)
+    subprocess.run([sys.executable, "-c", SCRIPT, f"{tmp_path}/"], check=True, env=variables, cwd=root)
     potential = Potential.load(networks())
     structures = [as_atoms(CLUSTER / "xsf" / "s001.xsf"), crystal()]
     expected = np.vstack([evaluated(potential, atoms).forces for atoms in structures])
-    assert np.abs(np.load(tmp_path / "forces.npy") - expected).max() < 1e-10 * np.abs(expected).max()
+    for name, rounding in (("double", 1e-10), ("single", 1e-6)):
+        assert np.abs(np.load(tmp_path / f"{name}.npy") - expected).max() < rounding * np.abs(expected).max()
