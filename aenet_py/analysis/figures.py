@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from aenet_py.runtime.output import PendingFile
 
@@ -14,14 +16,17 @@ if TYPE_CHECKING:
 
 # Okabe and Ito's colours, distinguishable with colour blindness (jfly.uni-koeln.de/color).
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-SET_COLORS = {"train": COLORS[0], "test": COLORS[1], "six": COLORS[2]}  # the same in every figure
+SET_COLORS = {"train": COLORS[0], "test": COLORS[1], "six": COLORS[2], "validation": COLORS[4]}  # in every figure
 STYLE: dict[Any, Any] = {
-    "axes.spines.right": False, "axes.spines.top": False, "axes.formatter.useoffset": False, "font.size": 9,
-    "figure.dpi": 100, "savefig.dpi": 200,
+    "axes.spines.right": False, "axes.spines.top": False, "axes.formatter.useoffset": False,
+    "axes.formatter.limits": (-9, 9), "font.size": 9, "figure.dpi": 100, "savefig.dpi": 200,
 }  # fmt: skip
-PANEL = (3.4, 2.8)  # inches
-TITLE, LEGEND = 9, 8  # points
-WIDE = 50.0  # ratio of the limits of a logarithmic axis above which fewer ticks are labelled
+PANEL = (2.8, 2.5)  # inches; one fits into a column of 8.5 cm, three side by side onto a page with text of 6 points
+LABEL, TICK, LEGEND, NOTE = 8, 8, 8, 7  # points; titles are as large as labels
+LEGEND_LINE = 0.17  # height of a line of a legend, inches
+WIDE = {"x": 5.0, "y": 20.0}  # ratio of the limits of a logarithmic axis above which fewer ticks are labelled
+DECADES = {"x": 50.0, "y": 500.0}  # the same, above which only powers of ten are labelled
+LETTER = 0.036  # width of a letter of a tick's label, in units of the length of the axis
 
 
 def panels(n_rows: int = 1, n_columns: int = 1, **options: Any) -> tuple[Figure, Any]:
@@ -47,24 +52,58 @@ def plain_log_ticks(axis: Any, which: str = "y") -> None:
 
     axis.set(**{f"{which}scale": "log"})
     low, high = axis.get_xlim() if which == "x" else axis.get_ylim()
-    steps = (2, 5) if high > WIDE * low else (1.5, 2, 3, 4, 5, 6, 8)
+    steps = (2, 5) if high > WIDE[which] * low else (1.5, 2, 3, 4, 5, 6, 8)
     ticked = axis.xaxis if which == "x" else axis.yaxis
     ticked.set_minor_locator(LogLocator(subs=steps, numticks=20))
     for set_formatter in (ticked.set_major_formatter, ticked.set_minor_formatter):
         set_formatter(StrMethodFormatter("{x:g}"))
-    if which == "x" and high > WIDE * low:  # labels stand side by side
+    if high > DECADES[which] * low:
         ticked.set_minor_formatter(NullFormatter())
 
 
+def values_run(axis: Any, values: Sequence[float], logarithmic: bool = False) -> None:
+    """Put the ticks of the horizontal axis at the values that were run, with labels where there is room."""
+    ordered = sorted(set(values))
+    if logarithmic:
+        axis.set_xscale("log")
+    places = np.log(ordered) if logarithmic else np.array(ordered, dtype=float)
+    places = (places - places[0]) / (places[-1] - places[0] or 1.0)
+    texts, free = [], -1.0  # where there is room for the next label
+    for place, text in zip(places.tolist(), number_labels(ordered), strict=True):
+        half = 0.5 * LETTER * (len(text) + 1)
+        texts.append(text if place - half >= free else "")
+        free = place + half if texts[-1] else free
+    axis.set_xticks(ordered, texts)
+    axis.set_xticks([], minor=True)
+
+
+def number_labels(values: Sequence[float]) -> list[str]:
+    """Numbers as labels of ticks."""
+    return [f"{value:,.0f}" if abs(value) >= 1e4 else f"{value:g}" for value in values]
+
+
+def legend_above(axis: Any, n_columns: int = 1) -> None:
+    """Put the legend between the axes and the upper edge, where it covers no point."""
+    axis.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=n_columns, handlelength=1.6, columnspacing=1.2)
+
+
+def legend_outside(figure: Figure, handles: Sequence[Any], n_columns: int) -> None:
+    """Put a legend of all panels above them, and make the figure higher by as much."""
+    figure.legend(handles=handles, loc="outside upper center", ncols=n_columns)
+    figure.set_figheight(figure.get_figheight() + LEGEND_LINE * -(-len(handles) // n_columns))
+
+
 def finish(figure: Figure) -> None:
-    """Give titles and legends the sizes of the style, as matplotlib's own exceed the labels, and legends no frame."""
+    """Give all text the sizes of the style, which matplotlib takes from its own settings, and legends no frame."""
     for axis in figure.axes:
-        axis.title.set_fontsize(min(axis.title.get_fontsize(), TITLE))
-        legend = axis.get_legend()
-        if legend is not None:
-            legend.set_frame_on(False)
-            for text in legend.get_texts():
-                text.set_fontsize(min(text.get_fontsize(), LEGEND))
+        for text in (axis.title, axis.xaxis.label, axis.yaxis.label):
+            text.set_fontsize(LABEL)
+        axis.tick_params(which="both", labelsize=TICK, length=3, pad=3)
+    for legend in [*figure.legends, *(found for axis in figure.axes if (found := axis.get_legend()) is not None)]:
+        legend.set_frame_on(False)
+        legend.get_title().set_fontsize(LABEL)
+        for text in legend.get_texts():
+            text.set_fontsize(LEGEND)
 
 
 def save(figure: Figure, path: str) -> None:

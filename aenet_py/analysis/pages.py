@@ -28,8 +28,8 @@ td { white-space: nowrap } .text td { white-space: normal; vertical-align: top }
 }
 svg { max-width: 100%; height: auto } .one > svg { width: 100%; min-width: 44em }
 figure { margin: 1.5em 0 } figcaption, summary, .caption { font-size: .9em } details { margin: 1em 0 }
-.panels { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 19em), 1fr)); gap: .5em 1em }
-.panels svg { width: 100%; max-width: 24em }
+.panels { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 16em), 1fr)); gap: .5em 1em }
+.panels svg { width: 100%; max-width: 20em }
 .key { list-style: none; padding: 0; margin: .5em 0; font-size: .85em }
 .key li { display: inline-block; margin-right: 1.2em }
 .key svg { width: 2em; height: 1em; vertical-align: -.15em }
@@ -181,7 +181,7 @@ def drawing(content: Drawing, advance: Callable[[int], object] = lambda n: None)
     keys = "".join(f"<li>{_key(key)} {html.escape(key.label, quote=False)}</li>" for key in content.keys)
     legend = f'<ul class="key">{keys}</ul>' if keys else ""
     caption = html.escape(content.caption, quote=False)
-    width = f"max-width: {22 * min(content.columns, len(drawn))}em"
+    width = f"max-width: {19 * min(content.columns, len(drawn))}em"
     inside = f'{legend}<div class="panels" style="{width}">{"".join(drawn)}</div>'
     if content.folded:
         return f"<details><summary>{caption}</summary><figure>{inside}</figure></details>"
@@ -211,8 +211,7 @@ def svg(figure: Figure, name: str) -> str:
     return _UNUSED.sub("", text[text.index("<svg") :]).replace("<svg", '<svg role="img"', 1)
 
 
-KEY_LINE = 46  # characters of the legend that fit above a panel
-KEY_HEIGHT = 0.17  # of a line of the legend, inches
+KEY_LINE = 38  # characters of the legend that fit above a panel
 
 
 def whole(content: Drawing) -> Figure:
@@ -230,8 +229,7 @@ def whole(content: Drawing) -> Figure:
     if lines:
         longest = max(len(key.label) for key in content.keys)
         n_keys = max(1, min(len(lines), n_columns * KEY_LINE // (longest + 6)))
-        made.legend(handles=lines, loc="outside upper center", ncols=n_keys, frameon=False, fontsize=8)
-        made.set_figheight(made.get_figheight() + KEY_HEIGHT * -(-len(lines) // n_keys))
+        figures.legend_outside(made, lines, n_keys)
     return made
 
 

@@ -120,17 +120,17 @@ def figure(runs: Sequence[Trained], groups: Mapping[str, Sequence[Trained]]) -> 
             color = figures.SET_COLORS[part]
             x, y = [], []
             for place, members in enumerate(columns.values()):
-                values = [errors[m][quantity, part].rmse for m in members if (quantity, part) in errors[m]]
+                values = [1000 * errors[m][quantity, part].rmse for m in members if (quantity, part) in errors[m]]
                 x += [place + shift] * len(values)
                 y += values
                 if len(members) > 1 and values:
                     ax.plot([place + shift - 0.1, place + shift + 0.1], [np.mean(values)] * 2, color=color, linewidth=2)
             ax.plot(x, y, "o", color=color, label=part, markersize=5, alpha=0.8)
-        name, unit, _ = LABELS[quantity]
-        ax.set(ylabel=f"RMSE, {name} ({unit})", xlim=(-0.5, len(columns) - 0.5))
+        name, _, small = LABELS[quantity]
+        ax.set(ylabel=f"{name} RMSE ({small})", xlim=(-0.5, len(columns) - 0.5))
         figures.from_zero(ax)
         ax.set_xticks(range(len(columns)), _short(list(columns)), rotation=30, ha="right")
-        ax.legend(frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
+        figures.legend_above(ax, 2)
     return made
 
 

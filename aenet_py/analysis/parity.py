@@ -17,7 +17,11 @@ LABELS = {  # of a quantity: name, unit, and unit of its errors
     STRESS: ("stress component", "eV/Å³", "meV/Å³"),
 }  # fmt: skip
 TICKS, FEWER = 5, 3  # largest number of intervals on the axes of a parity plot, the latter with long labels
-LONG = 4  # characters of a label
+FULL = 0.8  # of an axis, which labels may take
+CORNERS = {  # where a set's errors stand: place, and alignment; next to the diagonal, a corner is free
+    "train": (0.03, 0.97, "left", "top"), "test": (0.99, 0.02, "right", "bottom"),
+    "six": (0.99, 0.02, "right", "bottom"),
+}  # fmt: skip
 MANY = 2000  # points, above which they overlap
 
 
@@ -52,15 +56,19 @@ def drawn(values: Mapping[tuple[str, str], tuple[np.ndarray, np.ndarray]]) -> Fi
 def panel(ax: Axes, quantity: str, by_part: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> None:
     """Draw a panel of `drawn`: references and predictions (n,) of a quantity by set."""
     name, unit, small = LABELS[quantity]
+    many = max(len(reference) for reference, _ in by_part.values()) > MANY
     for part, pair in by_part.items():
         q = quality(*pair)
-        label = f"{part}: RMSE {1000 * q.rmse:.3g}, MAE {1000 * q.mae:.3g} {small}"
+        color = figures.SET_COLORS[part]
+        size, alpha = (6, 0.3) if many else (14, 0.7)
+        ax.scatter(*pair, s=size, alpha=alpha, color=color, label=part, linewidths=0, rasterized=many)
+        lines = [part, f"RMSE {1000 * q.rmse:.3g} {small}", f"MAE {1000 * q.mae:.3g} {small}"]
         if q.r2 == q.r2:
-            label += f", R² {q.r2:.4f}"
-        many = q.n > MANY
-        ax.scatter(
-            *pair, s=6 if many else 14, alpha=0.3 if many else 0.7, color=figures.SET_COLORS[part], label=label,
-            linewidths=0, rasterized=many,
+            lines.append(f"R² {q.r2:.4f}")
+        x, y, ha, va = CORNERS[part]
+        ax.text(
+            x, y, "\n".join(lines), ha=ha, va=va, color=color, fontsize=figures.NOTE, transform=ax.transAxes,
+            bbox={"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 1},
         )  # fmt: skip
     everything = np.concatenate([np.concatenate(pair) for pair in by_part.values()])
     low, high = everything.min(), everything.max()
@@ -70,10 +78,9 @@ def panel(ax: Axes, quantity: str, by_part: Mapping[str, tuple[np.ndarray, np.nd
     ax.set(xlim=ends, ylim=ends, xlabel=f"reference {name} ({unit})", ylabel=f"predicted ({unit})")
     ax.set_aspect("equal")
     ticks = _ticks(*ends, TICKS)
-    if max((len(f"{tick:g}") for tick in ticks), default=0) > LONG:
+    if figures.LETTER * sum(len(f"{tick:g}") + 1 for tick in ticks) > FULL:
         ticks = _ticks(*ends, FEWER)
     ax.set(xticks=ticks, yticks=ticks)
-    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize=8, handletextpad=0.1, frameon=False)
 
 
 def _ticks(low: float, high: float, n: int) -> list[float]:
@@ -84,15 +91,16 @@ def learning(run: Trained) -> Figure | None:
     """Errors by epoch, as measured during each epoch; None without train.error."""
     if run.errors is None:
         return None
-    curves = [("energy RMSE (eV/atom)", run.errors.energies)]
+    curves = [(ENERGY, run.errors.energies)]
     if run.errors.forces is not None:
-        curves.append(("force component RMSE (eV/Å)", run.errors.forces))
+        curves.append((FORCE, run.errors.forces))
     figure, axes = figures.panels(1, len(curves))
-    for ax, (label, values) in zip(axes[0], curves, strict=True):
-        known = np.where(values > 0, values, np.nan)  # 0 if a set is empty
-        for column, part in enumerate(SETS):
-            ax.plot(run.errors.epochs, known[:, column], color=figures.SET_COLORS[part], label=part)
-        ax.set(xlabel="epoch", ylabel=label)
+    for ax, (quantity, values) in zip(axes[0], curves, strict=True):
+        name, _, small = LABELS[quantity]
+        known = np.where(values > 0, 1000 * values, np.nan)  # 0 if a set is empty
+        for column, part in enumerate(("train", run.watched)):
+            ax.plot(run.errors.epochs, known[:, column], color=figures.SET_COLORS[part], linewidth=1.2, label=part)
+        ax.set(xlabel="epoch", ylabel=f"{name} RMSE ({small})")
         figures.plain_log_ticks(ax)
-        ax.legend(frameon=False, fontsize=8)
+        ax.legend()
     return figure

@@ -20,12 +20,16 @@ N_TABLES = 5  # of a training
 
 @dataclass(frozen=True)
 class Trained:
-    """Results of a training in a folder: errors by epoch, and energies and forces by set, where available."""
+    """Results of a training in a folder: errors by epoch, and energies and forces by set, where available.
+
+    watched : the set whose errors by epoch stand beside those of the training set, ``"test"`` or ``"validation"``.
+    """
 
     folder: str
     errors: LearningCurve | None
     energies: dict[str, Energies]
     forces: dict[str, Forces]
+    watched: str = "test"
 
     def values(self, quantity: str, part: str) -> tuple[np.ndarray, np.ndarray] | None:
         """Reference and prediction (n,) of a set: energies, eV/atom, or force components, eV/Å; None without them."""
@@ -97,7 +101,8 @@ def read(folder: str, advance: Callable[[int], object] = lambda n: None) -> Trai
         if (file := force_files[part]) is not None:
             forces[part] = trained.read_forces(file)
         advance(1)
-    return Trained(folder, errors, energies, forces)
+    validated = any(path(f"{kind}.validation") for kind in ("energies", "forces"))
+    return Trained(folder, errors, energies, forces, "validation" if validated else "test")
 
 
 def quality(reference: np.ndarray, predicted: np.ndarray) -> Quality:

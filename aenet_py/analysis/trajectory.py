@@ -107,26 +107,26 @@ def distances_figure(distances: Distribution) -> Figure:
         ax.plot(distances.r, values)
         if np.isfinite(position):
             ax.plot(position, height, "v", color=figures.COLORS[1], markersize=4)
-        ax.set(title="-".join(pair) + (f": {position:.2f} Å" if np.isfinite(position) else ""), ylim=(0, None))
+        ax.set(title="-".join(pair) + (f", peak at {position:.2f} Å" if np.isfinite(position) else ""))
+        figures.from_zero(ax)
     for ax in list(axes.flat)[len(distances.pairs) :]:
         ax.remove()
     for ax in axes[:, 0]:
         ax.set_ylabel("g(r)" if distances.normalised else "neighbours (1/Å)")
     for column in range(n_columns):
         below = [axes[row, column] for row in range(n_rows) if row * n_columns + column < len(distances.pairs)]
-        below[-1].set_xlabel("r (Å)")
+        below[-1].set_xlabel("distance (Å)")
         below[-1].tick_params(labelbottom=True)
     return figure
 
 
 def history_figure(history: History) -> Figure:
-    """Temperature, potential and total energy over time."""
+    """Temperature, and changes of the potential and total energy, over time."""
     figure, axes = figures.panels(1, 2)
     axes[0, 0].plot(history.times, history.temperatures, linewidth=0.8)
     axes[0, 0].set(xlabel="time (ps)", ylabel="temperature (K)")
-    reference = history.potential[0]
     for values, label in ((history.potential, "potential"), (history.total, "total")):
-        axes[0, 1].plot(history.times, values - reference, linewidth=0.8, label=label)
-    axes[0, 1].set(xlabel="time (ps)", ylabel=f"energy (eV) above {reference:.3f}")
-    axes[0, 1].legend(frameon=False, fontsize=8)
+        axes[0, 1].plot(history.times, values - values[0], linewidth=0.8, label=label)
+    axes[0, 1].set(xlabel="time (ps)", ylabel="change of energy (eV)")
+    figures.legend_above(axes[0, 1], 2)
     return figure

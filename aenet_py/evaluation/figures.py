@@ -37,9 +37,9 @@ def distributions(structures: Sequence[Evaluated]) -> Figure | None:
                 share = 100 * np.arange(1, len(errors) + 1) / len(errors)
                 ax.step(errors, share, where="post", color=figures.SET_COLORS[part], label=part)
                 largest = max(largest, errors[-1])
-        ax.set(xlabel=f"error of {name} below ({small})", ylabel="share (%)", ylim=(0, 100), xscale="log")
+        ax.set(xlabel=f"error, {name} ({small})", ylabel="errors below (%)", ylim=(0, 100), xscale="log")
         if largest > 0:
             ax.set_xlim(SMALLEST * largest, 1.1 * largest)
         ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-        ax.legend(frameon=False, fontsize=8)
+        ax.legend()
     return figure

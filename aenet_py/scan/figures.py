@@ -94,8 +94,8 @@ def _against(columns: Sequence[tuple[str, Sequence[Mean], Place]]) -> Figure | N
     for (row, kind), (column, (label, means, place)) in itertools.product(enumerate(kinds), enumerate(shown)):
         _errors(axes[row, column], kind, means, place)
         axes[row, column].set(xlabel=label, ylabel=AXES[kind])
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), fontsize=8, frameon=False)
+    handles, _ = axes[0, 0].get_legend_handles_labels()
+    figures.legend_outside(figure, handles, len(handles))
     return figure
 
 
@@ -121,6 +121,8 @@ def _errors(axis: Axes, kind: str, means: Sequence[Mean], place: Place) -> None:
             [place(mean) for mean in others], [_milli(mean.errors[name]) for mean in others],
             ".", color=color, alpha=0.4,
         )  # fmt: skip
+    if numbers := [each for each in words if not isinstance(each, str)]:
+        figures.values_run(axis, numbers)
     figures.from_zero(axis)
 
 
@@ -150,11 +152,10 @@ def _convergence(means: Sequence[Mean]) -> Figure | None:
         figures.plain_log_ticks(axes[row, column])
         axes[row, 0].set_ylabel(AXES[kind])
         axes[-1, column].set_xlabel("epoch")
-        axes[0, column].set_title(method, fontsize=9)
+        axes[0, column].set_title(method)
     lines = [
         Line2D([], [], color=color, label=f"lr {rate:g}") for color, rate in zip(figures.COLORS, rates, strict=False)
     ]
     lines += [Line2D([], [], color="grey", linestyle=line, label=part) for part, line in PARTS.items()]
-    n_columns = min(len(lines), 3 * len(methods))
-    figure.legend(handles=lines, loc="outside upper center", ncols=n_columns, fontsize=8, frameon=False)
+    figures.legend_outside(figure, lines, min(len(lines), 3 * len(methods)))
     return figure

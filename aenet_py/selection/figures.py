@@ -42,13 +42,13 @@ def energy_force(everything: Numbers, subset: Numbers) -> Figure:
         axes[0], somewhere, (f"all {len(everything):,}", f"selected {len(subset):,}"), strict=True
     ):
         shown = panel.pcolormesh(*grid, share, cmap="viridis_r", norm=norm, rasterized=True)
-        panel.set_title(title, fontsize=9)
-        panel.set(yscale="log", xlabel="energy per atom (eV)")
+        panel.set_title(title)
+        panel.set(xlabel="energy per atom (eV)")
+    figures.plain_log_ticks(axes[0, 0])
     axes[0, 0].set_ylabel("largest force (eV/Å)")
     bar = figure.colorbar(shown, ax=axes[0, 1], format="%g", aspect=30, pad=0.02)
     bar.minorticks_off()
-    bar.set_label("structures (%)", size=9)
-    bar.ax.tick_params(labelsize=9)
+    bar.set_label("structures (%)")
     return figure
 
 
@@ -68,7 +68,7 @@ def sizes(everything: Numbers, subset: Numbers) -> Figure:
         weights = np.full(len(numbers), 100 / len(numbers))
         axes[0, 0].hist(numbers.n_atoms, edges, weights=weights, **{"label": "selected", **style})
     axes[0, 0].set(xlabel="atoms per structure", ylabel="structures (%)")
-    axes[0, 0].legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
+    figures.legend_above(axes[0, 0], 2)
     return figure
 
 
@@ -78,8 +78,8 @@ def periodic_table(counts: Mapping[str, int], n_structures: int) -> Figure:
     from matplotlib.colors import LogNorm
     from matplotlib.patches import Rectangle
 
-    figure, axes = figures.panels()
-    figure.set_size_inches(8.0, 4.6)
+    figure, ((axis,),) = figures.panels()
+    figure.set_size_inches(3 * figures.PANEL[0], 4.8)
     norm, colors = LogNorm(1, max(2, *counts.values())), matplotlib.colormaps["viridis_r"]
     for symbol in SYMBOLS:
         period, column = place(symbol)
@@ -88,13 +88,13 @@ def periodic_table(counts: Mapping[str, int], n_structures: int) -> Figure:
         red, green, blue, _ = colors(norm(n)) if n else (0.96, 0.96, 0.96, 1)
         dark = 0.3 * red + 0.6 * green + 0.1 * blue < 0.5
         ink = "white" if dark and n else "black" if n else "0.7"
-        axes[0, 0].add_patch(Rectangle((column, row), 0.94, 0.94, color=(red, green, blue)))
-        axes[0, 0].text(column + 0.47, row + 0.33, symbol, ha="center", va="center", color=ink, fontsize=8)
+        axis.add_patch(Rectangle((column, row), 0.94, 0.94, color=(red, green, blue)))
+        axis.text(column + 0.47, row + 0.33, symbol, ha="center", va="center", color=ink, fontsize=figures.LABEL)
         if n:
-            axes[0, 0].text(column + 0.47, row + 0.72, _short(n), ha="center", va="center", color=ink, fontsize=5)
-    axes[0, 0].set(xlim=(0.9, 19.1), ylim=(10.5, 0.9), aspect="equal")
-    axes[0, 0].set_title(f"number of structures with each element, of {n_structures:,}", fontsize=10)
-    axes[0, 0].axis("off")
+            axis.text(column + 0.47, row + 0.72, _short(n), ha="center", va="center", color=ink, fontsize=figures.NOTE)
+    axis.set(xlim=(0.9, 19.1), ylim=(10.5, 0.9), aspect="equal")
+    axis.set_title(f"number of structures with each element, of {n_structures:,}")
+    axis.axis("off")
     return figure
 
 

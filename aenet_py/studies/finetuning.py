@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ TESTED = (
     "p: two-sided, paired t-tests against training from scratch, over the seeds that both have. They are not corrected "
     "for their number: in 20 comparisons of equals, one is expected below 0.05."
 )
+ABREAST = 3  # panels of a way, largest number side by side
 QUANTITIES = {"energy": runs.ENERGY, "force": runs.FORCE}
 
 
@@ -68,7 +69,7 @@ def _dots(rows: Rows, name: str, ways: Mapping[str, Look]) -> Drawing:
     def panel(ax: Any, column: str, label: str, part: str) -> None:
         looks.dots(ax, {way: rows.where(way=way)[column] for way in order}, ways)
         ax.set(ylabel=label)
-        ax.set_title(f"{name}, {part}", fontsize=9)
+        ax.set_title(f"{name}, {part}")
         looks.from_lowest(ax, rows[column])
 
     panels = [
@@ -78,8 +79,9 @@ def _dots(rows: Rows, name: str, ways: Mapping[str, Look]) -> Drawing:
         for column, label in zip(columns, AXES, strict=True)
     ]
     return Drawing(
-        f"errors-{file_name(name)}", f"{name}: a point for each seed, bars at their means.", panels, columns=2
-    )
+        f"errors-{file_name(name)}", f"{name}: a point for each seed, bars at their means.", panels,
+        looks.keys(order, ways), columns=2,
+    )  # fmt: skip
 
 
 def _curves(study: Study, name: str, ways: Mapping[str, Look]) -> dict[str, str]:
@@ -97,20 +99,23 @@ def parities(study: Study, ways: Mapping[str, Look]) -> Section | None:
     blocks: list[Block] = []
     for name in study.sets():
         rows = study["parity"].where(set=name)
-        panels = []
+        panels: list[Callable[[Any], None]] = []
+        n_columns = 1
         for way in looks.in_order(rows.distinct("way"), ways):
-            some = rows.where(way=way)
+            some, before = rows.where(way=way), len(panels)
             for title, parts in (("", ("train", "test")), (", six molecules", ("six",))):
                 for quantity in QUANTITIES:
                     pairs = {part: _pair(some, quantity, part) for part in parts}
                     pairs = {part: pair for part, pair in pairs.items() if len(pair[0])}
                     if pairs:
                         panels.append(functools.partial(_panel, title=way + title, quantity=quantity, pairs=pairs))
+            n_columns = max(n_columns, len(panels) - before)
         if panels:
             caption = (
                 f"{name}: predictions against references. Energies of six molecules are compared up to a constant."
             )
-            blocks.append(Drawing(f"parity-{file_name(name)}", caption, panels, columns=2, folded=True))
+            n_columns = n_columns if n_columns <= ABREAST else 2
+            blocks.append(Drawing(f"parity-{file_name(name)}", caption, panels, columns=n_columns, folded=True))
     return Section("Predictions and references", blocks) if blocks else None
 
 
@@ -124,4 +129,4 @@ def _pair(rows: Rows, quantity: str, part: str) -> tuple[np.ndarray, np.ndarray]
 
 def _panel(ax: Any, title: str, quantity: str, pairs: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> None:
     parity.panel(ax, QUANTITIES[quantity], pairs)
-    ax.get_legend().set_title(title, {"size": 9})
+    ax.set_title(title)

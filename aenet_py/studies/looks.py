@@ -10,7 +10,6 @@ import numpy as np
 
 from aenet_py.analysis import figures
 from aenet_py.analysis.pages import DASHES, MARKERS, Key
-from aenet_py.studies import wording
 from aenet_py.studies.read import REFERENCE, Study
 
 SCRATCH, SUBSETS = "scratch", ("random", "any", "both")
@@ -20,8 +19,6 @@ COLORS = {  # of the ways that all studies have
 }  # fmt: skip
 OTHERS = (figures.COLORS[4], figures.COLORS[5], "#737373")  # of further ways
 WIDE = 50.0  # ratio of the largest to the smallest value, above which an axis is logarithmic
-LONG = 7  # letters of labels, which are turned if they are longer
-LETTER = 0.032  # width of a letter of a label, in units of that of the axis
 ENERGY, FORCE = "energy error (meV/atom)", "force error (meV/Å)"
 
 
@@ -39,20 +36,24 @@ class Look:
 
 
 def looks(study: Study) -> dict[str, Look]:
-    """The look of each way, in the order in which ways are shown.
-
-    A variant of a way (``"scratch, repulsion"``) has its colour, with another line and marker.
-    """
+    """The look of each way of a study, in the order in which ways are shown."""
     tables = ("finetuning", "simulations", "distances", "temperatures", "parity")
     named = [way for table in tables for way in study[table].distinct("way")]
     named += [subset for table in ("subsets", "pretraining", "direct") for subset in study[table].distinct("subset")]
     known = [way for way in (SCRATCH, *SUBSETS) if way in named]
-    ways = list(dict.fromkeys([*known, *(way for way in named if way != REFERENCE), *named]))
+    return of_ways([*known, *(way for way in named if way != REFERENCE), *named])
+
+
+def of_ways(names: Sequence[str]) -> dict[str, Look]:
+    """The look of each way, in the order of their names, which may be repeated.
+
+    A variant of a way (``"scratch, repulsion"``) has its colour, with another line and marker.
+    """
     variants: dict[str, int] = {}
     found: dict[str, Look] = {}
     colors = dict(COLORS)
     lines, markers = list(DASHES), list(MARKERS)
-    for way in ways:
+    for way in dict.fromkeys(names):
         base = way.partition(",")[0].strip()
         colors.setdefault(base, OTHERS[(len(colors) - len(COLORS)) % len(OTHERS)])
         number = variants.get(base, 0)
@@ -70,11 +71,14 @@ def in_order(names: Sequence[str], ways: Mapping[str, Look]) -> list[str]:
 def dots(
     ax: Any, groups: Mapping[str, np.ndarray], ways: Mapping[str, Look], hollow: Mapping[str, np.ndarray] | None = None
 ) -> None:
-    """A column of points for each group, and a bar at its mean; hollow : masks (n,) of points that are not filled."""
+    """A column of points for each group, and a bar at its mean.
+
+    hollow : masks (n,) of points that are not filled.  Names that are too long for labels belong into `keys`.
+    """
     for place, (name, values) in enumerate(groups.items()):
         look = ways[name]
         empty = np.zeros(len(values), dtype=bool) if hollow is None else hollow[name]
-        shift = 0.24 * (np.arange(len(values)) / max(len(values) - 1, 1) - 0.5)  # so that equal points stay apart
+        shift = 0.24 * (np.arange(len(values)) - 0.5 * (len(values) - 1)) / max(len(values) - 1, 1)  # equal ones
         style = {"marker": look.marker, "markersize": 5, "linestyle": "none", "markeredgecolor": look.color}
         for chosen, face in ((~empty, look.color), (empty, "white")):
             ax.plot(place + shift[chosen], values[chosen], markerfacecolor=face, alpha=0.85, **style)
@@ -83,30 +87,19 @@ def dots(
     names(ax, list(groups))
 
 
+def keys(groups: Sequence[str], ways: Mapping[str, Look]) -> list[Key]:
+    """The legend of `dots`: none if the names stand below the axis."""
+    return [] if _fit(groups) else [Key(name, ways[name].color, "", ways[name].marker) for name in groups]
+
+
 def names(ax: Any, labels: Sequence[str]) -> None:
-    """Label the horizontal axis with words."""
-    turned = max(map(len, labels)) > LONG or len(labels) > 5
-    ax.set_xticks(range(len(labels)), labels, rotation=30 if turned else 0, ha="right" if turned else "center")
-    if turned:
-        for label in ax.get_xticklabels():
-            label.set_rotation_mode("anchor")
+    """Label the horizontal axis with words, if there is room for them."""
+    ax.set_xticks(range(len(labels)) if _fit(labels) else [], labels if _fit(labels) else [])
     ax.set_xlim(-0.5, len(labels) - 0.5)
 
 
-def values_run(ax: Any, values: Sequence[float], logarithmic: bool) -> None:
-    """Put the ticks of the horizontal axis at the values that were run, with labels where there is room."""
-    ordered = sorted(set(values))
-    if logarithmic:
-        ax.set_xscale("log")
-    places = np.log(ordered) if logarithmic else np.array(ordered)
-    places = (places - places[0]) / (places[-1] - places[0] or 1.0)
-    texts, free = [], -1.0  # where there is room for the next label
-    for place, text in zip(places.tolist(), wording.labels(ordered), strict=True):
-        half = 0.5 * LETTER * (len(text) + 1)
-        texts.append(text if place - half >= free else "")
-        free = place + half if texts[-1] else free
-    ax.set_xticks(ordered, texts)
-    ax.set_xticks([], minor=True)
+def _fit(labels: Sequence[str]) -> bool:
+    return figures.LETTER * max((len(label) + 1 for label in labels), default=0) * len(labels) <= 1
 
 
 def is_wide(values: np.ndarray) -> bool:

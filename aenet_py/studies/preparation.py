@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -129,7 +128,7 @@ def _word(value: str | float) -> str:
 def _curves(rows: Rows, name: str, along: str, series: Sequence[str]) -> Drawing:
     """Errors along a setting, a line for each combination of the others."""
     combinations = _settings(rows, series) if series else [()]
-    lines = list(zip(combinations, itertools.cycle(MARKERS), itertools.cycle(figures.COLORS), strict=False))
+    lines = _looks_of(combinations)
     logarithmic = looks.is_wide(rows[along])
 
     def panel(ax: Any, column: str, label: str) -> None:
@@ -140,7 +139,7 @@ def _curves(rows: Rows, name: str, along: str, series: Sequence[str]) -> Drawing
             ax.plot(x, means, marker=marker, color=color, markersize=5, linewidth=1)
             if len(some) > len(x):
                 ax.plot(some[along], some[column], marker, color=color, markersize=3, alpha=0.4)
-        looks.values_run(ax, rows.distinct(along), logarithmic)
+        figures.values_run(ax, rows.distinct(along), logarithmic)
         ax.set(xlabel=LABELS[along][0], ylabel=label)
         looks.from_lowest(ax, rows[column])
 
@@ -150,6 +149,18 @@ def _curves(rows: Rows, name: str, along: str, series: Sequence[str]) -> Drawing
     ]
     seeds = " Small points: single seeds." if len(rows) > len(_settings(rows, (along, *series))) else ""
     return Drawing(f"screening-{name}", f"Errors of the test set, means over seeds.{seeds}", panels, keys)
+
+
+def _looks_of(combinations: Sequence[tuple]) -> list[tuple[tuple, str, str]]:
+    """Each combination with a marker and a colour: the colour for its first value, the marker for the others."""
+    first, others = (list(dict.fromkeys(each[part] for each in combinations)) for part in (slice(1), slice(1, None)))
+    markers, single = list(MARKERS), len(others) == 1
+    found = []
+    for each in combinations:
+        color = first.index(each[:1])
+        marker = color if single else others.index(each[1:])
+        found.append((each, markers[marker % len(markers)], figures.COLORS[color % len(figures.COLORS)]))
+    return found
 
 
 def _table(groups: Mapping[tuple, Rows], columns: Sequence[str]) -> Table:
@@ -188,7 +199,8 @@ def pretraining(study: Study, ways: Mapping[str, Look]) -> Section | None:
             ax.set(ylabel=label)
             figures.from_zero(ax)
 
-        keys = [Key("test", "#222", "", "o"), Key("training", "#222", "", "o", hollow=True)] if trained else []
+        keys = looks.keys(subsets, ways)
+        keys += [Key("test", "#222", "", "o"), Key("training", "#222", "", "o", hollow=True)] if trained else []
         panels = [functools.partial(panel, which=k, label=label) for k, (_, label) in enumerate(QUANTITIES)]
         blocks.append(Drawing("pretraining", "Errors after pre-training.", panels, keys))
     curves = [name for name in study["curves"].distinct("training") if name.startswith("pretraining ")]
@@ -244,7 +256,7 @@ def direct(study: Study, ways: Mapping[str, Look]) -> Section | None:
     def panel(ax: Any, column: str, label: str, target: str) -> None:
         looks.dots(ax, {name: rows.where(subset=name, target=target)[column] for name in subsets}, ways)
         ax.set(ylabel=label)
-        ax.set_title(target, fontsize=9)
+        ax.set_title(target)
         figures.from_zero(ax)
 
     panels: list[Callable[[Any], None]] = [
@@ -252,5 +264,5 @@ def direct(study: Study, ways: Mapping[str, Look]) -> Section | None:
         for target in targets
         for column, (_, label) in zip(ERRORS, QUANTITIES, strict=True)
     ]
-    drawn = Drawing("direct", "Errors without fine-tuning.", panels, columns=2)
+    drawn = Drawing("direct", "Errors without fine-tuning.", panels, looks.keys(subsets, ways), columns=2)
     return Section("Direct application", [text, Table(["subset", *_heads(targets)], cells), drawn])

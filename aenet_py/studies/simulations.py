@@ -21,7 +21,11 @@ FINISHED = "time"  # of ended_by
 THICKEST, THINNEST = 4.0, 1.2  # points, so that equal curves on top of each other are all seen
 ABOVE = 2.0  # largest temperature shown, in units of the median
 HIGHEST = 1.05  # of the axis of shares
+MOST = 4  # ways whose distances share a panel
+ABREAST = 3  # panels side by side, largest number
 KELVIN, DISTANCE = "temperature (K)", "distance (Å)"
+
+Curve = tuple[np.ndarray, np.ndarray]  # (n_bins,) distances, Å, and values there
 
 
 def curve(rows: Rows) -> Survival:
@@ -39,11 +43,12 @@ def stability(study: Study, ways: Mapping[str, Look]) -> Section | None:
     if not named:
         return Section(TITLE, blocks)
     panels = [functools.partial(_times, rows=_ours(study, name), name=name, ways=ways) for name in named]
-    keys = [Key("became unphysical", "#222", "", "o"), Key("ran to the end", "#222", "", "o", hollow=True)]
-    blocks.append(Drawing("stable", "Stable time of each simulation; dashed: the time asked for.", panels, keys))
     shown = looks.in_order(
         list(dict.fromkeys(way for name in named for way in _ours(study, name).distinct("way"))), ways
     )
+    keys = looks.keys(shown, ways)
+    keys += [Key("became unphysical", "#222", "", "o"), Key("ran to the end", "#222", "", "o", hollow=True)]
+    blocks.append(Drawing("stable", "Stable time of each simulation; dashed: the time asked for.", panels, keys))
     panels = [functools.partial(_survival, rows=_ours(study, name), name=name, ways=ways) for name in named]
     caption = "Share of simulations that are stable for longer than a time (Kaplan-Meier estimate)."
     blocks.append(Drawing("survival", caption, panels, [ways[way].key(way) for way in shown]))
@@ -87,7 +92,7 @@ def _tables(study: Study, ways: Mapping[str, Look]) -> list[Table]:
 
 def asked(rows: Rows) -> str:
     """The time asked for, ps."""
-    return " or ".join(wording.labels(sorted(rows.distinct("time_ps"))))
+    return " or ".join(figures.number_labels(sorted(rows.distinct("time_ps"))))
 
 
 def median(found: Survival) -> str:
@@ -103,7 +108,7 @@ def _times(ax: Any, rows: Rows, name: str, ways: Mapping[str, Look]) -> None:
     for asked in rows.distinct("time_ps"):
         ax.axhline(asked, color="0.6", linewidth=0.8, linestyle="--", zorder=0)
     ax.set(ylabel="stable time (ps)")
-    ax.set_title(name, fontsize=9)
+    ax.set_title(name)
     looks.from_lowest(ax, rows["stable_ps"])
 
 
@@ -123,7 +128,7 @@ def _survival(ax: Any, rows: Rows, name: str, ways: Mapping[str, Look]) -> None:
     if logarithmic:
         figures.plain_log_ticks(ax, "x")
     ax.set(xlabel="time (ps)", ylabel="share of stable simulations", ylim=(-0.03, HIGHEST))
-    ax.set_title(name, fontsize=9)
+    ax.set_title(name)
 
 
 def temperatures(study: Study, ways: Mapping[str, Look]) -> Section | None:
@@ -141,7 +146,7 @@ def temperatures(study: Study, ways: Mapping[str, Look]) -> Section | None:
                 one = each.at(seed)
                 ax.plot(one["time_ps"], one["temperature_K"], color=ways[name].color, linewidth=0.8, alpha=0.6)
         ax.set(xlabel="time (ps)", ylabel=KELVIN, ylim=(0, most), xlim=(0, end or None))
-        ax.set_title(way, fontsize=9)
+        ax.set_title(way)
 
     for name in study.sets():
         some = rows.where(set=name)
@@ -166,36 +171,64 @@ def distances(study: Study, ways: Mapping[str, Look]) -> Section | None:
     """Distances by pair of species, averaged over seeds, with those of the reference."""
     rows = study["distances"]
     reference = rows.where(way=REFERENCE)
+    pairs = rows.distinct("pair")
     panels, shown = [], []
     for name in study.sets():
         ours = rows.where(set=name)
         ours = ours.at(ours["way"] != REFERENCE)
-        for pair in rows.distinct("pair"):
-            some = ours.where(pair=pair)
-            if len(some):
-                shown += some.distinct("way")
-                panels.append(functools.partial(
-                    _distances, rows=some, reference=reference.where(pair=pair), title=f"{name}, {pair}", ways=ways,
-                ))  # fmt: skip
+        order = looks.in_order(ours.distinct("way"), ways)
+        shown += order
+        for some in _overlaid(order):
+            title = name if len(some) == len(order) else f"{name}, {_base(some[0])}"
+            for pair in pairs:
+                of = {way: ours.where(pair=pair, way=way) for way in some}
+                curves = {way: averaged(each) for way, each in of.items() if len(each)}
+                if curves:
+                    panels.append(functools.partial(
+                        _distances, curves=curves, reference=averaged(reference.where(pair=pair)),
+                        highest=_highest(rows.where(pair=pair)), title=f"{title}: {pair}", ways=ways,
+                    ))  # fmt: skip
     if not panels:
         return None
     keys = [ways[way].key(way) for way in looks.in_order(list(dict.fromkeys(shown)), ways)]
     if len(reference):
         keys.append(ways[REFERENCE].key(REFERENCE))
-    caption = "Distances: neighbors of the second species around an atom of the first, averaged over simulations."
-    return Section("Distances", [Drawing("distances", caption, panels, keys)])
+    caption = "Distances: neighbours of the second species around an atom of the first, averaged over simulations."
+    return Section("Distances", [Drawing("distances", caption, panels, keys, columns=min(len(pairs), ABREAST))])
 
 
-def _distances(ax: Any, rows: Rows, reference: Rows, title: str, ways: Mapping[str, Look]) -> None:
-    if len(reference):
-        ax.fill_between(*averaged(reference), color=ways[REFERENCE].color, linewidth=0, alpha=0.6)
-    for way in looks.in_order(rows.distinct("way"), ways):
-        ax.plot(*averaged(rows.where(way=way)), color=ways[way].color, linestyle=ways[way].line, linewidth=1.1)
-    ax.set(xlabel=DISTANCE, ylabel="neighbors (1/Å)", xlim=(0, None), ylim=(0, None))
-    ax.set_title(title, fontsize=9)
+def _overlaid(ways: Sequence[str]) -> list[list[str]]:
+    """The ways that share a panel: all, or those of each colour if they are many."""
+    if len(ways) <= MOST:
+        return [list(ways)] if ways else []
+    of: dict[str, list[str]] = {}
+    for way in ways:
+        of.setdefault(_base(way), []).append(way)
+    return list(of.values())
 
 
-def averaged(rows: Rows) -> tuple[np.ndarray, np.ndarray]:
-    """(n_bins,) distances, Å, and the mean number of neighbors (1/Å) of all simulations there."""
+def _base(way: str) -> str:
+    return way.partition(",")[0]
+
+
+def _highest(rows: Rows) -> float:
+    """Highest value of all curves of a pair, so that its panels have equal axes."""
+    keys = set(zip(rows["set"].tolist(), rows["way"].tolist(), strict=True))
+    return max(float(averaged(rows.where(set=name, way=way))[1].max()) for name, way in keys)
+
+
+def _distances(
+    ax: Any, curves: Mapping[str, Curve], reference: Curve, highest: float, title: str, ways: Mapping[str, Look]
+) -> None:
+    if len(reference[0]):
+        ax.fill_between(*reference, color=ways[REFERENCE].color, linewidth=0, alpha=0.6)
+    for way, values in curves.items():
+        ax.plot(*values, color=ways[way].color, linestyle=ways[way].line, linewidth=1.1)
+    ax.set(xlabel=DISTANCE, ylabel="neighbours (1/Å)", xlim=(0, None), ylim=(0, 1.05 * highest))
+    ax.set_title(title)
+
+
+def averaged(rows: Rows) -> Curve:
+    """(n_bins,) distances, Å, and the mean number of neighbours (1/Å) of all simulations there."""
     r, bins = np.unique(rows["r_A"].round(6), return_inverse=True)
     return r, np.bincount(bins, rows["neighbors_per_A"]) / np.bincount(bins)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -42,11 +41,6 @@ def p_value(p: float) -> str:
 
 def _decimals(value: float, digits: int) -> int:
     return max(0, digits - 1 - math.floor(math.log10(abs(value)))) if value else 0
-
-
-def labels(values: Sequence[float]) -> list[str]:
-    """Numbers as labels of ticks."""
-    return [f"{value:,.0f}" if abs(value) >= 1e4 else f"{value:g}" for value in values]
 
 
 def count(value: float) -> str:

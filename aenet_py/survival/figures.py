@@ -15,7 +15,7 @@ from aenet_py.survival.results import Condition, Stability
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-N_COLUMNS = 4
+N_COLUMNS = 3
 MOST = 3  # structures whose distances are drawn
 HIGHEST, LOWEST = 10.0, -10.0  # eV, of the energies of dimers that are shown
 ROOM = 1.3  # height of the first panel of distances, for its legend
@@ -64,8 +64,8 @@ def _survival(ax: Any, conditions: Sequence[Condition], time: float) -> None:
     name, last = conditions[0].name, max(each.survival.times[-1] for each in conditions)
     end = min(time, BEHIND * last) or time
     ax.set(xlabel="time (ps)", ylabel="share of stable runs", xlim=(0, end), ylim=(-0.03, 1.03))
-    ax.set_title(name if len(name) <= 32 else f"...{name[-29:]}", fontsize=9)
-    ax.legend(fontsize=8)
+    ax.set_title(name if len(name) <= 32 else f"...{name[-29:]}")
+    ax.legend()
 
 
 def _dimers(ax: Any, dimers: Sequence[Dimer]) -> None:
@@ -81,8 +81,8 @@ def _dimers(ax: Any, dimers: Sequence[Dimer]) -> None:
     margin = 0.05 * (high - low) or 0.01
     ax.set(xlim=(NEAREST, FARTHEST), ylim=(low - margin, high + margin))
     ax.set(xlabel="distance / contact", ylabel="dimer energy (eV)")
-    ax.set_title(f"dimers with {dimers[0].pair[0]}; thick: attractive core", fontsize=9)
-    ax.legend(fontsize=8)
+    ax.set_title(f"dimers with {dimers[0].pair[0]}; thick: attractive core")
+    ax.legend()
 
 
 def _pairs(conditions: Sequence[Condition]) -> Sequence[tuple[str, str]]:
@@ -106,4 +106,4 @@ def _distances(ax: Any, conditions: Sequence[Condition], pair: tuple[str, str], 
     ax.set(xlabel=f"{'-'.join(pair)} distance (Å)", xlim=(0, None), ylim=(0, None))
     if explained:
         ax.set_ylim(0, ROOM * ax.get_ylim()[1])
-        ax.legend(fontsize=8, loc="upper right")
+        ax.legend(loc="upper right")

@@ -26,6 +26,5 @@ def test_mean(values, text):
     assert wording.mean(np.array(values, dtype=float), digits) == text
 
 
-def test_p_values_and_labels():
+def test_p_values():
     assert [wording.p_value(p) for p in (0.0321, 2.4e-5, np.nan)] == ["p = 0.032", "p = 2.4e-05", "p unknown"]
-    assert wording.labels([0.0001, 5, 20000]) == ["0.0001", "5", "20,000"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from aenet_py.analysis.figures import COLORS, panels, save
+from aenet_py.analysis import figures
 
 ROOT = Path(__file__).resolve().parents[2]
 # What the figure calls a row, the page, the beginning of the row in a table there, and its column with the ratio.
@@ -36,17 +36,17 @@ def ratio(page: str, row: str, column: str) -> float:
 
 def main() -> None:
     ratios = [ratio(*row[1:]) for row in ROWS]
-    figure, ((axis,),) = panels()
-    figure.set_size_inches(6.8, 2.8)
-    bars = axis.barh(range(len(ROWS)), ratios, color=COLORS[0], height=0.65)
-    axis.bar_label(bars, [f"{value:.3g}" for value in ratios], padding=3)
+    figure, ((axis,),) = figures.panels()
+    figure.set_size_inches(5.6, 2.4)
+    bars = axis.barh(range(len(ROWS)), ratios, color=figures.COLORS[0], height=0.65)
+    axis.bar_label(bars, [f"{value:.3g}" for value in ratios], padding=3, fontsize=figures.TICK)
     axis.set_yticks(range(len(ROWS)), [row[0] for row in ROWS])
     axis.invert_yaxis()
     axis.set_xscale("log")
     axis.set_xlim(1, 600)
     axis.set_xticks([1, 10, 100], ["1", "10", "100"])
     axis.set_xlabel("times as fast as the original, with the same results")
-    save(figure, str(Path(__file__).with_suffix(".png")))
+    figures.save(figure, str(Path(__file__).with_suffix(".png")))
 
 
 if __name__ == "__main__":

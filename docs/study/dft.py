@@ -1,6 +1,7 @@
 """Transfer learning with public DFT data: from one functional to another, and from its parts to an interface.
 
     python docs/study/dft.py --data DATA --folder FOLDER [--quick]
+    python docs/study/dft.py --folder FOLDER --draw
 
 DATA holds clones of three repositories of GitHub: Open-Catalyst-Project/tutorial (energies of five oxides with four
 functionals), atomisticnet/aenet-gpr (ethylene carbonate, EC, and lithium with EC; energies and forces) and
@@ -12,7 +13,6 @@ Writes dft.csv and dft.png, and prints tables with paired t-tests.  Repeating th
 from __future__ import annotations
 
 import argparse
-import csv
 import itertools
 import json
 import math
@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import training
 from scipy.stats import ttest_rel
 from training import LAYERS, Basis, setups
 
@@ -32,6 +33,7 @@ from aenet_py.analysis import figures
 from aenet_py.formats import tables
 from aenet_py.potentials.potential import Potential
 from aenet_py.structure import Structure
+from aenet_py.studies.looks import of_ways
 
 OXIDES = Path("tutorial", "ocp-tutorial", "fine-tuning", "supporting-information.json")
 GPR, LITHIUM = Path("aenet-gpr", "example"), Path("mlearn", "data", "Li")
@@ -40,6 +42,8 @@ SCRATCH, SHIFTED = "scratch", ", shifted"  # the latter, after the name of the s
 BATCH = 8
 BASIS = Basis(6.0, 12, 4.0, 4)
 ENERGY, FORCE = "energy, meV/atom", "force, meV/Å"
+ROOM = 1.65  # end of the vertical axis in units of the largest value, for the legend
+LABELS = {ENERGY: "energy RMSE (meV/atom)", FORCE: "force component RMSE (meV/Å)"}
 QUANTITIES = {ENERGY: "energy_eV_per_atom", FORCE: "force_eV_per_A"}
 COLUMNS = ("target", "structures", "way", "seed", "test", ENERGY, FORCE)
 Row = dict[str, Any]
@@ -235,8 +239,7 @@ def rows_of(folder: Path, target: Target, way: str, n: int, seed: int) -> list[R
             values = {error: 1e3 * found[QUANTITIES[error], "test", "all"].rmse for error in target.errors}
             rows.append({"target": target.name, "structures": n, "way": way, "seed": seed, "test": test, **values})
         tables.write(str(place / "errors.csv"), COLUMNS, rows)
-    with (place / "errors.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
+    return training.table(place / "errors.csv")
 
 
 def values_of(rows: Sequence[Row], target: str, test: str, way: str, n: int, error: str) -> np.ndarray:
@@ -250,23 +253,25 @@ def measured(targets: Sequence[Target]) -> list[tuple[Target, str, str]]:
     return [(target, test, error) for target in targets for test in target.tests for error in target.errors]
 
 
-def draw(rows: Sequence[Row], targets: Sequence[Target], path: Path) -> None:
-    """Errors against the number of structures, mean and standard deviation over the seeds."""
-    parts = measured(targets)
+def draw(folder: Path) -> None:
+    """Draw dft.png from dft.csv: errors against the number of structures, means and deviations over the seeds."""
+    rows = training.table(folder / "dft.csv")
+    parts = dict.fromkeys((row["target"], row["test"], error) for row in rows for error in LABELS if row[error])
     figure, axes = figures.panels(2, math.ceil(len(parts) / 2))
     for axis, (target, test, error) in zip(axes.T.ravel(), parts, strict=True):
-        for way in target.ways:
-            values = [values_of(rows, target.name, test, way, n, error) for n in target.sizes]
+        own = [row for row in rows if row["target"] == target]
+        sizes = sorted({int(row["structures"]) for row in own})
+        ways = of_ways(sorted({row["way"] for row in own}, key=lambda way: (way != SCRATCH, way)))
+        for way, look in ways.items():
+            values = [values_of(rows, target, test, way, n, error) for n in sizes]
             middle, spread = np.mean(values, axis=1), np.std(values, axis=1, ddof=1)
-            axis.errorbar(target.sizes, middle, spread, marker="o", markersize=4, capsize=3, label=way)
-        unit = error.replace(", ", " (") + ")"
-        axis.set(xscale="log", xlabel="structures", ylabel=unit, title=f"{target.name}: {test}")
-        axis.set_xticks(target.sizes, map(str, target.sizes))
-        axis.minorticks_off()
-        figures.from_zero(axis)
-    for axis in axes[0]:
-        axis.legend(fontsize=7)
-    figures.save(figure, str(path))
+            style = {"color": look.color, "linestyle": look.line, "marker": look.marker, "markersize": 4}
+            axis.errorbar(sizes, middle, spread, capsize=3, linewidth=1, label=way, **style)
+        axis.set(xlabel="structures", ylabel=LABELS[error], title=f"{target}: {test}")
+        figures.values_run(axis, sizes, logarithmic=True)
+        axis.set_ylim(0, ROOM * axis.dataLim.y1)
+        axis.legend(loc="upper right")
+    figures.save(figure, str(folder / "dft.png"))
 
 
 def table(rows: Sequence[Row], target: Target, test: str, error: str) -> str:
@@ -285,10 +290,16 @@ def table(rows: Sequence[Row], target: Target, test: str, error: str) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder with clones of the three repositories")
+    parser.add_argument("--data", type=Path, help="folder with clones of the three repositories")
     parser.add_argument("--folder", type=Path, required=True, help="folder for all results")
     parser.add_argument("--quick", action="store_true", help="run a very small study, as a test")
+    parser.add_argument("--draw", action="store_true", help=training.DRAW)
     options = parser.parse_args()
+    if options.draw:
+        draw(options.folder)
+        return
+    if options.data is None:
+        parser.error("--data is required without --draw")
     folder, size = options.folder.resolve(), QUICK if options.quick else Size()
     folder.mkdir(parents=True, exist_ok=True)
     known = oxides(options.data / OXIDES)
@@ -304,7 +315,7 @@ def main() -> None:
             for n, way in itertools.product(target.sizes, target.ways):
                 rows += rows_of(folder, target, way, n, seed)
     tables.write(str(folder / "dft.csv"), COLUMNS, rows)
-    draw(rows, targets, folder / "dft.png")
+    draw(folder)
     print("\n\n".join(table(rows, *part) for part in measured(targets)))
 
 

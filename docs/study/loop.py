@@ -1,6 +1,6 @@
 """How few labels a potential needs that chooses them itself: water on CuAu, with GFN1-xTB.
 
-    python docs/study/loop.py --folder FOLDER [--results FOLDER] [--data DATA] [--quick]
+    python docs/study/loop.py --folder FOLDER [--results FOLDER] [--data DATA] [--quick] [--draw]
 
 DATA has two trajectories of Cu10Au9 with GFN1-xTB energies and forces: one-water.extxyz.xz and six-waters.extxyz.xz.
 aenet-py learn starts from the first frame with six molecules and labels with tblite what it is uncertain of, for five
@@ -13,6 +13,7 @@ command resumes.
 from __future__ import annotations
 
 import argparse
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from typing import Any
 import numpy as np
 import paper
 import steps
+import training
 from results import Results, Rows, Task, compute
 from training import DATA, JUDGED
 
@@ -28,6 +30,7 @@ from aenet_py import evaluate, init, read, stability, train
 from aenet_py.active import places
 from aenet_py.active.learn import learn
 from aenet_py.analysis import figures
+from aenet_py.analysis.pages import DASHES, MARKERS
 from aenet_py.evaluation.calibrate import rank_correlation
 from aenet_py.formats import committee, extxyz, tables
 from aenet_py.inputs.learn import Explore, First, Labelling, LearnInput, Pick, Stop
@@ -37,6 +40,10 @@ from aenet_py.structure import Structure
 CALCULATOR = "tblite:method=GFN1-xTB,electronic_temperature=600"
 MEMBERS = 4
 COLUMNS = ("seed", "labels", "energy, meV/atom", "force, meV/Å", "rank correlation", "stable, ps")
+DRAWN = {  # columns of the figure, and labels of their axes
+    "force, meV/Å": "force component RMSE (meV/Å)", "energy, meV/atom": "energy RMSE (meV/atom)",
+    "rank correlation": "rank correlation",
+}  # fmt: skip
 EVERY = 3  # frames of six molecules between those that judge
 
 
@@ -117,22 +124,29 @@ def compared(study: steps.Places, potentials: str, labels: int, key: Mapping[str
     return {"finetuning": [row], **steps.simulation(study, potentials, place, key)}
 
 
-def draw(rows: Sequence[dict[str, Any]], reference: dict[str, Any], path: Path) -> None:
-    """Errors against the number of labels; reference : the row of one molecule."""
+def draw(folder: Path) -> None:
+    """Draw loop.png from loop.csv: errors against the number of labels, a line for each seed."""
+    reference, *rows = training.table(folder / "loop.csv")
     figure, axes = figures.panels(1, 3)
-    for axis, name in zip(axes[0], ("force, meV/Å", "energy, meV/atom", "rank correlation"), strict=True):
-        for seed in sorted({row["seed"] for row in rows}):
+    looks = list(zip(itertools.cycle(DASHES), MARKERS, strict=False))
+    for axis, (column, label) in zip(axes[0], DRAWN.items(), strict=True):
+        seeds = dict.fromkeys(row["seed"] for row in rows)
+        for seed, (line, marker) in zip(seeds, itertools.cycle(looks), strict=False):
             own = [row for row in rows if row["seed"] == seed]
-            axis.plot(
-                [row["labels"] for row in own], [row[name] for row in own], "o-", markersize=3, label=f"seed {seed}"
-            )
-        axis.axhline(reference[name], color="0.4", linestyle="--", label=f"{reference['labels']} of one molecule")
-        axis.set(xlabel="labels", ylabel=name, ylim=(0, None))
-    axes[0, 0].legend(fontsize=7)
-    figures.save(figure, str(path))
+            x, y = ([float(row[name]) for row in own] for name in ("labels", column))
+            style = {"color": figures.SET_COLORS["six"], "linestyle": line, "marker": marker, "markersize": 4}
+            axis.plot(x, y, linewidth=1, label=f"learn, seed {seed}", **style)
+        judged_by = f"{reference['labels']} frames with one molecule"
+        axis.axhline(float(reference[column]), color="0.5", linestyle=":", label=judged_by)
+        axis.set(xlabel="labelled structures", ylabel=label)
+        figures.values_run(axis, [float(row["labels"]) for row in rows])
+        figures.from_zero(axis)
+    handles, _ = axes[0, 0].get_legend_handles_labels()
+    figures.legend_outside(figure, handles, len(handles))
+    figures.save(figure, str(folder / "loop.png"))
 
 
-def table(rows: Sequence[dict[str, Any]]) -> str:
+def summary(rows: Sequence[dict[str, Any]]) -> str:
     """The last generation of each seed, and the committee of one molecule, in Markdown."""
     lines = [f"| {' | '.join(COLUMNS)} |", f"|{' --- |' * len(COLUMNS)}"]
     for row in {row["seed"]: row for row in rows}.values():
@@ -147,7 +161,11 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--results", type=Path, help="tables of paper.py, which get rows")
     parser.add_argument("--quick", action="store_true", help="a test run")
+    parser.add_argument("--draw", action="store_true", help=training.DRAW)
     options = parser.parse_args()
+    if options.draw:
+        draw(options.folder)
+        return
     size, folder = (QUICK if options.quick else FULL), options.folder
     study = steps.Places(options.data, folder, paper.QUICK if options.quick else paper.FULL)
     folder.mkdir(parents=True, exist_ok=True)
@@ -163,12 +181,12 @@ def main() -> None:
         found, potentials = loop(folder, size, start, tested, seed)
         rows += found
         tables.write(str(folder / "loop.csv"), COLUMNS, [reference, *rows])
-        draw(rows, reference, folder / "loop.png")
+        draw(folder)
         if results is not None:
             key = {"set": f"{size.stop.labels} chosen", "way": "learn", "seed": seed + 1}
             task = Task("finetuning", key, compared, (potentials, found[-1]["labels"]))
             compute(results.missing([task]), study, results, 1)
-    print(table([reference, *rows]))
+    print(summary([reference, *rows]))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,12 @@
-"""Shared parts of the studies: set-ups, and errors of potentials."""
+"""Shared parts of the studies: set-ups, errors of potentials, and tables."""
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +18,7 @@ DATA = Path(__file__).parent / "data"  # structures with GFN1-xTB energies and f
 FIRST = 673  # frames of the first trajectory with one molecule; the others start from it
 FRAME = 0.01  # ps between frames of trajectories
 JUDGED = 300  # frames of six molecules at the start of the trajectory, from which those that judge are taken
+DRAW = "only draw the figure from the tables in FOLDER"
 TARGET = ("Cu", "Au", "O", "H")
 LAYERS = ((15, "tanh"), (15, "tanh"))
 
@@ -68,3 +71,9 @@ def errors(potentials: Potentials, structures: Sequence[Structure], relative: bo
     differences = energies - (np.mean(energies) if relative else 0.0)
     energy, force = (1e3 * float(np.sqrt(np.mean(values**2))) for values in (differences, forces))
     return energy, force
+
+
+def table(path: Path) -> list[dict[str, Any]]:
+    """The rows of a CSV file, as text by column."""
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))

@@ -1,6 +1,6 @@
 """Which uncertainty follows the true errors: the spread of a committee, or distances to the training set.
 
-    python docs/study/uncertainty.py --folder FOLDER [--data DATA] [--quick]
+    python docs/study/uncertainty.py --folder FOLDER [--data DATA] [--quick] [--draw]
 
 DATA has one-water.extxyz.xz and six-waters.extxyz.xz, structures of Cu10Au9 with one and six molecules and their
 GFN1-xTB energies and forces.  Committees of four potentials are trained on four fifths of the first, in blocks of
@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import training
 from training import DATA, FIRST, JUDGED, TARGET, setups
 
 from aenet_py import read, train
 from aenet_py.analysis import figures
+from aenet_py.analysis.pages import MARKERS
 from aenet_py.descriptors.model import species_of
 from aenet_py.evaluation.calibrate import calibrate, rank_correlation
 from aenet_py.formats import potential_files, tables
@@ -35,6 +37,8 @@ COLUMNS = (
     "seed", "method", "structures", "atoms", "rmse_eV_per_A", "estimated_eV_per_A", "rank_correlation",
     "largest_possible", *(f"rank_correlation_{symbol}" for symbol in TARGET),
 )  # fmt: skip
+LOOKS = {"one molecule": (figures.SET_COLORS["test"], -0.15), "six molecules": (figures.SET_COLORS["six"], 0.15)}
+ENDS = (0.05, 2.0)  # eV/Å, of the axes of errors
 Row = dict[str, Any]
 
 
@@ -91,19 +95,33 @@ def row(seed: int, method: str, name: str, values: tuple[np.ndarray, np.ndarray,
     return found
 
 
-def draw(values: dict[tuple[str, str], tuple[np.ndarray, np.ndarray, np.ndarray]], path: Path) -> None:
-    """True against estimated errors, a panel for each method; the line has both equal."""
-    methods = list(dict.fromkeys(method for method, _ in values))
-    figure, axes = figures.panels(1, len(methods))
-    for axis, method in zip(axes[0], methods, strict=True):
-        for (other, name), (_, estimated, errors) in values.items():
-            if other == method:
-                axis.loglog(estimated, errors, ".", markersize=2, label=name)
-        ends = np.array([0.02, 3.0])
-        axis.loglog(ends, ends, color="black", linewidth=0.8)
-        axis.set(xlabel="estimated error (eV/Å)", ylabel="true error (eV/Å)", title=method)
-    axes[0, 0].legend()
-    figures.save(figure, str(path))
+def draw(folder: Path) -> None:
+    """Draw uncertainty.png from uncertainty.csv: rank correlations, and estimated against true errors."""
+    rows = training.table(folder / "uncertainty.csv")
+    methods = list(dict.fromkeys(each["method"] for each in rows))
+    figure, ((ranks, errors),) = figures.panels(1, 2)
+    for name, (color, shift) in LOOKS.items():
+        for place, method in enumerate(methods):
+            some = [each for each in rows if (each["structures"], each["method"]) == (name, method)]
+            found, possible, true, estimated = (
+                np.array([float(each[column]) for each in some])
+                for column in ("rank_correlation", "largest_possible", "rmse_eV_per_A", "estimated_eV_per_A")
+            )
+            marker = list(MARKERS)[place]
+            x = place + shift + 0.06 * (np.arange(len(some)) - (len(some) - 1) / 2)
+            ranks.plot(x, found, marker, color=color, markersize=5)
+            ranks.plot(x, possible, "_", color=color, markersize=8)
+            errors.plot(true, estimated, marker, color=color, markersize=5, label=f"{name}, {method}")
+    ranks.set_xticks(range(len(methods)), methods)
+    ranks.set(ylabel="rank correlation", ylim=(0, 1), title="dashes: largest possible")
+    errors.axline((0.1, 0.1), slope=1, color="0.6", linewidth=0.8, zorder=0)
+    for which in ("x", "y"):
+        errors.set(**{f"{which}lim": ENDS, f"{which}scale": "log"})
+        figures.plain_log_ticks(errors, which)
+    errors.set(xlabel="true error, RMS (eV/Å)", ylabel="estimated error, RMS (eV/Å)", aspect="equal")
+    handles, _ = errors.get_legend_handles_labels()
+    figures.legend_outside(figure, handles, 2)
+    figures.save(figure, str(folder / "uncertainty.png"))
 
 
 def main() -> None:
@@ -111,7 +129,11 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=DATA, help="reference data (default: beside this script)")
     parser.add_argument("--folder", type=Path, required=True, help="folder for all results")
     parser.add_argument("--quick", action="store_true", help="run a very small study, as a test")
+    parser.add_argument("--draw", action="store_true", help=training.DRAW)
     options = parser.parse_args()
+    if options.draw:
+        draw(options.folder)
+        return
     folder, step = options.folder.resolve(), 40 if options.quick else 1
     folder.mkdir(parents=True, exist_ok=True)
     one = read(options.data / "one-water.extxyz.xz", slice(FIRST))
@@ -124,7 +146,6 @@ def main() -> None:
     )
     sets = {"one molecule": tested, "six molecules": six[:: 2 * step]}
     rows: list[Row] = []
-    shown: dict[tuple[str, str], tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
     for seed in SEEDS[: 1 if options.quick else None]:
         numbers = range(10 * seed + 1, 10 * seed + 1 + N_MEMBERS)
         committee = [member(folder, fitted, number, 3 if options.quick else EPOCHS) for number in numbers]
@@ -132,12 +153,9 @@ def main() -> None:
             members = committee if method == COMMITTEE else committee[:1]
             calibrated = calibrate(members, fitted, validation, method=method)
             for name, structures in sets.items():
-                values = judged(members, calibrated.uncertainty, structures)
-                rows.append(row(seed, method, name, values))
-                if seed == SEEDS[0]:
-                    shown[method, name] = values
+                rows.append(row(seed, method, name, judged(members, calibrated.uncertainty, structures)))
     tables.write(str(folder / "uncertainty.csv"), COLUMNS, rows)
-    draw(shown, folder / "uncertainty.png")
+    draw(folder)
     names = ("rank_correlation", "largest_possible", "rmse_eV_per_A", "estimated_eV_per_A")
     print(f"| structures | method | {' | '.join(names)} |\n|{' --- |' * (2 + len(names))}")
     for name in sets:

@@ -1,22 +1,22 @@
 """What keeps simulations of water on CuAu stable: repulsion, pre-training, replay.
 
-    python docs/study/water.py --folder FOLDER [--data DATA] [--quick]
+    python docs/study/water.py --folder FOLDER [--data DATA] [--quick] [--draw]
 
 DATA has three files of structures with GFN1-xTB energies and forces: database.extxyz.xz (clusters of six metals with
 adsorbates), one-water.extxyz.xz and six-waters.extxyz.xz (trajectories of Cu10Au9).  Potentials for one water molecule
 are trained from scratch and by transfer from the database, and simulated with six molecules, at 300 and 500 K with ten
-seeds.  Writes water.csv and water.png, and prints a table.  Repeating the command resumes.
+seeds.  Writes water.csv, water-runs.csv and water.png, and prints a table.  Repeating the command resumes.
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import training
 from training import DATA, FIRST, JUDGED, LAYERS, TARGET, errors, setups
 
 from aenet_py import read, stability, train, transfer
@@ -25,6 +25,8 @@ from aenet_py.formats import potential_files, tables
 from aenet_py.potentials.potential import Potential
 from aenet_py.runtime.workers import processors
 from aenet_py.structure import Structure
+from aenet_py.studies.looks import of_ways
+from aenet_py.survival.kaplan_meier import survival
 from aenet_py.survival.results import Stability
 
 ALL = (*TARGET, "Ag", "Pd", "Pt", "Ni", "C", "N")
@@ -35,6 +37,7 @@ WAYS: dict[str, dict[str, Any] | None] = {  # arguments of transfer; None: from 
     "scratch": None, "scratch, repulsion": None, "transfer": {"freeze": 0}, "transfer, frozen": {"freeze": 1},
     "transfer, anchor": {"freeze": 0, "anchor": 1e-3}, "transfer, replay": {"freeze": 0, "share": 0.3},
 }  # fmt: skip
+RUN_COLUMNS = ("way", "temperature_K", "seed", "stable_ps", "finished")
 SIMULATED = ("scratch", "scratch, repulsion", "transfer", "transfer, replay")
 
 
@@ -108,20 +111,34 @@ def row(way: str, potential: Potential, data: dict[str, list[Structure]], found:
     return values
 
 
-def draw(studies: dict[str, Stability], path: Path) -> None:
-    """Survival curves of all ways, a panel for each temperature."""
-    n = len(next(iter(studies.values())).conditions)
-    figure, axes = figures.panels(1, n)
-    for number, axis in enumerate(axes[0]):
-        for (way, found), style in zip(studies.items(), itertools.cycle(("-", "--", ":", "-.")), strict=False):
-            curve = found.conditions[number].survival
-            times = np.append(curve.times, found.time)
-            values = np.append(curve.probability, curve.probability[-1])
-            axis.step(times, values, where="post", linestyle=style, label=way)
-        title = f"{found.conditions[number].temperature:g} K"
+def runs(way: str, found: Stability) -> list[dict[str, Any]]:
+    """A row for each simulation."""
+    return [
+        dict(zip(RUN_COLUMNS, (way, each.temperature, seed, run.time, int(run.finished)), strict=True))
+        for each in found.conditions
+        for seed, run in enumerate(each.runs, 1)
+    ]
+
+
+def draw(folder: Path) -> None:
+    """Draw water.png from water-runs.csv: survival curves of all ways, a panel for each temperature."""
+    rows = training.table(folder / "water-runs.csv")
+    ways = of_ways([row["way"] for row in rows])
+    temperatures = list(dict.fromkeys(row["temperature_K"] for row in rows))
+    end = max(float(row["stable_ps"]) for row in rows)
+    figure, axes = figures.panels(1, len(temperatures))
+    for axis, kelvin in zip(axes[0], temperatures, strict=True):
+        for way, look in ways.items():
+            some = [row for row in rows if (row["way"], row["temperature_K"]) == (way, kelvin)]
+            failed = np.array([row["finished"] == "0" for row in some])
+            curve = survival(np.array([float(row["stable_ps"]) for row in some]), failed)
+            times, values = np.append(curve.times, end), np.append(curve.probability, curve.probability[-1])
+            axis.step(times, values, where="post", color=look.color, linestyle=look.line, label=way)
+        title = f"{float(kelvin):g} K"
         axis.set(xlabel="time (ps)", ylabel="share of stable runs", title=title, ylim=(-0.02, 1.05))
-    axes[0, 0].legend()
-    figures.save(figure, str(path))
+    handles, _ = axes[0, 0].get_legend_handles_labels()
+    figures.legend_outside(figure, handles, len(handles))
+    figures.save(figure, str(folder / "water.png"))
 
 
 def shown(value: object) -> str:
@@ -135,7 +152,11 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=DATA, help="reference data (default: beside this script)")
     parser.add_argument("--folder", type=Path, required=True, help="folder for all results")
     parser.add_argument("--quick", action="store_true", help="run a very small study, as a test")
+    parser.add_argument("--draw", action="store_true", help=training.DRAW)
     options = parser.parse_args()
+    if options.draw:
+        draw(options.folder)
+        return
     folder, size = options.folder.resolve(), QUICK if options.quick else Size()
     folder.mkdir(parents=True, exist_ok=True)
     database, one, six = (
@@ -159,7 +180,9 @@ def main() -> None:
     columns = list(dict.fromkeys(name for each in rows for name in each))
     complete = [{name: each.get(name, "") for name in columns} for each in rows]
     tables.write(str(folder / "water.csv"), columns, complete)
-    draw(studies, folder / "water.png")
+    simulated = [row for way, found in studies.items() for row in runs(way, found)]
+    tables.write(str(folder / "water-runs.csv"), RUN_COLUMNS, simulated)
+    draw(folder)
     print(f"| {' | '.join(columns)} |\n|{' --- |' * len(columns)}")
     for each in complete:
         print(f"| {' | '.join(shown(value) for value in each.values())} |")

@@ -86,7 +86,7 @@ def _distances(axis: Any, checked: Checked) -> None:
     axis.set(xlabel="shortest distance (Å)")
     axis.set_xlim(0, 1.1 * max([*bonds, *lengths.values()], default=1.0))
     if shown:
-        axis.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0))
+        figures.legend_above(axis)
 
 
 def _in_order(axis: Any, checked: Checked) -> None:
