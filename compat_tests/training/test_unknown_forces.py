@@ -429,3 +429,24 @@ def test_training_sets_cannot_say_it(capfd):
     setups = {symbol: f"{symbol}.stp" for symbol in TYPES}
     with pytest.warns(AenetWarning, match="74 components in 6 structures.*a training set cannot say so"):
         aenet_py.generate("fixed.xyz", setups, dict.fromkeys(TYPES, 0.0), "other.train")
+
+
+def test_recompute_warns_of_what_a_training_set_cannot_say():
+    """It reads the structures again, but trains on the forces of the set."""
+    setups = {symbol: f"{symbol}.stp" for symbol in TYPES}
+    settings = {key: value for key, value in SETTINGS.items() if key not in ("setups", "atomic_energies")}
+    for name in ("fixed", "held"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", AenetWarning)
+            aenet_py.generate(f"{name}.xyz", setups, dict.fromkeys(TYPES, 0.0), f"{name}.train")
+    with pytest.warns(AenetWarning) as told:
+        aenet_py.train("fixed.train", NETWORKS, memory_mode="recompute", **{**settings, "iterations": 1})
+    (text,) = [str(each.message) for each in told if "constraints" in str(each.message)]
+    assert text.startswith("fixed.train: forces that are zero because constraints hold atoms fixed are not known: ")
+    assert ": 74 components in 6 structures, such as fixed.xyz#0; a training set cannot say so" in text
+    Path("held").mkdir()
+    shutil.copyfile("held.xyz", "held/held.xyz")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        more = {"iterations": 1, "folder": "held"}
+        aenet_py.train("held.train", NETWORKS, memory_mode="recompute", **{**settings, **more})
