@@ -14,7 +14,7 @@ from aenet_py.errors import AenetError, InputError
 from aenet_py.formats import gradients, records, trainset
 from aenet_py.formats.records import RecordReader
 from aenet_py.formats.source import Advance
-from aenet_py.formats.trainset import Footer, Header
+from aenet_py.formats.trainset import Footer, Header, StructureEntry
 from aenet_py.inputs import setup as setups
 from aenet_py.pipelines.featurize import RunningEnergies
 from aenet_py.runtime.output import PendingFile, already_exists, complete_together
@@ -59,7 +59,7 @@ def merge(paths: Sequence[str], output: str, advance: Advance) -> Merged:
     Raises
     ------
     AenetError
-        If the sets cannot be joined or output exists; nothing is written then.
+        If the sets cannot be joined, gradients are not those of their set, or output exists; nothing is written then.
     """
     if os.path.exists(output):
         raise already_exists(output)
@@ -70,12 +70,12 @@ def merge(paths: Sequence[str], output: str, advance: Advance) -> Merged:
         raise AenetError(f"{path}: no such file; all training sets must have gradients, or none")
     sizes = np.array([setup.n_features for setup in footer.setups], dtype=np.int64)
     statistics, energies = RunningStatistics(sizes), RunningEnergies(n_announced)
-    n_atoms = 0
+    n_atoms, entries = 0, [list[StructureEntry]() for _ in paths]
     with contextlib.ExitStack() as stack:
         train = stack.enter_context(PendingFile(output))
         forces = stack.enter_context(PendingFile(f"{output}.forces")) if all(with_gradients) else None
         train.write(trainset.header(Header(first.types, first.atomic_energies, n_announced)))
-        for path in paths:
+        for path, of_set in zip(paths, entries, strict=True):
             with trainset.open_source(path) as source:
                 header = trainset.read_header(source)
                 own, tally = trainset.footer_ahead(source, header), trainset.TrainingSetTotals()
@@ -85,13 +85,14 @@ def merge(paths: Sequence[str], output: str, advance: Advance) -> Merged:
                     statistics.add(batch.atoms.types.astype(np.int64), features)
                     for entry in batch.entries:
                         energies.add(entry.energy / entry.n_atoms)
+                    of_set.extend(batch.entries)
                     advance(source.advanced())
                 trainset.finish(source, header, own, tally)
                 advance(source.advanced())
                 n_atoms += tally.n_atoms
         train.write(trainset.footer(Footer(n_atoms, energies.result(), footer.setups, tuple(statistics.result()))))
         if forces is not None:
-            _join_gradients(paths, n_announced, forces, advance)
+            _join_gradients(paths, entries, n_announced, forces, advance)
         complete_together(train, [] if forces is None else [forces])
     return Merged(n_announced, energies.n_included, n_atoms, forces is not None)
 
@@ -118,16 +119,20 @@ def _check(paths: Sequence[str]) -> tuple[Header, Footer, int]:
     return *ends[0], n_announced
 
 
-def _join_gradients(paths: Sequence[str], n_announced: int, output: PendingFile, advance: Advance) -> None:
-    """Copy everything between header and footer of each file."""
+def _join_gradients(
+    paths: Sequence[str], entries: Sequence[Sequence[StructureEntry]], n_announced: int, output: PendingFile,
+    advance: Advance,
+) -> None:  # fmt: skip
+    """Copy everything between header and footer of each file; entries : the structures of each set."""
     output.write(gradients.header(n_announced))
     most = 0
     size = records.record_size(4)
-    for path in paths:
+    for path, expected in zip(paths, entries, strict=True):
         with RecordReader(gradients.path_of(path)) as source, trainset.open_source(path) as of:
-            announced, expected = gradients.read_header(source), trainset.read_header(of).n_structures
-            if announced != expected:
-                raise InputError(source.path, f"found {announced} structures; expected {expected}, as in {path}")
+            announced, n_structures = gradients.read_header(source), trainset.read_header(of).n_structures
+            if announced != n_structures:
+                raise InputError(source.path, f"found {announced} structures; expected {n_structures}, as in {path}")
+            _check_gradients(path, expected)
             start, stop = source.offset, source.window.size - size
             source.skip(0, stop - start)
             source.place = "footer"
@@ -139,3 +144,17 @@ def _join_gradients(paths: Sequence[str], n_announced: int, output: PendingFile,
                 output.write(source.window.view(begin, n_bytes))
                 advance(n_bytes)
     output.write(gradients.footer(most))
+
+
+def _check_gradients(path: str, expected: Sequence[StructureEntry]) -> None:
+    """Raise InputError unless the gradients beside a training set are whole and those of its structures."""
+    file = gradients.path_of(path)
+    with RecordReader(file) as source:
+        steps = gradients.read(source, gradients.skip_atoms)
+        found = [step for step in steps if isinstance(step, gradients.GradientEntry)]
+    if len(found) != len(expected):
+        raise InputError(file, f"has {len(found)} structures, but {path} has {len(expected)}")
+    for number, (one, other) in enumerate(zip(found, expected, strict=True), 1):
+        if (one.path.rstrip(), one.n_atoms, one.n_types) != (other.path.rstrip(), other.n_atoms, other.n_types):
+            message = f"structure {number}: found {one.path.strip()} with {one.n_atoms} atoms"
+            raise InputError(file, f"{message}; expected {other.path.strip()} with {other.n_atoms}, as in {path}")

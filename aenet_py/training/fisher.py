@@ -1,7 +1,8 @@
 """How much each weight of a transfer's source matters: the diagonal of its Fisher information.
 
 J. Kirkpatrick et al., PNAS 114, 3521 (2017), for errors of energies per atom and of force components that are normal
-and weighted as in the loss.  Then it is the mean of squared derivatives of the predictions, whatever the labels.
+and weighted as in the loss.  Then it is the mean of squared derivatives of the predictions, whatever the labels.  Force
+components that are not known are left out, as they are there.
 """
 
 from __future__ import annotations
@@ -44,10 +45,11 @@ def information(networks: Networks, data: Data, alpha: float) -> torch.Tensor:
     chosen = data.structures.with_forces
     parts = [([k for k in some if chosen[k]], [k for k in some if not chosen[k]]) for some in _numbers(n)]
     of_energies, of_forces = torch.zeros_like(networks.values), torch.zeros_like(networks.values)
-    n_atoms = 0
+    force_weight = 0.0
     for batch in batches.assemble(data, parts, False, ALONE):
-        n_atoms += _add(networks, batch.to(device), scales, of_energies, of_forces)
-    return (1.0 - alpha) * of_energies / n + (alpha * of_forces / n_atoms if n_atoms else 0.0)
+        _add(networks, batch.to(device), scales, of_energies, of_forces)
+        force_weight += batch.whole.force_weight
+    return (1.0 - alpha) * of_energies / n + (alpha * of_forces / force_weight if force_weight else 0.0)
 
 
 def _numbers(n: int) -> list[range]:
@@ -57,11 +59,14 @@ def _numbers(n: int) -> list[range]:
 def _add(
     networks: Networks, batch: Batch, scales: Sequence[torch.Tensor], of_energies: torch.Tensor,
     of_forces: torch.Tensor,
-) -> int:  # fmt: skip
-    """Add the squares of the derivatives of a batch's energies per atom and forces; returns the atoms with forces."""
-    evaluation = loop.evaluate(networks, batch, scales)
+) -> None:  # fmt: skip
+    """Add the squares of the derivatives of a batch's energies per atom and known forces."""
+    evaluation, n = loop.evaluate(networks, batch, scales), len(batch.energies)
+    n_forces = 0 if batch.forces is None else batch.forces.numel()
+    is_force = torch.arange(n + n_forces, device=networks.values.device) >= n
+    if batch.known is not None:
+        is_force[n:] = batch.known.flatten() > 0
     for places, rows in jacobian.blocks(networks, batch, evaluation, scales, MOST_ROWS):
-        squares, is_energy = rows**2, places < len(batch.energies)
-        of_energies += squares[is_energy].sum(dim=0)
-        of_forces += squares[~is_energy].sum(dim=0)
-    return batch.whole.n_atoms
+        squares = rows**2
+        of_energies += squares[places < n].sum(dim=0)
+        of_forces += squares[is_force[places]].sum(dim=0)

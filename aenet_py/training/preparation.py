@@ -19,8 +19,9 @@ from aenet_py.formats.text import native
 from aenet_py.formats.trainset import TrainingSet
 from aenet_py.inputs.loss import LossInput
 from aenet_py.inputs.train import TrainInput, Transfer
-from aenet_py.pipelines import atomic_energies
+from aenet_py.pipelines import atomic_energies, featurize
 from aenet_py.runtime import accelerate
+from aenet_py.structure import told_of_unknown
 from aenet_py.training import memory_estimate
 from aenet_py.training.data import dataset, direct, held_out, packing, replay, sets, splits, test_set, virials, weights
 from aenet_py.training.data.dataset import Data
@@ -171,7 +172,13 @@ def _prepared(
         accelerate.ready(packing)
     if computed is None and deck.memory_mode != "recompute":
         beside.enter_context(importing("torch"))
-    return dataset.prepare(deck, training_set, mine, advance, ranks.threads, computed, sizes)
+    unknown: list[tuple[str, int]] = []
+    data = dataset.prepare(deck, training_set, mine, advance, ranks.threads, computed, sizes, unknown)
+    if computed is None and deck.memory_mode == "recompute":
+        told = told_of_unknown(sorted(itertools.chain(*ranks.gathered(unknown))))
+        if told is not None:
+            events.warn(f"{deck.training_set}: {told}; {featurize.UNKNOWN}")
+    return data
 
 
 def _warn_of_shared(deck: TrainInput, paths: Sequence[str], roles: np.ndarray | None, events: Events) -> None:

@@ -109,6 +109,15 @@ def test_gradients_that_are_missing_or_damaged(made, capsys):
     content = forces.read_bytes()
     forces.write_bytes(content[:-6])
     refused("part2.train.forces:", capsys, *parts, "-o", "new")
+    middle = len(content) // 2
+    forces.write_bytes(content[:middle] + content[-12:])
+    refused("part2.train.forces:", capsys, *parts, "-o", "new")
+    forces.write_bytes(content[:-8] + b"\xff\xff\xff\x7f" + content[-4:])
+    refused("part2.train.forces:", capsys, *parts, "-o", "new")
+    name = b"xsf/"
+    assert name in content
+    forces.write_bytes(content.replace(name, b"abc/", 1))
+    refused("part2.train.forces: structure 1: found abc/", capsys, *parts, "-o", "new")
     forces.write_bytes(Path("whole.train.forces").read_bytes())
     refused("part2.train.forces: found 14 structures; expected 11, as in part2.train", capsys, *parts, "-o", "new")
     forces.unlink()

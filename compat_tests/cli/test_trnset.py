@@ -283,6 +283,17 @@ def test_what_cannot_be_normalised(folder, capsys):
     stored(dataclasses.replace(SMALL, footer=equal))
     message = "in.train: cannot normalise the energies: all energies per atom are equal"
     refused(folder, capsys, message, "in.train", "out")
+    Path("in.train").write_bytes(
+        trainset.header(dataclasses.replace(SMALL.header, n_structures=0))
+        + trainset.footer(dataclasses.replace(SMALL.footer, n_atoms=0))
+    )
+    refused(folder, capsys, "in.train: found no structures; expected at least one to normalise", "in.train", "out")
+    for energy in (np.nan, np.inf):
+        first, *others = SMALL.structures.entries
+        changed = StructureBatch((dataclasses.replace(first, energy=energy), *others), SMALL.structures.atoms)
+        stored(dataclasses.replace(SMALL, structures=changed))
+        message = f"in.train: cannot normalise the energies: that of {first.path} is {energy:g} eV"
+        refused(folder, capsys, message, "in.train", "out")
     message = "none/out: cannot be written: No such file or directory"
     stored(SMALL)
     refused(folder, capsys, message, "in.train", "none/out")

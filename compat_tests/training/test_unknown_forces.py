@@ -27,7 +27,7 @@ from aenet_py.formats import trained
 from aenet_py.inputs import repulsion
 from aenet_py.inputs import train as inputs
 from aenet_py.structure import as_structure
-from aenet_py.training import committee, loop, model, preparation
+from aenet_py.training import committee, fisher, loop, model, preparation
 from aenet_py.training.data import batches
 from aenet_py.training.events import Events
 from aenet_py.training.ranks import ALONE
@@ -149,12 +149,15 @@ def train(name, **changes):
         return aenet_py.train(name, NETWORKS, **settings)
 
 
-def references(batch) -> tuple[np.ndarray, np.ndarray]:
-    """Forces and which of them are known, (n_atoms, 3), atom by atom as the batch has them; from the structures."""
+def references(batch, symbols: tuple[str, ...] = ("Au", "Cu")) -> tuple[np.ndarray, np.ndarray]:
+    """Forces and which of them are known, (n_atoms, 3), atom by atom as the batch has them; from the structures.
+
+    symbols : of the networks.
+    """
     forces, known = [], []
     for path in batch.paths:
         (frame,) = aenet_py.read(path)
-        order = np.argsort([("Au", "Cu").index(name) for name in frame.names()], kind="stable")
+        order = np.argsort([symbols.index(name) for name in frame.names()], kind="stable")
         forces.append(frame.forces[order])
         unknown = np.zeros((frame.n_atoms, 3), bool) if frame.unknown_forces is None else frame.unknown_forces
         known.append(~unknown[order])
@@ -228,6 +231,39 @@ def test_least_squares_have_the_gradient_of_the_loss():
     torch.testing.assert_close(
         -step / (errors.energy * terms.energy_weight), wanted, rtol=1e-5, atol=1e-6 * float(wanted.abs().max())
     )
+
+
+@torch.no_grad()
+def test_the_fisher_information_is_that_of_known_forces(monkeypatch):
+    """Against finite differences of the energies per atom and the known forces that a transfer's source predicts."""
+    captured, information = [], fisher.information
+
+    def capture(*arguments):
+        captured.append((arguments, information(*arguments)))
+        return captured[-1][1]
+
+    monkeypatch.setattr(fisher, "information", capture)
+    train("true.xyz", iterations=1)
+    settings = {"freeze": 0, "fisher": "fixed.xyz", "anchor": 0.1, "iterations": 1, "folder": "new"}
+    with pytest.warns(AenetWarning, match=TOLD):
+        aenet_py.transfer("true.xyz", "true.xyz.run", **{**SETTINGS, **settings})
+    [((networks, data, alpha), found)] = captured
+    scales = [torch.from_numpy(scale) for scale in data.feature_scales]
+    (batch,) = batches.assemble(data, [(list(range(6)), [])], False)
+    _, known = references(dataclasses.replace(batch, paths=[Path(path).name for path in batch.paths]), TYPES)
+    mask = torch.from_numpy(known)
+
+    def predicted(values: torch.Tensor) -> torch.Tensor:
+        evaluation = loop.evaluate(networks.like(values), batch, scales)
+        energies = evaluation.energies / batch.n_atoms * ((1.0 - alpha) / 6) ** 0.5
+        return torch.cat([energies, evaluation.forces[mask] * (3 * alpha / int(known.sum())) ** 0.5])
+
+    for place in range(0, len(found), 7):
+        step = torch.zeros_like(networks.values)
+        step[place] = 1e-5
+        derivatives = (predicted(networks.values + step) - predicted(networks.values - step)) / 2e-5
+        assert float(found[place]) == pytest.approx(float((derivatives**2).sum()), rel=1e-5, abs=1e-9)
+    assert not torch.allclose(information(networks, dataclasses.replace(data, known=None), alpha), found, rtol=1e-2)
 
 
 @torch.no_grad()
@@ -393,3 +429,24 @@ def test_training_sets_cannot_say_it(capfd):
     setups = {symbol: f"{symbol}.stp" for symbol in TYPES}
     with pytest.warns(AenetWarning, match="74 components in 6 structures.*a training set cannot say so"):
         aenet_py.generate("fixed.xyz", setups, dict.fromkeys(TYPES, 0.0), "other.train")
+
+
+def test_recompute_warns_of_what_a_training_set_cannot_say():
+    """It reads the structures again, but trains on the forces of the set."""
+    setups = {symbol: f"{symbol}.stp" for symbol in TYPES}
+    settings = {key: value for key, value in SETTINGS.items() if key not in ("setups", "atomic_energies")}
+    for name in ("fixed", "held"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", AenetWarning)
+            aenet_py.generate(f"{name}.xyz", setups, dict.fromkeys(TYPES, 0.0), f"{name}.train")
+    with pytest.warns(AenetWarning) as told:
+        aenet_py.train("fixed.train", NETWORKS, memory_mode="recompute", **{**settings, "iterations": 1})
+    (text,) = [str(each.message) for each in told if "constraints" in str(each.message)]
+    assert text.startswith("fixed.train: forces that are zero because constraints hold atoms fixed are not known: ")
+    assert ": 74 components in 6 structures, such as fixed.xyz#0; a training set cannot say so" in text
+    Path("held").mkdir()
+    shutil.copyfile("held.xyz", "held/held.xyz")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        more = {"iterations": 1, "folder": "held"}
+        aenet_py.train("held.train", NETWORKS, memory_mode="recompute", **{**settings, **more})

@@ -241,6 +241,7 @@ def _chosen(deck: TrainInput, n: int) -> np.ndarray:
 def prepare(
     deck: TrainInput, training_set: TrainingSet, mine: np.ndarray | None = None,
     advance: Advance = unwatched, threads: int = 1, of: Direct | None = None, sizes: Sequence[int] | None = None,
+    unknown: list[tuple[str, int]] | None = None,
 ) -> Data:  # fmt: skip
     """Select and order the structures and, with FORCES, read or compute their gradients.
 
@@ -260,6 +261,8 @@ def prepare(
         The training set's structures, unless it is in a file.
     sizes : sequence of int, optional
         Structures of each of the files (`TrainInput.sets`); by default, there is one.
+    unknown : list of tuple, optional
+        Filled as by `recompute.structures_of`.
 
     Returns
     -------
@@ -304,7 +307,10 @@ def prepare(
     np.add.at(in_each, (structure_of, networks), 1)
     packed, selected = None, np.zeros(len(entries), dtype=bool)
     if deck.alpha is not None:
-        packed, selected = _gradients(deck, training_set, networks, is_kept, mine, setups, threads, advance, of, sizes)
+        told = [] if unknown is None else unknown
+        packed, selected = _gradients(
+            deck, training_set, networks, is_kept, mine, setups, threads, advance, of, sizes, told
+        )  # fmt: skip
     structures = Structures(
         paths=[entries[i].path.strip() for i in numbers],
         energies=np.array([entries[i].energy for i in numbers]),
@@ -350,6 +356,7 @@ def checksum(data: Data) -> int:
 def _gradients(
     deck: TrainInput, training_set: TrainingSet, networks: np.ndarray, is_kept: np.ndarray, mine: np.ndarray | None,
     setups: list[Setup], threads: int, advance: Advance, of: Direct | None, sizes: Sequence[int] | None,
+    unknown: list[tuple[str, int]],
 ) -> tuple[Gradients | Pairs, np.ndarray]:  # fmt: skip
     """Gradients that this process needs, or pairs in their place, and which structures have forces to train on."""
     atoms, starts = training_set.structures.atoms, training_set.structures.starts
@@ -365,7 +372,7 @@ def _gradients(
     kept_atoms = np.repeat(is_kept, np.diff(starts))
     if recomputed:
         given = None if of is None else of.included.structures
-        structures = recompute.structures_of(deck.training_set, training_set, used, threads, given)
+        structures = recompute.structures_of(deck.training_set, training_set, used, threads, unknown, given)
         summed = _pairs(deck, training_set, structures, networks, setups, threads, advance)
         if summed is not None:
             kept_numbers = dataclasses.replace(summed, numbers=summed.numbers[is_kept])

@@ -110,8 +110,9 @@ def source(
 
 
 def structures_of(
-    path: str, training_set: TrainingSet, used: np.ndarray, threads: int, structures: Sequence[Structure] | None = None
-) -> list[Structure | None]:
+    path: str, training_set: TrainingSet, used: np.ndarray, threads: int, unknown: list[tuple[str, int]],
+    structures: Sequence[Structure] | None = None,
+) -> list[Structure | None]:  # fmt: skip
     """The structures of a training set that are used, None for all others.
 
     Parameters
@@ -124,6 +125,9 @@ def structures_of(
         Which structures are used.
     threads : int
         Threads that read.
+    unknown : list of tuple
+        Filled with path and number of unknown forces (`Structure.unknown_forces`) of each structure that has any: the
+        training set cannot say so.
     structures : sequence of Structure, optional
         All of them, if they are known; by default they are read from the files that the training set names.
 
@@ -164,6 +168,10 @@ def structures_of(
     with Workers(threads) as workers:
         for number, structure in zip(numbers, workers.in_order(checked, jobs), strict=True):
             found[number] = structure
+            part = slice(whole.starts[number], whole.starts[number + 1])
+            n_unknown = replace(structure, forces=whole.atoms.forces[part]).n_unknown_forces
+            if n_unknown:
+                unknown.append((structure.path, n_unknown))
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -76,6 +77,12 @@ def load(path: str, max_energy: float | None) -> ScaledSet:
 
 def scaled(path: str, given: TrainingSet, max_energy: float | None) -> TrainingSet:
     """Normalise a training set; path : its name in errors."""
+    if not given.structures.entries:
+        raise InputError(path, "found no structures; expected at least one to normalise")
+    for entry in given.structures.entries:  # one that is NaN would be left out as if it were above MAXENERGY
+        if not math.isfinite(entry.energy):
+            name = entry.path.strip()
+            raise InputError(path, f"cannot normalise the energies: that of {name} is {entry.energy:g} eV")
     low, high = given.footer.energies.low, given.footer.energies.high
     high = high if max_energy is None else min(high, max_energy)
     if not high > low:
