@@ -12,7 +12,7 @@ from aenet_py.errors import AenetError
 from aenet_py.runtime.output import PendingFile
 
 HELP = "find faults in structures, energies and forces"
-DESCRIPTION = """Look at structures before training: species, sizes, distances, energies and forces. Flags duplicates,
+DESCRIPTION = """Check structures before training: species, sizes, distances, energies and forces. Flags duplicates,
 atoms that are too close or isolated, missing labels, energies of another unit or level of theory or out of line, and
 forces with the wrong sign, in another unit or with a sum that is not zero. The exit status is 0 if nothing was flagged,
 2 if something was."""
@@ -21,7 +21,7 @@ FLAGGED = 2
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    about = "files with structures, folders of such, frames FILE#INDEX, or input files with FILES"
+    about = "files with structures, folders of these, frames FILE#INDEX, or input files with FILES"
     add("data", nargs="+", metavar="DATA", help=about)
     add("-o", "--output", metavar="OUT", help="new file for the structures that are not flagged, such as clean.extxyz")
     add("--figure", metavar="FILE", help="draw energies, forces and distances (.png, .svg or .pdf)")

@@ -8,14 +8,14 @@ import warnings
 from aenet_py.cli import common
 
 HELP = "write set-ups and input files for a training on structures"
-DESCRIPTION = """Look at structures and write a folder that is ready for a training: fingerprint set-ups, generate.in,
+DESCRIPTION = """Inspect structures and write a folder that is ready for training: fingerprint set-ups, generate.in,
 train.in, predict.in and a README.md with the commands to run. Prints what was chosen, and why. Existing files are not
 overwritten."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    about = "files with structures, folders of such, frames FILE#INDEX, or input files with FILES"
+    about = "files with structures, folders of these, frames FILE#INDEX, or input files with FILES"
     add("data", nargs="+", metavar="DATA", help=about)
     add(
         "-o", "--output", default="potential", metavar="FOLDER",

@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     common.add_threads(parser, "threads of each process", "1")
     add("--timeout", type=_seconds, metavar="S", help="longest time of a calculation in seconds (default: no limit)")
-    add("--retry", action="store_true", help="compute structures again that failed before")
+    add("--retry", action="store_true", help="compute failed structures again")
     add("--keep", action="store_true", help="keep the files that calculators write, not only those of failures")
     add(
         "--fmax",

@@ -8,7 +8,7 @@ import signal
 from aenet_py.cli import common
 
 HELP = "train with many settings and compare the errors"
-DESCRIPTION = """Train on the same structures with many settings (descriptor, cutoffs, optimiser, learning rate, weight
+DESCRIPTION = """Train on the same structures with many settings (descriptor, cutoffs, optimizer, learning rate, weight
 decay, weight of the forces, network) and compare the errors. Each run has its own folder; running the command again
 performs missing runs only."""
 

@@ -131,7 +131,7 @@ def _milli(value: float | None) -> float:
 
 
 def _convergence(means: Sequence[Mean]) -> Figure | None:
-    """Learning curves, averaged over the seeds: one column per optimiser, one colour per learning rate."""
+    """Learning curves, averaged over the seeds: one column per optimizer, one colour per learning rate."""
     kinds = _kinds(means)
     if not kinds or len(means) < 2:
         return None
