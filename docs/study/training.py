@@ -69,7 +69,7 @@ def errors(potentials: Potentials, structures: Sequence[Structure], relative: bo
     energies = np.array([each.energy_error for each in found])
     forces = np.concatenate([each.force_errors.ravel() for each in found])
     differences = energies - (np.mean(energies) if relative else 0.0)
-    energy, force = (1e3 * float(np.sqrt(np.mean(values**2))) for values in (differences, forces))
+    energy, force = (1e3 * float(np.sqrt(np.nanmean(values**2))) for values in (differences, forces))
     return energy, force
 
 
