@@ -156,10 +156,15 @@ def skip_atoms(source: RecordReader, number: int, entry: GradientEntry) -> int:
     return most_neighbors
 
 
-def selected(path: str) -> list[bool]:
-    """Whether the file has the gradients of each structure; InputError if it is damaged.  Little of it is read."""
+def entries(path: str) -> list[GradientEntry]:
+    """The structures of a file; InputError if it is damaged.  Little of it is read."""
     with RecordReader(path) as source:
-        return [step.selected for step in read(source, skip_atoms) if isinstance(step, GradientEntry)]
+        return [step for step in read(source, skip_atoms) if isinstance(step, GradientEntry)]
+
+
+def selected(path: str) -> list[bool]:
+    """Whether the file has the gradients of each structure; InputError as from `entries`."""
+    return [entry.selected for entry in entries(path)]
 
 
 def _footer_follows(source: RecordReader) -> bool:

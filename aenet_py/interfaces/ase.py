@@ -51,7 +51,7 @@ class ANNCalculator(Calculator):
     ``legacy_angular``     detected whether the potentials were trained by ænet before 2.0.4
     ``threads``            all      threads, at most one per processor; the results do not depend on it
     ``uncertainty``        found    file of ``aenet-py calibrate``
-    ``precision``          double   of most numbers; with single, forces differ by some 10⁻⁵ eV/Å
+    ``precision``          double   of most numbers; with single, forces differ by some 10⁻⁶ eV/Å
     ====================== ======== ====================================================================
 
     ====================== ======== ====================================================================

@@ -460,10 +460,8 @@ def _store_below_code(context, builder, given, values):
 
 def _add_at_code(context, builder, given, values):
     kind = given.args[0]
-    data, v = (
-        context.make_array(kind)(context, builder, values[0]).data,
-        _as(builder, values[2], _NUMBERS[kind.dtype.bitwidth]),
-    )
+    data = context.make_array(kind)(context, builder, values[0]).data
+    v = _as(builder, values[2], _NUMBERS[kind.dtype.bitwidth])
     for lane in range(v.type.count):
         place, number = (builder.extract_element(each, ir.Constant(_I32, lane)) for each in (values[1], v))
         target = builder.gep(data, [place])

@@ -149,9 +149,7 @@ def _join_gradients(
 def _check_gradients(path: str, expected: Sequence[StructureEntry]) -> None:
     """Raise InputError unless the gradients beside a training set are whole and those of its structures."""
     file = gradients.path_of(path)
-    with RecordReader(file) as source:
-        steps = gradients.read(source, gradients.skip_atoms)
-        found = [step for step in steps if isinstance(step, gradients.GradientEntry)]
+    found = gradients.entries(file)
     if len(found) != len(expected):
         raise InputError(file, f"has {len(found)} structures, but {path} has {len(expected)}")
     for number, (one, other) in enumerate(zip(found, expected, strict=True), 1):
